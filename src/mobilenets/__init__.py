@@ -1,0 +1,38 @@
+"""mobilenets: a folder of photos becomes a small, explained, deployable classifier.
+
+The public names below are loaded when first used, so that `import mobilenets` costs nothing and
+prediction never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mobilenets.errors import UserError
+    from mobilenets.preprocess import Preprocess
+    from mobilenets.run import Run, train
+    from mobilenets.runtime.classifier import Classifier, load
+    from mobilenets.weights.create import create, list_models
+
+__all__ = ["Classifier", "Preprocess", "Run", "UserError", "create", "list_models", "load", "train"]
+
+_HOME = {
+    "Classifier": "mobilenets.runtime.classifier",
+    "Preprocess": "mobilenets.preprocess",
+    "Run": "mobilenets.run",
+    "UserError": "mobilenets.errors",
+    "create": "mobilenets.weights.create",
+    "list_models": "mobilenets.weights.create",
+    "load": "mobilenets.runtime.classifier",
+    "train": "mobilenets.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'mobilenets' has no attribute {name!r}")

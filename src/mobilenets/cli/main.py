@@ -1,0 +1,64 @@
+"""The command line: `mobilenets COMMAND …`. Each command lives in its own file and imports inside."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import NoReturn
+
+from mobilenets import __version__
+from mobilenets.cli import COMMANDS
+from mobilenets.errors import UserError
+
+EXIT_USE = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with wrong use told in one line like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
+        raise SystemExit(EXIT_USE)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command, without importing what the commands need."""
+    parser = _Parser(
+        prog="mobilenets",
+        description="A folder of photos becomes a small classifier: trained, measured, ready to deploy.",
+    )
+    parser.add_argument("--version", action="version", version=f"mobilenets {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        sub = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code (0 done, 1 some inputs failed, 2 wrong use, 130 interrupted)."""
+    args = build_parser().parse_args(argv)
+    try:
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        print(f"mobilenets {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_USE
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `mobilenets predict … | head`: the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mobilenets {args.command}: {where}{error.strerror or error}", file=sys.stderr)
+        return EXIT_USE
+    except KeyboardInterrupt:
+        print(f"mobilenets {args.command}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Photos on disk as training data: sources, splits, augmentation, loading."""

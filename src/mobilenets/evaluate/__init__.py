@@ -1,0 +1,1 @@
+"""How good a classifier is: metrics with their uncertainty, pictures and reports."""

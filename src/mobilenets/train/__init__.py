@@ -1,0 +1,1 @@
+"""Transfer learning: the linear probe, fine-tuning, training from scratch."""

@@ -1,0 +1,1 @@
+"""Published checkpoints: what exists, how it is fetched and verified, how it maps onto our networks."""

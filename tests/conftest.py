@@ -1,0 +1,70 @@
+"""Fixtures that several rooms share: real image folders on disk and the real command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run `mobilenets …` as a user does, in a process of its own, with an empty cache folder."""
+
+    def run(
+        *args: str | Path,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        stdin: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mobilenets", *map(str, args)],
+            cwd=cwd or tmp_path,
+            env={**os.environ, "MOBILENETS_HOME": str(tmp_path / "home"), **(env or {})},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=300,
+        )
+
+    return run
+
+
+def is_one_line_error(result: subprocess.CompletedProcess[str], *names: str) -> bool:
+    """Exit code 2, one line on standard error that contains every one of `names`, nothing on standard out."""
+    lines = result.stderr.strip().splitlines()
+    assert result.returncode == 2, result.stderr
+    assert len(lines) == 1, result.stderr
+    assert result.stdout == ""
+    for name in names:
+        assert name in lines[0], f"{name!r} not in {lines[0]!r}"
+    return True
+
+
+def write_photos(
+    folder: Path, classes: tuple[str, ...], per_class: int, size: int = 48, seed: int = 0
+) -> Path:
+    """A folder of class folders whose classes differ in hue, so that a small network can learn them."""
+    rng = np.random.default_rng(seed)
+    for k, name in enumerate(classes):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        hue = np.array([np.cos(2 * np.pi * (k / len(classes) + c / 3)) for c in range(3)])
+        for i in range(per_class):
+            pixels = 128 + 90 * hue + rng.normal(0, 20, (size, size, 3))
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{i:03d}.jpg")
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """`photos/` with three classes of twelve pictures each."""
+    return write_photos(tmp_path / "photos", ("daisy", "rose", "tulip"), 12)
