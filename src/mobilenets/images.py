@@ -1,0 +1,240 @@
+"""Safe, fast decoding: any picture file becomes an upright 8-bit RGB or grey image, or one clear error."""
+
+from __future__ import annotations
+
+import io
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
+
+from mobilenets.errors import UserError
+
+# Only formats that photographs come in. Pillow knows forty more, some of which start other programs (EPS)
+# or nest further files (ICO, PSD): an image folder from strangers has no business reaching those.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
+_OTHER_SUFFIXES = {".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
+_NETPBM_SUFFIXES = {".ppm", ".pgm", ".pbm", ".pnm"}
+SUFFIXES = frozenset(_JPEG_SUFFIXES | _OTHER_SUFFIXES | _NETPBM_SUFFIXES)
+
+# A file of a few kilobytes can claim any size. 120 megapixels passes the largest common phone sensor
+# (12000×9000) and keeps one decoded RGB picture under half a gigabyte.
+MAX_PIXELS = 120_000_000
+
+# A JPEG decoder averages blocks of 2×2, 4×4 or 8×8 pixels far cheaper than it decodes them. Leaving at least
+# twice the wanted size to the final antialiased resize keeps the result within a few grey levels of a full
+# decode (benchmarks/results/decode.md); leaving less is hardly faster.
+REDUCE_MARGIN = 2
+
+# Where a reduced decode records which part of the image the photo covers: see `_reduce`.
+EXTENT = "extent"
+
+# Orientation (EXIF 2.32, tag 0x0112) -> what makes it upright, and where its effect moves the padding of a
+# reduced decode: axes swapped, then mirrored left-right, then top-bottom.
+_UPRIGHT = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, False, True, False),
+    3: (Image.Transpose.ROTATE_180, False, True, True),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, False, False, True),
+    5: (Image.Transpose.TRANSPOSE, True, False, False),
+    6: (Image.Transpose.ROTATE_270, True, True, False),
+    7: (Image.Transpose.TRANSVERSE, True, True, True),
+    8: (Image.Transpose.ROTATE_90, True, False, True),
+}
+
+# Pillow prints a warning per file with damaged metadata or many pixels; here the first is harmless and the
+# second is bounded by `max_pixels`. Set once, because `warnings.catch_warnings` is not safe with threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+Mode = Literal["RGB", "L"]
+Color = tuple[int, int, int]
+
+
+class UnreadableImage(UserError):
+    """A file that holds no picture that can be decoded; the message names it, the reason and a remedy."""
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether the file name is that of a picture: by suffix, in any case; macOS' `._` companions are not."""
+    path = Path(path)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
+
+
+def read(
+    source: str | Path | bytes | BinaryIO,
+    *,
+    at_least: int | None = None,
+    mode: Mode = "RGB",
+    background: Color = (255, 255, 255),
+    max_pixels: int = MAX_PIXELS,
+) -> Image.Image:
+    """Decode the first frame of a picture, upright, as 8-bit `mode`.
+
+    Parameters
+    ----------
+    source: a path, the bytes of a file, or a binary file open for reading (seekable, or read in whole).
+    at_least: short side in pixels that the caller will resize to. A much larger JPEG is then decoded at 1/2,
+        1/4 or 1/8 scale with its short side still at least twice that; other pictures are untouched.
+    mode: "RGB" or "L" (grey).
+    background: the RGB colour that shows through where a picture is transparent.
+    max_pixels: pictures whose header claims more are refused before any is decoded. Pillow itself refuses
+        more than 179 million.
+
+    Raises
+    ------
+    UnreadableImage: missing, empty, damaged or cut short, not a picture, or too large.
+    """
+    if mode not in ("RGB", "L"):
+        raise ValueError(f"mode {mode!r}: must be 'RGB' or 'L'")
+    name = _name(source)
+    with _naming(name), _opened(source, name) as file:
+        image = Image.open(file, formats=FORMATS)
+        if image.width * image.height > max_pixels:
+            raise UnreadableImage(
+                f"{name}: {image.width}×{image.height} pixels is more than the limit of "
+                f"{max_pixels / 1e6:g} million; scale it down first"
+            )
+        padding = _reduce(image, at_least)
+        image.load()
+        upright, extent = _turn(image, _orientation(image), padding)
+        result = flatten(upright, mode, background)
+    # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
+    result.info = {} if extent is None else {EXTENT: extent}
+    return result
+
+
+def flatten(image: Image.Image, mode: Mode = "RGB", background: Color = (255, 255, 255)) -> Image.Image:
+    """Any Pillow image as 8-bit `mode`: transparent parts over `background`, deep greys scaled, not clipped."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _eight_bit(image)
+    elif image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG for Adobe's, whose inks are stored inverted; others store them plainly.
+        image = ImageChops.invert(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.new("RGB", image.size, background)
+        image.paste(layer, mask=layer)
+    return image if image.mode == mode else image.convert("RGB").convert(mode)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and floating-point grey as 8-bit grey, from black = 0 to the format's white.
+
+    Integers are 16-bit unless one is larger. Floating point has no agreed white: it is the first of 1, 255
+    and 65535 that no value exceeds, else the largest value.
+    """
+    values = np.asarray(image).astype(np.float32)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    top = float(values.max(initial=0.0))
+    whites = (1.0, 255.0, 65535.0, top) if image.mode == "F" else (65535.0, float(2**31 - 1))
+    white = next(white for white in whites if top <= white)
+    grey = Image.fromarray((values.clip(0) * (255 / white) + 0.5).astype(np.uint8))
+    hidden = image.info.get("transparency")  # PNG: the one grey value that is see-through
+    if isinstance(hidden, int):
+        grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float]:
+    """Have a JPEG decoded at reduced scale; returns the columns and rows (0 ≤ x < 1) that are padding.
+
+    A reduced side is rounded up: of the last column and row only a fraction is photo. Whoever resizes
+    must leave the rest out, or everything shifts by a fraction of a pixel.
+    """
+    drafted = image.draft(None, (at_least * REDUCE_MARGIN,) * 2) if at_least else None
+    if drafted is None:
+        return 0.0, 0.0
+    _, (_, _, right, bottom) = drafted
+    return image.width - right, image.height - bottom
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 (upright) where there is none or it cannot be read: the picture still can."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Pillow lets whatever its EXIF parser stumbles over escape
+        return 1
+
+
+def _turn(
+    image: Image.Image, orientation: int, padding: tuple[float, float]
+) -> tuple[Image.Image, tuple[float, float, float, float] | None]:
+    """The image upright, and the box (left, top, right, bottom) in it that the photo covers (None: all)."""
+    transpose, swapped, mirrored, flipped = _UPRIGHT.get(orientation, (None, False, False, False))
+    if transpose is not None:
+        info, image_format = image.info, image.format
+        image = image.transpose(transpose)
+        image.info, image.format = info, image_format
+    if padding == (0, 0):
+        return image, None
+    x, y = padding[::-1] if swapped else padding
+    left, right = (x, image.width) if mirrored else (0, image.width - x)
+    top, bottom = (y, image.height) if flipped else (0, image.height - y)
+    return image, (left, top, right, bottom)
+
+
+def _name(source: str | Path | bytes | BinaryIO) -> str:
+    """What an error calls the source: always one printable line."""
+    if isinstance(source, bytes):
+        return "image bytes"
+    name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "image file"))
+    return name if name.isprintable() else ascii(name)
+
+
+@contextmanager
+def _opened(source: str | Path | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """The source as a seekable, non-empty binary file; closed afterwards if opened here."""
+    if isinstance(source, (str, Path)):
+        status = Path(source).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableImage(f"{name}: is a folder; name a picture file")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise UnreadableImage(f"{name}: is not a regular file; name a picture file")
+        with Path(source).open("rb") as file:
+            yield _not_empty(file, name)
+    elif isinstance(source, bytes):
+        yield _not_empty(io.BytesIO(source), name)
+    else:
+        yield _not_empty(source if source.seekable() else io.BytesIO(source.read()), name)
+
+
+def _not_empty(file: BinaryIO, name: str) -> BinaryIO:
+    file.seek(0)
+    if not file.read(1):
+        raise UnreadableImage(f"{name}: is empty (0 bytes); copy it again from where it came")
+    file.seek(0)
+    return file
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn whatever decoding raises into one line that names the file, the reason and a remedy."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except FileNotFoundError:
+        raise UnreadableImage(f"{name}: no such file; check the spelling") from None
+    except UnidentifiedImageError:
+        raise UnreadableImage(
+            f"{name}: is not a picture of a kind read here ({', '.join(FORMATS)}); convert it to JPEG or PNG"
+        ) from None
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f"{name}: {_one_line(error)}; scale it down first") from None
+    except OSError as error:
+        reason = error.strerror or _one_line(error)
+        remedy = "check its permissions" if error.errno else "copy it again from where it came"
+        raise UnreadableImage(f"{name}: cannot be read ({reason}); {remedy}") from None
+    except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
+        reason = f"{type(error).__name__}: {_one_line(error)}"
+        raise UnreadableImage(f"{name}: damaged ({reason}); copy it again from where it came") from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
