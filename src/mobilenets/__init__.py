@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mobilenets.errors import UserError
     from mobilenets.preprocess import Preprocess
-    from mobilenets.run import Run, train
+    from mobilenets.training.run import Run, train
     from mobilenets.runtime.classifier import Classifier, load
     from mobilenets.weights.create import create, list_models
 
@@ -23,12 +23,12 @@ __all__ = ["Classifier", "Preprocess", "Run", "UserError", "create", "list_model
 _HOME = {
     "Classifier": "mobilenets.runtime.classifier",
     "Preprocess": "mobilenets.preprocess",
-    "Run": "mobilenets.run",
+    "Run": "mobilenets.training.run",
     "UserError": "mobilenets.errors",
     "create": "mobilenets.weights.create",
     "list_models": "mobilenets.weights.create",
     "load": "mobilenets.runtime.classifier",
-    "train": "mobilenets.run",
+    "train": "mobilenets.training.run",
 }
 
 

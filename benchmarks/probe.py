@@ -1,0 +1,75 @@
+"""The probe on the demo's photographs: mean accuracy over split seeds and the time for all of them.
+
+    python benchmarks/probe.py [--seeds 5]
+
+The features of all photographs are computed once with the frozen network; each seed then splits 75/25
+(stratified by label and cell type), chooses the regularisation inside its training part, fits the head and
+scores it. The time is that of everything after the imports: decoding, export, features and all heads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from common import spread, table, write_result
+
+from mobilenets.cli.demo import MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
+from mobilenets.data.loader import Loader
+from mobilenets.data.source import read_splits
+from mobilenets.evaluate.metrics import score
+from mobilenets.training.features import extractor, features
+from mobilenets.training.probe import fit_head
+from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.weights.create import create
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    args = parser.parse_args()
+    recipe = ProbeRecipe()
+    rows: list[list[object]] = []
+    figures: dict[str, list[float]] = {"accuracy": [], "balanced": [], "macro F1": [], "AUROC": []}
+    with tempfile.TemporaryDirectory() as folder:
+        data = write_csv(Path(folder) / "cells.csv")
+        start = time.monotonic()
+        model = create(MODEL, weights=WEIGHTS, num_classes=2)
+        preprocess = replace(model.preprocess, crop=SETTINGS["crop"])
+        splits = read_splits(data, val=VAL_SHARE, seed=0)
+        samples = splits.train + splits.val
+        extract = extractor(model, preprocess, torch.device("cpu"))
+        x, _ = features(extract, Loader(samples, preprocess, recipe.batch_size), "features", recipe.flip)
+        row_of = {sample.path: i for i, sample in enumerate(samples)}
+        feature_s = time.monotonic() - start
+        for seed in range(args.seeds):
+            splits = read_splits(data, val=VAL_SHARE, seed=seed)
+            train, val = ([row_of[s.path] for s in part] for part in (splits.train, splits.val))
+            labels = [[s.label for s in part] for part in (splits.train, splits.val)]
+            head = fit_head(x[train], torch.tensor(labels[0]).numpy(), recipe, seed)
+            m = score(head.probabilities(x[val]), torch.tensor(labels[1]).numpy(), splits.classes)
+            seen = [m["accuracy"], m["balanced_accuracy"], m["macro_f1"], m["auroc"]]
+            for values, value in zip(figures.values(), seen, strict=True):
+                values.append(value)
+            rows.append([seed, f"{head.strength:g}", *(f"{v:.4f}" for v in seen)])
+    total_s = time.monotonic() - start
+    rows.append(["mean ± sd", "", *(spread(v) for v in figures.values())])
+    rate = len(samples) / feature_s
+    write_result(
+        "probe",
+        "Linear probe on solar cells, MobileNetV2",
+        f"python benchmarks/probe.py --seeds {args.seeds}",
+        table(["split seed", "C", *figures], rows)
+        + f"\n\nAll seeds together: {total_s:.1f} s, of which features {feature_s:.1f} s ({rate:.0f} images/s).",
+        "torch",
+        "onnxruntime",
+        "scikit-learn",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""`mobilenets train`: a folder of photos becomes a run folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mobilenets.errors import UserError
+
+HELP = "train a classifier on a folder of photos"
+
+# Options that become fields of training.settings.Settings under the same name; None: not given.
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "model": {"metavar": "M", "help": "network (default mobilenet_v3_large; see 'mobilenets models')"},
+    "weights": {"metavar": "TAG|PATH|none", "help": "start from these weights (default: the most accurate)"},
+    "width": {"type": float, "metavar": "A", "help": "width multiplier (default 1.0)"},
+    "recipe": {"metavar": "R", "help": "auto (default), probe, finetune or scratch"},
+    "minutes": {"type": float, "metavar": "T", "help": "plan the training into this time (auto: 5)"},
+    "epochs": {"type": int, "metavar": "N", "help": "train this many epochs instead"},
+    "size": {"type": int, "metavar": "PX", "help": "side of the input (default: that of the weights)"},
+    "crop": {"type": float, "metavar": "F", "help": "share of the short side that is seen, 1.0 for all"},
+    "val": {"metavar": "FRACTION|DIR", "help": "validate on this share (default 0.2) or on this folder"},
+    "seed": {"type": int, "metavar": "S", "help": "seed of every random number (default 0)"},
+    "device": {"metavar": "D", "help": "auto (default), cpu, cuda or mps"},
+    "precision": {"metavar": "P", "help": "auto (default, measured), fp32 or bf16"},
+    "workers": {"type": int, "metavar": "N", "help": "decoding threads"},
+    "dropout": {"type": float, "metavar": "P", "help": "dropout before the classifier (default: the network's)"},
+}
+# Options that are short for --set NAME=VALUE.
+_RECIPE: dict[str, dict[str, Any]] = {
+    "freeze": {"metavar": "PART", "help": "keep still: backbone, the first K blocks (a number), or none"},
+    "balance": {"metavar": "B", "help": "for unequal classes: sampler or loss (default none)"},
+    "batch_size": {"metavar": "N", "help": "images per step"},
+    "lr": {"metavar": "LR", "help": "peak learning rate"},
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("data", nargs="?", metavar="DATA", help="class folders, train/ and val/, or a CSV")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default runs/NAME-OF-DATA)")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="repeat the run of this config.yaml")
+    for name, options in {**_SETTINGS, **_RECIPE}.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+    parser.add_argument(
+        "--any-orientation", action="store_true", help="pictures without an up: also flip and turn them"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change any value of the recipe"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, resume or repeat; 130 when interrupted."""
+    asked = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
+    changes = {name: getattr(args, name) for name in _RECIPE if getattr(args, name) is not None}
+    changes |= dict(_pair(text) for text in args.set)
+    if args.any_orientation:
+        asked["any_orientation"] = True
+    if "val" in asked:
+        asked["val"] = _fraction_or_folder(asked["val"])
+    if (args.resume or args.config) and (asked or changes):
+        name = next(iter({**asked, **changes})).replace("_", "-")
+        raise UserError(f"--{name}: a repeated or resumed run has its settings in config.yaml; leave it out")
+
+    try:
+        from mobilenets.training import run as training
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
+
+    if args.resume:
+        result = training.resume(_resumed_folder(args))
+    elif args.config:
+        result = training.train_again(args.config, args.out)
+    elif args.data is None:
+        raise UserError("DATA: say which folder or CSV to train on")
+    else:
+        result = training.train(args.data, args.out, changes, **asked)
+    _tell(result.path, result.metrics, result.interrupted)
+    return 130 if result.interrupted else 0
+
+
+def _resumed_folder(args: argparse.Namespace) -> Path:
+    folder = args.out or (Path("runs") / Path(args.data).resolve().stem if args.data else None)
+    if folder is None:
+        raise UserError("--resume: say which run with --out DIR")
+    return Path(folder)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise UserError(f"--set {text}: write NAME=VALUE, for example --set lr=0.0003")
+    return name.strip().replace("-", "_"), value.strip()
+
+
+def _fraction_or_folder(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _tell(folder: Path, metrics: dict[str, Any], interrupted: bool) -> None:
+    low, high = metrics["accuracy_ci95"]
+    if interrupted:
+        print(f"interrupted; go on with: mobilenets train --resume --out {folder}")
+    print(f"validation accuracy {metrics['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n {metrics['n']})")
+    print(f"balanced accuracy {metrics['balanced_accuracy']:.3f}, macro F1 {metrics['macro_f1']:.3f}")
+    print(f"model    {folder / 'model.onnx'}")
+    print(f"report   {folder / 'report.html'}")
+    print(f"predict  mobilenets predict {folder} PHOTO")

@@ -1,0 +1,61 @@
+"""Features of the frozen network, computed by the fastest means at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from mobilenets.data.loader import Loader
+from mobilenets.export.onnx import FromPixels, onnx_bytes
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.progress import Progress
+from mobilenets.runtime.onnxruntime import make_session
+
+Extractor = Callable[[np.ndarray], np.ndarray]
+
+
+class _Pooled(nn.Module):
+    """The input of the classifier."""
+
+    def __init__(self, model: MobileNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, D)."""
+        return self.model.forward_head(self.model.forward_features(images), pre_logits=True)
+
+
+def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device) -> Extractor:
+    """A function from uint8 pixels (N, H, W, C) to float32 features (N, D), BatchNorm in eval mode.
+
+    On a CPU the network runs in onnxruntime: BatchNorm is folded into the convolutions, and it does
+    several times the images per second of eager torch (`benchmarks/throughput.py`).
+    """
+    backbone = FromPixels(_Pooled(model), preprocess).eval()
+    if device.type == "cpu":
+        session = make_session(onnx_bytes(backbone, preprocess, output="features"))
+        return lambda pixels: np.asarray(session.run(None, {"image": pixels})[0])
+    backbone = backbone.to(device)
+
+    @torch.inference_mode()
+    def run(pixels: np.ndarray) -> np.ndarray:
+        return backbone(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
+
+    return run
+
+
+def features(extract: Extractor, loader: Loader, title: str, flip: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Features float32 (N, D) and labels int64 (N,) of every image; with `flip`, mirrored ones follow."""
+    rows, labels = [], []
+    with Progress(title, len(loader.labels), "image") as progress:
+        for batch in loader.epoch(0):
+            views = [batch.pixels, np.ascontiguousarray(batch.pixels[:, :, ::-1])] if flip else [batch.pixels]
+            rows += [extract(view) for view in views]
+            labels += [batch.labels] * len(views)
+            progress.advance(len(batch.labels))
+    return np.concatenate(rows), np.concatenate(labels)

@@ -1,0 +1,60 @@
+"""The last step of a run: the exported model, its metrics and its pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
+from mobilenets.data.loader import Loader
+from mobilenets.data.source import Splits
+from mobilenets.evaluate.metrics import score
+from mobilenets.evaluate.report import write_report
+from mobilenets.export.onnx import export_onnx
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
+
+
+def finish(folder: Path, splits: Splits, val: Loader) -> ModelCard:
+    """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
+
+    The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
+    not of the network in memory.
+    """
+    card = read_card(folder / "model.safetensors")
+    tensors = read_tensors(folder / "model.safetensors")
+    model = MobileNet(card.net)
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+    export_onnx(model, card, folder / "model.onnx")
+    engine = OnnxRuntimeEngine(folder / "model.onnx")
+    batches = [(engine(batch.pixels), batch.labels) for batch in val.epoch(0)]
+    probabilities, labels = (np.concatenate(column) for column in zip(*batches, strict=True))
+    card = replace(card, metrics=score(probabilities, labels, card.classes))
+    write_safetensors(folder / "model.safetensors", tensors, card)
+    export_onnx(model, card, folder / "model.onnx")
+    write_atomic(folder / "card.json", card.to_json())
+    write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
+    write_atomic(folder / "predictions.csv", _predictions(splits, card, probabilities))
+    write_atomic(folder / "metrics.json", _json(card.metrics))
+    write_report(folder)
+    return card
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _predictions(splits: Splits, card: ModelCard, probabilities: np.ndarray) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["path", "label", "predicted", *card.classes])
+    for sample, row in zip(splits.val, probabilities, strict=True):
+        names = card.classes[sample.label], card.classes[int(row.argmax())]
+        rows.writerow([sample.path, *names, *(f"{p:.6f}" for p in row)])
+    return text.getvalue()

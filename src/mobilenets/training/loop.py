@@ -1,0 +1,240 @@
+"""The one training loop, for fine-tuning and for training from scratch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mobilenets.artifact import write_atomic
+from mobilenets.data.augment import mix
+from mobilenets.data.loader import Batch, Loader
+from mobilenets.evaluate.metrics import log_loss
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.progress import Progress
+from mobilenets.training import checkpoint
+from mobilenets.training.average import Average
+from mobilenets.training.checkpoint import State
+from mobilenets.training.device import autocast
+from mobilenets.training.freeze import frozen_modules, set_training
+from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.recipe import Recipe
+
+CHECKPOINT_EVERY_S = 60.0
+OnBest = Callable[[nn.Module, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how fast: device and precision of the arithmetic, seed of every random number."""
+
+    device: torch.device
+    precision: str
+    seed: int
+
+
+class Trainer:
+    """One network, one recipe, one place; `fit` runs the epochs that are left.
+
+    The weights validated and handed to `on_best` are the averaged ones. `train` yields batches of uint8
+    pixels (N, H, W, C) and int64 labels (N,).
+    """
+
+    def __init__(
+        self, model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, train: Loader, val: Loader
+    ) -> None:
+        self.recipe, self.place, self.train, self.val = recipe, place, train, val
+        self.model = model.to(place.device, memory_format=torch.channels_last)  # type: ignore
+        self.frozen = frozen_modules(model, recipe.freeze)
+        self.optimizer = make_optimizer(model, recipe)
+        self.average = Average(model, recipe.ema)
+        self.state = State()
+        scale = 255 * torch.tensor([preprocess.mean, preprocess.std], device=place.device).view(2, 1, 1, 1, -1)
+        self._mean, self._std = scale.unbind(0)  # (1, 1, 1, C) each, in units of a pixel
+        counts = np.bincount(train.labels, minlength=model.net.num_classes)
+        weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
+        self._class_weight = torch.tensor(weight, dtype=torch.float32, device=place.device)
+
+    def images(self, pixels: np.ndarray) -> torch.Tensor:
+        """uint8 (N, H, W, C) → normalised float32 (N, C, H, W) in channels-last memory, without a copy."""
+        x = torch.from_numpy(pixels).to(self.place.device, torch.float32)
+        return ((x - self._mean) / self._std).permute(0, 3, 1, 2)
+
+    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
+        """Forward and backward of one batch; its mean loss and its number of right answers."""
+        targets = F.one_hot(torch.from_numpy(batch.labels).to(self.place.device), len(self._class_weight))
+        images, targets = mix(
+            self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix
+        )
+        with autocast(self.place.device, precision):
+            logits = model(images).float()
+        loss = F.cross_entropy(
+            logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing
+        )
+        loss.backward()  # type: ignore
+        return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().sum().item()
+
+    def fit(self, on_best: OnBest, folder: Path, interrupt: Interrupt) -> bool:
+        """Train until the last epoch; True when it ended by itself, False when it was interrupted.
+
+        After every epoch `folder/history.csv` and `folder/checkpoint/last.pt` are complete; `on_best`
+        gets the averaged network whenever it validates better than `state.best`.
+        """
+        last = folder / "checkpoint" / "last.pt"
+        total = self.recipe.epochs * len(self.train)
+        saved = time.monotonic()
+        title = f"training {self.model.net.name}"
+        with Progress(title, total, "batch", initial=self.state.step) as progress:
+            while self.state.epoch < self.recipe.epochs and not self._exhausted():
+                started, before = time.monotonic(), self.state.seen
+                for loss, accuracy in self._epoch():
+                    rate = (self.state.seen - before) / (time.monotonic() - started)
+                    progress.advance(1, loss=loss, accuracy=accuracy, images_per_s=rate, **self._val_note())
+                    if interrupt.requested:
+                        self.save(last)
+                        return False
+                    if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+                        self.save(last)
+                        saved = time.monotonic()
+                self._validate(on_best, (self.state.seen - before) / (time.monotonic() - started))
+                write_history(folder / "history.csv", self.state.history)
+                self.save(last)
+                if interrupt.requested:
+                    return False
+        return True
+
+    def _exhausted(self) -> bool:
+        return 0 < self.recipe.patience <= self.state.stale_epochs
+
+    def _val_note(self) -> dict[str, float]:
+        return {"val": float(self.state.history[-1]["val_accuracy"])} if self.state.history else {}
+
+    def _epoch(self) -> Iterator[tuple[float, float]]:
+        """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch."""
+        state, recipe = self.state, self.recipe
+        set_training(self.model, self.frozen)
+        for batch in self.train.epoch(state.epoch, start_batch=state.batch):
+            rng = np.random.default_rng((self.place.seed, state.epoch, state.batch, 1))
+            torch.manual_seed(int(rng.integers(2**63)))  # dropout
+            for group in self.optimizer.param_groups:
+                group["lr"] = recipe.lr * schedule(state.step, len(self.train), recipe)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss, correct = self.step(self.model, batch, rng, self.place.precision)
+            if recipe.clip:
+                nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+            self.optimizer.step()
+            self.average.update(self.model, state.step)
+            state.step += 1
+            state.batch += 1
+            state.seen += len(batch.labels)
+            state.loss_sum += loss * len(batch.labels)
+            state.correct += correct
+            yield state.loss_sum / state.seen, state.correct / state.seen
+
+    def _validate(self, on_best: OnBest, images_per_s: float) -> None:
+        state = self.state
+        probabilities, labels = self.predict(self.average.model, self.val)
+        figures = {
+            "val_loss": log_loss(probabilities, labels),
+            "val_accuracy": float((probabilities.argmax(1) == labels).mean()),
+        }
+        state.history.append(
+            {
+                "epoch": state.epoch + 1,
+                "lr": self.optimizer.param_groups[0]["lr"],
+                "train_loss": state.loss_sum / state.seen,
+                "train_accuracy": state.correct / state.seen,
+                **figures,
+                "images_per_s": images_per_s,
+            }
+        )
+        if better(figures, state.best):
+            state.best, state.stale_epochs = figures, 0
+            on_best(self.average.model, figures)
+        else:
+            state.stale_epochs += 1
+        state.epoch, state.batch = state.epoch + 1, 0
+        state.loss_sum, state.correct, state.seen = 0.0, 0.0, 0
+
+    @torch.no_grad()
+    def predict(self, model: nn.Module, loader: Loader) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order."""
+        model.eval()
+        probabilities, labels = [], []
+        for batch in loader.epoch(0):
+            with autocast(self.place.device, self.place.precision):
+                logits = model(self.images(batch.pixels))
+            probabilities.append(logits.float().softmax(1).cpu().numpy())
+            labels.append(batch.labels)
+        return np.concatenate(probabilities), np.concatenate(labels)
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint from which `resume` goes on."""
+        checkpoint.save(
+            path,
+            self.state,
+            {
+                "model": self.model.state_dict(),
+                "average": self.average.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+        )
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint, to the same final weights as without the interruption."""
+        self.state, tensors = checkpoint.load(path)
+        self.model.load_state_dict(tensors["model"])
+        self.average.model.load_state_dict(tensors["average"])
+        self.optimizer.load_state_dict(tensors["optimizer"])
+
+
+def write_history(path: Path, history: list[dict[str, float | int | str]]) -> None:
+    """Write a line per epoch, replacing the file at once."""
+    text = io.StringIO()
+    rows = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(history)
+    write_atomic(path, text.getvalue())
+
+
+def better(figures: dict[str, float], best: dict[str, float]) -> bool:
+    """Higher accuracy; at equal accuracy, lower log loss."""
+    if not best:
+        return True
+    return (figures["val_accuracy"], -figures["val_loss"]) > (best["val_accuracy"], -best["val_loss"])
+
+
+def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, then a half cosine down to zero."""
+    total = recipe.epochs * steps_per_epoch
+    warmup = min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser; BatchNorm parameters and biases are not decayed.
+
+    Decay pulls towards zero, and zero is no natural value of a BatchNorm scale.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
+    return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=0.9, alpha=0.9, eps=0.0316)

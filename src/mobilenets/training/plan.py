@@ -1,0 +1,62 @@
+"""Precision and number of epochs, from a measurement of this network on this machine."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mobilenets.training.device import PRECISIONS
+from mobilenets.training.loop import Trainer
+
+WORTHWHILE = 1.1  # bf16 costs accuracy in principle: it has to be clearly faster
+STEPS = 3
+EVALUATION_SHARE = 0.4  # a forward pass, as a share of a training step
+FINISH_S = 8.0  # exporting, evaluating and drawing at the end
+
+
+@dataclass(frozen=True)
+class Plan:
+    """bf16 or fp32, and the whole epochs that fit (0: none)."""
+
+    precision: str
+    epochs: int
+
+
+def make_plan(trainer: Trainer, precision: str, seconds: float | None) -> Plan:
+    """Measure a few training steps; without `seconds` the recipe's epochs stand.
+
+    A list of processors with fast bf16 would age; a few steps on a copy of the network tell it in a
+    second or two. With a precision asked for and no time limit nothing is measured.
+    """
+    epochs = trainer.recipe.epochs
+    if precision != "auto" and seconds is None:
+        return Plan(precision, epochs)
+    candidates = [p for p in PRECISIONS[1:] if precision in ("auto", p)]
+    if trainer.place.device.type == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
+        candidates = ["fp32"]
+    step_s = _step_seconds(trainer, candidates)
+    chosen = "fp32" if step_s.get("fp32", np.inf) <= WORTHWHILE * step_s.get("bf16", np.inf) else "bf16"
+    if seconds is None:
+        return Plan(chosen, epochs)
+    epoch_s = step_s[chosen] * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
+    return Plan(chosen, min(epochs, int((seconds - FINISH_S) / epoch_s)))
+
+
+def _step_seconds(trainer: Trainer, candidates: list[str]) -> dict[str, float]:
+    batch = next(iter(trainer.train.epoch(0)))
+    trial = copy.deepcopy(trainer.model)
+    rng = np.random.default_rng(0)
+    result = {}
+    for precision in candidates:
+        trainer.step(trial, batch, rng, precision)  # warm-up: primitives are created and cached
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            trainer.step(trial, batch, rng, precision)
+        if trainer.place.device.type == "cuda":
+            torch.cuda.synchronize()
+        result[precision] = (time.perf_counter() - start) / STEPS
+    return result

@@ -1,0 +1,156 @@
+"""The recipes, one value each, with every default in sight.
+
+Sources: decoupled weight decay and its absence on BatchNorm and biases (1711.05101; torchvision's V2
+recipe), cosine schedule with warm-up (1608.03983, 1706.02677), label smoothing 0.1 (1512.00567),
+averaged weights (V2 and V3 papers, §6.1), RMSprop with eps = sqrt(0.001) for scratch training
+(TensorFlow puts eps inside the root, where V3's published recipe has 0.001).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from mobilenets.data.augment import Augment
+from mobilenets.errors import UserError
+
+_AUGMENT = "augment."
+OPTIMIZERS = ("adamw", "sgd", "rmsprop")
+BALANCES = ("none", "sampler", "loss")
+
+
+@dataclass(frozen=True)
+class ProbeRecipe:
+    """A regularised logistic head on the features of the frozen network.
+
+    `strengths` are candidates for scikit-learn's C (inverse regularisation, on standardised features);
+    the one with the least log loss on `holdout` of the training part is kept. `flip` adds the features
+    of the mirrored photographs.
+    """
+
+    strengths: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    holdout: float = 0.2
+    flip: bool = False
+    batch_size: int = 16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the training loop moves the weights.
+
+    `freeze`: "none", "backbone" (only the classifier learns) or a number of blocks, counted from the
+    stem, whose weights *and* BatchNorm statistics stay as they are. `balance`: "sampler" draws every
+    class equally often, "loss" weighs classes by inverse frequency. `ema`: decay of the averaged
+    weights, which are the ones validated and kept; 0 turns averaging off. `patience`: epochs without
+    improvement before stopping, 0 for never.
+    """
+
+    epochs: int = 20
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    lr: float = 5e-4
+    weight_decay: float = 0.05
+    warmup_epochs: float = 1.0
+    label_smoothing: float = 0.1
+    ema: float = 0.99
+    clip: float = 1.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    balance: str = "none"
+    freeze: str | int = "none"
+    patience: int = 0
+    augment: Augment = field(default_factory=Augment)
+
+    def __post_init__(self) -> None:
+        _require("optimizer", self.optimizer in OPTIMIZERS, self.optimizer, ", ".join(OPTIMIZERS))
+        _require("balance", self.balance in BALANCES, self.balance, ", ".join(BALANCES))
+        _require("epochs", self.epochs >= 1, self.epochs, "1 or more")
+        # BatchNorm needs at least two values per channel to have a variance.
+        _require("batch_size", self.batch_size >= 2, self.batch_size, "2 or more")
+        _require("lr", self.lr > 0, self.lr, "a positive number")
+        _require("weight_decay", self.weight_decay >= 0, self.weight_decay, "0 or more")
+        _require("warmup_epochs", self.warmup_epochs >= 0, self.warmup_epochs, "0 or more")
+        _require("label_smoothing", 0 <= self.label_smoothing < 1, self.label_smoothing, "0 up to 1")
+        _require("ema", 0 <= self.ema < 1, self.ema, "0 up to 1")
+        _require("clip", self.clip >= 0, self.clip, "0 (off) or more")
+        _require("mixup", self.mixup >= 0, self.mixup, "0 (off) or more")
+        _require("cutmix", self.cutmix >= 0, self.cutmix, "0 (off) or more")
+        _require("patience", self.patience >= 0, self.patience, "0 (never) or more")
+        valid_freeze = self.freeze in ("none", "backbone") or (isinstance(self.freeze, int) and self.freeze >= 0)
+        _require("freeze", valid_freeze, self.freeze, "none, backbone or a number of blocks")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for config.yaml."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in _flat(dataclasses.asdict(self)).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """The inverse of `to_dict`."""
+        return cls().override(values)
+
+    def override(self, values: dict[str, Any]) -> Recipe:
+        """This recipe with some values changed; `augment.NAME` reaches into the augmentation.
+
+        Raises:
+            UserError: a name that no recipe has, or a value of the wrong kind.
+        """
+        augment = {k.removeprefix(_AUGMENT): v for k, v in values.items() if k.startswith(_AUGMENT)}
+        own = {k: v for k, v in values.items() if not k.startswith(_AUGMENT)}
+        changed = replace(self.augment, **_coerced(self.augment, augment, _AUGMENT))
+        return replace(self, **_coerced(self, own), augment=changed)
+
+
+FINETUNE = Recipe()
+SCRATCH = Recipe(
+    epochs=100,
+    optimizer="rmsprop",
+    lr=0.004,  # 0.064 at the published batch of 1024, scaled to 64 by the linear rule
+    batch_size=64,
+    weight_decay=1e-5,
+    warmup_epochs=5.0,
+    ema=0.999,
+    mixup=0.2,
+    augment=Augment(crop_scale=(0.08, 1.0), trivial=True, erase=0.1),
+)
+
+
+def settable() -> list[str]:
+    """Every name that `Recipe.override` takes."""
+    return list(_flat(dataclasses.asdict(Recipe())))
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    augment = values.pop("augment")
+    return {**values, **{f"augment.{k}": v for k, v in augment.items()}}
+
+
+def _coerced(holder: Recipe | Augment, values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    known = {f.name for f in fields(holder)} - {"augment"}
+    for key in values.keys() - known:
+        raise UserError(f"{prefix}{key}: no such setting of a recipe; there are {', '.join(settable())}")
+    return {k: _coerce(prefix + k, v, getattr(holder, k)) for k, v in values.items()}
+
+
+def _coerce(name: str, value: Any, like: Any) -> Any:
+    """`value` (a string of the command line, or a YAML value) as the type of the present value."""
+    try:
+        if name == "freeze":
+            return int(value) if str(value).isdigit() else str(value)
+        if isinstance(like, tuple):
+            parts = value.split(",") if isinstance(value, str) else value
+            if len(parts) != len(like):
+                raise ValueError
+            return tuple(float(p) for p in parts)
+        if isinstance(like, bool):
+            return {"true": True, "false": False}[str(value).lower()]
+        if isinstance(like, (int, float)):
+            return type(like)(value)
+        return str(value)
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{name}: {value!r} is not a value for it; now it is {like!r}") from None
+
+
+def _require(name: str, ok: bool, value: object, accepted: str) -> None:
+    if not ok:
+        raise UserError(f"{name}: {value!r} is not accepted; use {accepted}")

@@ -1,0 +1,104 @@
+"""Every setting of a training run, as the command line and `config.yaml` know them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mobilenets.artifact import write_atomic
+from mobilenets.errors import UserError
+from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
+
+RECIPES = ("auto", "probe", "finetune", "scratch")
+AUTO_MINUTES = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to train on what, and how.
+
+    `weights`: a tag of `mobilenets models`, a file, "default" or "none". `minutes` bounds fine-tuning by
+    time (`auto` has 5 unless `epochs` is given), `epochs` by count. `size` in pixels and `crop` (share of
+    the short side that is seen) replace those the pretrained weights were published with. `val`: the
+    share of every class held out, or a folder. `any_orientation`: pictures without an up (cells, parts,
+    aerial views) are also mirrored upside down and turned by quarters.
+    """
+
+    data: str
+    model: str = "mobilenet_v3_large"
+    weights: str = "default"
+    width: float = 1.0
+    recipe: str = "auto"
+    minutes: float | None = None
+    epochs: int | None = None
+    size: int | None = None
+    crop: float | None = None
+    val: float | str | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    workers: int | None = None
+    dropout: float | None = None
+    any_orientation: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise UserError(f"recipe: {self.recipe!r} is not one of {', '.join(RECIPES)}")
+        if self.minutes is not None and self.epochs is not None:
+            raise UserError("minutes and epochs: give one of them, they both say when to stop")
+        if self.minutes is not None and self.minutes <= 0:
+            raise UserError(f"minutes: {self.minutes} is not a time; use a positive number")
+        if self.seed < 0:
+            raise UserError(f"seed: {self.seed} is negative; use 0 or more")
+        if self.recipe == "scratch" and self.weights not in ("none", "default"):
+            raise UserError(f"weights: {self.weights!r} with recipe scratch; scratch starts from random weights")
+
+    @property
+    def pretrained(self) -> str | None:
+        """The weights to start from; None for random ones."""
+        return None if self.recipe == "scratch" or self.weights == "none" else self.weights
+
+    @property
+    def seconds(self) -> float | None:
+        """The time fine-tuning is planned into; None where the number of epochs decides."""
+        if self.epochs is None and self.minutes is None:
+            return AUTO_MINUTES * 60 if self.recipe == "auto" else None
+        return None if self.minutes is None else self.minutes * 60
+
+    def make_recipe(self, changes: dict[str, Any]) -> Recipe:
+        """The loop's recipe with the settings and the user's `changes` (name → value) applied."""
+        recipe = SCRATCH if self.recipe == "scratch" else FINETUNE
+        if self.any_orientation:
+            recipe = replace(recipe, augment=replace(recipe.augment, vflip=0.5, rot90=True))
+        if self.epochs is not None:
+            recipe = recipe.override({"epochs": self.epochs})
+        return recipe.override(changes)
+
+
+def write_config(path: Path, settings: Settings, recipe: Recipe) -> None:
+    """Write every setting, also the defaults: training again from this file gives the same model."""
+    content = {"settings": asdict(settings), "recipe": recipe.to_dict()}
+    head = "# Train again with: mobilenets train --config THIS_FILE --out NEW_FOLDER\n"
+    write_atomic(path, head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def read_config(path: Path) -> tuple[Settings, Recipe]:
+    """Read what `write_config` wrote.
+
+    Raises:
+        UserError: no such file, not YAML, or settings this version does not know.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings, recipe = dict(content["settings"]), dict(content["recipe"])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; a run folder has its settings in config.yaml") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
+    known = {f.name for f in fields(Settings)}
+    for name in settings.keys() - known:
+        raise UserError(f"{path}: no setting is called {name!r}; there are {', '.join(sorted(known))}")
+    return Settings(**settings), Recipe.from_dict(recipe)
