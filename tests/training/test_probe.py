@@ -1,0 +1,64 @@
+"""The logistic head: right on separable data, regularised on noise, softmax-consistent."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from mobilenets.training.probe import fit_head
+from mobilenets.training.recipe import ProbeRecipe
+
+
+def _clusters(classes: int, per_class: int, spread: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, 20)) * 3
+    labels = np.repeat(np.arange(classes), per_class)
+    return (centres[labels] + rng.normal(size=(len(labels), 20)) * spread).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_separable_clusters_are_told_apart(classes: int) -> None:
+    x, y = _clusters(classes, 40, 1.0)
+    head = fit_head(x[::2], y[::2], ProbeRecipe(), seed=0)
+    probabilities = head.probabilities(x[1::2])
+    assert head.weight.shape == (classes, 20)
+    assert (probabilities.argmax(1) == y[1::2]).mean() > 0.97
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_probabilities_are_those_of_scikit_learn(classes: int) -> None:
+    x, y = _clusters(classes, 30, 4.0)
+    head = fit_head(x, y, ProbeRecipe(strengths=(0.1,)), seed=0)
+    mean, std = x.mean(0), x.std(0) + 1e-6
+    reference = LogisticRegression(C=0.1, max_iter=300).fit((x - mean) / std, y).predict_proba((x - mean) / std)
+    np.testing.assert_allclose(head.probabilities(x), reference, atol=1e-4)
+
+
+def test_pure_noise_is_given_the_strongest_regularisation() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 100)).astype(np.float32), rng.integers(0, 2, 60)
+    recipe = ProbeRecipe()
+    assert fit_head(x, y, recipe, seed=0).strength == min(recipe.strengths)
+
+
+def test_two_photographs_a_class_are_enough() -> None:
+    x, y = _clusters(3, 2, 0.5)
+    head = fit_head(x, y, ProbeRecipe(), seed=0)
+    assert (head.probabilities(x).argmax(1) == y).all()
+
+
+def test_the_same_seed_gives_the_same_head() -> None:
+    x, y = _clusters(3, 30, 3.0)
+    first, second = (fit_head(x, y, ProbeRecipe(), seed=3) for _ in range(2))
+    assert first.strength == second.strength
+    np.testing.assert_array_equal(first.weight, second.weight)
+
+
+def test_the_head_becomes_the_networks_classifier() -> None:
+    x, y = _clusters(3, 20, 1.0)
+    head = fit_head(x, y, ProbeRecipe(), seed=0)
+    layer = nn.Linear(20, 3)
+    head.put_into(layer)
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), head.weight)
+    np.testing.assert_array_equal(layer.bias.detach().numpy(), head.bias)

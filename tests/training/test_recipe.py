@@ -1,0 +1,104 @@
+"""Recipes and settings: what can be changed, what is refused, what config.yaml keeps."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobilenets.errors import UserError
+from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe, settable
+from mobilenets.training.settings import Settings, read_config, write_config
+
+
+@pytest.mark.parametrize("recipe", [FINETUNE, SCRATCH, Recipe(freeze=3, balance="loss", patience=4)])
+def test_a_recipe_survives_its_dictionary(recipe: Recipe) -> None:
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+def test_values_of_the_command_line_take_the_type_of_the_default() -> None:
+    changed = FINETUNE.override(
+        {"lr": "0.001", "epochs": "7", "freeze": "4", "augment.crop_scale": "0.5,1", "augment.rot90": "true"}
+    )
+    assert (changed.lr, changed.epochs, changed.freeze) == (0.001, 7, 4)
+    assert changed.augment.crop_scale == (0.5, 1.0)
+    assert changed.augment.rot90 is True
+    assert changed.weight_decay == FINETUNE.weight_decay
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", "fast"),
+        ("lr", "-1"),
+        ("epochs", "0"),
+        ("batch_size", "1"),
+        ("optimizer", "adam"),
+        ("balance", "yes"),
+        ("freeze", "half"),
+        ("ema", "1"),
+        ("label_smoothing", "1.5"),
+        ("augment.rot90", "maybe"),
+        ("augment.crop_scale", "0.5"),
+        ("augment.hflip", "2"),
+    ],
+)
+def test_an_impossible_value_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(UserError, match=name.removeprefix("augment.")):
+        FINETUNE.override({name: value})
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match="learning_rate.*lr.*augment.hflip"):
+        FINETUNE.override({"learning_rate": 1})
+
+
+def test_every_settable_name_can_be_set_to_its_own_value() -> None:
+    values = FINETUNE.to_dict()
+    assert set(values) == set(settable())
+    assert FINETUNE.override(values) == FINETUNE
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    minutes=st.none() | st.floats(0.1, 100),
+    val=st.none() | st.floats(0.01, 0.9) | st.text("äöü中文 /", min_size=1),
+)
+def test_config_yaml_gives_the_settings_back(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, minutes: float | None, val: float | str | None
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    settings = Settings(data="фото/照片", seed=seed, minutes=minutes, val=val)
+    write_config(path, settings, SCRATCH)
+    assert read_config(path) == (settings, SCRATCH)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "settings: 3", "{", "settings: {data: x, colour: red}\nrecipe: {}"])
+def test_a_file_that_is_no_config_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        read_config(path)
+
+
+def test_auto_has_five_minutes_unless_told_otherwise() -> None:
+    assert Settings(data="x").seconds == 300
+    assert Settings(data="x", epochs=3).seconds is None
+    assert Settings(data="x", recipe="finetune").seconds is None
+    assert Settings(data="x", recipe="finetune", minutes=2).seconds == 120
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"recipe": "fast"}, {"minutes": 1.0, "epochs": 2}, {"minutes": -1.0}, {"seed": -1}],
+)
+def test_settings_that_contradict_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UserError):
+        Settings(data="x", **wrong)
+
+
+def test_scratch_starts_from_random_weights() -> None:
+    assert Settings(data="x", recipe="scratch").pretrained is None
+    assert Settings(data="x").pretrained == "default"
+    with pytest.raises(UserError, match="scratch"):
+        Settings(data="x", recipe="scratch", weights="torchvision-v1")
