@@ -1,0 +1,56 @@
+"""The two hard walls: what predicts imports no torch, and nothing imports the command line."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "mobilenets"
+HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors", "h5py"}
+
+# From the ground up: a module imports from its own room and from rooms before it.
+ROOMS = (
+    "errors", "progress", "spec", "preprocess", "images", "artifact", "fonts", "runtime", "nn", "weights", "data",
+    "evaluate", "export", "training", "cli",
+)  # fmt: skip
+MODULES = sorted(p for p in SOURCE.rglob("*.py") if p.parent != SOURCE or p.stem not in ("__init__", "__main__"))
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def _imported_rooms(path: Path) -> set[str]:
+    """Rooms of this package that a module imports anywhere, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mobilenets"):
+            parts = (node.module or "").split(".")
+            found |= {parts[1]} if len(parts) > 1 else {a.name for a in node.names if a.name in ROOMS}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
+    allowed = ROOMS[: ROOMS.index(_room(path)) + 1]
+    assert _imported_rooms(path) <= set(allowed)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["mobilenets", "mobilenets.spec.build", "mobilenets.preprocess", "mobilenets.images", "mobilenets.artifact",
+     "mobilenets.runtime.classifier", "mobilenets.runtime.onnxruntime", "mobilenets.cli.main",
+     "mobilenets.evaluate.metrics", "mobilenets.data.source", "mobilenets.data.split"],
+)  # fmt: skip
+def test_what_predicts_and_evaluates_imports_without_torch(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(m.split('.')[0] for m in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(result.stdout.split())
+
+
+def test_help_does_not_load_numpy() -> None:
+    code = "import sys; from mobilenets.cli.main import build_parser; build_parser().format_help(); print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "PIL", "onnxruntime", "tqdm"} & set(result.stdout.split())

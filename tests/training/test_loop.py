@@ -1,0 +1,69 @@
+"""The loop's arithmetic: schedule, decay groups, which epoch is better, checkpoints."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from mobilenets.errors import UserError
+from mobilenets.training import checkpoint
+from mobilenets.training.checkpoint import State
+from mobilenets.training.loop import better, make_optimizer, schedule
+from mobilenets.training.recipe import OPTIMIZERS, Recipe
+
+
+@given(epochs=st.integers(1, 60), steps=st.integers(1, 50), warmup=st.floats(0, 10))
+def test_the_rate_rises_to_its_peak_and_falls_to_zero(epochs: int, steps: int, warmup: float) -> None:
+    recipe = Recipe(epochs=epochs, warmup_epochs=warmup)
+    rates = [schedule(step, steps, recipe) for step in range(epochs * steps)]
+    peak = rates.index(max(rates))
+    assert 0 < max(rates) <= 1 + 1e-9
+    assert all(a <= b + 1e-12 for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
+    assert all(a >= b - 1e-12 for a, b in zip(rates[peak:], rates[peak + 1 :], strict=False))
+    assert schedule(epochs * steps, steps, recipe) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_batchnorm_and_biases_are_not_decayed(name: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    decayed, free = make_optimizer(model, Recipe(optimizer=name, weight_decay=0.1)).param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
+    assert {p.ndim for p in decayed["params"]} == {4, 2}
+    assert {p.ndim for p in free["params"]} == {1}
+
+
+def test_frozen_parameters_are_left_to_no_optimiser() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].requires_grad_(False)
+    groups = make_optimizer(model, Recipe()).param_groups
+    assert sum(p.numel() for group in groups for p in group["params"]) == 6
+
+
+def test_accuracy_decides_and_the_loss_breaks_ties() -> None:
+    best = {"val_accuracy": 0.8, "val_loss": 0.5}
+    assert better(best, {})
+    assert better({"val_accuracy": 0.9, "val_loss": 0.9}, best)
+    assert better({"val_accuracy": 0.8, "val_loss": 0.4}, best)
+    assert not better({"val_accuracy": 0.8, "val_loss": 0.5}, best)
+    assert not better({"val_accuracy": 0.7, "val_loss": 0.1}, best)
+
+
+def test_a_checkpoint_gives_back_what_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint" / "last.pt"
+    state = State(epoch=2, batch=3, step=19, best={"val_accuracy": 0.5, "val_loss": 1.0}, history=[{"epoch": 1}])
+    checkpoint.save(path, state, {"model": {"w": torch.arange(3.0)}})
+    loaded, tensors = checkpoint.load(path)
+    assert loaded == state
+    assert torch.equal(tensors["model"]["w"], torch.arange(3.0))
+    assert [p.name for p in path.parent.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 truncated"])
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"last\.pt"):
+        checkpoint.load(path)

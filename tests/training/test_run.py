@@ -1,0 +1,171 @@
+"""A training run as a whole: the run folder, determinism, resuming after a kill, Ctrl-C."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+import mobilenets as mn
+from mobilenets.artifact import read_card, read_tensors
+from mobilenets.training.run import train
+
+# Small and quick: random weights, a narrow network, pictures of 32 pixels.
+QUICK = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32, "recipe": "finetune"}
+CHANGES = {"batch_size": 8, "lr": 0.002, "augment.crop_scale": (0.5, 1.0)}
+
+
+def _tensors(folder: Path) -> dict[str, np.ndarray]:
+    return read_tensors(folder / "model.safetensors")
+
+
+def _equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of photographs and the run trained on it."""
+    folder = tmp_path_factory.mktemp("trained")
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("红玫瑰", "daisy")):
+        (folder / "photos" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.normal(60 + 120 * k, 25, (40, 40, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{i}.png")
+    run = train(folder / "photos", folder / "run", CHANGES, epochs=3, **QUICK)
+    return folder / "photos", run.path
+
+
+def test_a_run_folder_has_every_file(trained: tuple[Path, Path]) -> None:
+    names = {p.name for p in trained[1].iterdir()}
+    assert names >= {
+        "model.safetensors",
+        "model.onnx",
+        "card.json",
+        "config.yaml",
+        "class_indices.json",
+        "history.csv",
+        "metrics.json",
+        "predictions.csv",
+        "report.html",
+        "curves.png",
+        "confusion.png",
+    }
+    assert not [p for p in trained[1].rglob("*") if p.suffix in (".part", ".tmp")]
+
+
+def test_class_indices_are_sorted_and_readable(trained: tuple[Path, Path]) -> None:
+    assert json.loads((trained[1] / "class_indices.json").read_text("utf-8")) == {"0": "daisy", "1": "红玫瑰"}
+
+
+def test_history_has_a_line_per_epoch(trained: tuple[Path, Path]) -> None:
+    rows = list(csv.DictReader((trained[1] / "history.csv").open(encoding="utf-8")))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["lr"]) < float(rows[0]["lr"])
+
+
+def test_metrics_are_those_of_the_exported_model_on_the_validation_part(trained: tuple[Path, Path]) -> None:
+    metrics = json.loads((trained[1] / "metrics.json").read_text("utf-8"))
+    predictions = list(csv.DictReader((trained[1] / "predictions.csv").open(encoding="utf-8")))
+    assert metrics["n"] == len(predictions) == 8
+    right = sum(row["label"] == row["predicted"] for row in predictions)
+    assert metrics["accuracy"] == pytest.approx(right / 8)
+    classifier = mn.load(trained[1])
+    for row in predictions:
+        again = dict(classifier.predict(row["path"]).top)
+        assert again["daisy"] == pytest.approx(float(row["daisy"]), abs=1e-4)
+
+
+def test_the_onnx_file_explains_itself(trained: tuple[Path, Path]) -> None:
+    session = onnxruntime.InferenceSession(trained[1] / "model.onnx")
+    image, probabilities = session.get_inputs()[0], session.get_outputs()[0]
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [32, 32, 3])
+    assert (probabilities.name, probabilities.shape[1]) == ("probabilities", 2)
+    card = read_card(trained[1] / "model.onnx")
+    assert card.classes == ("daisy", "红玫瑰")
+    assert card.preprocess.size == 32
+    assert card.metrics["n"] == 8
+
+
+def test_the_tutorials_colours_are_learned(trained: tuple[Path, Path]) -> None:
+    assert json.loads((trained[1] / "metrics.json").read_text("utf-8"))["accuracy"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    again = train(trained[0], tmp_path / "again", CHANGES, epochs=3, workers=1, **QUICK)
+    assert _equal(_tensors(trained[1]), _tensors(again.path))
+
+
+def test_another_seed_gives_other_weights(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    other = train(trained[0], tmp_path / "other", CHANGES, epochs=1, seed=1, **QUICK)
+    assert not _equal(_tensors(trained[1]), _tensors(other.path))
+
+
+def test_config_yaml_repeats_the_run(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "repeated"
+    command = [sys.executable, "-m", "mobilenets", "train", "--config", str(trained[1] / "config.yaml"), "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert _equal(_tensors(trained[1]), _tensors(out))
+
+
+def _command(photos: Path, out: Path) -> list[str]:
+    changes = [f"--set={k}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in CHANGES.items()]
+    settings = [f"--{k}={v}" for k, v in QUICK.items()]
+    return [sys.executable, "-m", "mobilenets", "train", str(photos), "--out", str(out), "--epochs=3", *settings, *changes]
+
+
+def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, "the training ended before it wrote a checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_resuming_after_a_kill_gives_the_weights_of_an_uninterrupted_run(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    process = subprocess.Popen(_command(trained[0], out), stderr=subprocess.DEVNULL)
+    _wait_for(out / "checkpoint" / "last.pt", process)
+    process.kill()
+    process.wait()
+    assert not (out / "metrics.json").exists()
+    resume = [sys.executable, "-m", "mobilenets", "train", "--resume", "--out", str(out)]
+    subprocess.run(resume, check=True, capture_output=True)
+    assert _equal(_tensors(trained[1]), _tensors(out))
+    assert len(list(csv.DictReader((out / "history.csv").open(encoding="utf-8")))) == 3
+
+
+def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "interrupted"
+    process = subprocess.Popen(_command(trained[0], out), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    _wait_for(out / "history.csv", process)
+    os.kill(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr.decode()
+    assert b"Traceback" not in stderr
+    assert b"--resume" in stdout
+    assert (out / "model.onnx").exists()
+    resume = [sys.executable, "-m", "mobilenets", "train", "--resume", "--out", str(out)]
+    subprocess.run(resume, check=True, capture_output=True)
+    assert _equal(_tensors(trained[1]), _tensors(out))
+
+
+def test_an_unreadable_photograph_is_reported_and_left_out(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    subprocess.run(["cp", "-r", str(trained[0]), str(photos)], check=True)
+    (photos / "daisy" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photograph")
+    result = subprocess.run(_command(photos, tmp_path / "run"), capture_output=True, text=True, check=True)
+    assert "broken.jpg" in result.stderr
