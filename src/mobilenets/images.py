@@ -102,15 +102,14 @@ def read(
             )
         padding = _reduce(image, at_least)
         image.load()
-        upright, extent = _turn(image, _orientation(image), padding)
-        result = flatten(upright, mode, background)
+        result, extent = _turn(flatten(image, mode, background), _orientation(image), padding)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
     result.info = {} if extent is None else {EXTENT: extent}
     return result
 
 
 def flatten(image: Image.Image, mode: Mode = "RGB", background: Color = (255, 255, 255)) -> Image.Image:
-    """Any Pillow image as 8-bit `mode`: transparent parts over `background`, deep greys scaled, not clipped."""
+    """Any Pillow image as 8-bit `mode`: transparency over `background`, deep greys scaled, not clipped."""
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
     elif image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
@@ -130,11 +129,10 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     and 65535 that no value exceeds, else the largest value.
     """
     values = np.asarray(image).astype(np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0.0))
+    top = float(values.max(initial=0.0, where=np.isfinite(values)))
     whites = (1.0, 255.0, 65535.0, top) if image.mode == "F" else (65535.0, float(2**31 - 1))
     white = next(white for white in whites if top <= white)
-    grey = Image.fromarray((values.clip(0) * (255 / white) + 0.5).astype(np.uint8))
+    grey = Image.fromarray((np.nan_to_num(values.clip(0, white)) * (255 / white) + 0.5).astype(np.uint8))
     hidden = image.info.get("transparency")  # PNG: the one grey value that is see-through
     if isinstance(hidden, int):
         grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
@@ -168,9 +166,7 @@ def _turn(
     """The image upright, and the box (left, top, right, bottom) in it that the photo covers (None: all)."""
     transpose, swapped, mirrored, flipped = _UPRIGHT.get(orientation, (None, False, False, False))
     if transpose is not None:
-        info, image_format = image.info, image.format
         image = image.transpose(transpose)
-        image.info, image.format = info, image_format
     if padding == (0, 0):
         return image, None
     x, y = padding[::-1] if swapped else padding
@@ -223,13 +219,14 @@ def _naming(name: str) -> Iterator[None]:
         raise UnreadableImage(f"{name}: no such file; check the spelling") from None
     except UnidentifiedImageError:
         raise UnreadableImage(
-            f"{name}: is not a picture of a kind read here ({', '.join(FORMATS)}); convert it to JPEG or PNG"
+            f"{name}: is not a picture of a kind read here ({', '.join(FORMATS)}), or its beginning is damaged"
+            "; convert it to JPEG or PNG"
         ) from None
     except Image.DecompressionBombError as error:
         raise UnreadableImage(f"{name}: {_one_line(error)}; scale it down first") from None
     except OSError as error:
         reason = error.strerror or _one_line(error)
-        remedy = "check its permissions" if error.errno else "copy it again from where it came"
+        remedy = "check the path and its permissions" if error.errno else "copy it again from where it came"
         raise UnreadableImage(f"{name}: cannot be read ({reason}); {remedy}") from None
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
         reason = f"{type(error).__name__}: {_one_line(error)}"
