@@ -32,7 +32,7 @@ MAX_PIXELS = 120_000_000
 # decode (benchmarks/results/decode.md); leaving less is hardly faster.
 REDUCE_MARGIN = 2
 
-# Where a reduced decode records which part of the image the photo covers: see `_reduce`.
+# Where a reduced decode records, in `Image.info`, the box of the image that the photo covers: see `_reduce`.
 EXTENT = "extent"
 
 # Orientation (EXIF 2.32, tag 0x0112) -> what makes it upright, and where its effect moves the padding of a
@@ -130,7 +130,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """
     values = np.asarray(image).astype(np.float32)
     top = float(values.max(initial=0.0, where=np.isfinite(values)))
-    whites = (1.0, 255.0, 65535.0, top) if image.mode == "F" else (65535.0, float(2**31 - 1))
+    whites = (1.0, 255.0, 65535.0, top) if image.mode == "F" else (65535.0, 2.0**31)
     white = next(white for white in whites if top <= white)
     grey = Image.fromarray((np.nan_to_num(values.clip(0, white)) * (255 / white) + 0.5).astype(np.uint8))
     hidden = image.info.get("transparency")  # PNG: the one grey value that is see-through
@@ -139,15 +139,16 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return grey
 
 
-def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float]:
+def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float] | None:
     """Have a JPEG decoded at reduced scale; returns the columns and rows (0 ≤ x < 1) that are padding.
 
     A reduced side is rounded up: of the last column and row only a fraction is photo. Whoever resizes
-    must leave the rest out, or everything shifts by a fraction of a pixel.
+    must leave the rest out, or everything shifts by a fraction of a pixel. None where nothing is reduced.
     """
+    full = image.size
     drafted = image.draft(None, (at_least * REDUCE_MARGIN,) * 2) if at_least else None
-    if drafted is None:
-        return 0.0, 0.0
+    if drafted is None or image.size == full:
+        return None
     _, (_, _, right, bottom) = drafted
     return image.width - right, image.height - bottom
 
@@ -161,13 +162,13 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _turn(
-    image: Image.Image, orientation: int, padding: tuple[float, float]
+    image: Image.Image, orientation: int, padding: tuple[float, float] | None
 ) -> tuple[Image.Image, tuple[float, float, float, float] | None]:
-    """The image upright, and the box (left, top, right, bottom) in it that the photo covers (None: all)."""
+    """The image upright; if reduced, also the box (left, top, right, bottom) in it that the photo covers."""
     transpose, swapped, mirrored, flipped = _UPRIGHT.get(orientation, (None, False, False, False))
     if transpose is not None:
         image = image.transpose(transpose)
-    if padding == (0, 0):
+    if padding is None:
         return image, None
     x, y = padding[::-1] if swapped else padding
     left, right = (x, image.width) if mirrored else (0, image.width - x)
@@ -219,7 +220,7 @@ def _naming(name: str) -> Iterator[None]:
         raise UnreadableImage(f"{name}: no such file; check the spelling") from None
     except UnidentifiedImageError:
         raise UnreadableImage(
-            f"{name}: is not a picture of a kind read here ({', '.join(FORMATS)}), or its beginning is damaged"
+            f"{name}: is no picture of a kind read here ({', '.join(FORMATS)}), or its beginning is damaged"
             "; convert it to JPEG or PNG"
         ) from None
     except Image.DecompressionBombError as error:

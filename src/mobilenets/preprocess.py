@@ -22,6 +22,7 @@ _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.
 _CHANNELS = {"RGB": 3, "L": 1}
 _MAX_SIZE = 4096  # a card comes from a file: a size beyond any use must not reserve memory
 _MIN_CROP = 0.1  # below it the centre crop would be smaller than a pixel of small images
+_LONGEST = 8  # sides: a 1×5000 strip must not become 256×1,280,000 pixels on the way to its crop
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,11 @@ class Preprocess:
         return cls(**values)
 
     def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Resize and centre-crop in one step: uint8, (size, size, channels), 0..255.
+        """Resize the short side and crop the centre: uint8, (size, size, channels), 0..255.
 
-        Equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) within 1 of 255. `image` is
-        RGB or L, as `images.read` returns it; one decoded at reduced scale gives the crop of the full photo.
+        Equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly. `image` is RGB or L,
+        as `images.read` returns it. One decoded at reduced scale is resized and cropped in one step, to the
+        crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
         """
         _require(
             image.mode in _CHANNELS,
@@ -112,9 +114,27 @@ class Preprocess:
         )
         if image.mode != self.mode:
             image = image.convert(self.mode)
-        box = _crop_box(_extent(image), self.resize_side, self.size)
-        resized = image.resize((self.size, self.size), _RESAMPLE[self.interpolation], box=box)
-        return np.array(resized, dtype=np.uint8).reshape(self.size, self.size, self.channels)
+        covered = _covered(image)
+        left, top, right, bottom = covered or (0, 0, *image.size)
+        wide, high = self._resized(right - left, bottom - top)
+        # CenterCrop rounds its corner to the nearest pixel, halves to even, as Python does.
+        x, y = round((wide - self.size) / 2), round((high - self.size) / 2)
+        resample, size = _RESAMPLE[self.interpolation], self.size
+        if covered is None and max(wide, high) <= _LONGEST * self.resize_side:
+            # Two steps are torchvision's to the bit: a box in fractions of a pixel tips sums that lie halfway
+            # between two grey levels the other way.
+            crop = image.resize((wide, high), resample).crop((x, y, x + size, y + size))
+        else:
+            # The axes scale slightly differently, as `wide` and `high` are rounded.
+            sx, sy = (right - left) / wide, (bottom - top) / high
+            end = min(left + (x + size) * sx, right), min(top + (y + size) * sy, bottom)
+            crop = image.resize((size, size), resample, box=(left + x * sx, top + y * sy, *end))
+        return np.array(crop, dtype=np.uint8).reshape(size, size, self.channels)
+
+    def _resized(self, width: float, height: float) -> tuple[int, int]:
+        """Both sides after torchvision's Resize: the short one `resize_side`, the long one rounded down."""
+        short = min(width, height)
+        return int(self.resize_side * width / short), int(self.resize_side * height / short)
 
     def normalize(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) to float32 (N, C, H, W), contiguous: (pixel / 255 - mean) / std."""
@@ -127,39 +147,16 @@ class Preprocess:
         return result
 
 
-Box = tuple[float, float, float, float]
-
-
-def _extent(image: Image.Image) -> Box:
-    """The box of `image` that the photo covers: all of it, or what `images.read` noted at a reduced decode.
+def _covered(image: Image.Image) -> tuple[float, float, float, float] | None:
+    """The box of a JPEG decoded at reduced scale that the photo covers, as `images.read` noted; else None.
 
     The note leaves out less than one pixel a side. Where it does not, the image was cropped or resized since.
     """
+    left, top, right, bottom = image.info.get("extent", (0, 0, 0, 0))
     width, height = image.size
-    left, top, right, bottom = image.info.get("extent", (0, 0, width, height))
     if 0 <= left < 1 and 0 <= top < 1 and width - 1 < right <= width and height - 1 < bottom <= height:
         return left, top, right, bottom
-    return 0, 0, width, height
-
-
-def _crop_box(extent: Box, side: int, size: int) -> Box:
-    """The part of `extent` that a resize of its short side to `side` and a centre crop of `size` show.
-
-    torchvision rounds the resized long side down (`Resize`), so the two axes scale slightly differently,
-    and the crop's corner to the nearest pixel, halves to even (`CenterCrop`). Both are kept.
-    """
-    left, top, right, bottom = extent
-    width, height = right - left, bottom - top
-    short = min(width, height)
-    x0, x1 = _crop_span(width, int(side * width / short), size)
-    y0, y1 = _crop_span(height, int(side * height / short), size)
-    return left + x0, top + y0, left + x1, top + y1
-
-
-def _crop_span(length: float, resized: int, size: int) -> tuple[float, float]:
-    """Where the middle `size` of `resized` pixels begin and end on a side of `length`."""
-    start = round((resized - size) / 2)
-    return start * length / resized, min((start + size) * length / resized, length)
+    return None
 
 
 def _is_number(value: object) -> bool:
