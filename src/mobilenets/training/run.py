@@ -27,6 +27,7 @@ from mobilenets.training.plan import make_plan
 from mobilenets.training.probe import Head, fit_head
 from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings, read_config, write_config
+from mobilenets.training.warmstart import warm_start
 from mobilenets.weights.create import create
 
 
@@ -137,9 +138,11 @@ class _Session:
                 )
         return replace(splits, **kept)
 
-    def loader(self, samples: tuple[Sample, ...], batch_size: int, recipe: Recipe | None = None) -> Loader:
-        """Batches of `samples`: augmented, shuffled and complete when a recipe is given."""
-        training = recipe is not None
+    def loader(
+        self, samples: tuple[Sample, ...], batch_size: int, recipe: Recipe | None = None, shuffle: bool = False
+    ) -> Loader:
+        """Batches of `samples`; with a recipe, as it wants them for training."""
+        training = shuffle or recipe is not None
         return Loader(
             samples,
             self.preprocess,
@@ -235,4 +238,6 @@ class _Session:
         write_config(self.folder / "config.yaml", self.settings, self.recipe)
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best
+        if self.settings.pretrained is not None and self.recipe.freeze == "none":
+            warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True))
         return trainer.fit(self.keep, self.folder, interrupt)
