@@ -29,7 +29,7 @@ MAX_PIXELS = 120_000_000
 
 # A JPEG decoder averages blocks of 2×2, 4×4 or 8×8 pixels far cheaper than it decodes them. Leaving at least
 # twice the wanted size to the final antialiased resize keeps the result within a few grey levels of a full
-# decode (benchmarks/results/decode.md); leaving less is hardly faster.
+# decode (benchmarks/results/decode.md); leaving half of that saves a tenth and triples the difference.
 REDUCE_MARGIN = 2
 
 # Where a reduced decode records, in `Image.info`, the box of the image that the photo covers: see `_reduce`.
