@@ -156,8 +156,9 @@ def main() -> None:
     smallest = 2 * images.REDUCE_MARGIN * PREPROCESS.resize_side
     notes = f"""\
 Medians of {RUNS} runs, taken in turns, on one core while others may be busy; libjpeg-turbo
-{features.version("libjpeg_turbo")}. From one run of this script to the next, ratios near the limit moved by 0.04
-and those of the heaviest file by 0.16. The limit is {LIMIT} of Pillow's time, for every photo of 12 megapixels.
+{features.version("libjpeg_turbo")}. From one run of this script
+to the next, ratios near the limit moved by 0.04 and those of the heaviest file by 0.16. The limit is
+{LIMIT} of Pillow's time, for every photo of 12 megapixels.
 
 {table(columns, rows)}
 
