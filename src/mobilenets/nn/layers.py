@@ -1,0 +1,99 @@
+"""Layers that every MobileNet is made of."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mobilenets.spec.rows import Net
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,  # clipped at 6 for fixed-point arithmetic (1704.04861's code; 1801.04381, §3.3)
+    "hswish": nn.Hardswish,  # x · relu6(x + 3) / 6 (1905.02244, eq. 3)
+}
+
+
+def activation(name: str) -> nn.Module:
+    """The activation of a row; "none" is the identity."""
+    return nn.Identity() if name == "none" else _ACTIVATIONS[name]()
+
+
+class SamePadConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding: as much as the input's size needs, the odd one at the end."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, C', ceil(H / stride), ceil(W / stride))."""
+        vertical, horizontal = (self._total(x.shape[2 + i], i) for i in range(2))
+        if vertical or horizontal:
+            left, top = horizontal // 2, vertical // 2
+            x = F.pad(x, (left, horizontal - left, top, vertical - top))
+        return super().forward(x)
+
+    def _total(self, size: int, axis: int) -> int:
+        stride, reach = self.stride[axis], self.dilation[axis] * (self.kernel_size[axis] - 1)
+        return max((math.ceil(size / stride) - 1) * stride + reach + 1 - size, 0)
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, BatchNorm, activation ("none": a linear layer), under `conv`, `norm`, `act`."""
+
+    def __init__(
+        self,
+        net: Net,
+        channels: int,
+        out: int,
+        kernel: int = 1,
+        act: str = "none",
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        same = net.padding == "same"
+        self.conv = (SamePadConv2d if same else nn.Conv2d)(
+            channels,
+            out,
+            kernel,
+            stride=stride,
+            padding=0 if same else (kernel - 1) // 2 * dilation,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(out, eps=net.norm_eps, momentum=net.norm_momentum)
+        self.act = activation(act)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gates from the mean of each channel: ReLU, then a hard sigmoid relu6(x + 3) / 6 (1905.02244, §5.3)."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeeze, 1)
+        self.expand = nn.Conv2d(squeeze, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → the same shape."""
+        gate = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(gate))))
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation over fan-out, which for a depthwise convolution is k², not k²·C.
+
+    torchvision does not divide by the groups, so that its depthwise layers start with a standard deviation
+    too small by the root of their channels; timm and TensorFlow do (`init_weight_goog`).
+    """
+    if isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+        nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.01)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

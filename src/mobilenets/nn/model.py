@@ -1,0 +1,115 @@
+"""A MobileNet built from its `Net`: the table, top to bottom.
+
+V1 1704.04861, V2 1801.04381, V3 1905.02244, V4 2404.10518.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mobilenets.errors import UserError
+from mobilenets.nn.blocks import make_block
+from mobilenets.nn.layers import ConvNormAct, activation, initialise
+from mobilenets.preprocess import Preprocess
+from mobilenets.spec.features import feature_info
+from mobilenets.spec.rows import Net
+
+
+class MobileNet(nn.Module):
+    """Stem, blocks, last convolution, pooling, head.
+
+    `preprocess` is that of the weights it carries, `provenance` says where these come from; both are
+    filled in by `mobilenets.create`.
+    """
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+        self.preprocess = Preprocess()
+        self.provenance: dict[str, str] = {}
+        self.stem = make_block(net, net.in_channels, net.stem)
+        channels, blocks = net.stem.out, []
+        for row in net.blocks:
+            blocks.append(make_block(net, channels, row))
+            channels = row.out
+        self.blocks = nn.ModuleList(blocks)
+        self.last = make_block(net, channels, net.last) if net.last else nn.Identity()
+        self.hidden = self._make_hidden()
+        self.dropout = nn.Dropout(net.dropout)
+        self.classifier = self._make_classifier()
+        self.apply(initialise)
+
+    def _make_hidden(self) -> nn.Module:
+        """V3's and V4's layer after pooling; it works on a 1×1 map, where a linear layer would do."""
+        head, channels = self.net.head, self.net.feature_channels
+        if not head.hidden:
+            return nn.Identity()
+        if head.norm:
+            return ConvNormAct(self.net, channels, head.hidden, act=head.act)
+        # "NBN" in V3's tables: no BatchNorm on a single value per channel, a bias instead.
+        return nn.Sequential(nn.Conv2d(channels, head.hidden, 1), activation(head.act))
+
+    def _make_classifier(self) -> nn.Module:
+        if self.net.num_classes == 0:
+            return nn.Identity()
+        return nn.Linear(self.net.head_width, self.net.num_classes)
+
+    @property
+    def head_width(self) -> int:
+        """Length of the vector that the classifier sees."""
+        return self.net.head_width
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """Images float (N, in_channels, H, W), normalised → the last map (N, C, H / 32, W / 32)."""
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        y: torch.Tensor = self.last(x)
+        return y
+
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """The last map → logits (N, num_classes), or with `pre_logits` the classifier's input (N, head_width)."""
+        pooled = features.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        vector = self.hidden(pooled).flatten(1)  # (N, head_width)
+        if pre_logits:
+            return vector
+        logits: torch.Tensor = self.classifier(self.dropout(vector))
+        return logits
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images float (N, in_channels, H, W), normalised, sides ≥ 32 → logits float (N, num_classes).
+
+        With `num_classes` 0 the vector before the classifier, (N, head_width).
+        """
+        return self.forward_head(self.forward_features(x), pre_logits=self.net.num_classes == 0)
+
+    def features(self, x: torch.Tensor, levels: Sequence[int] | None = None) -> list[torch.Tensor]:
+        """Maps at several scales, finest first; their strides and channels are `spec.features.feature_info(net)`.
+
+        `levels` picks some of them by index (default all).
+
+        Raises:
+            UserError: a level the network does not have.
+        """
+        info = feature_info(self.net)
+        wanted = range(len(info)) if levels is None else levels
+        for level in wanted:
+            if not 0 <= level < len(info):
+                raise UserError(f"levels: {level} is not one of 0 to {len(info) - 1}")
+        maps = {}
+        x = self.stem(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            maps[f"blocks.{i}"] = x
+        maps["last"] = self.last(x)
+        return [maps[info[level].name] for level in wanted]
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the classifier by a new one, on the same device and in the same dtype."""
+        like = next(self.parameters())
+        self.net = self.net.with_classes(num_classes)
+        self.classifier = self._make_classifier().to(like)
+        self.classifier.apply(initialise)
