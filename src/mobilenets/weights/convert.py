@@ -1,0 +1,220 @@
+"""State dicts of torchvision, timm and Keras become ours: every key and shape accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.spec.rows import Net
+from mobilenets.weights.layouts import module_names
+
+SHOWN = 4  # names listed of each kind of mismatch
+
+# A key that every network of a layout has.
+_SIGNATURES = {"ours": "stem.conv.weight", "torchvision": "features.0.0.weight", "timm": "conv_stem.weight"}
+
+_KERAS_PARAMETERS = {
+    "weight": ("kernel", "depthwise_kernel", "gamma"),
+    "bias": ("bias", "beta"),
+    "running_mean": ("moving_mean",),
+    "running_var": ("moving_variance",),
+}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A state dict in our layout. `head_kept` is False where the classifier had to be left out."""
+
+    state: dict[str, Tensor]
+    layout: str
+    head_kept: bool
+
+
+def recognise(keys: Iterable[str]) -> str:
+    """The layout ("ours", "torchvision", "timm" or "keras") that has these keys.
+
+    Raises:
+        UserError: none has.
+    """
+    names = set(keys)
+    for layout, key in _SIGNATURES.items():
+        if key in names:
+            return layout
+    if any(name.endswith("/gamma") for name in names):
+        return "keras"
+    some = ", ".join(sorted(names)[:SHOWN]) or "none at all"
+    raise UserError(f"no MobileNet of torchvision, timm, Keras or ours has these names: {some}")
+
+
+def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
+    """`state`, in whichever layout, as a state dict for `MobileNet(net)`.
+
+    A classifier for another number of classes, or none, is left out (`head_kept` False). A stem for
+    three colours fits any `in_channels`: one channel gets the sum of the colours' weights, so that grey
+    pictures give what their RGB copies gave; others get the mean, scaled to the same total.
+
+    Raises:
+        UserError: keys missing, left over or of another shape than the network has.
+    """
+    layout = recognise(state)
+    theirs = _keys(net, layout, state)
+    wanted = {k: v for k, v in _shapes(net).items() if not k.endswith("num_batches_tracked")}
+    result: dict[str, Tensor] = {}
+    missing, misshapen = [], []
+    for ours, shape in wanted.items():
+        source = theirs[ours]
+        if source not in state:
+            missing.append(ours)
+            continue
+        value = _arranged(state[source], ours, layout, shape)
+        if ours == "stem.conv.weight":
+            value = adapt_stem(value, net.in_channels)
+        if value.shape != shape:
+            misshapen.append(ours)
+        result[ours] = value
+    head = {k for k in wanted if k.startswith("classifier.")}
+    new_head = net.num_classes == 0 or bool(head & {*missing, *misshapen})
+    if head <= set(missing):  # published without a top: Keras' files then lack V3's hidden layer too
+        head |= {k for k in wanted if k.startswith("hidden.")}
+    if new_head:
+        missing, misshapen = ([k for k in names if k not in head] for names in (missing, misshapen))
+        result = {k: v for k, v in result.items() if not k.startswith("classifier.")}
+    known = {*theirs.values(), *_classifier_keys(net, layout)}
+    extra = [k for k in state if k not in known and not k.endswith("num_batches_tracked")]
+    _complain(net, layout, state, theirs, wanted, missing, misshapen, extra)
+    return Converted(result, layout, not new_head)
+
+
+def export_state(state: Mapping[str, Tensor], net: Net, layout: str) -> dict[str, Tensor]:
+    """Our state dict under the names of "torchvision" or "timm"; hidden layers in torchvision's shape."""
+    modules = module_names(net, layout)
+    result = {}
+    for ours, value in state.items():
+        module, _, parameter = ours.rpartition(".")
+        flat = layout == "torchvision" and ours == "hidden.0.weight"
+        result[f"{modules[module]}.{parameter}"] = value.flatten(1) if flat else value
+    return result
+
+
+def adapt_stem(weight: Tensor, in_channels: int) -> Tensor:
+    """A stem's weight (out, 3, k, k) for another number of input channels; (out, n, k, k)."""
+    if weight.shape[1] == in_channels:
+        return weight
+    return weight.sum(1, keepdim=True).expand(-1, in_channels, -1, -1).clone() / in_channels
+
+
+def read_h5(path: Path) -> dict[str, Tensor]:
+    """Keras' weight file as {"layer/parameter": tensor}; old and new names of layers become the new ones.
+
+    Raises:
+        UserError: h5py is not installed, or the file is not one of Keras' weight files.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise UserError(f"{path}: reading it needs h5py; run: pip install 'mobilenets[keras]'") from None
+    found: dict[str, Tensor] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+            layer, parameter = _keras_name(name)
+            found[f"{layer}/{parameter}"] = torch.from_numpy(item[()]).float()
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise UserError(f"{path}: not a readable .h5 file ({error})") from error
+    return found
+
+
+# Keras 3 numbers a layer's variables; which they are follows from the layer.
+_NUMBERED = {"norm": ("gamma", "beta", "moving_mean", "moving_variance"), "other": ("kernel", "bias")}
+
+
+def _keras_name(path: str) -> tuple[str, str]:
+    """Layer and parameter of a data set in a Keras file.
+
+    Legacy files repeat the layer ("conv_pw_1/conv_pw_1/kernel:0", V3 with slashes inside and capitals:
+    "expanded_conv/depthwise/BatchNorm/expanded_conv/…/gamma:0"); Keras 3 writes "layers/LAYER/vars/0".
+    """
+    *layer, parameter = path.removesuffix(":0").split("/")
+    if layer[-1:] == ["vars"]:
+        name = layer[-2]
+        kind = "norm" if name.lower().endswith("bn") or name.startswith("bn_") else "other"
+        return name, _NUMBERED[kind][int(parameter)]
+    half = len(layer) // 2
+    if len(layer) % 2 == 0 and layer[:half] == layer[half:]:
+        layer = layer[:half]
+    if len(layer) == 1 and not layer[0].startswith(("Conv/", "expanded_conv/")):
+        return layer[0], parameter
+    return "_".join(layer).lower().replace("batchnorm", "bn"), parameter
+
+
+def _shapes(net: Net) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {k: v.shape for k, v in MobileNet(net).state_dict().items()}
+
+
+def _keys(net: Net, layout: str, state: Mapping[str, Tensor]) -> dict[str, str]:
+    """For each of our keys, the key in `layout`."""
+    modules = module_names(net, layout)
+    result = {}
+    for ours in _shapes(net):
+        module, _, parameter = ours.rpartition(".")
+        if layout != "keras":
+            result[ours] = f"{modules[module]}.{parameter}"
+        elif parameter in _KERAS_PARAMETERS:
+            names = [f"{modules[module]}/{p}" for p in _KERAS_PARAMETERS[parameter]]
+            result[ours] = next((n for n in names if n in state), names[0])
+    return result
+
+
+def _classifier_keys(net: Net, layout: str) -> list[str]:
+    """Keys of the classifier, also where `net` has none."""
+    module = module_names(net, layout)["classifier"]
+    return [f"{module}{end}" for end in (".weight", ".bias", "/kernel", "/bias")]
+
+
+def _arranged(value: Tensor, ours: str, layout: str, shape: torch.Size) -> Tensor:
+    """Axes in torch's order: Keras keeps height, width, in, out."""
+    if layout == "keras" and value.ndim == 4:
+        depthwise = value.shape[3] == 1 and len(shape) == 4 and shape[1] == 1
+        value = value.permute(2, 3, 0, 1) if depthwise else value.permute(3, 2, 0, 1)
+    elif layout == "keras" and value.ndim == 2:
+        value = value.T
+    # A layer after pooling is a linear layer to one and a 1×1 convolution to another: the same numbers.
+    if value.ndim + len(shape) == 6 and value.shape[:2] == shape[:2]:
+        value = value.reshape(shape) if value.numel() == shape.numel() else value
+    if ours == "classifier.weight" and value.ndim == 4 and value.shape[2:] == (1, 1):
+        value = value.flatten(1)
+    return value.contiguous()
+
+
+def _complain(
+    net: Net,
+    layout: str,
+    state: Mapping[str, Tensor],
+    theirs: dict[str, str],
+    wanted: dict[str, torch.Size],
+    missing: list[str],
+    misshapen: list[str],
+    extra: list[str],
+) -> None:
+    """One error that lists what does not fit, if anything."""
+    shapes = [f"{theirs[k]} {tuple(state[theirs[k]].shape)} for {tuple(wanted[k])}" for k in misshapen]
+    kinds = {"missing": [theirs[k] for k in missing], "unexpected": extra, "misshapen": shapes}
+    told = []
+    for kind, names in kinds.items():
+        if names:
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            told.append(f"{len(names)} {kind}: {', '.join(names[:SHOWN])}{more}")
+    if told:
+        what = f"{net.name} of width {net.width:g}, flavor {net.flavor}"
+        raise UserError(f"weights in {layout}'s layout do not fit {what}; {'; '.join(told)}")

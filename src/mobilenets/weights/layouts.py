@@ -1,0 +1,184 @@
+"""Where each published layout keeps what we keep: names of modules, ours → theirs, generated from a `Net`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mobilenets.spec import v1, v2, v3
+from mobilenets.spec.rows import Conv, Fused, Inverted, Net, Separable, Universal
+
+LAYOUTS = ("ours", "torchvision", "timm", "keras")
+
+
+
+def module_names(net: Net, layout: str) -> dict[str, str]:
+    """For every module of ours that has weights, its name in `layout`."""
+    if layout == "ours":
+        return {name: name for name in _ours(net)}
+    names = {"torchvision": _torchvision, "timm": _timm, "keras": _keras}[layout](net)
+    return {ours: names[ours] for ours in _ours(net)}
+
+
+def _parts(net: Net) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Index of each block and the parts it has."""
+    channels = net.stem.out
+    for i, row in enumerate(net.blocks):
+        if isinstance(row, Conv):
+            yield i, ()
+        elif isinstance(row, Separable):
+            yield i, ("depthwise", "pointwise")
+        elif isinstance(row, Fused):
+            yield i, ("expand", "project")
+        elif isinstance(row, Inverted):
+            se = ("se",) if row.se else ()
+            yield i, (*(("expand",) if row.exp != channels else ()), "depthwise", *se, "project")
+        else:
+            has = {"start": row.start, "expand": True, "depthwise": row.kernel, "project": True}
+            yield i, tuple(part for part, there in has.items() if there)
+        channels = row.out
+
+
+def _ours(net: Net) -> Iterator[str]:
+    yield from ("stem.conv", "stem.norm")
+    for i, parts in _parts(net):
+        if not parts:
+            yield from (f"blocks.{i}.conv", f"blocks.{i}.norm")
+        for part in parts:
+            children = ("reduce", "expand") if part == "se" else ("conv", "norm")
+            yield from (f"blocks.{i}.{part}.{child}" for child in children)
+    if net.last:
+        yield from ("last.conv", "last.norm")
+    if net.head.hidden:
+        yield from ("hidden.conv", "hidden.norm") if net.head.norm else ("hidden.0",)
+    yield "classifier"
+
+
+def _torchvision(net: Net) -> dict[str, str]:
+    """torchvision: `features.N`, numbered layers inside; V2 leaves the projection outside a pair."""
+    names = {"stem.conv": "features.0.0", "stem.norm": "features.0.1"}
+    inner = "conv" if net.family == "v2" else "block"
+    for i, parts in _parts(net):
+        for j, part in enumerate(parts):
+            theirs = f"features.{i + 1}.{inner}.{j}"
+            ours = f"blocks.{i}.{part}"
+            if part == "se":
+                names |= {f"{ours}.reduce": f"{theirs}.fc1", f"{ours}.expand": f"{theirs}.fc2"}
+            elif part == "project" and net.family == "v2":
+                names |= {f"{ours}.conv": theirs, f"{ours}.norm": f"features.{i + 1}.conv.{j + 1}"}
+            else:
+                names |= {f"{ours}.conv": f"{theirs}.0", f"{ours}.norm": f"{theirs}.1"}
+    end = f"features.{len(net.blocks) + 1}"
+    names |= {"last.conv": f"{end}.0", "last.norm": f"{end}.1", "hidden.0": "classifier.0"}
+    names["classifier"] = "classifier.1" if net.family == "v2" else "classifier.3"
+    return names
+
+
+# Names of the convolutions in timm's blocks; their BatchNorms are bn1, bn2, … in the same order.
+_TIMM_SEPARABLE = {"depthwise": "conv_dw", "pointwise": "conv_pw"}
+_TIMM_NO_EXPAND = {"depthwise": "conv_dw", "project": "conv_pw"}
+_TIMM_INVERTED = {"expand": "conv_pw", "depthwise": "conv_dw", "project": "conv_pwl"}
+_TIMM_FUSED = {"expand": "conv_exp", "project": "conv_pwl"}
+_TIMM_UNIVERSAL = {"start": "dw_start", "expand": "pw_exp", "depthwise": "dw_mid", "project": "pw_proj"}
+
+
+def _timm(net: Net) -> dict[str, str]:
+    """timm: `blocks.STAGE.INDEX`; the last convolution is a stage of its own, except in V2."""
+    names = {"stem.conv": "conv_stem", "stem.norm": "bn1", "classifier": "classifier"}
+    stages = list(_stages(net))
+    for (i, parts), (stage, index) in zip(_parts(net), stages, strict=True):
+        ours, theirs, row = f"blocks.{i}", f"blocks.{stage}.{index}", net.blocks[i]
+        if isinstance(row, Conv):
+            names |= {f"{ours}.conv": f"{theirs}.conv", f"{ours}.norm": f"{theirs}.bn1"}
+        elif isinstance(row, Universal):
+            for part in parts:
+                names |= {
+                    f"{ours}.{part}.conv": f"{theirs}.{_TIMM_UNIVERSAL[part]}.conv",
+                    f"{ours}.{part}.norm": f"{theirs}.{_TIMM_UNIVERSAL[part]}.bn",
+                }
+        else:
+            convs = _timm_convs(row, parts)
+            for number, part in enumerate((p for p in parts if p != "se"), start=1):
+                names |= {
+                    f"{ours}.{part}.conv": f"{theirs}.{convs[part]}",
+                    f"{ours}.{part}.norm": f"{theirs}.bn{number}",
+                }
+            names |= {f"{ours}.se.reduce": f"{theirs}.se.conv_reduce"}
+            names |= {f"{ours}.se.expand": f"{theirs}.se.conv_expand"}
+    if net.family == "v2":
+        return names | {"last.conv": "conv_head", "last.norm": "bn2"}
+    end = f"blocks.{stages[-1][0] + 1}.0"
+    names |= {"last.conv": f"{end}.conv", "last.norm": f"{end}.bn1"}
+    return names | {"hidden.0": "conv_head", "hidden.conv": "conv_head", "hidden.norm": "norm_head"}
+
+
+def _timm_convs(row: Separable | Inverted | Fused, parts: tuple[str, ...]) -> dict[str, str]:
+    if isinstance(row, Separable):
+        return _TIMM_SEPARABLE
+    if isinstance(row, Fused):
+        return _TIMM_FUSED
+    return _TIMM_INVERTED if "expand" in parts else _TIMM_NO_EXPAND
+
+
+def _stages(net: Net) -> Iterator[tuple[int, int]]:
+    """timm's stage and index in it, of every block.
+
+    A stage ends where the paper's table changes its output, at width 1: two stages may round to the same
+    channels at a small width. V4's stages begin at the strides.
+    """
+    if net.family == "v4":
+        starts = [row.stride == 2 for row in net.blocks]
+    else:
+        outs = _paper_outs(net)
+        starts = [i == 0 or out != outs[i - 1] for i, out in enumerate(outs)]
+    stage, index = -1, 0
+    for start in starts:
+        stage, index = (stage + 1, 0) if start else (stage, index + 1)
+        yield stage, index
+
+
+def _paper_outs(net: Net) -> list[int]:
+    if net.family == "v1":
+        return [row.out for row in v1.BLOCKS]
+    if net.family == "v2":
+        return [c for _, c, n, _ in v2.STAGES for _ in range(n)]
+    return [row.out for row in (v3.LARGE if "large" in net.name else v3.SMALL)]
+
+
+def _keras(net: Net) -> dict[str, str]:
+    """Keras: a flat name per layer."""
+    return {"v1": _keras_v1, "v2": _keras_v2, "v3": _keras_v3}[net.family](net)
+
+
+def _keras_v1(net: Net) -> dict[str, str]:
+    names = {"stem.conv": "conv1", "stem.norm": "conv1_bn", "classifier": "conv_preds"}
+    for i in range(len(net.blocks)):
+        for part, short in (("depthwise", "dw"), ("pointwise", "pw")):
+            theirs = f"conv_{short}_{i + 1}"
+            names |= {f"blocks.{i}.{part}.conv": theirs, f"blocks.{i}.{part}.norm": f"{theirs}_bn"}
+    return names
+
+
+def _keras_v2(net: Net) -> dict[str, str]:
+    names = {"stem.conv": "Conv1", "stem.norm": "bn_Conv1", "classifier": "predictions"}
+    names |= {"last.conv": "Conv_1", "last.norm": "Conv_1_bn"}
+    for i, parts in _parts(net):
+        prefix = f"block_{i}" if i else "expanded_conv"
+        for part in parts:
+            theirs = f"{prefix}_{part}"
+            names |= {f"blocks.{i}.{part}.conv": theirs, f"blocks.{i}.{part}.norm": f"{theirs}_BN"}
+    return names
+
+
+def _keras_v3(net: Net) -> dict[str, str]:
+    names = {"stem.conv": "conv", "stem.norm": "conv_bn", "classifier": "logits"}
+    names |= {"last.conv": "conv_1", "last.norm": "conv_1_bn", "hidden.0": "conv_2"}
+    for i, parts in _parts(net):
+        prefix = f"expanded_conv_{i}" if i else "expanded_conv"
+        for part in parts:
+            ours, theirs = f"blocks.{i}.{part}", f"{prefix}_{part}"
+            if part == "se":
+                names |= {f"{ours}.reduce": f"{prefix}_squeeze_excite_conv"}
+                names |= {f"{ours}.expand": f"{prefix}_squeeze_excite_conv_1"}
+            else:
+                names |= {f"{ours}.conv": theirs, f"{ours}.norm": f"{theirs}_bn"}
+    return names
