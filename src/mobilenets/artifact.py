@@ -1,0 +1,204 @@
+"""What a trained classifier is on disk: tensors and the card that explains them.
+
+safetensors is a JSON header and raw bytes; writing and reading it takes numpy and fifty lines, so that the
+base install needs no further package and a header can be read without its tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
+from mobilenets.spec.rows import Net
+
+METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
+FORMAT = 1
+
+_MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything needed to use a classifier besides its weights, and where it came from.
+
+    `classes` in the order of the outputs; `metrics` as in metrics.json; `provenance` of the weights it
+    started from (tag, source, sha256, licence).
+    """
+
+    name: str
+    net: Net
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    metrics: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One JSON object, readable by people too."""
+        content = {
+            "format": FORMAT,
+            "name": self.name,
+            "classes": list(self.classes),
+            "preprocess": self.preprocess.to_dict(),
+            "provenance": self.provenance,
+            "metrics": self.metrics,
+            "net": self.net.to_dict(),
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """The inverse of `to_json`.
+
+        Raises:
+            UserError: not a card, or one of a later format.
+        """
+        try:
+            content = json.loads(text)
+            if content["format"] != FORMAT:
+                raise UserError(f"model card of format {content['format']}: this version reads format {FORMAT}")
+            card = cls(
+                name=str(content["name"]),
+                net=Net.from_dict(content["net"]),
+                classes=tuple(map(str, content["classes"])),
+                preprocess=Preprocess.from_dict(content["preprocess"]),
+                metrics=dict(content["metrics"]),
+                provenance=dict(content["provenance"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
+        if len(card.classes) != card.net.num_classes:
+            raise UserError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
+        return card
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file."""
+    content = data.encode() if isinstance(data, str) else data
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard) -> None:
+    """Write tensors and card as one self-describing `.safetensors` file, atomically.
+
+    Raises:
+        UserError: a dtype outside float64/32/16, int64/32, uint8 and bool.
+    """
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: card.to_json()}}
+    offset = 0
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _NAMES:
+            raise UserError(f"{path}: {name} has dtype {tensor.dtype}; store one of {', '.join(_DTYPES)}")
+        end = offset + tensor.nbytes
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": tensor.shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the format asks that tensors start at a multiple of 8
+    body = b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())
+    write_atomic(path, struct.pack("<Q", len(text)) + text + body)
+
+
+def read_tensors(path: Path) -> dict[str, Array]:
+    """All tensors of a `.safetensors` file by name.
+
+    Raises:
+        UserError: truncated, damaged or not such a file.
+    """
+    with path.open("rb") as file:
+        header = _read_header(path, file)
+        body = file.read()
+    return {name: _tensor(path, name, entry, body) for name, entry in header.items() if name != "__metadata__"}
+
+
+def _tensor(path: Path, name: str, entry: Any, body: bytes) -> Array:
+    try:
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        shape = tuple(int(n) for n in entry["shape"])
+        start, end = entry["data_offsets"]
+        fits = 0 <= start <= end <= len(body) and end - start == math.prod(shape) * dtype.itemsize
+        if not fits or min(shape, default=1) < 0:
+            raise ValueError("its bytes are not all there")
+        return np.frombuffer(body[start:end], dtype).reshape(shape).copy()
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: tensor {name!r} cannot be read ({error}); the file is damaged or cut off") from error
+
+
+def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
+    start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
+    text = file.read(length) if length <= _MAX_HEADER else b""
+    try:
+        header = json.loads(text)
+    except ValueError:
+        header = None
+    if len(text) != length or not isinstance(header, dict):
+        raise UserError(f"{path}: not a .safetensors file, or a damaged one; export or download it again")
+    return header
+
+
+def has_card(path: Path) -> bool:
+    """Whether a `.safetensors` file carries a card: one of a run does, published weights do not."""
+    with path.open("rb") as file:
+        return METADATA_KEY in (_read_header(path, file).get("__metadata__") or {})
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a run folder, a `.safetensors` or an `.onnx` file; never imports torch.
+
+    Raises:
+        UserError: none there, or not readable.
+    """
+    if path.is_dir():
+        for name in ("model.safetensors", "model.onnx"):
+            if (path / name).exists():
+                return read_card(path / name)
+        raise UserError(f"{path}: no model in this folder; a run folder has model.safetensors and model.onnx")
+    if path.suffix == ".onnx":
+        from onnxruntime import InferenceSession
+
+        metadata = InferenceSession(str(path)).get_modelmeta().custom_metadata_map
+    else:
+        with path.open("rb") as file:
+            metadata = _read_header(path, file).get("__metadata__") or {}
+    return card_of(path, metadata)
+
+
+def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
+    """The card among a file's metadata.
+
+    Raises:
+        UserError: there is none: the file was not written by this package.
+    """
+    if METADATA_KEY not in metadata:
+        raise UserError(
+            f"{path}: carries no model card, so its classes and preprocess are unknown; "
+            "use a file that 'mobilenets train' or 'mobilenets export' wrote"
+        )
+    try:
+        return ModelCard.from_json(metadata[METADATA_KEY])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+

@@ -1,0 +1,26 @@
+"""What an engine is: a card, and a function from pixels to probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.artifact import ModelCard
+
+Pixels = NDArray[np.uint8]
+Probabilities = NDArray[np.floating[Any]]
+
+
+class Engine(Protocol):
+    """Runs one model."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Classes, preprocess and the rest."""
+        ...
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → probabilities float32 (N, K)."""
+        ...

@@ -1,0 +1,43 @@
+"""`.safetensors`, or a network in memory, in torch on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from mobilenets.artifact import ModelCard, read_card, read_tensors
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engine import Pixels, Probabilities
+
+
+class TorchEngine:
+    """Runs a network in float32, channels-last."""
+
+    def __init__(self, model: MobileNet, card: ModelCard) -> None:
+        self.card = card
+        self._model = model.eval().to(memory_format=torch.channels_last)
+
+    @classmethod
+    def read(cls, path: Path, threads: int | None = None) -> TorchEngine:
+        """The engine of a `.safetensors` file with a card.
+
+        Raises:
+            UserError: no card, or tensors that are not those of its network.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        card = read_card(path)
+        model = MobileNet(card.net)
+        try:
+            model.load_state_dict({name: torch.from_numpy(t) for name, t in read_tensors(path).items()})
+        except RuntimeError as error:
+            raise UserError(f"{path}: its tensors are not those of the network its card describes") from error
+        return cls(model, card)
+
+    @torch.inference_mode()
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+        images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
+        return self._model(images).softmax(1).numpy()
