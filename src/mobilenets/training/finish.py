@@ -13,7 +13,7 @@ import torch
 
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
 from mobilenets.data.loader import Loader
-from mobilenets.data.source import Splits
+from mobilenets.data.sample import Splits
 from mobilenets.evaluate.metrics import score
 from mobilenets.evaluate.report import write_report
 from mobilenets.export.onnx import export_onnx

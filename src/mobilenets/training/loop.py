@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mobilenets.artifact import write_atomic
-from mobilenets.data.augment import mix
+from mobilenets.data.mix import mix
 from mobilenets.data.loader import Batch, Loader
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet

@@ -13,7 +13,8 @@ from torch import nn
 from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.data.cache import PixelCache
 from mobilenets.data.loader import Loader, readable
-from mobilenets.data.source import Sample, Splits, read_splits
+from mobilenets.data.sample import Sample, Splits
+from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet

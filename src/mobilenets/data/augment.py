@@ -1,0 +1,151 @@
+"""Augmentation: what may change about a photograph without changing what it shows.
+
+torchvision's transforms cannot be imported beside torch's CPU wheel, and albumentations brings OpenCV; these few
+are Pillow and numpy. Every random number comes from the generator given, so a sample's augmentation depends on
+(seed, epoch, index) alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageOps
+
+from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
+
+ATTEMPTS = 10  # of drawing a crop that lies inside, as torchvision's RandomResizedCrop
+ERASE_AREA = (0.02, 0.33)  # of the picture, Zhong et al. 2017 (1708.04896)
+ERASE_RATIO = (0.3, 3.3)
+
+Generator = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a training photograph; probabilities 0 to 1, other strengths 0 for off.
+
+    `crop_scale`: area of the crop as a share of the picture, (1, 1) for all of it; `crop_ratio`: its width
+    over its height. `rot90` turns by 0 to 3 quarters, `jitter` changes brightness, contrast and saturation by
+    up to that share, `trivial` applies one operation of TrivialAugment (2103.10158, wide space), `erase` is the
+    probability of blanking a rectangle.
+    """
+
+    crop_scale: tuple[float, float] = (0.35, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    hflip: float = 0.5
+    vflip: float = 0.0
+    rot90: bool = False
+    jitter: float = 0.0
+    trivial: bool = False
+    erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("hflip", "vflip", "erase", "jitter"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UserError(f"augment.{name}: {value} is outside 0 to 1")
+        low, high = self.crop_scale
+        if not 0 < low <= high <= 1:
+            raise UserError(f"augment.crop_scale: {self.crop_scale} is no range of areas inside 0 to 1")
+        low, high = self.crop_ratio
+        if not 0 < low <= high:
+            raise UserError(f"augment.crop_ratio: {self.crop_ratio} is no range of width over height")
+
+    def __call__(self, image: Image.Image, preprocess: Preprocess, rng: Generator) -> NDArray[np.uint8]:
+        """An RGB or L image → one augmented view, uint8 (size, size, C)."""
+        box = random_box(image.width, image.height, self.crop_scale, self.crop_ratio, rng)
+        view = preprocess.resize_box(image, box)
+        if self.trivial:
+            view = trivial_augment(view, rng)
+        if self.jitter:
+            view = _jitter(view, self.jitter, rng)
+        pixels = np.asarray(view).reshape(preprocess.size, preprocess.size, -1)
+        if rng.random() < self.hflip:
+            pixels = pixels[:, ::-1]
+        if rng.random() < self.vflip:
+            pixels = pixels[::-1]
+        if self.rot90:
+            pixels = np.rot90(pixels, rng.integers(4))
+        pixels = np.array(pixels, order="C")
+        if rng.random() < self.erase:
+            _erase(pixels, preprocess.mean, rng)
+        return pixels
+
+
+def random_box(
+    width: int, height: int, scale: tuple[float, float], ratio: tuple[float, float], rng: Generator
+) -> tuple[float, float, float, float]:
+    """A random crop (left, top, right, bottom) of a `width` × `height` picture.
+
+    Area and aspect ratio are drawn as in Inception's training (1409.4842, §6; torchvision's RandomResizedCrop);
+    where none fits in ten attempts, the largest central crop of an allowed ratio.
+    """
+    for _ in range(ATTEMPTS):
+        area = width * height * rng.uniform(*scale)
+        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        w, h = math.sqrt(area * aspect), math.sqrt(area / aspect)
+        if w <= width and h <= height:
+            left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
+            return left, top, left + w, top + h
+    aspect = min(max(width / height, ratio[0]), ratio[1])
+    w, h = min(width, height * aspect), min(height, width / aspect)
+    left, top = (width - w) / 2, (height - h) / 2
+    return left, top, left + w, top + h
+
+
+def _jitter(image: Image.Image, strength: float, rng: Generator) -> Image.Image:
+    """Brightness, contrast and saturation, each by a factor in 1 ± strength."""
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = enhance(image).enhance(rng.uniform(1 - strength, 1 + strength))
+    return image
+
+
+def _affine(*matrix: float) -> Callable[[Image.Image], Image.Image]:
+    """An affine map of output to input coordinates about the centre, filled with grey."""
+    a, b, c, d, e, f = matrix
+
+    def apply(image: Image.Image) -> Image.Image:
+        x, y = image.width / 2, image.height / 2
+        fill = 128 if image.mode == "L" else (128, 128, 128)
+        data = (a, b, c + x - a * x - b * y, d, e, f + y - d * x - e * y)
+        return image.transform(image.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR, fillcolor=fill)
+
+    return apply
+
+
+def trivial_augment(image: Image.Image, rng: Generator) -> Image.Image:
+    """One operation at a random strength: TrivialAugment's wide space (2103.10158, Table 1)."""
+    m = rng.uniform(0, 1)  # strength
+    s = m * (1 if rng.random() < 0.5 else -1)  # signed, where an operation has two directions
+    pixels = 32 * s
+    angle = math.radians(135 * s)
+    operations: tuple[Callable[[Image.Image], Image.Image], ...] = (
+        lambda im: im,
+        _affine(1, 0.99 * s, 0, 0, 1, 0),
+        _affine(1, 0, 0, 0.99 * s, 1, 0),
+        _affine(1, 0, pixels, 0, 1, 0),
+        _affine(1, 0, 0, 0, 1, pixels),
+        _affine(math.cos(angle), math.sin(angle), 0, -math.sin(angle), math.cos(angle), 0),
+        lambda im: ImageEnhance.Brightness(im).enhance(1 + 0.99 * s),
+        lambda im: ImageEnhance.Color(im).enhance(1 + 0.99 * s),
+        lambda im: ImageEnhance.Contrast(im).enhance(1 + 0.99 * s),
+        lambda im: ImageEnhance.Sharpness(im).enhance(1 + 0.99 * s),
+        lambda im: ImageOps.posterize(im, 8 - round(6 * m)),
+        lambda im: ImageOps.solarize(im, round(256 * (1 - m))),
+        ImageOps.autocontrast,
+        ImageOps.equalize,
+    )
+    return operations[rng.integers(len(operations))](image)
+
+
+def _erase(pixels: NDArray[np.uint8], mean: tuple[float, ...], rng: Generator) -> None:
+    """Fill a random rectangle with the mean colour, in place."""
+    size = len(pixels)
+    box = random_box(size, size, ERASE_AREA, ERASE_RATIO, rng)
+    left, top, right, bottom = (round(v) for v in box)
+    pixels[top:bottom, left:right] = np.round(np.multiply(mean, 255)).astype(np.uint8)

@@ -1,0 +1,42 @@
+"""Mixtures of photographs within a batch: mixup (1710.09412) and cutmix (1905.04899)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def mix(
+    images: Tensor, targets: Tensor, rng: np.random.Generator, mixup_alpha: float, cutmix_alpha: float
+) -> tuple[Tensor, Tensor]:
+    """Mix every image of a batch with another of it.
+
+    `images` float (N, C, H, W), `targets` float (N, K). The share λ is drawn from Beta(α, α); an α of 0 turns
+    a method off, and with both on each batch draws one of them. Cutmix corrects λ for what the border clips.
+    """
+    methods = [m for m, alpha in ((_mixup, mixup_alpha), (_cutmix, cutmix_alpha)) if alpha]
+    if not methods:
+        return images, targets
+    method = methods[rng.integers(len(methods))]
+    share = float(rng.beta(*[mixup_alpha if method is _mixup else cutmix_alpha] * 2))
+    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    images, share = method(images, images[order], share, rng)
+    return images, share * targets + (1 - share) * targets[order]
+
+
+def _mixup(images: Tensor, others: Tensor, share: float, rng: np.random.Generator) -> tuple[Tensor, float]:
+    return share * images + (1 - share) * others, share
+
+
+def _cutmix(images: Tensor, others: Tensor, share: float, rng: np.random.Generator) -> tuple[Tensor, float]:
+    height, width = images.shape[2:]
+    side = math.sqrt(1 - share)
+    y, x = rng.integers(height), rng.integers(width)
+    top, bottom = (int(np.clip(y + s * side * height / 2, 0, height)) for s in (-1, 1))
+    left, right = (int(np.clip(x + s * side * width / 2, 0, width)) for s in (-1, 1))
+    images = images.clone()
+    images[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
+    return images, 1 - (bottom - top) * (right - left) / (height * width)

@@ -1,0 +1,183 @@
+"""`create`: a network by name, with published weights or weights from a file."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mobilenets.artifact import has_card, read_card
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.spec import NAMES, build
+from mobilenets.spec.rows import Net
+from mobilenets.weights.catalog import Checkpoint, checkpoints
+from mobilenets.weights.convert import convert, read_h5, recognise
+from mobilenets.weights.locate import locate, url
+
+log = logging.getLogger(__name__)
+
+_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".h5")
+_NESTED = ("state_dict", "model", "model_ema")  # training scripts store the weights under one of these
+_IMAGENET_CLASSES = 1000
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of networks that match a shell pattern."""
+    return [name for name in NAMES if fnmatch(name, pattern)]
+
+
+def create(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    num_classes: int | None = None,
+    width: float = 1.0,
+    in_channels: int = 3,
+    reduced_tail: bool = False,
+    output_stride: int = 32,
+    dropout: float | None = None,
+    flavor: str | None = None,
+) -> MobileNet:
+    """Build a network; the arguments besides `weights` are those of `mobilenets.spec.build`.
+
+    `weights`: None for random ones, "default" for the most accurate published ones of this network and
+    width, a tag of `mobilenets models`, or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's,
+    Keras' or our layout. Weights set the flavor unless it is given. Where `num_classes` (default: that of
+    the weights, else 1000) differs from theirs, the backbone is kept and the classifier new:
+    `model.provenance["classifier"]` says which.
+
+    Raises:
+        UserError: unknown names or tags, files that are no weights or do not fit.
+    """
+    options: dict[str, Any] = {
+        "width": width,
+        "in_channels": in_channels,
+        "reduced_tail": reduced_tail,
+        "output_stride": output_stride,
+        "dropout": dropout,
+    }
+    if weights is None:
+        return MobileNet(build(name, num_classes=_or_imagenet(num_classes), flavor=flavor, **options))
+    build(name, flavor=flavor, **options)  # what is wrong with the name or options is told before a download
+    checkpoint = None if _is_file(weights) else _find(name, str(weights), width)
+    path = Path(weights) if checkpoint is None else locate(checkpoint)
+    state = read_state(path)
+    if path.suffix == ".safetensors" and has_card(path):
+        return _from_run(path, state, num_classes)
+    flavor = flavor or (checkpoint.flavor if checkpoint else _flavor_of(name, recognise(state)))
+    classes = num_classes if num_classes is not None else _classes_of(state)
+    model = _loaded(build(name, num_classes=classes, flavor=flavor, **options), state, path)
+    model.preprocess = checkpoint.preprocess if checkpoint else Preprocess()
+    model.provenance |= _provenance(checkpoint, path)
+    return model
+
+
+def _or_imagenet(num_classes: int | None) -> int:
+    return _IMAGENET_CLASSES if num_classes is None else num_classes
+
+
+def _is_file(weights: str | Path) -> bool:
+    path = Path(weights)
+    return isinstance(weights, Path) or path.suffix in _SUFFIXES or path.is_file()
+
+
+def _find(name: str, tag: str, width: float) -> Checkpoint:
+    published = checkpoints(name, width)
+    if not published:
+        raise UserError(
+            f"weights: none are published for {name} at width {width:g}; use --weights none, or a width that "
+            "'mobilenets models' lists"
+        )
+    if tag == "default":
+        return published[0]
+    for checkpoint in published:
+        if checkpoint.tag == tag:
+            return checkpoint
+    tags = ", ".join(c.tag for c in published)
+    raise UserError(f"weights: {tag!r} is neither a file nor a tag of {name} at width {width:g}; there are {tags}")
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a weight file, by their names there; never runs code from it.
+
+    Raises:
+        UserError: no such file, an unknown kind, damaged, or a pickle that holds more than tensors.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give weights as {', '.join(_SUFFIXES)}, or a tag")
+    if path.suffix == ".h5":
+        return read_h5(path)
+    if path.suffix not in _SUFFIXES:
+        raise UserError(f"{path}: not a kind of weight file; use {', '.join(_SUFFIXES)}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: not plain tensors, or damaged; files with other objects are not opened") from error
+    except Exception as error:  # torch and safetensors raise many kinds for damaged files
+        raise UserError(f"{path}: not a readable weight file ({type(error).__name__}); fetch it again") from error
+    for key in _NESTED:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise UserError(f"{path}: holds no state dict (a mapping of names to tensors)")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def _flavor_of(name: str, layout: str) -> str | None:
+    """The flavor that a layout's own networks have; None for the network's default."""
+    return {"torchvision": "torchvision", "timm": "timm", "keras": "tf"}.get(layout)
+
+
+def _classes_of(state: dict[str, torch.Tensor]) -> int:
+    """Number of outputs of the classifier in `state`; ImageNet's where it has none."""
+    for key in ("classifier.weight", "classifier.1.weight", "classifier.3.weight"):
+        if key in state:
+            return int(state[key].shape[0])
+    for key in ("conv_preds/kernel", "predictions/kernel", "logits/kernel"):
+        if key in state:
+            return int(state[key].shape[-1])
+    return _IMAGENET_CLASSES
+
+
+def _loaded(net: Net, state: dict[str, torch.Tensor], path: Path) -> MobileNet:
+    try:
+        converted = convert(state, net)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    model = MobileNet(net)
+    model.load_state_dict(converted.state, strict=False)  # only BatchNorm's counters and a new head are open
+    model.provenance["classifier"] = "pretrained" if converted.head_kept else "new"
+    if not converted.head_kept and net.num_classes:
+        log.info("%s: its classifier is for other classes; the backbone is kept, the classifier is new", path)
+    return model
+
+
+def _from_run(path: Path, state: dict[str, torch.Tensor], num_classes: int | None) -> MobileNet:
+    """A network as the card of our own file describes it."""
+    card = read_card(path)
+    net = card.net if num_classes is None else card.net.with_classes(num_classes)
+    model = _loaded(net, state, path)
+    model.preprocess = card.preprocess
+    model.provenance |= {"weights": path.name, **{k: v for k, v in card.provenance.items() if k == "licence"}}
+    return model
+
+
+def _provenance(checkpoint: Checkpoint | None, path: Path) -> dict[str, str]:
+    if checkpoint is None:
+        return {"weights": path.name}
+    return {
+        "weights": checkpoint.tag,
+        "source": url(checkpoint),
+        "digest": checkpoint.digest,
+        "licence": checkpoint.licence,
+    }
