@@ -4,8 +4,11 @@ A command module has `HELP` (one line), `add_arguments(parser)` and `run(args) -
 needs beyond argparse is imported inside `run`, so that `--help` stays instant.
 """
 
-from __future__ import annotations
+from mobilenets.cli import demo, evaluate, predict, train
 
-from types import ModuleType
-
-COMMANDS: dict[str, ModuleType] = {}
+COMMANDS = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "demo": demo,
+}

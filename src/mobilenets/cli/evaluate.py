@@ -1,0 +1,91 @@
+"""`mobilenets evaluate`: how right a model is on photographs with known classes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "measure a model on photographs with known classes"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
+    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/val folders, or a CSV")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="which part of split data (default: test, else val)")
+    parser.add_argument("--engine", default="auto", metavar="E", help="auto (default), onnxruntime or torch")
+    parser.add_argument("--json", action="store_true", help="print metrics as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate; 1 when some photographs could not be read."""
+    import numpy as np
+
+    from mobilenets.cli.model_argument import open_model
+    from mobilenets.data.source import read_samples
+    from mobilenets.errors import UserError
+    from mobilenets.evaluate.metrics import score
+    from mobilenets.progress import Progress
+    from mobilenets.runtime.classifier import Failure
+
+    classifier = open_model(args.model, args.engine)
+    classes, samples = read_samples(args.data, classifier.classes, args.split)
+    position = {name: k for k, name in enumerate(classes)}
+    rows: list[Any] = []
+    labels: list[int] = []
+    failures = 0
+    with Progress("evaluating", len(samples), "photograph") as progress:
+        results = classifier.predict_many(sample.path for sample in samples)
+        for sample, result in zip(samples, results, strict=True):
+            progress.advance()
+            if isinstance(result, Failure):
+                print(result.error, file=sys.stderr)
+                failures += 1
+                continue
+            row = np.zeros(len(classes), np.float32)
+            for label, probability in result.top:
+                row[position[label]] = probability
+            rows.append(row)
+            labels.append(sample.label)
+    if not rows:
+        raise UserError(f"{args.data}: none of its {len(samples)} photographs can be read")
+    metrics = score(np.stack(rows), np.array(labels), classes)
+    print(json.dumps(metrics, ensure_ascii=False, indent=2) if args.json else "\n".join(_table(metrics)))
+    if failures:
+        print(f"{failures} could not be read", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _table(metrics: dict[str, Any]) -> list[str]:
+    low, high = metrics["accuracy_ci95"]
+    width = max(map(len, metrics["classes"]))
+    lines = [
+        f"photographs        {metrics['n']}",
+        f"accuracy           {metrics['accuracy']:.4f}   (95 % interval {low:.4f} to {high:.4f})",
+        f"balanced accuracy  {metrics['balanced_accuracy']:.4f}",
+        f"macro F1           {metrics['macro_f1']:.4f}",
+    ]
+    for name, key in (("top-5", "top5"), ("AUROC", "auroc")):
+        if metrics.get(key) is not None:
+            lines.append(f"{name:<18} {metrics[key]:.4f}")
+    lines += [
+        f"log loss           {metrics['log_loss']:.4f}",
+        f"calibration error  {metrics['ece']:.4f}",
+        "",
+        f"{'class':<{width}}  precision  recall      F1       n",
+    ]
+    for name, row in metrics["per_class"].items():
+        figures = f"{row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}  {row['n']:6d}"
+        lines.append(f"{name:<{width}}  {figures}")
+    lines += ["", "most frequent confusions (truth → answer)"]
+    pairs = [
+        (count, truth, answer)
+        for truth, counts in zip(metrics["classes"], metrics["confusion"], strict=True)
+        for answer, count in zip(metrics["classes"], counts, strict=True)
+        if truth != answer and count
+    ]
+    lines += [f"{count:6d}  {truth} → {answer}" for count, truth, answer in sorted(pairs, reverse=True)[:10]]
+    return lines if pairs else [*lines, "     none"]
