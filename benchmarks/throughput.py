@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import table, write_result
 from PIL import Image
 
+from common import table, write_result
 from mobilenets.data.cache import PixelCache
 from mobilenets.data.loader import Loader
 from mobilenets.data.source import read_splits
@@ -102,7 +102,13 @@ def main() -> None:
             preprocess = Preprocess()
             cache = PixelCache()
             train = Loader(
-                splits.train, preprocess, BATCH, augment=FINETUNE.augment, shuffle=True, drop_last=True, cache=cache
+                splits.train,
+                preprocess,
+                BATCH,
+                augment=FINETUNE.augment,
+                shuffle=True,
+                drop_last=True,
+                cache=cache,
             )
             model = MobileNet(build(name, num_classes=2))
             plain = MobileNet(build(name, num_classes=2))
@@ -114,10 +120,26 @@ def main() -> None:
             before, after = (statistics.median(column) for column in zip(*pairs, strict=True))
             ours, eager = feature_rates(MobileNet(build(name)), preprocess)
             rows.append(
-                [name, precision, f"{before:.1f}", f"{after:.1f}", f"{after / before:.2f}", f"{eager:.0f}", f"{ours:.0f}"]
+                [
+                    name,
+                    precision,
+                    f"{before:.1f}",
+                    f"{after:.1f}",
+                    f"{after / before:.2f}",
+                    f"{eager:.0f}",
+                    f"{ours:.0f}",
+                ]
             )
             print(rows[-1], flush=True)
-    header = ["model", "precision", "plain img/s", "ours img/s", "ratio", "eager features/s", "probe features/s"]
+    header = [
+        "model",
+        "precision",
+        "plain img/s",
+        "ours img/s",
+        "ratio",
+        "eager features/s",
+        "probe features/s",
+    ]
     command = f"python benchmarks/throughput.py --rounds {args.rounds}"
     body = table(header, rows) + "\n\n" + str(__doc__).split("\n\n", 2)[2].strip()
     write_result("throughput", "Fine-tuning throughput", command, body, "torch", "onnxruntime")

@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mobilenets.errors import UserError
     from mobilenets.preprocess import Preprocess
-    from mobilenets.training.run import Run, train
     from mobilenets.runtime.classifier import Classifier, load
+    from mobilenets.training.run import Run, train
     from mobilenets.weights.create import create, list_models
 
 __all__ = ["Classifier", "Preprocess", "Run", "UserError", "create", "list_models", "load", "train"]

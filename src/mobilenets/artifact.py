@@ -201,4 +201,3 @@ def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
         return ModelCard.from_json(metadata[METADATA_KEY])
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-

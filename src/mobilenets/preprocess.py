@@ -68,9 +68,7 @@ class Preprocess:
         for field in ("mean", "std"):
             values = getattr(self, field)
             _require(
-                isinstance(values, (tuple, list))
-                and len(values) == self.channels
-                and all(map(_is_number, values)),
+                isinstance(values, (tuple, list)) and len(values) == self.channels and all(map(_is_number, values)),
                 f"{field} {values!r}: must be {self.channels} finite numbers for mode {self.mode}",
             )
             object.__setattr__(self, field, tuple(map(float, values)))
@@ -88,9 +86,7 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON types; `from_dict` gives an equal object back."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
-        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:

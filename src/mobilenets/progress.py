@@ -38,9 +38,7 @@ class Progress:
         """Record `n` more finished units; `figures` (loss=…, accuracy=…) are shown beside the count."""
         self._done += n
         if figures:
-            self._note = ", ".join(
-                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items()
-            )
+            self._note = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items())
         if self._terminal:
             if figures:
                 self._bar.set_postfix_str(self._note, refresh=False)
@@ -52,7 +50,7 @@ class Progress:
         self._last = time.monotonic()
         text = tqdm.format_meter(
             self._done,
-            self._total,
+            self._total or 0,
             self._last - self._start,
             prefix=self._title,
             unit=self._unit,

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-QUICK = ("--model=mobilenet_v3_small", "--weights=none", "--width=0.35", "--size=32", "--recipe=finetune", "--epochs=1")
+QUICK = (
+    "--model=mobilenet_v3_small",
+    "--weights=none",
+    "--width=0.35",
+    "--size=32",
+    "--recipe=finetune",
+    "--epochs=1",
+)
 
 
 def _assert_one_line(result, *names: str) -> None:

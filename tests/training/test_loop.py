@@ -1,5 +1,6 @@
 """The loop's arithmetic: schedule, decay groups, which epoch is better, checkpoints."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero(epochs: int, steps: int, w
     rates = [schedule(step, steps, recipe) for step in range(epochs * steps)]
     peak = rates.index(max(rates))
     assert 0 < max(rates) <= 1 + 1e-9
-    assert all(a <= b + 1e-12 for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
-    assert all(a >= b - 1e-12 for a, b in zip(rates[peak:], rates[peak + 1 :], strict=False))
+    assert all(a <= b + 1e-12 for a, b in pairwise(rates[: peak + 1]))
+    assert all(a >= b - 1e-12 for a, b in pairwise(rates[peak:]))
     assert schedule(epochs * steps, steps, recipe) == pytest.approx(0, abs=1e-9)
 
 

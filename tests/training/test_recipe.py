@@ -49,7 +49,7 @@ def test_an_impossible_value_is_refused_by_name(name: str, value: str) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="learning_rate.*lr.*augment.hflip"):
+    with pytest.raises(UserError, match=r"learning_rate.*lr.*augment\.hflip"):
         FINETUNE.override({"learning_rate": 1})
 
 

@@ -114,7 +114,16 @@ def test_another_seed_gives_other_weights(trained: tuple[Path, Path], tmp_path: 
 
 def test_config_yaml_repeats_the_run(trained: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "repeated"
-    command = [sys.executable, "-m", "mobilenets", "train", "--config", str(trained[1] / "config.yaml"), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "mobilenets",
+        "train",
+        "--config",
+        str(trained[1] / "config.yaml"),
+        "--out",
+        str(out),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     assert _equal(_tensors(trained[1]), _tensors(out))
 
@@ -122,7 +131,18 @@ def test_config_yaml_repeats_the_run(trained: tuple[Path, Path], tmp_path: Path)
 def _command(photos: Path, out: Path) -> list[str]:
     changes = [f"--set={k}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in CHANGES.items()]
     settings = [f"--{k}={v}" for k, v in QUICK.items()]
-    return [sys.executable, "-m", "mobilenets", "train", str(photos), "--out", str(out), "--epochs=3", *settings, *changes]
+    return [
+        sys.executable,
+        "-m",
+        "mobilenets",
+        "train",
+        str(photos),
+        "--out",
+        str(out),
+        "--epochs=3",
+        *settings,
+        *changes,
+    ]
 
 
 def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:

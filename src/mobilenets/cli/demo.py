@@ -95,7 +95,7 @@ def _tell_metrics(metrics: dict[str, Any]) -> None:
 
 
 def _majority(metrics: dict[str, Any]) -> float:
-    return max(row["n"] for row in metrics["per_class"].values()) / int(metrics["n"])
+    return max(int(row["n"]) for row in metrics["per_class"].values()) / int(metrics["n"])
 
 
 def _four(predictions: Path) -> list[str]:

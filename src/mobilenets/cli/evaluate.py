@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
     parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/val folders, or a CSV")
-    parser.add_argument("--split", choices=("train", "val", "test"), help="which part of split data (default: test, else val)")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), help="which part of split data (default: test, else val)"
+    )
     parser.add_argument("--engine", default="auto", metavar="E", help="auto (default), onnxruntime or torch")
     parser.add_argument("--json", action="store_true", help="print metrics as JSON")
 

@@ -75,9 +75,7 @@ def _check_free(path: Path) -> None:
         raise UserError(f"{path}: --save draws PNG; use a name that ends in .png")
 
 
-def _results(
-    classifier: Classifier, paths: Iterator[str], batch: int | None
-) -> Iterable[Prediction | Failure]:
+def _results(classifier: Classifier, paths: Iterator[str], batch: int | None) -> Iterable[Prediction | Failure]:
     """One picture is predicted without threads and progress, which would take longer than it does."""
     from mobilenets.runtime.classifier import BATCH, Failure
 
@@ -147,4 +145,4 @@ class _Csv:
         self._rows.writerow([result.path, result.label, f"{result.probability:.6f}", "", *more])
 
 
-_WRITERS = {"table": _Table, "jsonl": _Jsonl, "csv": _Csv}
+_WRITERS: dict[str, type[_Table] | type[_Jsonl] | type[_Csv]] = {"table": _Table, "jsonl": _Jsonl, "csv": _Csv}

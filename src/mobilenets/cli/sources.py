@@ -30,7 +30,7 @@ def _expand(source: str) -> Iterator[str]:
     elif Path(source).exists():
         yield source
     elif glob.has_magic(source):
-        yield from _some(iter(sorted(glob.iglob(source, recursive=True))), f"{source}: no file matches this pattern")
+        yield from _some(iter(sorted(glob.glob(source, recursive=True))), f"{source}: no file matches this pattern")
     else:
         raise UserError(f"{source}: no such file or folder")
 

@@ -25,7 +25,11 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "device": {"metavar": "D", "help": "auto (default), cpu, cuda or mps"},
     "precision": {"metavar": "P", "help": "auto (default, measured), fp32 or bf16"},
     "workers": {"type": int, "metavar": "N", "help": "decoding threads"},
-    "dropout": {"type": float, "metavar": "P", "help": "dropout before the classifier (default: the network's)"},
+    "dropout": {
+        "type": float,
+        "metavar": "P",
+        "help": "dropout before the classifier (default: the network's)",
+    },
 }
 # Options that are short for --set NAME=VALUE.
 _RECIPE: dict[str, dict[str, Any]] = {

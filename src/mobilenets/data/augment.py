@@ -70,7 +70,7 @@ class Augment:
         if rng.random() < self.vflip:
             pixels = pixels[::-1]
         if self.rot90:
-            pixels = np.rot90(pixels, rng.integers(4))
+            pixels = np.rot90(pixels, int(rng.integers(4)))
         pixels = np.array(pixels, order="C")
         if rng.random() < self.erase:
             _erase(pixels, preprocess.mean, rng)

@@ -21,7 +21,8 @@ def mix(
     if not methods:
         return images, targets
     method = methods[rng.integers(len(methods))]
-    share = float(rng.beta(*[mixup_alpha if method is _mixup else cutmix_alpha] * 2))
+    alpha = mixup_alpha if method is _mixup else cutmix_alpha
+    share = float(rng.beta(alpha, alpha))
     order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     images, share = method(images, images[order], share, rng)
     return images, share * targets + (1 - share) * targets[order]

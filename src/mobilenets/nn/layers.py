@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +55,7 @@ class ConvNormAct(nn.Sequential):
     ) -> None:
         super().__init__()
         same = net.padding == "same"
-        self.conv = (SamePadConv2d if same else nn.Conv2d)(
+        self.conv: nn.Conv2d = (SamePadConv2d if same else nn.Conv2d)(
             channels,
             out,
             kernel,
@@ -64,7 +65,7 @@ class ConvNormAct(nn.Sequential):
             groups=groups,
             bias=False,
         )
-        self.norm = nn.BatchNorm2d(out, eps=net.norm_eps, momentum=net.norm_momentum)
+        self.norm: nn.Module = nn.BatchNorm2d(out, eps=net.norm_eps, momentum=net.norm_momentum)
         self.act = activation(act)
 
 
@@ -97,3 +98,14 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.01)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def channels_last(model: Network) -> Network:
+    """Lay the weights out as N, H, W, C in memory, which is what fast convolutions on CPUs and GPUs want."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model

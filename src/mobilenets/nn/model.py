@@ -73,7 +73,7 @@ class MobileNet(nn.Module):
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """The last map → logits (N, num_classes), or with `pre_logits` the classifier's input (N, head_width)."""
         pooled = features.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        vector = self.hidden(pooled).flatten(1)  # (N, head_width)
+        vector: torch.Tensor = self.hidden(pooled).flatten(1)  # (N, head_width)
         if pre_logits:
             return vector
         logits: torch.Tensor = self.classifier(self.dropout(vector))

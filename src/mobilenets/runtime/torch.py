@@ -8,6 +8,7 @@ import torch
 
 from mobilenets.artifact import ModelCard, read_card, read_tensors
 from mobilenets.errors import UserError
+from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engine import Pixels, Probabilities
 
@@ -17,7 +18,7 @@ class TorchEngine:
 
     def __init__(self, model: MobileNet, card: ModelCard) -> None:
         self.card = card
-        self._model = model.eval().to(memory_format=torch.channels_last)
+        self._model = channels_last(model).eval()
 
     @classmethod
     def read(cls, path: Path, threads: int | None = None) -> TorchEngine:
@@ -40,4 +41,5 @@ class TorchEngine:
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
         images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-        return self._model(images).softmax(1).numpy()
+        probabilities: Probabilities = self._model(images).softmax(1).numpy()
+        return probabilities

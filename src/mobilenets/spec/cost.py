@@ -96,7 +96,14 @@ def total(net: Net, size: int = 224) -> tuple[int, int]:
 
 
 def _cost(
-    name: str, row: Row | None, layers: list[_Layer], size: int, channels: int, out_size: int, out: int, stride: int
+    name: str,
+    row: Row | None,
+    layers: list[_Layer],
+    size: int,
+    channels: int,
+    out_size: int,
+    out: int,
+    stride: int,
 ) -> RowCost:
     peak = max(layer.activations for layer in layers) * BYTES_PER_ACTIVATION
     params, macs = sum(layer.params for layer in layers), sum(layer.macs for layer in layers)

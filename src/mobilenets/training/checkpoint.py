@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def save(path: Path, state: State, tensors: dict[str, dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save({"state": dict(vars(state)), **tensors}, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load(path: Path) -> tuple[State, dict[str, dict[str, Any]]]:

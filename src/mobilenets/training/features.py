@@ -44,7 +44,8 @@ def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device) ->
 
     @torch.inference_mode()
     def run(pixels: np.ndarray) -> np.ndarray:
-        return backbone(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
+        rows: np.ndarray = backbone(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
+        return rows
 
     return run
 

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from mobilenets.artifact import write_atomic
-from mobilenets.data.mix import mix
 from mobilenets.data.loader import Batch, Loader
+from mobilenets.data.mix import mix
 from mobilenets.evaluate.metrics import log_loss
+from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.progress import Progress
@@ -51,11 +52,20 @@ class Trainer:
     """
 
     def __init__(
-        self, model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, train: Loader, val: Loader
+        self,
+        model: MobileNet,
+        recipe: Recipe,
+        place: Place,
+        preprocess: Preprocess,
+        train: Loader,
+        val: Loader,
     ) -> None:
         self.recipe, self.place, self.train, self.val = recipe, place, train, val
-        self.model = model.to(place.device, memory_format=torch.channels_last)  # type: ignore
+        self.model = channels_last(model.to(place.device))
         self.frozen = frozen_modules(model, recipe.freeze)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = recipe.norm_momentum
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema)
         self.state = State()
@@ -73,15 +83,11 @@ class Trainer:
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """Forward and backward of one batch; its mean loss and its number of right answers."""
         targets = F.one_hot(torch.from_numpy(batch.labels).to(self.place.device), len(self._class_weight))
-        images, targets = mix(
-            self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix
-        )
+        images, targets = mix(self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix)
         with autocast(self.place.device, precision):
             logits = model(images).float()
-        loss = F.cross_entropy(
-            logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing
-        )
-        loss.backward()  # type: ignore
+        loss = F.cross_entropy(logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing)
+        torch.autograd.backward(loss)
         return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().sum().item()
 
     def fit(self, on_best: OnBest, folder: Path, interrupt: Interrupt) -> bool:

@@ -32,7 +32,8 @@ class Head:
         """Softmax of the logits, float32 (N, K), of features (N, D)."""
         logits = x @ self.weight.T + self.bias
         powers = np.exp(logits - logits.max(1, keepdims=True))
-        return powers / powers.sum(1, keepdims=True)
+        result: np.ndarray = powers / powers.sum(1, keepdims=True)
+        return result
 
     @torch.no_grad()
     def put_into(self, classifier: nn.Linear) -> None:

@@ -126,21 +126,23 @@ class _Session:
 
     def _readable(self, splits: Splits) -> Splits:
         """The splits without files that cannot be read; each of those is reported once."""
-        kept: dict[str, tuple[Sample, ...]] = {}
-        for part in ("train", "val"):
-            kept[part], failures = readable(getattr(splits, part))
+
+        def kept(samples: tuple[Sample, ...], part: str) -> tuple[Sample, ...]:
+            usable, failures = readable(samples)
             for failure in failures:
                 print(f"skipped {failure}", file=sys.stderr)
-            missing = set(range(len(splits.classes))) - {s.label for s in kept[part]}
-            for k in sorted(missing):
-                raise UserError(
-                    f"{splits.classes[k]}: no readable image is left for {part}; "
-                    f"run 'mobilenets audit {self.settings.data}' or replace the files named above"
-                )
-        return replace(splits, **kept)
+            for k in sorted(set(range(len(splits.classes))) - {s.label for s in usable}):
+                raise UserError(f"{splits.classes[k]}: no readable image is left for {part}; replace the files named")
+            return usable
+
+        return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
 
     def loader(
-        self, samples: tuple[Sample, ...], batch_size: int, recipe: Recipe | None = None, shuffle: bool = False
+        self,
+        samples: tuple[Sample, ...],
+        batch_size: int,
+        recipe: Recipe | None = None,
+        shuffle: bool = False,
     ) -> Loader:
         """Batches of `samples`; with a recipe, as it wants them for training."""
         training = shuffle or recipe is not None
@@ -233,9 +235,7 @@ class _Session:
             print("fine-tuning: no time is left for an epoch; the probe is kept", file=sys.stderr)
             return True
         self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
-        self.settings = replace(
-            self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs
-        )
+        self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
         write_config(self.folder / "config.yaml", self.settings, self.recipe)
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best

@@ -58,7 +58,13 @@ def _torchvision(model: str, tag: str, file: str, top1: float, preprocess: Prepr
 
 
 def _timm(
-    model: str, name: str, tag: str, top1: float, preprocess: Preprocess, width: float = 1.0, flavor: str = "timm"
+    model: str,
+    name: str,
+    tag: str,
+    top1: float,
+    preprocess: Preprocess,
+    width: float = 1.0,
+    flavor: str = "timm",
 ) -> Checkpoint:
     file = f"timm/{name}.{tag}"
     return Checkpoint(f"timm-{tag}", model, flavor, "hub", file, "", top1, preprocess, _APACHE, width)

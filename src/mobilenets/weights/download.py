@@ -22,9 +22,7 @@ MAX_BYTES = 2**30  # ten times the largest file of the catalogue: a server may n
 _CHUNK = 1 << 16
 
 
-def fetch(
-    url: str, path: Path, digest: str = "", *, timeout: float = TIMEOUT_S, attempts: int = ATTEMPTS
-) -> Path:
+def fetch(url: str, path: Path, digest: str = "", *, timeout: float = TIMEOUT_S, attempts: int = ATTEMPTS) -> Path:
     """Download `url` to `path` unless it is there; returns `path`.
 
     `digest`: "sha256:HEX" or "md5:HEX", of which the first digits suffice; without it, the sha256 that the
@@ -122,7 +120,9 @@ def _verify(url: str, path: Path, part: Path, digest: str) -> None:
 
 
 def _unavailable(url: str, path: Path, reason: str) -> UserError:
-    return UserError(f"{path.name}: cannot be fetched from {url} ({reason}); get it by other means and put it at {path}")
+    return UserError(
+        f"{path.name}: cannot be fetched from {url} ({reason}); get it by other means and put it at {path}"
+    )
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -10,7 +10,6 @@ from mobilenets.spec.rows import Conv, Fused, Inverted, Net, Separable, Universa
 LAYOUTS = ("ours", "torchvision", "timm", "keras")
 
 
-
 def module_names(net: Net, layout: str) -> dict[str, str]:
     """For every module of ours that has weights, its name in `layout`."""
     if layout == "ours":
