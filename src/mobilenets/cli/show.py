@@ -1,0 +1,143 @@
+"""`mobilenets show`: the paper's table of a network, with what each row costs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mobilenets.errors import UserError
+
+if TYPE_CHECKING:
+    from mobilenets.spec.cost import RowCost
+    from mobilenets.spec.rows import Net
+
+HELP = "print a network's table, row by row, with parameters and multiply-accumulates"
+
+SIZE = 224
+MAX_SIZE = 8192
+HEADER = ("Input", "Operator", "exp size", "#out", "SE", "NL", "s", "parameters", "MACs")
+_NL = {"none": "-", "relu": "RE", "relu6": "RE6", "hswish": "HS"}  # V3's abbreviations, and ReLU6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="MODEL", help="a network, for example mobilenet_v3_large")
+    parser.add_argument("--width", type=float, default=1.0, metavar="A", help="width multiplier (default 1)")
+    parser.add_argument(
+        "--size", type=int, default=SIZE, metavar="PX", help=f"side of the input in pixels (default {SIZE})"
+    )
+    parser.add_argument(
+        "--flavor", metavar="F", help="whose rounding of channels: torchvision, timm or tf (default: as published best)"
+    )
+    parser.add_argument("--reduced-tail", action="store_true", help="V3 with half the channels in its last stage")
+    parser.add_argument(
+        "--output-stride", type=int, default=32, metavar="S", help="32 (default), or 16 or 8 by dilation"
+    )
+    parser.add_argument("--classes", type=int, default=1000, metavar="N", help="outputs (default 1000)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table and the totals."""
+    from mobilenets.spec import build
+    from mobilenets.spec.cost import costs
+
+    if args.size > MAX_SIZE:
+        raise UserError(f"--size: {args.size} pixels are too many; use {MAX_SIZE} or fewer")
+    net = build(
+        args.model,
+        width=args.width,
+        num_classes=args.classes,
+        reduced_tail=args.reduced_tail,
+        output_stride=args.output_stride,
+        flavor=args.flavor,
+    )
+    rows = costs(net, args.size)
+    print(f"{net.name}, width {net.width:g}, flavor {net.flavor}")
+    _print_table([HEADER, *_lines(net, rows)])
+    params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
+    print(f"parameters       {params:,} ({params / 1e6:.2f} M)")
+    print(f"MACs             {macs:,} ({macs / 1e6:.1f} M) at {args.size}x{args.size}")
+    peak = max(rows, key=lambda row: row.activation_bytes)
+    print(f"peak activation  {peak.activation_bytes / 2**20:.2f} MiB (float32, one image, in {peak.name})")
+    return 0
+
+
+def _lines(net: Net, rows: list[RowCost]) -> list[tuple[str, ...]]:
+    """Cells per row, with the pooling that the papers print too and that costs no parameters."""
+    lines: list[tuple[str, ...]] = []
+    for row in rows:
+        if row.name in ("head", "classifier") and not any(line[1].startswith("pool") for line in lines):
+            lines.append(_pool(net, rows))
+        lines.append(_line(net, row))
+    if net.num_classes == 0 and not net.head.hidden:
+        lines.append(_pool(net, rows))
+    return lines
+
+
+def _pool(net: Net, rows: list[RowCost]) -> tuple[str, ...]:
+    side = [row for row in rows if row.row is not None][-1].out_size
+    return (_shape(side, net.feature_channels), f"pool, {side}x{side}", *"-----", "0", "0")
+
+
+def _line(net: Net, row: RowCost) -> tuple[str, ...]:
+    spec = row.row
+    operator = _operator(net, row)
+    numbers = (f"{row.params:,}", f"{row.macs:,}")
+    if spec is None:
+        act = net.head.act if row.name == "head" else "none"
+        return (_shape(row.size, row.channels), operator, "-", str(row.out), "-", _NL[act], "1", *numbers)
+    exp = getattr(spec, "exp", None)
+    return (
+        _shape(row.size, row.channels),
+        operator,
+        "-" if exp is None else str(exp),
+        str(row.out),
+        "yes" if getattr(spec, "se", 0) else "-",
+        _NL[spec.act],
+        str(spec.stride),
+        *numbers,
+    )
+
+
+def _shape(side: int, channels: int) -> str:
+    return f"{side}x{side}x{channels}"
+
+
+def _operator(net: Net, row: RowCost) -> str:
+    """The operator in the papers' words."""
+    from mobilenets.spec.rows import Conv, Fused, Inverted, Separable, Universal
+
+    spec = row.row
+    if spec is None:
+        if row.name == "classifier":
+            return "linear"
+        return "conv2d, 1x1" if net.head.norm else "conv2d, 1x1, NBN"
+    words = ""
+    if isinstance(spec, Conv):
+        words = f"conv2d, {spec.kernel}x{spec.kernel}"
+    elif isinstance(spec, Separable):
+        words = f"separable, {spec.kernel}x{spec.kernel}"
+    elif isinstance(spec, Inverted):
+        words = f"bneck, {spec.kernel}x{spec.kernel}"
+    elif isinstance(spec, Fused):
+        words = f"fused IB, {spec.kernel}x{spec.kernel}"
+    elif isinstance(spec, Universal):
+        words = _universal(spec.start, spec.kernel)
+    return words + (f", dilated {spec.dilation}" if spec.dilation > 1 else "")
+
+
+def _universal(start: int, middle: int) -> str:
+    """2404.10518, Fig. 4: which of the two depthwise convolutions are there makes four blocks of one."""
+    if start and middle:
+        return f"extra DW, {start}x{start} {middle}x{middle}"
+    if start:
+        return f"ConvNext, {start}x{start}"
+    return f"IB, {middle}x{middle}" if middle else "FFN"
+
+
+def _print_table(lines: list[tuple[str, ...]]) -> None:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
+    for line in lines:
+        left = (cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True))
+        right = (cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True))
+        print("  ".join((*left, *right)))
