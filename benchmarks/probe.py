@@ -39,7 +39,7 @@ def main() -> None:
         data = write_csv(Path(folder) / "cells.csv")
         start = time.monotonic()
         model = create(MODEL, weights=WEIGHTS, num_classes=2)
-        preprocess = replace(model.preprocess, crop=SETTINGS["crop"])
+        preprocess = replace(model.preprocess, size=SETTINGS["size"], crop=SETTINGS["crop"])
         splits = read_splits(data, val=VAL_SHARE, seed=0)
         samples = splits.train + splits.val
         extract = extractor(model, preprocess, torch.device("cpu"))

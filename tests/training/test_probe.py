@@ -37,7 +37,7 @@ def test_probabilities_are_those_of_scikit_learn(classes: int) -> None:
 
 def test_pure_noise_is_given_the_strongest_regularisation() -> None:
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(60, 100)).astype(np.float32), rng.integers(0, 2, 60)
+    x, y = rng.normal(size=(600, 100)).astype(np.float32), rng.integers(0, 2, 600)
     recipe = ProbeRecipe()
     assert fit_head(x, y, recipe, seed=0).strength == min(recipe.strengths)
 

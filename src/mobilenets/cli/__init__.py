@@ -4,11 +4,14 @@ A command module has `HELP` (one line), `add_arguments(parser)` and `run(args) -
 needs beyond argparse is imported inside `run`, so that `--help` stays instant.
 """
 
-from mobilenets.cli import demo, evaluate, predict, train
+from mobilenets.cli import cache, demo, evaluate, models, predict, show, train
 
 COMMANDS = {
+    "models": models,
+    "show": show,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "cache": cache,
     "demo": demo,
 }

@@ -225,7 +225,7 @@ def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
     total = recipe.epochs * steps_per_epoch
     warmup = min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch
     if step < warmup:
-        return (step + 1) / warmup
+        return min(1.0, (step + 1) / warmup)
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
 
 
