@@ -50,9 +50,7 @@ def is_one_line_error(result: subprocess.CompletedProcess[str], *names: str) -> 
     return True
 
 
-def write_photos(
-    folder: Path, classes: tuple[str, ...], per_class: int, size: int = 48, seed: int = 0
-) -> Path:
+def write_photos(folder: Path, classes: tuple[str, ...], per_class: int, size: int = 48, seed: int = 0) -> Path:
     """A folder of class folders whose classes differ in hue, so that a small network can learn them."""
     rng = np.random.default_rng(seed)
     for k, name in enumerate(classes):

@@ -88,9 +88,7 @@ def upright_and_stored(orientation: int) -> tuple[Image.Image, Image.Image]:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_stored_in_any_of_the_eight_orientations_is_turned_upright(
-    kind: str, orientation: int
-) -> None:
+def test_a_picture_stored_in_any_of_the_eight_orientations_is_turned_upright(kind: str, orientation: int) -> None:
     upright, stored = upright_and_stored(orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -144,9 +142,7 @@ def test_a_cmyk_jpeg_without_adobes_marker_holds_its_inks_uninverted() -> None:
     assert np.abs(np.subtract(colour(image), colour(expected))).max() <= 3
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode"), [("PNG", "I;16"), ("TIFF", "I;16"), ("TIFF", "I;16B"), ("PPM", "I")]
-)
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "I;16"), ("TIFF", "I;16"), ("TIFF", "I;16B"), ("PPM", "I")])
 def test_sixteen_bit_grey_is_scaled_to_eight_not_clipped(kind: str, mode: str) -> None:
     deep = np.linspace(0, 65535, 256).astype(">u2" if mode == "I;16B" else np.uint16).reshape(16, 16)
     image = read(encoded(Image.fromarray(deep), kind), mode="L")
@@ -159,9 +155,7 @@ def test_a_dark_sixteen_bit_picture_stays_dark() -> None:
 
 def test_thirty_two_bit_grey_is_scaled_by_its_own_white() -> None:
     deep = np.array([[0, 2**30, 2**31 - 1]], np.int32)
-    np.testing.assert_array_equal(
-        np.asarray(read(encoded(Image.fromarray(deep), "TIFF"), mode="L")), [[0, 128, 255]]
-    )
+    np.testing.assert_array_equal(np.asarray(read(encoded(Image.fromarray(deep), "TIFF"), mode="L")), [[0, 128, 255]])
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0, 65535.0, 1e6])
@@ -173,9 +167,7 @@ def test_floating_point_grey_is_scaled_to_its_white(white: float) -> None:
 
 def test_one_bit_is_black_and_white() -> None:
     bits = np.array([[True, False]])
-    np.testing.assert_array_equal(
-        np.asarray(read(encoded(Image.fromarray(bits), "PNG"), mode="L")), [[255, 0]]
-    )
+    np.testing.assert_array_equal(np.asarray(read(encoded(Image.fromarray(bits), "PNG"), mode="L")), [[255, 0]])
 
 
 def test_sixteen_bit_colour_keeps_its_high_byte() -> None:
@@ -309,9 +301,7 @@ def test_many_threads_read_at_once_with_equal_results() -> None:
     assert {difference(image, expected) for image in results} == {0}
 
 
-@pytest.mark.parametrize(
-    "name", ["a.jpg", "A.JPG", "b.Jpeg", "c.png", "d.webp", "e.tif", "f.TIFF", "g.bmp", "h.gif"]
-)
+@pytest.mark.parametrize("name", ["a.jpg", "A.JPG", "b.Jpeg", "c.png", "d.webp", "e.tif", "f.TIFF", "g.bmp", "h.gif"])
 def test_picture_suffixes_are_known_in_any_case(name: str) -> None:
     assert images.is_image(name)
     assert images.is_image(Path("folder") / name)
@@ -365,9 +355,7 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_file_is_refused_in_one_line_with_its_name_and_the_reason(
-    kind: str, tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_refused_in_one_line_with_its_name_and_the_reason(kind: str, tmp_path: Path) -> None:
     make, reason = DAMAGED[kind]
     path = tmp_path / "my photo.jpg"
     path.write_bytes(make())
@@ -422,9 +410,7 @@ def test_a_bomb_beyond_pillows_own_limit_is_refused_alike() -> None:
 
 
 def test_a_large_jpeg_is_judged_by_its_full_size_not_the_reduced_one() -> None:
-    assert "limit of 0.06 million" in refused(
-        encoded(noise(300, 201), "JPEG"), at_least=10, max_pixels=60_000
-    )
+    assert "limit of 0.06 million" in refused(encoded(noise(300, 201), "JPEG"), at_least=10, max_pixels=60_000)
 
 
 def test_the_limit_is_the_largest_size_accepted() -> None:
@@ -459,9 +445,7 @@ for path in pathlib.Path({str(tmp_path)!r}).iterdir():
 
 
 def test_images_and_preprocess_need_neither_torch_nor_scipy() -> None:
-    script = (
-        "import mobilenets.images, mobilenets.preprocess, sys; print({'torch', 'scipy'} & {*sys.modules})"
-    )
+    script = "import mobilenets.images, mobilenets.preprocess, sys; print({'torch', 'scipy'} & {*sys.modules})"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 

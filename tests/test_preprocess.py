@@ -195,9 +195,7 @@ def test_normalize_leaves_its_input_alone() -> None:
     st.sampled_from(["RGB", "L"]),
     st.data(),
 )
-def test_a_preprocess_survives_json(
-    size: int, crop: float, interpolation: str, mode: str, data: st.DataObject
-) -> None:
+def test_a_preprocess_survives_json(size: int, crop: float, interpolation: str, mode: str, data: st.DataObject) -> None:
     channels = {"RGB": 3, "L": 1}[mode]
     mean = tuple(data.draw(st.lists(st.floats(0, 1), min_size=channels, max_size=channels)))
     std = tuple(data.draw(st.lists(st.floats(0.01, 2), min_size=channels, max_size=channels)))

@@ -226,7 +226,7 @@ def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
     warmup = min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch
     if step < warmup:
         return min(1.0, (step + 1) / warmup)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

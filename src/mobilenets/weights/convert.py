@@ -73,7 +73,7 @@ def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
             missing.append(ours)
             continue
         value = _arranged(state[source], ours, layout, shape)
-        if ours == "stem.conv.weight":
+        if ours == "stem.conv.weight" and value.ndim == 4:
             value = adapt_stem(value, net.in_channels)
         if value.shape != shape:
             misshapen.append(ours)
@@ -110,10 +110,10 @@ def adapt_stem(weight: Tensor, in_channels: int) -> Tensor:
 
 
 def read_h5(path: Path) -> dict[str, Tensor]:
-    """Keras' weight file as {"layer/parameter": tensor}; old and new names of layers become the new ones.
+    """Keras' weight file as {"layer/parameter": tensor}; V3's old names of layers become the new ones.
 
     Raises:
-        UserError: h5py is not installed, or the file is not one of Keras' weight files.
+        UserError: h5py is not installed, or the file is not one of Keras' weight files with names of layers.
     """
     try:
         import h5py
@@ -122,39 +122,31 @@ def read_h5(path: Path) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
 
     def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
-            layer, parameter = _keras_name(name)
-            found[f"{layer}/{parameter}"] = torch.from_numpy(item[()]).float()
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and not name.startswith("optimizer_weights/"):
+            found[name] = torch.from_numpy(item[()]).float()
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except OSError as error:
         raise UserError(f"{path}: not a readable .h5 file ({error})") from error
-    return found
+    if any(name.rpartition("/")[0].endswith("/vars") for name in found):
+        raise UserError(
+            f"{path}: this format of Keras 3 numbers layers instead of naming them; save as model.save('NAME.h5')"
+        )
+    slashed = any("BatchNorm" in name for name in found)
+    return {_keras_name(name, slashed): value for name, value in found.items()}
 
 
-# Keras 3 numbers a layer's variables; which they are follows from the layer.
-_NUMBERED = {"norm": ("gamma", "beta", "moving_mean", "moving_variance"), "other": ("kernel", "bias")}
-
-
-def _keras_name(path: str) -> tuple[str, str]:
+def _keras_name(path: str, slashed: bool) -> str:
     """Layer and parameter of a data set in a Keras file.
 
-    Legacy files repeat the layer ("conv_pw_1/conv_pw_1/kernel:0", V3 with slashes inside and capitals:
-    "expanded_conv/depthwise/BatchNorm/expanded_conv/…/gamma:0"); Keras 3 writes "layers/LAYER/vars/0".
+    The path repeats the layer: "conv_pw_1/conv_pw_1/kernel:0". V3's published files are `slashed`, with names of
+    layers that Keras no longer allows: "expanded_conv/depthwise/BatchNorm/expanded_conv/…/gamma:0", "Conv/Conv/kernel:0".
     """
-    *layer, parameter = path.removesuffix(":0").split("/")
-    if layer[-1:] == ["vars"]:
-        name = layer[-2]
-        kind = "norm" if name.lower().endswith("bn") or name.startswith("bn_") else "other"
-        return name, _NUMBERED[kind][int(parameter)]
-    half = len(layer) // 2
-    if len(layer) % 2 == 0 and layer[:half] == layer[half:]:
-        layer = layer[:half]
-    if len(layer) == 1 and not layer[0].startswith(("Conv/", "expanded_conv/")):
-        return layer[0], parameter
-    return "_".join(layer).lower().replace("batchnorm", "bn"), parameter
+    *layer, parameter = path.removeprefix("model_weights/").removesuffix(":0").split("/")
+    name = "_".join(layer[: (len(layer) + 1) // 2])
+    return f"{name.lower().replace('batchnorm', 'bn') if slashed else name}/{parameter}"
 
 
 def _shapes(net: Net) -> dict[str, torch.Size]:
