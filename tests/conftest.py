@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# The networks of the tests are tiny: a second thread only waits, and busily where cores are shared.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
