@@ -6,6 +6,7 @@ base install needs no further package and a header can be read without its tenso
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -79,7 +80,7 @@ class ModelCard:
                 metrics=dict(content["metrics"]),
                 provenance=dict(content["provenance"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
         if len(card.classes) != card.net.num_classes:
             raise UserError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
@@ -87,7 +88,11 @@ class ModelCard:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file."""
+    """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
+
+    Raises:
+        OSError: about `path`, whichever step failed; nothing is left behind.
+    """
     content = data.encode() if isinstance(data, str) else data
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -96,8 +101,11 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # in a folder that cannot be written there is nothing to remove
+            part.unlink()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -130,7 +138,17 @@ def read_tensors(path: Path) -> dict[str, Array]:
     with path.open("rb") as file:
         header = _read_header(path, file)
         body = file.read()
-    return {name: _tensor(path, name, entry, body) for name, entry in header.items() if name != "__metadata__"}
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    tensors = {name: _tensor(path, name, entry, body) for name, entry in entries.items()}
+    end = 0
+    for entry in sorted(entries.values(), key=lambda entry: tuple(entry["data_offsets"])):
+        start, following = entry["data_offsets"]
+        if start != end:  # the format wants every byte to belong to one tensor
+            raise UserError(f"{path}: its tensors overlap or leave gaps; the file is damaged")
+        end = following
+    if end != len(body):
+        raise UserError(f"{path}: {len(body) - end} bytes after its last tensor; the file is damaged")
+    return tensors
 
 
 def _tensor(path: Path, name: str, entry: Any, body: bytes) -> Array:
@@ -152,17 +170,21 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
     text = file.read(length) if length <= _MAX_HEADER else b""
     try:
         header = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
-    if len(text) != length or not isinstance(header, dict):
+    if len(text) != length or not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
         raise UserError(f"{path}: not a .safetensors file, or a damaged one; export or download it again")
     return header
 
 
+def _metadata(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return dict(_read_header(path, file).get("__metadata__", {}))
+
+
 def has_card(path: Path) -> bool:
     """Whether a `.safetensors` file carries a card: one of a run does, published weights do not."""
-    with path.open("rb") as file:
-        return METADATA_KEY in (_read_header(path, file).get("__metadata__") or {})
+    return METADATA_KEY in _metadata(path)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -177,13 +199,25 @@ def read_card(path: Path) -> ModelCard:
                 return read_card(path / name)
         raise UserError(f"{path}: no model in this folder; a run folder has model.safetensors and model.onnx")
     if path.suffix == ".onnx":
-        from onnxruntime import InferenceSession
+        return card_of(path, _onnx_metadata(path))
+    return card_of(path, _metadata(path))
 
-        metadata = InferenceSession(str(path)).get_modelmeta().custom_metadata_map
-    else:
-        with path.open("rb") as file:
-            metadata = _read_header(path, file).get("__metadata__") or {}
-    return card_of(path, metadata)
+
+def _onnx_metadata(path: Path) -> Mapping[str, str]:
+    """Read by onnxruntime, of which every install has one, rather than by the onnx package."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is told below
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it will not be run
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class of their own
+        raise UserError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
+    metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    return metadata
 
 
 def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
@@ -195,9 +229,9 @@ def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
     if METADATA_KEY not in metadata:
         raise UserError(
             f"{path}: carries no model card, so its classes and preprocess are unknown; "
-            "use a file that 'mobilenets train' or 'mobilenets export' wrote"
+            "use a file that 'mobilenets train' wrote"
         )
     try:
-        return ModelCard.from_json(metadata[METADATA_KEY])
+        return ModelCard.from_json(str(metadata[METADATA_KEY]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error

@@ -94,9 +94,12 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `model` as a self-contained ONNX file, after comparing it with torch on random pixels.
 
     Raises:
-        UserError: the exported graph does not give the network's probabilities.
+        UserError: the exported graph does not give the network's probabilities, or the card is another's.
     """
-    module = FromPixels(Probabilities(model), card.preprocess).eval()
+    if len(card.classes) != model.net.num_classes:
+        raise UserError(f"{path}: {len(card.classes)} class names for {model.net.num_classes} outputs")
+    # A copy: the caller's network stays on its device and in its mode.
+    module = FromPixels(Probabilities(copy.deepcopy(model)), card.preprocess).cpu().eval()
     graph = onnx.load_model_from_string(onnx_bytes(module, card.preprocess, "probabilities"))
     graph.producer_name = "mobilenets"
     graph.metadata_props.add(key=METADATA_KEY, value=card.to_json())
@@ -113,7 +116,7 @@ def _difference(module: nn.Module, content: bytes, preprocess: Preprocess) -> fl
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     ours = make_session(content).run(None, {"image": pixels})[0]
     with torch.inference_mode():
-        theirs = module.cpu()(torch.from_numpy(pixels)).numpy()
+        theirs = module(torch.from_numpy(pixels)).numpy()
     return float(np.abs(ours - theirs).max())
 
 
@@ -123,11 +126,13 @@ def _quiet() -> Iterator[None]:
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        yield
-    logger.setLevel(level)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,13 @@ from mobilenets.artifact import ModelCard
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.floating[Any]]
+
+
+def available_cores() -> int:
+    """Cores this process may run on: in a container or under taskset fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Engine(Protocol):

@@ -9,22 +9,24 @@ import onnxruntime
 
 from mobilenets.artifact import ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Pixels, Probabilities
+from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
 
-_ERROR_ONLY = 3
+_FATAL_ONLY = 4  # what goes wrong is raised, and told in one line
 
 
 def make_session(model: Path | bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A session on `threads` threads (None: one per core), silent but for errors.
+    """A session on `threads` threads (None: one per core), silent.
 
     Raises:
         UserError: not a model that onnxruntime reads.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERROR_ONLY
-    options.intra_op_num_threads = threads or 0
-    # The arena grows by doubling and is never returned: on small networks it costs memory and gains nothing.
-    options.enable_cpu_mem_arena = False
+    options.log_severity_level = _FATAL_ONLY
+    # Left to itself onnxruntime pins its threads to cores, also to those a container does not have.
+    options.intra_op_num_threads = threads or available_cores()
+    # Threads that wait in a loop take the cores from those that decode: the same prediction then costs twice
+    # the processor time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         source = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
@@ -39,6 +41,14 @@ class OnnxRuntimeEngine:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self._session = make_session(path, threads)
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
+        size, channels = self.card.preprocess.size, self.card.preprocess.channels
+        wanted = [
+            ("image", "tensor(uint8)", [size, size, channels]),
+            ("probabilities", "tensor(float)", [len(self.card.classes)]),
+        ]
+        ends = [*self._session.get_inputs(), *self._session.get_outputs()]
+        if [(end.name, end.type, end.shape[1:]) for end in ends] != wanted:
+            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

@@ -30,9 +30,11 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         card = read_card(path)
-        model = MobileNet(card.net)
+        state = {name: torch.from_numpy(tensor) for name, tensor in read_tensors(path).items()}
+        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+            model = MobileNet(card.net)
         try:
-            model.load_state_dict({name: torch.from_numpy(t) for name, t in read_tensors(path).items()})
+            model.load_state_dict(state, assign=True)
         except RuntimeError as error:
             raise UserError(f"{path}: its tensors are not those of the network its card describes") from error
         return cls(model, card)
