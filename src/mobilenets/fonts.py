@@ -20,14 +20,14 @@ _SUFFIXES = (".ttf", ".otf", ".ttc")
 _PREFERRED = ("DejaVuSans.", "NotoSans-Regular", "NotoSansCJK-Regular", "Arial", "PingFang", "msyh", "wqy")
 
 
-@lru_cache(maxsize=256)
 def find_font(text: str) -> str | None:
     """The file of a font with a glyph for every character of `text`; None where there is none."""
-    needed = {c for c in text if not c.isspace()}
-    for path in _fonts():
-        if _covers(path, frozenset(needed)):
-            return path
-    return None
+    return _find(frozenset(c for c in text if not c.isspace()))
+
+
+@lru_cache(maxsize=256)
+def _find(characters: frozenset[str]) -> str | None:
+    return next((path for path in _fonts() if _covers(path, characters)), None)
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +54,6 @@ def _matplotlib_fonts() -> list[str]:
     return [str(p) for p in (Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf").glob("DejaVuSans.ttf")]
 
 
-@lru_cache(maxsize=1024)
 def _covers(path: str, characters: frozenset[str]) -> bool:
     """Whether no character of the font is drawn as the one for missing glyphs."""
     try:

@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from mobilenets.cli.model_argument import open_model
+    from mobilenets.cli.writers import accept_any_text
     from mobilenets.data.source import read_samples
     from mobilenets.errors import UserError
     from mobilenets.evaluate.metrics import score
@@ -35,35 +36,35 @@ def run(args: argparse.Namespace) -> int:
 
     classifier = open_model(args.model, args.engine)
     classes, samples = read_samples(args.data, classifier.classes, args.split)
-    position = {name: k for k, name in enumerate(classes)}
     rows: list[Any] = []
     labels: list[int] = []
     failures = 0
     with Progress("evaluating", len(samples), "photograph") as progress:
-        results = classifier.predict_many(sample.path for sample in samples)
-        for sample, result in zip(samples, results, strict=True):
+        results = classifier.rows(sample.path for sample in samples)
+        for sample, (_, row) in zip(samples, results, strict=True):
             progress.advance()
-            if isinstance(result, Failure):
-                print(result.error, file=sys.stderr)
+            if isinstance(row, Failure):
+                print(row.error, file=sys.stderr)
                 failures += 1
-                continue
-            row = np.zeros(len(classes), np.float32)
-            for label, probability in result.top:
-                row[position[label]] = probability
-            rows.append(row)
-            labels.append(sample.label)
+            else:
+                rows.append(row)
+                labels.append(sample.label)
     if not rows:
         raise UserError(f"{args.data}: none of its {len(samples)} photographs can be read")
+    accept_any_text()
     metrics = score(np.stack(rows), np.array(labels), classes)
     print(json.dumps(metrics, ensure_ascii=False, indent=2) if args.json else "\n".join(_table(metrics)))
     if failures:
-        print(f"{failures} could not be read", file=sys.stderr)
+        print(f"{failures} of {len(samples)} could not be read", file=sys.stderr)
     return 1 if failures else 0
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:
+    from mobilenets.cli.writers import columns, padded
+
     low, high = metrics["accuracy_ci95"]
-    width = max(map(len, metrics["classes"]))
+    shown = {name: row for name, row in metrics["per_class"].items() if row["n"]}
+    width = max(map(columns, ["class", *shown]))
     lines = [
         f"photographs        {metrics['n']}",
         f"accuracy           {metrics['accuracy']:.4f}   (95 % interval {low:.4f} to {high:.4f})",
@@ -77,11 +78,11 @@ def _table(metrics: dict[str, Any]) -> list[str]:
         f"log loss           {metrics['log_loss']:.4f}",
         f"calibration error  {metrics['ece']:.4f}",
         "",
-        f"{'class':<{width}}  precision  recall      F1       n",
+        f"{padded('class', width)}  precision  recall      F1       n",
     ]
-    for name, row in metrics["per_class"].items():
+    for name, row in shown.items():
         figures = f"{row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}  {row['n']:6d}"
-        lines.append(f"{name:<{width}}  {figures}")
+        lines.append(f"{padded(name, width)}  {figures}")
     lines += ["", "most frequent confusions (truth → answer)"]
     pairs = [
         (count, truth, answer)

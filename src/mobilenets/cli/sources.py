@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from mobilenets.errors import UserError
@@ -15,35 +16,53 @@ from mobilenets.images import is_image
 def expand(sources: list[str]) -> Iterator[str]:
     """The paths that the sources name, one after another, without a list of them all in memory.
 
+    A file is taken whatever its name; of folders (with their sub-folders, sorted, hidden ones left out) and
+    patterns only pictures, by suffix. Every source is looked at before the first path is given out.
+
     Raises:
-        UserError: a source that does not exist, or a folder or pattern without images.
+        UserError: a source that does not exist, a folder or pattern without pictures, no paths on standard input.
     """
-    for source in sources:
-        yield from _expand(source)
+    return chain.from_iterable([_expand(source) for source in sources])
 
 
 def _expand(source: str) -> Iterator[str]:
     if source == "-":
-        yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-    elif Path(source).is_dir():
-        yield from _some(_walk(source), f"{source}: no images in this folder")
-    elif Path(source).exists():
-        yield source
-    elif glob.has_magic(source):
-        yield from _some(iter(sorted(glob.glob(source, recursive=True))), f"{source}: no file matches this pattern")
-    else:
-        raise UserError(f"{source}: no such file or folder")
+        return _some(_listed(), "-: no paths on standard input; write one a line")
+    path = Path(source)
+    if path.is_dir():
+        return _some(_walk(source), f"{source}: no pictures in this folder")
+    if path.exists():
+        return iter((source,))
+    if glob.has_magic(source):
+        matches = sorted(match for match in glob.iglob(source, recursive=True) if is_image(match))
+        return _some(iter(matches), f"{source}: no picture matches this pattern")
+    raise UserError(f"{source}: no such file or folder; check the spelling")
+
+
+def _listed() -> Iterator[str]:
+    # As bytes: a file name need not be text.
+    for line in sys.stdin.buffer:
+        path = os.fsdecode(line.rstrip(b"\r\n"))
+        if path.strip():
+            yield path
 
 
 def _walk(folder: str) -> Iterator[str]:
-    for root, folders, files in os.walk(folder):
-        folders.sort()
-        yield from (str(Path(root, name)) for name in sorted(files) if is_image(name))
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if is_image(name) and not name.startswith("."):
+                yield str(Path(root, name))
 
 
 def _some(paths: Iterator[str], nothing: str) -> Iterator[str]:
     first = next(paths, None)
     if first is None:
         raise UserError(nothing)
-    yield first
-    yield from paths
+    return chain((first,), paths)
