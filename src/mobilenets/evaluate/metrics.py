@@ -64,7 +64,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     middle = share + square / (2 * n)
     half = _Z95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     scale = 1 + square / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    # At the ends both are equal but for rounding, which must not put the share outside its interval.
+    return (middle - half) / scale if hits else 0.0, (middle + half) / scale if hits < n else 1.0
 
 
 def log_loss(probabilities: FloatArray, labels: IntArray) -> float:
