@@ -34,8 +34,10 @@ def _imported_rooms(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
-    allowed = ROOMS[: ROOMS.index(_room(path)) + 1]
-    assert _imported_rooms(path) <= set(allowed)
+    allowed = {*ROOMS[: ROOMS.index(_room(path)) + 1]}
+    if path.name == "torch.py":  # the engine that runs our own networks: the one exception, never imported unasked
+        allowed.add("nn")
+    assert _imported_rooms(path) <= allowed
 
 
 @pytest.mark.parametrize(

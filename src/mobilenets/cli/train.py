@@ -70,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--{name}: a repeated or resumed run has its settings in config.yaml; leave it out")
 
     try:
+        from mobilenets.training.settings import Settings
+
+        settings = Settings(data=args.data or "", **asked)  # what is wrong here is told before torch is loaded
+        recipe = settings.make_recipe(changes)
         from mobilenets.training import run as training
     except ModuleNotFoundError as missing:
         raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
@@ -81,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.data is None:
         raise UserError("DATA: say which folder or CSV to train on")
     else:
-        result = training.train(args.data, args.out, changes, **asked)
+        result = training.start(settings, recipe, args.out)
     _tell(result.path, result.metrics, result.interrupted)
     return 130 if result.interrupted else 0
 

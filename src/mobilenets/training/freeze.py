@@ -6,6 +6,7 @@ from torch import nn
 
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
+from mobilenets.spec.rows import Net
 
 
 def frozen_modules(model: MobileNet, freeze: str | int) -> list[nn.Module]:
@@ -14,18 +15,26 @@ def frozen_modules(model: MobileNet, freeze: str | int) -> list[nn.Module]:
     Raises:
         UserError: more blocks than the network has.
     """
+    check_freeze(model.net, freeze)
     if freeze == "none" or freeze == 0:
         return []
     if freeze == "backbone":
         frozen = [module for module in model.children() if module is not model.classifier]
     else:
-        count = int(freeze)
-        if count > len(model.blocks):
-            raise UserError(f"freeze: {count} blocks asked for; {model.net.name} has {len(model.blocks)}")
-        frozen = [model.stem, *list(model.blocks)[:count]]
+        frozen = [model.stem, *list(model.blocks)[: int(freeze)]]
     for module in frozen:
         module.requires_grad_(False)
     return frozen
+
+
+def check_freeze(net: Net, freeze: str | int) -> None:
+    """Refuse more blocks than `net` has.
+
+    Raises:
+        UserError: as said.
+    """
+    if isinstance(freeze, int) and freeze > len(net.blocks):
+        raise UserError(f"freeze: {freeze} blocks asked for; {net.name} has {len(net.blocks)}")
 
 
 def set_training(model: nn.Module, frozen: list[nn.Module]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from mobilenets.artifact import ModelCard, write_safetensors
@@ -22,6 +23,7 @@ from mobilenets.training.checkpoint import load
 from mobilenets.training.device import pick_device
 from mobilenets.training.features import extractor, features
 from mobilenets.training.finish import finish
+from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.plan import make_plan
@@ -58,13 +60,17 @@ def train(
         UserError: unusable data, unknown names, an existing `out`.
     """
     asked = Settings(data=str(data), **settings)
-    return _Session(asked, asked.make_recipe(changes or {}), new_folder(out, Path(data))).run()
+    return start(asked, asked.make_recipe(changes or {}), out)
+
+
+def start(settings: Settings, recipe: Recipe, out: str | Path | None = None) -> Run:
+    """`train`, for settings and recipe that stand."""
+    return _Session(settings, recipe, new_folder(out, Path(settings.data))).run()
 
 
 def train_again(config: Path, out: Path | None = None) -> Run:
     """Repeat the run whose `config.yaml` this is, in a new folder."""
-    settings, recipe = read_config(config)
-    return _Session(settings, recipe, new_folder(out, Path(settings.data))).run()
+    return start(*read_config(config), out)
 
 
 def resume(folder: Path) -> Run:
@@ -103,7 +109,9 @@ class _Session:
         self.started = time.monotonic()
         self.device = pick_device(settings.device)
         splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+        torch.manual_seed(settings.seed)  # of what starts random
         self.model = self._create(len(splits.classes))
+        check_freeze(self.model.net, recipe.freeze)
         preprocess = self.model.preprocess
         self.preprocess = replace(
             preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop

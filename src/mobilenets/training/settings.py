@@ -10,8 +10,10 @@ import yaml
 
 from mobilenets.artifact import write_atomic
 from mobilenets.errors import UserError
+from mobilenets.spec.cost import MIN_SIZE
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 
+PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
 AUTO_MINUTES = 5.0
 
@@ -51,8 +53,13 @@ class Settings:
             raise UserError("minutes and epochs: give one of them, they both say when to stop")
         if self.minutes is not None and self.minutes <= 0:
             raise UserError(f"minutes: {self.minutes} is not a time; use a positive number")
-        if self.seed < 0:
-            raise UserError(f"seed: {self.seed} is negative; use 0 or more")
+        for name in ("seed", "workers"):
+            if (getattr(self, name) or 0) < 0:
+                raise UserError(f"{name}: {getattr(self, name)} is negative; use 0 or more")
+        if self.size is not None and self.size < MIN_SIZE:
+            raise UserError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):
             raise UserError(f"weights: {self.weights!r} with recipe scratch; scratch starts from random weights")
 

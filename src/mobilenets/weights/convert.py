@@ -141,8 +141,8 @@ def read_h5(path: Path) -> dict[str, Tensor]:
 def _keras_name(path: str, slashed: bool) -> str:
     """Layer and parameter of a data set in a Keras file.
 
-    The path repeats the layer: "conv_pw_1/conv_pw_1/kernel:0". V3's published files are `slashed`, with names of
-    layers that Keras no longer allows: "expanded_conv/depthwise/BatchNorm/expanded_conv/…/gamma:0", "Conv/Conv/kernel:0".
+    The path repeats the layer: "conv_pw_1/conv_pw_1/kernel:0". Published files of V3 are `slashed`, with names
+    that Keras no longer allows: "expanded_conv/depthwise/BatchNorm/expanded_conv/…/gamma:0", "Conv/Conv/kernel:0".
     """
     *layer, parameter = path.removeprefix("model_weights/").removesuffix(":0").split("/")
     name = "_".join(layer[: (len(layer) + 1) // 2])

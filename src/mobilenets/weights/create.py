@@ -91,7 +91,7 @@ def _find(name: str, tag: str, width: float) -> Checkpoint:
     published = checkpoints(name, width)
     if not published:
         raise UserError(
-            f"weights: none are published for {name} at width {width:g}; use --weights none, or a width that "
+            f"weights: {tag!r} is no file, and none are published for {name} at width {width:g}; use none, or a width that "
             "'mobilenets models' lists"
         )
     if tag == "default":
