@@ -1,0 +1,179 @@
+"""The exported graph: the same probabilities as the network, complete in one file, nothing else touched."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from mobilenets.artifact import ModelCard, read_card
+from mobilenets.errors import UserError
+from mobilenets.export.onnx import FromPixels, Probabilities, export_onnx, fold_norms, onnx_bytes
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine, make_session
+from mobilenets.spec import build
+
+CLASSES = ("雏菊", "rose", "tulip")
+
+
+def network(name: str = "mobilenet_v3_small", **options: Any) -> MobileNet:
+    """A narrow network with BatchNorm statistics that are nobody's defaults, and logits around ±1."""
+    torch.manual_seed(0)
+    model = MobileNet(build(name, **{"width": 0.35, "num_classes": 3, **options}))
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(part.running_mean, 0, 0.2)
+            torch.nn.init.uniform_(part.running_var, 0.5, 2)
+            torch.nn.init.normal_(part.bias, 0, 0.2)
+    model.eval()
+    channels = model.net.in_channels
+    with torch.inference_mode():
+        photos = torch.randn(16, channels, 40, 40) + 2 * torch.randn(16, channels, 1, 1)
+        vectors = model.forward_head(model.forward_features(photos), pre_logits=True)
+    weight = torch.randn(model.net.num_classes, vectors.shape[1])
+    weight /= (vectors @ weight.T).std(0)[:, None]
+    model.classifier.weight.data, model.classifier.bias.data = weight, -(weight @ vectors.mean(0))
+    return model
+
+
+def card_of(model: MobileNet, size: int = 32, **options: Any) -> ModelCard:
+    preprocess = Preprocess(size=size, **options)
+    return ModelCard("test", model.net, CLASSES, preprocess, {"accuracy": 1.0}, {"weights": "none"})
+
+
+def expected(model: MobileNet, preprocess: Preprocess, pixels: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return model(torch.from_numpy(preprocess.normalize(pixels))).softmax(1).numpy()
+
+
+def noise(n: int, preprocess: Preprocess) -> np.ndarray:
+    """Pictures (n, size, size, channels) of different brightness, one all white, one all black."""
+    rng = np.random.default_rng(1)
+    shape = (n, preprocess.size, preprocess.size, preprocess.channels)
+    pixels = rng.normal(rng.uniform(0, 255, (n, 1, 1, shape[3])), 50, shape).clip(0, 255).astype(np.uint8)
+    pixels[0], pixels[-1] = 255, 0
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mobilenet_v1", {}),
+        ("mobilenet_v2", {}),
+        ("mobilenet_v2", {"flavor": "tf"}),
+        ("mobilenet_v3_large", {"output_stride": 16}),
+        ("mobilenet_v3_small", {}),
+        ("mobilenet_v3_large_minimal", {}),
+        ("mobilenet_v4_conv_small", {}),
+    ],
+)
+def test_the_graph_gives_the_networks_probabilities(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    model = network(name, **options)
+    card = card_of(model, size=40)
+    export_onnx(model, card, tmp_path / "model.onnx")
+    pixels = noise(3, card.preprocess)
+    got = OnnxRuntimeEngine(tmp_path / "model.onnx")(pixels)
+    want = expected(model, card.preprocess, pixels)
+    assert np.abs(got - want).max() <= 1e-4
+    assert np.ptp(want, axis=0).max() > 0.01, "the pictures must matter for this to mean anything"
+
+
+def test_normalisation_is_that_of_the_card(tmp_path: Path) -> None:
+    model = network(in_channels=1)
+    card = card_of(model, mean=(0.2,), std=(0.7,), mode="L")
+    export_onnx(model, card, tmp_path / "grey.onnx")
+    pixels = noise(2, card.preprocess)
+    got = OnnxRuntimeEngine(tmp_path / "grey.onnx")(pixels)
+    assert np.abs(got - expected(model, card.preprocess, pixels)).max() <= 1e-4
+
+
+def test_any_number_of_pictures_gives_each_the_same_row(tmp_path: Path) -> None:
+    model = network()
+    card = card_of(model)
+    export_onnx(model, card, tmp_path / "model.onnx")
+    engine, pixels = OnnxRuntimeEngine(tmp_path / "model.onnx"), noise(5, card.preprocess)
+    together = engine(pixels)
+    alone = np.concatenate([engine(pixels[i : i + 1]) for i in range(5)])
+    assert together.dtype == np.float32
+    assert np.allclose(together, alone, atol=1e-6)
+    assert np.allclose(together.sum(1), 1, atol=1e-5)
+
+
+def test_the_file_is_complete_and_valid(tmp_path: Path) -> None:
+    model = network()
+    card = card_of(model)
+    export_onnx(model, card, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"], "weights are inside, not beside"
+    graph = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(graph, full_check=True)
+    assert read_card(tmp_path / "model.onnx") == card
+    (image,), (probabilities,) = graph.graph.input, graph.graph.output
+    assert (image.name, image.type.tensor_type.elem_type) == ("image", onnx.TensorProto.UINT8)
+    assert [d.dim_value for d in image.type.tensor_type.shape.dim][1:] == [32, 32, 3]
+    assert image.type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert probabilities.name == "probabilities"
+
+
+def test_batch_norms_are_folded_away(tmp_path: Path) -> None:
+    model = network()
+    export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    kinds = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert "BatchNormalization" not in kinds
+    assert "Conv" in kinds
+
+
+def test_the_callers_network_stays_as_it_was(tmp_path: Path) -> None:
+    model = network().train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    assert model.training
+    assert before.keys() == model.state_dict().keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_folding_changes_no_output() -> None:
+    model = network("mobilenet_v4_conv_small")
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.allclose(fold_norms(model)(x), model(x), atol=1e-4)
+
+
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = network()
+    export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_existing_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"old")
+    model = network()
+    export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+    assert OnnxRuntimeEngine(tmp_path / "model.onnx").card.classes == CLASSES
+
+
+def test_a_card_of_another_network_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="3 class names for 4 outputs"):
+        export_onnx(network(num_classes=4), card_of(network()), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None:
+    model = network()
+    torch.nn.init.constant_(model.classifier.bias, float("nan"))
+    with pytest.raises(UserError, match="differs from the network by nan; not written"):
+        export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_outputs_than_probabilities_can_be_exported() -> None:
+    model = network()
+    card = card_of(model)
+    content = onnx_bytes(FromPixels(Probabilities(model), card.preprocess).eval(), card.preprocess, "features")
+    session = make_session(content)
+    assert [output.name for output in session.get_outputs()] == ["features"]
+    pixels = noise(3, card.preprocess)
+    assert np.allclose(session.run(None, {"image": pixels})[0], expected(model, card.preprocess, pixels), atol=1e-4)
