@@ -23,10 +23,10 @@ from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
+from common import table, write_result
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from common import table, write_result
 from mobilenets import images
 from mobilenets.preprocess import Preprocess
 

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from common import spread, table, write_result
+
 from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.training.run import train
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-
 from common import spread, table, write_result
+
 from mobilenets.cli.demo import MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.data.loader import Loader
 from mobilenets.data.source import read_splits

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import table, write_result
 from PIL import Image
 
-from common import table, write_result
 from mobilenets.data.cache import PixelCache
 from mobilenets.data.loader import Loader
 from mobilenets.data.source import read_splits

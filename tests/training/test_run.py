@@ -19,14 +19,8 @@ from mobilenets.artifact import read_card, read_tensors
 from mobilenets.training.run import train
 
 # Small and quick: random weights, a narrow network, pictures of 32 pixels.
-QUICK = {
-    "model": "mobilenet_v3_small",
-    "weights": "none",
-    "width": 0.35,
-    "size": 32,
-    "recipe": "finetune",
-    "precision": "fp32",
-}
+NETWORK = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32}
+QUICK = {**NETWORK, "recipe": "finetune", "precision": "fp32"}
 CHANGES = {"batch_size": 8, "lr": 0.002, "ema": 0.8, "augment.crop_scale": (0.5, 1.0)}
 EPOCHS = 6
 
@@ -111,7 +105,7 @@ def test_the_tutorials_colours_are_learned(trained: tuple[Path, Path]) -> None:
 def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(
     trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    again = train(trained[0], tmp_path / "again", CHANGES, epochs=3, workers=1, **QUICK)
+    again = train(trained[0], tmp_path / "again", CHANGES, epochs=EPOCHS, workers=1, **QUICK)
     assert _equal(_tensors(trained[1]), _tensors(again.path))
 
 

@@ -91,8 +91,8 @@ def _find(name: str, tag: str, width: float) -> Checkpoint:
     published = checkpoints(name, width)
     if not published:
         raise UserError(
-            f"weights: {tag!r} is no file, and none are published for {name} at width {width:g}; use none, or a width that "
-            "'mobilenets models' lists"
+            f"weights: {tag!r} is no file, and none are published for {name} at width {width:g}; "
+            "use none, or a width that 'mobilenets models' lists"
         )
     if tag == "default":
         return published[0]
