@@ -90,7 +90,13 @@ def test_auto_has_five_minutes_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"recipe": "fast"}, {"minutes": 1.0, "epochs": 2}, {"minutes": -1.0}, {"seed": -1}],
+    [
+        {"recipe": "fast"},
+        {"minutes": 1.0, "epochs": 2},
+        {"minutes": -1.0},
+        {"seed": -1},
+        {"recipe": "probe", "weights": "none"},
+    ],
 )
 def test_settings_that_contradict_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UserError):

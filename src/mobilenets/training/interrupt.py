@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 
@@ -23,6 +24,7 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        print("\nstopping after this step and saving; press Ctrl-C again to stop at once", file=sys.stderr)
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():

@@ -16,7 +16,7 @@ from mobilenets.training.settings import PRECISIONS
 WORTHWHILE = 1.2
 STEPS = 3
 EVALUATION_SHARE = 0.4  # a forward pass, as a share of a training step
-FINISH_S = 8.0  # exporting, evaluating and drawing at the end
+AROUND_S = 15.0  # the warm start before, exporting, evaluating and drawing after
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def make_plan(trainer: Trainer, precision: str, seconds: float | None) -> Plan:
     if seconds is None:
         return Plan(chosen, epochs)
     epoch_s = step_s[chosen] * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
-    return Plan(chosen, min(epochs, int((seconds - FINISH_S) / epoch_s)))
+    return Plan(chosen, min(epochs, int((seconds - AROUND_S) / epoch_s)))
 
 
 def _step_seconds(trainer: Trainer, candidates: list[str]) -> dict[str, float]:

@@ -178,6 +178,8 @@ class _Session:
             if self.settings.recipe != "probe" and not interrupt.requested:
                 interrupted = not self.finetune(interrupt, last if resumed else None)
             interrupted = interrupted or interrupt.requested
+        if not (self.folder / "model.safetensors").exists():  # stopped before there was anything to keep
+            raise KeyboardInterrupt
         card = finish(self.folder, self.splits, self.loader(self.splits.val, 16))
         return Run(self.folder, card, interrupted)
 

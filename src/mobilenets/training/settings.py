@@ -60,6 +60,8 @@ class Settings:
             raise UserError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        if self.recipe == "probe" and self.weights == "none":
+            raise UserError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):
             raise UserError(f"weights: {self.weights!r} with recipe scratch; scratch starts from random weights")
 
