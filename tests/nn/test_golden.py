@@ -26,6 +26,7 @@ OURS = {
     "mobilenetv1_100": "mobilenet_v1",
     "mobilenetv2_100": "mobilenet_v2",
     "mobilenetv3_large_100": "mobilenet_v3_large",
+    "mobilenetv4_conv_small": "mobilenet_v4_conv_small",
 }
 TOLERANCE = 1e-4  # of the norm of all logits: random weights make some of them large
 

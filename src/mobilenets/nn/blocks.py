@@ -34,7 +34,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, channels: int, row: Inverted | Universal | Fused) -> None:
         super().__init__()
-        self.residual = row.stride == 1 and channels == row.out
+        self.residual = row.stride == 1 and channels == row.out and getattr(row, "shortcut", True)
 
     def path(self, x: torch.Tensor) -> torch.Tensor:
         """Everything but the shortcut: the layers in the order they were added."""

@@ -153,8 +153,9 @@ def _body_v3(name: str, width: float, flavor: str, reduced: bool) -> _Body:
     channels, paper_channels = stem, v3.STEM_CHANNELS
     blocks: list[Row] = []
     for row in table:
-        # torchvision scales the expansion itself, Keras and timm the ratio to the rounded input.
-        scaled = row.exp * width if flavor == "torchvision" else channels * row.exp / paper_channels
+        # torchvision scales the expansion itself, Keras and timm the ratio to the rounded input. The ratio comes
+        # first: theirs is a literal, and 200 · 2.3 is a hair below the 460 at which rounding turns.
+        scaled = row.exp * width if flavor == "torchvision" else channels * (row.exp / paper_channels)
         # The first block of Large (and of every variant) has no expansion: it works on the stem's channels.
         exp = channels if row.exp == paper_channels else make_divisible(scaled)
         out = make_divisible(row.out * width)
@@ -169,11 +170,7 @@ def _body_v3(name: str, width: float, flavor: str, reduced: bool) -> _Body:
 
 
 def _body_v4(name: str, width: float, flavor: str, reduced: bool) -> _Body:
-    stem, table = {
-        "small": (v4.SMALL_STEM, v4.SMALL),
-        "medium": (v4.MEDIUM_STEM, v4.MEDIUM),
-        "large": (v4.LARGE_STEM, v4.LARGE),
-    }[name.rsplit("_", 1)[1]]
+    stem, table = v4.TABLES[name]
     channels = stem = stem if width < 1 else make_divisible(stem * width)
     blocks: list[Row] = []
     for row in table:
@@ -201,13 +198,15 @@ _BODIES: dict[str, Callable[[str, float, str, bool], _Body]] = {
 def dilate(blocks: tuple[Row, ...], output_stride: int, early: bool) -> tuple[Row, ...]:
     """Strides beyond `output_stride` become dilation of the rows that follow (1802.02611, §3.1).
 
-    `early` (torchvision) dilates the row that loses its stride too; TF-slim and timm begin after it.
+    `early` (torchvision) dilates the row that loses its stride too; TF-slim and timm begin after it. There
+    such a row gets a shortcut where its channels now allow one, in torchvision it does not.
     """
     stride, dilation, result = 2, 1, []
     for row in blocks:
         if row.stride == 2 and stride >= output_stride:
             before, dilation = dilation, dilation * 2
-            result.append(replace(row, stride=1, dilation=dilation if early else before))
+            row = replace(row, stride=1, dilation=dilation if early else before)
+            result.append(replace(row, shortcut=False) if early and isinstance(row, Inverted) else row)
         else:
             stride *= row.stride
             result.append(replace(row, dilation=dilation))

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 from mobilenets.errors import UserError
 
 ACTIVATIONS = ("none", "relu", "relu6", "hswish")
+FAMILIES = ("v1", "v2", "v3", "v4")
 FLAVORS = ("torchvision", "timm", "tf")
 PADDINGS = ("symmetric", "same")
 
 _MAX_CHANNELS = 100_000  # a net may come from an untrusted file: no row may ask for gigabytes
 _MAX_BLOCKS = 500
+_MAX_WEIGHTS = 1_000_000_000  # 4 GB; the largest published MobileNet has 36 million
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Inverted:
     """V2 and V3: expand to `exp` channels, depthwise, squeeze-and-excite over `se` channels, project linearly.
 
     `exp` equal to the input means no expansion convolution; `se` 0 means none (1801.04381 §3.3; 1905.02244 §5).
+    The input is added to the output where stride and channels allow it, unless `shortcut` is False.
     """
 
     kind: ClassVar[str] = "inverted"
@@ -57,6 +60,7 @@ class Inverted:
     act: str
     stride: int
     dilation: int = 1
+    shortcut: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,12 @@ class Net:
         return self.head.hidden or self.feature_channels
 
     def with_classes(self, num_classes: int) -> Net:
-        """The same network for another number of classes."""
+        """The same network for another number of classes.
+
+        Raises:
+            UserError: `num_classes` is negative or absurdly large.
+        """
+        _whole("num_classes", num_classes, 0, _MAX_CHANNELS)
         return replace(self, head=replace(self.head, num_classes=num_classes))
 
     def to_dict(self) -> dict[str, Any]:
@@ -188,23 +197,56 @@ class Net:
 
 def _check(net: Net) -> None:
     """Every number of `net` is of its kind and in its range."""
+    if not isinstance(net.name, str) or len(net.name) > 100:
+        raise UserError("name: not a text of at most 100 characters")
+    _choice("family", net.family, FAMILIES)
     _choice("flavor", net.flavor, FLAVORS)
     _choice("padding", net.padding, PADDINGS)
     _whole("in_channels", net.in_channels, 1, _MAX_CHANNELS)
     _whole("num_classes", net.head.num_classes, 0, _MAX_CHANNELS)
     _whole("hidden", net.head.hidden, 0, _MAX_CHANNELS)
+    _flag("norm", net.head.norm)
+    _choice("act", net.head.act, ACTIVATIONS)
     _fraction("dropout", net.head.dropout)
     _fraction("norm_eps", net.norm_eps)
     _fraction("norm_momentum", net.norm_momentum)
     _choice("output_stride", net.output_stride, (8, 16, 32))
+    if not isinstance(net.width, (int, float)) or not 0 < net.width < math.inf:
+        raise UserError(f"width: {net.width!r} is not a positive number")
+    if not net.blocks:
+        raise UserError("network: it has no blocks")
+    channels, weights = net.in_channels, 0
     for row in (net.stem, *net.blocks, *([net.last] if net.last else [])):
-        _choice("act", row.act, ACTIVATIONS)
-        _choice("stride", row.stride, (1, 2))
-        _whole("out", row.out, 1, _MAX_CHANNELS)
-        _whole("dilation", row.dilation, 1, 64)
-        _whole("kernel", row.kernel, 0 if isinstance(row, Universal) else 1, 31)
-        for name in ("exp", "se", "start"):
-            _whole(name, getattr(row, name, 1), 0, _MAX_CHANNELS)
+        _check_row(row)
+        weights += _dense_weights(row, channels)
+        channels = row.out
+    weights += channels * net.head.hidden + net.head_width * net.num_classes
+    if weights > _MAX_WEIGHTS:
+        raise UserError(f"network: {weights:,} weights are too many; at most {_MAX_WEIGHTS:,} are built")
+
+
+def _check_row(row: Row) -> None:
+    _choice("act", row.act, ACTIVATIONS)
+    _whole("stride", row.stride, 1, 2)
+    _whole("out", row.out, 1, _MAX_CHANNELS)
+    _whole("dilation", row.dilation, 1, 64)
+    _kernel("kernel", row.kernel, optional=isinstance(row, Universal))
+    if isinstance(row, Universal):
+        _kernel("start", row.start, optional=True)
+    if isinstance(row, (Inverted, Universal, Fused)):
+        _whole("exp", row.exp, 1, _MAX_CHANNELS)
+    if isinstance(row, Inverted):
+        _whole("se", row.se, 0, _MAX_CHANNELS)
+        _flag("shortcut", row.shortcut)
+
+
+def _dense_weights(row: Row, channels: int) -> int:
+    """Weights of a row but those of its depthwise convolutions, which are few."""
+    kernel = row.kernel if isinstance(row, (Conv, Fused)) else 1
+    if isinstance(row, (Conv, Separable)):
+        return kernel**2 * channels * row.out
+    squeeze = row.se if isinstance(row, Inverted) else 0
+    return kernel**2 * channels * row.exp + row.exp * (row.out + 2 * squeeze)
 
 
 def _choice(name: str, value: object, accepted: tuple[object, ...]) -> None:
@@ -213,8 +255,19 @@ def _choice(name: str, value: object, accepted: tuple[object, ...]) -> None:
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or not low <= value <= high:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise UserError(f"{name}: {value!r} is not a whole number from {low} to {high}")
+
+
+def _kernel(name: str, value: object, optional: bool) -> None:
+    _whole(name, value, 0 if optional else 1, 31)
+    if isinstance(value, int) and value and value % 2 == 0:
+        raise UserError(f"{name}: {value!r} is even; convolutions here have a centre")
+
+
+def _flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise UserError(f"{name}: {value!r} is neither true nor false")
 
 
 def _fraction(name: str, value: object) -> None:

@@ -32,8 +32,6 @@ Table = tuple[Conv | Uib | FusedIb, ...]
 LAST_CHANNELS = 960
 HIDDEN = 1280
 
-SMALL_STEM, MEDIUM_STEM, LARGE_STEM = 32, 32, 24
-
 #   start mid stride expand out
 SMALL: Table = (
     Conv(3, 32, "relu", 2),
@@ -90,3 +88,10 @@ LARGE: Table = (
     Uib(5, 5, 1, 4, 512),
     *[Uib(5, 0, 1, 4, 512)] * 3,  # C5, stride 32
 )  # fmt: skip
+
+# Channels of the stem, and the table.
+TABLES = {
+    "mobilenet_v4_conv_small": (32, SMALL),
+    "mobilenet_v4_conv_medium": (32, MEDIUM),
+    "mobilenet_v4_conv_large": (24, LARGE),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mobilenets.spec import v1, v2, v3
+from mobilenets.spec import v1, v2, v3, v4
 from mobilenets.spec.rows import Conv, Fused, Inverted, Net, Separable, Universal
 
 LAYOUTS = ("ours", "torchvision", "timm", "keras")
@@ -122,10 +122,10 @@ def _stages(net: Net) -> Iterator[tuple[int, int]]:
     """timm's stage and index in it, of every block.
 
     A stage ends where the paper's table changes its output, at width 1: two stages may round to the same
-    channels at a small width. V4's stages begin at the strides.
+    channels at a small width. V4's stages begin at the table's strides, also where `net` dilates instead.
     """
     if net.family == "v4":
-        starts = [row.stride == 2 for row in net.blocks]
+        starts = [row.stride == 2 for row in v4.TABLES[net.name][1]]
     else:
         outs = _paper_outs(net)
         starts = [i == 0 or out != outs[i - 1] for i, out in enumerate(outs)]
