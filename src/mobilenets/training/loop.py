@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ class Trainer:
         train: Loader,
         val: Loader,
     ) -> None:
-        self.recipe, self.place, self.train, self.val = recipe, place, train, val
+        self.recipe, self.place, self.preprocess = recipe, place, preprocess
+        self.train, self.val = train, val
         self.model = channels_last(model.to(place.device))
         self.frozen = frozen_modules(model, recipe.freeze)
         for module in model.modules():
@@ -74,6 +76,11 @@ class Trainer:
         counts = np.bincount(train.labels, minlength=model.net.num_classes)
         weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
         self._class_weight = torch.tensor(weight, dtype=torch.float32, device=place.device)
+
+    def copy(self, precision: str) -> Trainer:
+        """Another trainer that starts where this one stands, in a precision of its own."""
+        place = replace(self.place, precision=precision)
+        return Trainer(copy.deepcopy(self.model), self.recipe, place, self.preprocess, self.train, self.val)
 
     def images(self, pixels: np.ndarray) -> torch.Tensor:
         """uint8 (N, H, W, C) → normalised float32 (N, C, H, W) in channels-last memory, without a copy."""
@@ -103,7 +110,7 @@ class Trainer:
         with Progress(title, total, "batch", initial=self.state.step) as progress:
             while self.state.epoch < self.recipe.epochs and not self._exhausted():
                 started, before = time.monotonic(), self.state.seen
-                for loss, accuracy in self._epoch():
+                for loss, accuracy in self.steps():
                     rate = (self.state.seen - before) / (time.monotonic() - started)
                     progress.advance(1, loss=loss, accuracy=accuracy, images_per_s=rate, **self._val_note())
                     if interrupt.requested:
@@ -125,7 +132,7 @@ class Trainer:
     def _val_note(self) -> dict[str, float]:
         return {"val": float(self.state.history[-1]["val_accuracy"])} if self.state.history else {}
 
-    def _epoch(self) -> Iterator[tuple[float, float]]:
+    def steps(self) -> Iterator[tuple[float, float]]:
         """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch."""
         state, recipe = self.state, self.recipe
         set_training(self.model, self.frozen)
