@@ -113,3 +113,4 @@ class MobileNet(nn.Module):
         self.net = self.net.with_classes(num_classes)
         self.classifier = self._make_classifier().to(like)
         self.classifier.apply(initialise)
+        self.provenance["classifier"] = "new"

@@ -128,7 +128,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     for key in _NESTED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()
+    ):
         raise UserError(f"{path}: holds no state dict (a mapping of names to tensors)")
     return {key.removeprefix("module."): value for key, value in content.items()}
 

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mobilenets.errors import UserError
 from mobilenets.spec import v1, v2, v3, v4
 from mobilenets.spec.rows import Conv, Fused, Inverted, Net, Separable, Universal
 
 LAYOUTS = ("ours", "torchvision", "timm", "keras")
 
 
+# Families of networks that each library has.
+_FAMILIES = {
+    "torchvision": ("v2", "v3"),
+    "timm": ("v1", "v2", "v3", "v4"),
+    "keras": ("v1", "v2", "v3"),
+}
+
+
 def module_names(net: Net, layout: str) -> dict[str, str]:
-    """For every module of ours that has weights, its name in `layout`."""
+    """For every module of ours that has weights, its name in `layout`.
+
+    Raises:
+        UserError: the layout's library has no such network.
+    """
     if layout == "ours":
         return {name: name for name in _ours(net)}
-    names = {"torchvision": _torchvision, "timm": _timm, "keras": _keras}[layout](net)
-    return {ours: names[ours] for ours in _ours(net)}
+    if net.family not in _FAMILIES[layout]:
+        raise UserError(f"{net.name}: the weights are of {layout}, which has no such network")
+    try:
+        names = {"torchvision": _torchvision, "timm": _timm, "keras": _keras}[layout](net)
+        return {ours: names[ours] for ours in _ours(net)}
+    except (KeyError, ValueError) as error:  # a net of a stranger's file: not the family's blocks
+        raise UserError(f"{net.name}: its blocks are not those of {layout}'s network") from error
 
 
 def _parts(net: Net) -> Iterator[tuple[int, tuple[str, ...]]]:
