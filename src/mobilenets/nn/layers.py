@@ -11,7 +11,7 @@ from torch import nn
 
 from mobilenets.spec.rows import Net
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
+_ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.ReLU6] | type[nn.Hardswish]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,  # clipped at 6 for fixed-point arithmetic (1704.04861's code; 1801.04381, §3.3)
     "hswish": nn.Hardswish,  # x · relu6(x + 3) / 6 (1905.02244, eq. 3)
@@ -19,8 +19,11 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
-    """The activation of a row; "none" is the identity."""
-    return nn.Identity() if name == "none" else _ACTIVATIONS[name]()
+    """The activation of a row; "none" is the identity.
+
+    In place: BatchNorm keeps its input for the backward pass, not its output, and these networks are bound by memory.
+    """
+    return nn.Identity() if name == "none" else _ACTIVATIONS[name](inplace=True)
 
 
 class SamePadConv2d(nn.Conv2d):
