@@ -1,6 +1,6 @@
 """`auto` on the demo's photographs: accuracy over split seeds, and the time each training takes.
 
-    python benchmarks/finetune.py [--seeds 3] [--minutes 11.5]
+    python benchmarks/finetune.py [--seeds 3] [--minutes 11.5] [--out DIR]
 
 2,624 cells of the ELPV data, "defective" from a defect probability of 0.5, 75/25 split stratified by label
 and cell type, MobileNetV2 with torchvision's ImageNet weights. The weights kept are those of the epoch that
@@ -28,16 +28,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=11.5)
+    parser.add_argument("--out", type=Path, help="keep the run folders here")
     args = parser.parse_args()
     rows: list[list[object]] = []
     figures: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        data = write_csv(Path(folder) / "cells.csv")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.out or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        data = write_csv(folder / "cells.csv")
         for seed in range(args.seeds):
             start = time.monotonic()
             run = train(
                 data,
-                Path(folder) / f"run{seed}",
+                folder / f"run{seed}",
                 CHANGES,
                 model=MODEL,
                 weights=WEIGHTS,
