@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".h5")
 _NESTED = ("state_dict", "model", "model_ema")  # training scripts store the weights under one of these
 _IMAGENET_CLASSES = 1000
+_KERAS = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # all of Keras' MobileNets take inputs in [-1, 1]
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -70,10 +71,11 @@ def create(
     state = read_state(path)
     if path.suffix == ".safetensors" and has_card(path):
         return _from_run(path, state, num_classes)
-    flavor = flavor or (checkpoint.flavor if checkpoint else _flavor_of(name, recognise(state)))
+    layout = _layout_of(state, path)
+    flavor = flavor or (checkpoint.flavor if checkpoint else _flavor_of(layout))
     classes = num_classes if num_classes is not None else _classes_of(state)
     model = _loaded(build(name, num_classes=classes, flavor=flavor, **options), state, path)
-    model.preprocess = checkpoint.preprocess if checkpoint else Preprocess()
+    model.preprocess = checkpoint.preprocess if checkpoint else _KERAS if layout == "keras" else Preprocess()
     model.provenance |= _provenance(checkpoint, path)
     return model
 
@@ -135,7 +137,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     return {key.removeprefix("module."): value for key, value in content.items()}
 
 
-def _flavor_of(name: str, layout: str) -> str | None:
+def _layout_of(state: dict[str, torch.Tensor], path: Path) -> str:
+    try:
+        return recognise(state)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _flavor_of(layout: str) -> str | None:
     """The flavor that a layout's own networks have; None for the network's default."""
     return {"torchvision": "torchvision", "timm": "timm", "keras": "tf"}.get(layout)
 
