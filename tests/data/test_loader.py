@@ -1,0 +1,112 @@
+"""Batches depend on seed and epoch, never on threads, caches or where an epoch was taken up again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilenets.data.augment import Augment
+from mobilenets.data.cache import PixelCache
+from mobilenets.data.loader import Loader, readable
+from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
+from mobilenets.images import UnreadableImage
+from mobilenets.preprocess import Preprocess
+
+PREPROCESS = Preprocess(size=16)
+AUGMENT = Augment(vflip=0.5, rot90=True, jitter=0.3, trivial=True, erase=0.5)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    folder = tmp_path_factory.mktemp("loader")
+    rng = np.random.default_rng(0)
+    for i in range(11):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(folder / f"{i}.jpg")
+    return [Sample(folder / f"{i}.jpg", int(i > 7)) for i in range(11)]
+
+
+def _pixels(loader: Loader, epoch: int = 0, start: int = 0) -> list[np.ndarray]:
+    return [batch.pixels for batch in loader.epoch(epoch, start)]
+
+
+def _equal(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+@pytest.mark.parametrize("cached", [False, True])
+def test_threads_and_caches_change_nothing(samples: list[Sample], workers: int, cached: bool) -> None:
+    plain = Loader(samples, PREPROCESS, 4, augment=AUGMENT, seed=5, workers=0, shuffle=True)
+    cache = PixelCache() if cached else None
+    other = Loader(samples, PREPROCESS, 4, augment=AUGMENT, seed=5, workers=workers, shuffle=True, cache=cache)
+    for epoch in (0, 1, 0):
+        assert _equal(_pixels(plain, epoch), _pixels(other, epoch))
+
+
+def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
+    one, two = (Loader(samples, PREPROCESS, 4, augment=AUGMENT, seed=seed) for seed in (1, 2))
+    assert not _equal(_pixels(one, 0), _pixels(one, 1))
+    assert not _equal(_pixels(one, 0), _pixels(two, 0))
+
+
+def test_an_epoch_taken_up_again_goes_on_identically(samples: list[Sample]) -> None:
+    loader = Loader(samples, PREPROCESS, 2, augment=AUGMENT, shuffle=True)
+    assert _equal(_pixels(loader, 3)[2:], _pixels(loader, 3, start=2))
+
+
+def test_without_augmentation_pixels_are_those_of_prediction(samples: list[Sample]) -> None:
+    batch = next(iter(Loader(samples, PREPROCESS, 11).epoch(0)))
+    expected = [PREPROCESS.pixels(Image.open(s.path)) for s in samples]
+    np.testing.assert_array_equal(batch.pixels, expected)
+    assert (batch.pixels.dtype, batch.labels.dtype) == (np.uint8, np.int64)
+    assert batch.labels.tolist() == [s.label for s in samples]
+
+
+@pytest.mark.parametrize(("drop", "sizes"), [(False, [4, 4, 3]), (True, [4, 4])])
+def test_the_last_batch_is_kept_or_dropped(samples: list[Sample], drop: bool, sizes: list[int]) -> None:
+    loader = Loader(samples, PREPROCESS, 4, drop_last=drop)
+    assert [len(p) for p in _pixels(loader)] == sizes
+    assert len(loader) == len(sizes)
+
+
+def test_shuffling_shows_every_sample_once(samples: list[Sample]) -> None:
+    loader = Loader(samples, PREPROCESS, 4, shuffle=True)
+    assert sorted(loader.order(0)) == list(range(11))
+    assert list(loader.order(0)) != list(loader.order(1))
+
+
+def test_balanced_sampling_shows_classes_equally_often(samples: list[Sample]) -> None:
+    loader = Loader(samples, PREPROCESS, 4, balanced=True)
+    shown = np.concatenate([loader.labels[loader.order(epoch)] for epoch in range(200)])
+    assert 0.46 < shown.mean() < 0.54  # of 3 in 11
+
+
+def test_a_file_that_vanishes_is_named(samples: list[Sample], tmp_path: Path) -> None:
+    gone = [*samples[:3], Sample(tmp_path / "gone.jpg", 0)]
+    with pytest.raises(UnreadableImage, match=r"gone\.jpg"):
+        _pixels(Loader(gone, PREPROCESS, 2))
+
+
+def test_unreadable_files_are_told_from_readable_ones(samples: list[Sample], tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    kept, problems = readable([samples[0], Sample(tmp_path / "text.jpg", 1), samples[1]])
+    assert kept == (samples[0], samples[1])
+    assert len(problems) == 1
+    assert "text.jpg" in problems[0]
+
+
+def test_a_negative_number_of_workers_is_refused(samples: list[Sample]) -> None:
+    with pytest.raises(UserError, match="workers"):
+        Loader(samples, PREPROCESS, 4, workers=-1)
+
+
+def test_the_cache_stays_within_its_budget(tmp_path: Path) -> None:
+    cache = PixelCache(budget=1000)
+    small, large = Image.new("RGB", (10, 10)), Image.new("RGB", (20, 20))
+    cache.put(Path("small"), 16, small)
+    cache.put(Path("large"), 16, large)
+    assert cache.get(Path("small"), 16) is small
+    assert cache.get(Path("small"), 32) is None  # decoded for another size
+    assert cache.get(Path("large"), 16) is None

@@ -1,0 +1,144 @@
+"""Photographs in any layout, and what is said about data that is none."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mobilenets.data.source import read_samples, read_splits
+from mobilenets.errors import UserError
+
+
+def _put(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(path, "PNG")
+    return folder
+
+
+def _names(samples) -> list[str]:
+    return sorted(s.path.name for s in samples)
+
+
+def test_class_folders_are_split_and_their_names_sorted(tmp_path: Path) -> None:
+    _put(tmp_path, *(f"{c}/{i}.png" for c in ("tulip", "daisy", "玫瑰") for i in range(10)))
+    splits = read_splits(tmp_path, seed=3)
+    assert splits.classes == ("daisy", "tulip", "玫瑰")
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (24, 6, 0)
+    assert {s.path.parent.name for s in splits.train if s.label == 2} == {"玫瑰"}
+
+
+def test_train_val_and_test_folders_are_taken_as_they_are(tmp_path: Path) -> None:
+    for part in ("train", "validation", "test"):
+        _put(tmp_path, f"{part}/a/{part}1.png", f"{part}/b/{part}2.png")
+    splits = read_splits(tmp_path)
+    assert _names(splits.train) == ["train1.png", "train2.png"]
+    assert _names(splits.val) == ["validation1.png", "validation2.png"]
+    assert _names(splits.test) == ["test1.png", "test2.png"]
+
+
+def test_a_folder_for_validation_replaces_the_split(tmp_path: Path) -> None:
+    data = _put(tmp_path / "data", *(f"{c}/{i}.png" for c in "ab" for i in range(5)))
+    other = _put(tmp_path / "other", "a/x.png", "b/y.png")
+    splits = read_splits(data, val=other)
+    assert len(splits.train) == 10
+    assert _names(splits.val) == ["x.png", "y.png"]
+
+
+def test_odd_names_links_and_depths_are_found_and_hidden_files_are_not(tmp_path: Path) -> None:
+    data = _put(
+        tmp_path / "data",
+        "a/with space.PNG", "a/deep/er/é.png", "a/.hidden.png", "a/.cache/x.png", "b/1.JPEG", "b/2.png",
+    )  # fmt: skip
+    (data / "b" / "notes.txt").write_text("no picture")
+    (data / "b" / "link.png").symlink_to(data / "b" / "2.png")
+    (data / "b" / "loop").symlink_to(data / "b")
+    splits = read_splits(data, val=0.5)
+    assert _names((*splits.train, *splits.val)) == ["1.JPEG", "2.png", "link.png", "with space.PNG", "é.png"]
+
+
+def test_a_csv_gives_paths_labels_parts_groups_and_strata(tmp_path: Path) -> None:
+    _put(tmp_path / "img", *(f"{i}.png" for i in range(4)))
+    table = tmp_path / "data.csv"
+    table.write_text(
+        "\ufeffpath,label,split,group,stratum\n"
+        'img/0.png,"rose, red",train,g1,s\nimg/1.png,b,train,,\nimg/2.png,"rose, red",val,,\nimg/3.png,b,val,,\n',
+        encoding="utf-8",
+    )
+    splits = read_splits(table)
+    assert splits.classes == ("b", "rose, red")
+    assert (splits.train[0].group, splits.train[0].stratum) == ("g1", "s")
+    assert _names(splits.val) == ["2.png", "3.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("path,kind\nimg/0.png,a\n", "line 1.*label"),
+        ("path,label\nimg/0.png,\n", "line 2.*label is empty"),
+        ("path,label\n,a\n", "line 2.*path is empty"),
+        ("path,label\nimg/0.png,a\nimg/9.png,b\n", "line 3.*img/9.png"),
+        ("path,label,split\nimg/0.png,a,half\n", "line 2.*half"),
+        ("", "line 1"),
+        ("path,label\n", "no images"),
+        ("path,label\nimg/0.png,a\nimg/1.png,a\n", "only the class 'a'"),
+    ],
+)
+def test_a_bad_csv_is_answered_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
+    _put(tmp_path / "img", "0.png", "1.png")
+    table = tmp_path / "data.csv"
+    table.write_text(text)
+    with pytest.raises(UserError, match=f"data.csv.*{told}"):
+        read_splits(table)
+
+
+def test_a_csv_in_another_encoding_is_told(tmp_path: Path) -> None:
+    table = tmp_path / "data.csv"
+    table.write_bytes("path,label\nä.png,玫瑰\n".encode("gb18030"))
+    with pytest.raises(UserError, match="UTF-8"):
+        read_splits(table)
+
+
+def test_data_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: no such file or folder"):
+        read_splits(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no images"):
+        read_splits(tmp_path)
+    with pytest.raises(UserError, match="only the class 'a'"):
+        read_splits(_put(tmp_path / "one", "a/1.png", "a/2.png"))
+    (tmp_path / "data.xls").write_text("")
+    with pytest.raises(UserError, match=r"data\.xls: not data"):
+        read_splits(tmp_path / "data.xls")
+
+
+def test_classes_that_differ_between_parts_are_named(tmp_path: Path) -> None:
+    _put(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "val/c/4.png")
+    with pytest.raises(UserError, match="val has the class 'c'"):
+        read_splits(tmp_path)
+    (tmp_path / "val" / "c" / "4.png").unlink()
+    with pytest.raises(UserError, match="no validation image of 'b'"):
+        read_splits(tmp_path)
+
+
+def test_a_share_for_data_that_is_split_already_is_refused(tmp_path: Path) -> None:
+    _put(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "val/b/4.png")
+    with pytest.raises(UserError, match="has a validation part already"):
+        read_splits(tmp_path, val=0.3)
+
+
+def test_evaluation_takes_the_test_part_then_the_validation_part(tmp_path: Path) -> None:
+    _put(tmp_path, *(f"{part}/{c}/{part}{c}.png" for part in ("train", "val", "test") for c in "ab"))
+    assert _names(read_samples(tmp_path)[1]) == ["testa.png", "testb.png"]
+    assert _names(read_samples(tmp_path, part="val")[1]) == ["vala.png", "valb.png"]
+
+
+def test_evaluation_numbers_classes_as_the_model_does(tmp_path: Path) -> None:
+    _put(tmp_path, "b/1.png", "b/2.png")
+    classes, samples = read_samples(tmp_path, classes=("a", "b", "c"))
+    assert classes == ("a", "b", "c")
+    assert {s.label for s in samples} == {1}
+    with pytest.raises(UserError, match="'b', which is not among x, y"):
+        read_samples(tmp_path, classes=("x", "y"))
+    with pytest.raises(UserError, match="no test part"):
+        read_samples(tmp_path, classes=("a", "b"), part="test")
