@@ -43,7 +43,7 @@ def main() -> None:
         splits = read_splits(data, val=VAL_SHARE, seed=0)
         samples = splits.train + splits.val
         extract = extractor(model, preprocess, torch.device("cpu"))
-        x, _ = features(extract, Loader(samples, preprocess, recipe.batch_size), "features", recipe.flip)
+        x, _ = features(extract, Loader(samples, preprocess, recipe.batch_size, prefetch=0), "features", recipe.flip)
         row_of = {sample.path: i for i, sample in enumerate(samples)}
         feature_s = time.monotonic() - start
         for seed in range(args.seeds):

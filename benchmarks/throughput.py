@@ -109,6 +109,7 @@ def main() -> None:
                 shuffle=True,
                 drop_last=True,
                 cache=cache,
+                prefetch=0,
             )
             model = MobileNet(build(name, num_classes=2))
             plain = MobileNet(build(name, num_classes=2))

@@ -40,9 +40,11 @@ def _equal(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
 def test_threads_and_caches_change_nothing(samples: list[Sample], workers: int, cached: bool) -> None:
     plain = Loader(samples, PREPROCESS, 4, augment=AUGMENT, seed=5, workers=0, shuffle=True)
     cache = PixelCache() if cached else None
-    other = Loader(samples, PREPROCESS, 4, augment=AUGMENT, seed=5, workers=workers, shuffle=True, cache=cache)
-    for epoch in (0, 1, 0):
-        assert _equal(_pixels(plain, epoch), _pixels(other, epoch))
+    for prefetch in (0, 2):
+        options = {"augment": AUGMENT, "seed": 5, "shuffle": True, "cache": cache}
+        other = Loader(samples, PREPROCESS, 4, workers=workers, prefetch=prefetch, **options)
+        for epoch in (0, 1, 0):
+            assert _equal(_pixels(plain, epoch), _pixels(other, epoch))
 
 
 def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:

@@ -41,7 +41,8 @@ class Loader:
 
     Without `augment` the evaluation preprocess is applied. `shuffle` draws a new order for every epoch,
     `balanced` draws every class equally often, with replacement; `drop_last` leaves out an incomplete batch.
-    `workers`: threads; 0 decodes in the caller's.
+    `workers`: threads; 0 decodes in the caller's. `prefetch`: batches decoded ahead; 0 where the arithmetic runs
+    on the same cores, as its threads would all wait for the one that has to share its core.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Loader:
         augment: Augment | None = None,
         seed: int = 0,
         workers: int | None = None,
+        prefetch: int = PREFETCH,
         shuffle: bool = False,
         drop_last: bool = False,
         balanced: bool = False,
@@ -66,6 +68,7 @@ class Loader:
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.drop_last, self.balanced = drop_last, balanced
         self.workers = WORKERS if workers is None else workers
+        self.prefetch = prefetch
         # A random crop shows a part of the picture at full size: keep more pixels than its centre view needs.
         self._at_least = round(1.5 * preprocess.resize_side) if augment else preprocess.resize_side
 
@@ -92,7 +95,7 @@ class Loader:
         parts = [order[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self))]
         positions = range(start_batch * self.batch_size, len(order), self.batch_size)
         jobs = [list(enumerate(part, start)) for part, start in zip(parts, positions, strict=False)]
-        views = _in_order(lambda job: self._view(job[1], epoch, job[0]), jobs, self.workers)
+        views = _in_order(lambda job: self._view(job[1], epoch, job[0]), jobs, self.workers, self.prefetch)
         for part, pixels in zip(parts, views, strict=True):
             yield Batch(np.stack(pixels), self.labels[part])
 
@@ -115,9 +118,9 @@ class Loader:
 
 
 def _in_order(
-    work: Callable[[Any], NDArray[np.uint8]], jobs: Sequence[Sequence[Any]], workers: int
+    work: Callable[[Any], NDArray[np.uint8]], jobs: Sequence[Sequence[Any]], workers: int, prefetch: int
 ) -> Iterator[list[NDArray[np.uint8]]]:
-    """`work` over the items of each job, in order, `PREFETCH` jobs ahead."""
+    """`work` over the items of each job, in order, `prefetch` jobs ahead."""
     if workers == 0:
         yield from ([work(item) for item in job] for job in jobs)
         return
@@ -126,7 +129,7 @@ def _in_order(
         try:
             for job in jobs:
                 pending.append([pool.submit(work, item) for item in job])
-                if len(pending) > PREFETCH:
+                if len(pending) > prefetch:
                     yield [future.result() for future in pending.popleft()]
             while pending:
                 yield [future.result() for future in pending.popleft()]

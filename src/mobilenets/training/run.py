@@ -13,7 +13,7 @@ from torch import nn
 
 from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.data.cache import PixelCache
-from mobilenets.data.loader import Loader, readable
+from mobilenets.data.loader import PREFETCH, Loader, readable
 from mobilenets.data.sample import Sample, Splits
 from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
@@ -161,6 +161,7 @@ class _Session:
             augment=recipe.augment if recipe else None,
             seed=self.settings.seed,
             workers=self.settings.workers,
+            prefetch=0 if self.device.type == "cpu" else PREFETCH,
             shuffle=training,
             drop_last=training and len(samples) > batch_size,
             balanced=recipe is not None and recipe.balance == "sampler",
