@@ -16,6 +16,7 @@ _FOLDERS = {
     "win32": ("~/AppData/Local/Microsoft/Windows/Fonts", "C:/Windows/Fonts"),
 }
 _SUFFIXES = (".ttf", ".otf", ".ttc")
+_WITHOUT_GLYPHS = ("LastResort", "AdobeBlank")  # claim every character and draw a box, or nothing
 # Families that cover much, tried before all others.
 _PREFERRED = ("DejaVuSans.", "NotoSans-Regular", "NotoSansCJK-Regular", "Arial", "PingFang", "msyh", "wqy")
 
@@ -40,7 +41,8 @@ def _fonts() -> tuple[str, ...]:
 def _search() -> Iterator[str]:
     for folder in _FOLDERS.get(sys.platform, _FOLDERS["linux"]):
         for root, _, files in os.walk(Path(folder).expanduser()):
-            yield from (str(Path(root, f)) for f in files if f.lower().endswith(_SUFFIXES))
+            names = (f for f in files if f.lower().endswith(_SUFFIXES) and not f.startswith(_WITHOUT_GLYPHS))
+            yield from (str(Path(root, f)) for f in names)
     yield from _matplotlib_fonts()
 
 

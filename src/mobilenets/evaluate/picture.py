@@ -33,11 +33,11 @@ def save_pictures(predictions: Sequence[Prediction], path: Path) -> None:
     tile = TILE if len(shown) > 1 else TILE_ALONE
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
-    titles = {label: _writable(label, shown[0]) for label in dict.fromkeys(p.label for p in shown)}
+    names = {label: _writable(p) for label, p in {p.label: p for p in shown}.items()}
     sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
-        _draw(sheet, corner, tile, prediction, titles[prediction.label])
+        _draw(sheet, corner, tile, prediction, names[prediction.label])
     content = io.BytesIO()
     sheet.save(content, "PNG")
     write_atomic(path, content.getvalue())
@@ -56,8 +56,9 @@ def _draw(sheet: Image.Image, corner: tuple[int, int], tile: int, prediction: Pr
     draw.text((x + tile / 2, y + _TITLE / 2), title, "black", font, anchor="mm")
 
 
-def _writable(label: str, prediction: Prediction) -> str:
-    """The label, or its number where no font has its characters; every prediction lists all classes."""
+def _writable(prediction: Prediction) -> str:
+    """The label, or its number where no font has its characters."""
+    label = prediction.label
     if find_font(label + _OTHERS) or label.isascii():
         return label
     number = sorted(name for name, _ in prediction.top).index(label)
