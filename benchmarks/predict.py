@@ -123,7 +123,7 @@ def memory_growth(model: Path, paths: list[Path], count: int) -> float:
     child.stdin.close()
     early = 0.0
     for i, _ in enumerate(child.stdout):
-        if i in (999, count - 1):
+        if i in (999, count - 1000):  # not the very last: by then the process may be gone
             resident = int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
             early, growth = (resident, 0.0) if i == 999 else (early, resident - early)
     child.wait()
