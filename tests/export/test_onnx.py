@@ -58,6 +58,15 @@ def noise(n: int, preprocess: Preprocess) -> np.ndarray:
     return pixels
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelCard, Path]:
+    """A small network's card and its file, alone in a folder."""
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    model = network()
+    export_onnx(model, card_of(model), path)
+    return card_of(model), path
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -90,11 +99,9 @@ def test_normalisation_is_that_of_the_card(tmp_path: Path) -> None:
     assert np.abs(got - expected(model, card.preprocess, pixels)).max() <= 1e-4
 
 
-def test_any_number_of_pictures_gives_each_the_same_row(tmp_path: Path) -> None:
-    model = network()
-    card = card_of(model)
-    export_onnx(model, card, tmp_path / "model.onnx")
-    engine, pixels = OnnxRuntimeEngine(tmp_path / "model.onnx"), noise(5, card.preprocess)
+def test_any_number_of_pictures_gives_each_the_same_row(exported: tuple[ModelCard, Path]) -> None:
+    card, path = exported
+    engine, pixels = OnnxRuntimeEngine(path), noise(5, card.preprocess)
     together = engine(pixels)
     alone = np.concatenate([engine(pixels[i : i + 1]) for i in range(5)])
     assert together.dtype == np.float32
@@ -102,14 +109,12 @@ def test_any_number_of_pictures_gives_each_the_same_row(tmp_path: Path) -> None:
     assert np.allclose(together.sum(1), 1, atol=1e-5)
 
 
-def test_the_file_is_complete_and_valid(tmp_path: Path) -> None:
-    model = network()
-    card = card_of(model)
-    export_onnx(model, card, tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"], "weights are inside, not beside"
-    graph = onnx.load(tmp_path / "model.onnx")
+def test_the_file_is_complete_and_valid(exported: tuple[ModelCard, Path]) -> None:
+    card, path = exported
+    assert list(path.parent.iterdir()) == [path], "weights are inside, not beside"
+    graph = onnx.load(path)
     onnx.checker.check_model(graph, full_check=True)
-    assert read_card(tmp_path / "model.onnx") == card
+    assert read_card(path) == card
     (image,), (probabilities,) = graph.graph.input, graph.graph.output
     assert (image.name, image.type.tensor_type.elem_type) == ("image", onnx.TensorProto.UINT8)
     assert [d.dim_value for d in image.type.tensor_type.shape.dim][1:] == [32, 32, 3]
@@ -117,10 +122,8 @@ def test_the_file_is_complete_and_valid(tmp_path: Path) -> None:
     assert probabilities.name == "probabilities"
 
 
-def test_batch_norms_are_folded_away(tmp_path: Path) -> None:
-    model = network()
-    export_onnx(model, card_of(model), tmp_path / "model.onnx")
-    kinds = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+def test_batch_norms_are_folded_away(exported: tuple[ModelCard, Path]) -> None:
+    kinds = {node.op_type for node in onnx.load(exported[1]).graph.node}
     assert "BatchNormalization" not in kinds
     assert "Conv" in kinds
 
