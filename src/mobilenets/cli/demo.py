@@ -1,4 +1,4 @@
-"""`mobilenets demo`: real weights learn a real task from installed packages, without a network."""
+"""`mobilenets demo`: real weights learn a real task."""
 
 from __future__ import annotations
 

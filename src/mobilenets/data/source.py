@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mobilenets.data.sample import Sample, Splits
 from mobilenets.data.split import split
@@ -14,7 +15,11 @@ from mobilenets.errors import UserError
 from mobilenets.images import is_image
 
 DEFAULT_VAL = 0.2
-_PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_PARTS = {  # names of folders, and values of a CSV's column `split`
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,14 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     Raises:
         UserError: nothing usable there, fewer than two classes, a class too small, bad rows of a CSV.
     """
-    share, folder = (val, None) if isinstance(val, float) else (None, val)
+    share, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     records = list(_records(data))
     if folder is not None:
-        records = [r for r in records if r.part != "val"]
-        records += [replace(r, part="val") for r in _records(Path(folder))]
+        records = [r for r in records if r.part != "val"] + _held_out(data, Path(folder))
     parts = {r.part for r in records}
     if "val" in parts and share is not None:
         raise UserError(f"val: {data} has a validation part already; leave --val out")
+    _no_class_is_empty(data, records)
     classes = _classes(data, [r for r in records if r.part in ("", "train")])
     samples = {part: _samples(data, part, [r for r in records if r.part == part], classes) for part in parts}
     training = (*samples.get("train", ()), *samples.get("", ()))
@@ -78,6 +83,14 @@ def read_samples(
     return known, _samples(data, chosen, records, known)
 
 
+def _held_out(data: Path, folder: Path) -> list[_Record]:
+    """The photographs of a folder (or CSV) for validation: its validation part, where it has parts."""
+    if folder.resolve() == data.resolve():
+        raise UserError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
+    found = list(_records(folder))
+    return [replace(r, part="val") for r in [r for r in found if r.part == "val"] or found]
+
+
 def _records(data: Path) -> Iterator[_Record]:
     if not data.exists():
         raise UserError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
@@ -93,15 +106,25 @@ def _records(data: Path) -> Iterator[_Record]:
 
 
 def _read_folder(data: Path) -> Iterator[_Record]:
+    for folder, part in _class_folders(data):
+        yield from (_Record(path, folder.name, part) for path in _images(folder))
+
+
+def _class_folders(data: Path) -> list[tuple[Path, str]]:
+    """Every class folder, and the part it belongs to: "" where `data` has no train/ and val/."""
     folders = _folders(data)
     parts = {folder: _PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in _PARTS}
-    if "train" in parts.values():
-        for folder, part in parts.items():
-            for name in _folders(folder):
-                yield from (_Record(path, name.name, part) for path in _images(name))
-    else:
-        for name in folders:
-            yield from (_Record(path, name.name) for path in _images(name))
+    if not _is_split(folders, parts):
+        return [(folder, "") for folder in folders]
+    return [(name, part) for folder, part in parts.items() for name in _folders(folder)]
+
+
+def _is_split(folders: Sequence[Path], parts: dict[Path, str]) -> bool:
+    """Whether train/ is a part, not a class (beside bus/ and car/): a part has folders, no images, in it."""
+    if len(parts) == len(folders):
+        return True
+    training = [folder for folder, part in parts.items() if part == "train"]
+    return bool(training) and not any(is_image(path) for folder in training for path in folder.iterdir())
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -112,7 +135,7 @@ def _images(folder: Path) -> list[Path]:
     """Every image below `folder`, sorted; hidden ones left out, linked folders followed once."""
     found: list[Path] = []
     seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
+    for root, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
         real = os.path.realpath(root)
         if real in seen:  # a link that leads back up
             folders.clear()
@@ -123,7 +146,21 @@ def _images(folder: Path) -> list[Path]:
     return found
 
 
+def _unreadable(error: OSError) -> None:
+    raise UserError(f"{error.filename}: {error.strerror}; check its permissions, or move it away") from error
+
+
+def _no_class_is_empty(data: Path, records: Sequence[_Record]) -> None:
+    """A class that silently goes missing would be noticed only by whoever uses the model."""
+    if data.is_dir():
+        names = {r.name for r in records if r.part in ("", "train")}
+        for folder, part in _class_folders(data):
+            if part in ("", "train") and folder.name not in names:
+                raise UserError(f"{folder}: holds no images; add some, or move the folder away if it is no class")
+
+
 def _read_csv(table: Path) -> Iterator[_Record]:
+    line_of: dict[Path, int] = {}
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
@@ -131,18 +168,26 @@ def _read_csv(table: Path) -> Iterator[_Record]:
             if missing:
                 raise UserError(f"{table}: line 1 lacks the column {' and '.join(sorted(missing))}")
             for row in rows:
-                yield _csv_record(table, rows.line_num, row)
+                record = _csv_record(table, rows.line_num, row)
+                first = line_of.setdefault(record.path, rows.line_num)
+                if first != rows.line_num:  # it would train and validate, or be of two classes
+                    raise UserError(
+                        f"{table}, line {rows.line_num}: {row['path']} is on line {first} already; keep one"
+                    )
+                yield record
     except UnicodeDecodeError as error:
         raise UserError(f"{table}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except csv.Error as error:
         raise UserError(f"{table}: not a readable CSV ({error})") from error
 
 
-def _csv_record(table: Path, line: int, row: dict[str, str | None]) -> _Record:
+def _csv_record(table: Path, line: int, row: dict[str | None, Any]) -> _Record:
     def value(column: str) -> str:
         return (row.get(column) or "").strip()
 
     where = f"{table}, line {line}"
+    if any(row.get(None, ())):  # where DictReader puts what has no column
+        raise UserError(f"{where}: more values than columns; put quotes around a value with a comma in it")
     for column in ("path", "label"):
         if not value(column):
             raise UserError(f"{where}: {column} is empty")
@@ -150,10 +195,17 @@ def _csv_record(table: Path, line: int, row: dict[str, str | None]) -> _Record:
     if part and part not in _PARTS:
         raise UserError(f"{where}: split is {part!r}; use train, val or test")
     path = table.parent / value("path")
-    if not path.is_file():
+    if not _is_file(path):
         raise UserError(f"{where}: {value('path')}: no such file (paths are relative to the CSV)")
     part = _PARTS[part] if part else ""
     return _Record(path, value("label"), part, value("group") or None, value("stratum") or None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long to be one
+        return False
 
 
 def _classes(data: Path, records: Sequence[_Record]) -> tuple[str, ...]:
@@ -161,7 +213,19 @@ def _classes(data: Path, records: Sequence[_Record]) -> tuple[str, ...]:
     if len(classes) < 2:
         only = f"only the class {classes[0]!r}" if classes else "no training images"
         raise UserError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
+    for name in classes:
+        if not _is_text(name):
+            raise UserError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
     return classes
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is text: on Linux it may be any bytes, such as Latin-1 of an old archive."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _samples(data: Path, part: str, records: Sequence[_Record], classes: tuple[str, ...]) -> tuple[Sample, ...]:

@@ -20,18 +20,20 @@ def home() -> Path:
     return Path(base).expanduser() / "mobilenets"
 
 
+# The folders it made itself: `MOBILENETS_HOME` may have been pointed at a folder with other things.
+_FOLDERS = ("weights", "data")
+
+
 def cached_files() -> list[tuple[Path, int]]:
-    """Every file kept, with its size in bytes."""
-    return sorted((p, p.stat().st_size) for p in home().rglob("*") if p.is_file())
+    """Every file kept, with its size in bytes; without the empty lock files."""
+    files = (p for folder in _FOLDERS for p in (home() / folder).rglob("[!.]*") if p.is_file())
+    return sorted((p, p.stat().st_size) for p in files)
 
 
 def clear() -> int:
-    """Delete what this package keeps; returns the bytes freed.
-
-    Only the folders it made itself: `MOBILENETS_HOME` may have been pointed at a folder with other things.
-    """
+    """Delete what this package keeps; returns the bytes freed."""
     freed = 0
-    for folder in ("weights", "data"):
+    for folder in _FOLDERS:
         for path in sorted((home() / folder).rglob("*"), reverse=True):
             if path.is_file() or path.is_symlink():
                 freed += path.lstat().st_size

@@ -7,8 +7,8 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.message import Message
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -36,12 +36,18 @@ def fetch(url: str, path: Path, digest: str = "", *, timeout: float = TIMEOUT_S,
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with _locked(part) as file:
+    with _locked(path.with_name(f".{path.name}.lock")):
         if path.exists():
             return path
-        announced = _with_retries(url, path, file, timeout, attempts)
-        _verify(url, path, part, digest or announced)
-        part.replace(path)
+        try:
+            with part.open("a+b") as file:
+                announced = _with_retries(url, path, file, timeout, attempts)
+            # Closed by now: Windows neither deletes nor renames open files.
+            _verify(url, path, part, digest or announced)
+            part.replace(path)
+        finally:
+            if part.exists() and part.stat().st_size == 0:
+                part.unlink()
     return path
 
 
@@ -59,6 +65,8 @@ def _with_retries(url: str, path: Path, file: BinaryIO, timeout: float, attempts
             problem: Exception = error
         except (OSError, http.client.HTTPException) as error:
             problem = error
+        except ValueError as error:  # a mirror's address that is none
+            raise _unavailable(url, path, str(error)) from error
         stuck = file.seek(0, os.SEEK_END) == before
         if attempt == attempts - 1 or (stuck and isinstance(problem, urllib.error.URLError) and attempt > 0):
             break
@@ -76,9 +84,12 @@ def _receive(url: str, path: Path, file: BinaryIO, have: int, timeout: float) ->
         if have and response.status != http.client.PARTIAL_CONTENT:
             file.truncate(0)
             have = 0
+        if have and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            file.truncate(0)
+            raise ConnectionError("the server sent another part of the file than asked for")
         rest = response.headers.get("Content-Length")
         total = have + int(rest) if rest and rest.isdigit() else None
-        _bounded(url, path, total or 0)
+        _bounded(url, path, file, total or 0)
         file.seek(have)
         _copy(response, file, url, path, total, have)
         return redirects.announced or _linked_digest(response.headers)
@@ -89,15 +100,16 @@ def _copy(response: IO[bytes], file: BinaryIO, url: str, path: Path, total: int 
         while chunk := response.read(_CHUNK):
             file.write(chunk)
             have += len(chunk)
-            _bounded(url, path, have)
+            _bounded(url, path, file, have)
             progress.advance(len(chunk))
     file.flush()
     if total is not None and have < total:
         raise ConnectionError(f"the connection broke off at {have} of {total} bytes")
 
 
-def _bounded(url: str, path: Path, size: int) -> None:
+def _bounded(url: str, path: Path, file: BinaryIO, size: int) -> None:
     if size > MAX_BYTES:
+        file.truncate(0)
         raise UserError(f"{path.name}: {url} sends more than {MAX_BYTES} bytes; this is not the file looked for")
 
 
@@ -143,16 +155,14 @@ def _linked_digest(headers: Message) -> str:
 
 
 @contextmanager
-def _locked(part: Path) -> Iterator[BinaryIO]:
-    """The partial file, open for appending and locked against other processes where the system can."""
-    with part.open("a+b") as file:
-        _flock()(file.fileno())
-        yield file
+def _locked(lock: Path) -> Iterator[None]:
+    """Held against other threads and processes where the system can.
 
+    Windows has no flock and some network drives refuse it: two downloads at once then end in a digest error.
+    """
+    with lock.open("ab") as file:
+        with suppress(ModuleNotFoundError, OSError):
+            import fcntl
 
-def _flock() -> Callable[[int], None]:
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows: two downloads at once end in a digest error, not in a wrong file
-        return lambda descriptor: None
-    return lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        yield

