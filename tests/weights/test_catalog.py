@@ -7,6 +7,7 @@ import re
 import pytest
 
 from mobilenets.spec import NAMES, build
+from mobilenets.spec.cost import total
 from mobilenets.weights.catalog import CATALOG, Checkpoint, checkpoints, matching
 from mobilenets.weights.imagenet import class_names
 from mobilenets.weights.layouts import module_names
@@ -53,6 +54,12 @@ def test_the_default_is_the_most_accurate_that_needs_no_h5py(name: str) -> None:
     first, *others = checkpoints(name)
     assert first.base != "keras"
     assert all(other.top1 <= first.top1 for other in others if other.base != "keras")
+
+
+def test_v1_at_width_125_is_timms() -> None:
+    (checkpoint,) = checkpoints("mobilenet_v1", 1.25)
+    assert checkpoint.file == "timm/mobilenetv1_125.ra4_e3600_r224_in1k"
+    assert total(build("mobilenet_v1", width=1.25, flavor="timm"), 224)[0] == 6_270_840
 
 
 def test_a_width_that_only_keras_published_has_a_keras_default() -> None:

@@ -17,7 +17,7 @@ from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
-from mobilenets.weights.catalog import CATALOG
+from mobilenets.weights.catalog import CATALOG, checkpoints
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create, list_models, read_state
 from mobilenets.weights.layouts import module_names
@@ -180,6 +180,7 @@ def test_weights_of_another_width_are_told_with_the_files_name(tmp_path: Path) -
         ({"name": "mobilenet_v2", "weights": Path("weights.zip")}, r"weights\.zip: no such file"),
         ({"name": "mobilenet_v9", "weights": "default"}, "mobilenet_v9: no such network"),
         ({"name": "mobilenet_v2", "weights": "default", "output_stride": 5}, "output_stride"),
+        ({"name": "mobilenet_v3_large", "weights": "default", "reduced_tail": True}, "reduced_tail: no published"),
     ],
     ids=str,
 )
@@ -218,7 +219,7 @@ def test_default_is_the_most_accurate_and_says_what_else_is_installed() -> None:
     with pytest.raises(UserError) as told:
         create("mobilenet_v2", weights="default")
     assert "mobilenetv2_100_ra-b33bc2c4.pth: cannot be fetched from http://127.0.0.1:9/" in str(told.value)
-    assert str(told.value).endswith("installed here already: --weights torchvision-v1")
+    assert str(told.value).endswith("at hand without a network: --weights torchvision-v1")
 
 
 def test_a_file_of_that_name_without_the_hash_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +239,25 @@ def test_what_is_in_the_cache_is_not_fetched_again(tmp_path: Path) -> None:
     cached.write_bytes(b"as it was")
     assert locate(checkpoint) == cached
     assert cached.read_bytes() == b"as it was"
+
+
+def test_a_file_put_there_by_hand_is_verified_and_left_alone(tmp_path: Path) -> None:
+    checkpoint = next(c for c in CATALOG if c.base == "github")
+    cached = tmp_path / "home" / "weights" / checkpoint.name
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"<html>please log in</html>")
+    with pytest.raises(UserError, match=rf"{checkpoint.name}: has not the published {checkpoint.digest}; delete it"):
+        locate(checkpoint)
+    assert cached.read_bytes() == b"<html>please log in</html>"
+
+
+def test_what_else_is_in_the_cache_is_named_where_a_checkpoint_cannot_be_fetched(tmp_path: Path) -> None:
+    default, other, *_ = (c for c in checkpoints("mobilenet_v4_conv_small"))
+    cached = tmp_path / "home" / "weights" / f"{other.name}.safetensors"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    with pytest.raises(UserError, match=f"at hand without a network: --weights {other.tag}$"):
+        locate(default)
 
 
 def test_mirrors_replace_each_place_of_download() -> None:

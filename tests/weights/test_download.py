@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import subprocess
 import sys
@@ -119,6 +120,26 @@ class Handler(BaseHTTPRequestHandler):
     def _wrong_hub(self, start: int) -> None:
         self._head(302, 0, Location="/good/file.bin", X_Linked_ETag=f'"{OTHER[7:]}"')
 
+    def _google(self, start: int) -> None:
+        """As Google's storage does: two hashes with the file, in headers of the same name."""
+        self._hashed(hashlib.md5(CONTENT).digest(), "identity")
+
+    def _wrong_google(self, start: int) -> None:
+        self._hashed(bytes(16), "identity")
+
+    def _packed_google(self, start: int) -> None:
+        """The hash is of the compressed file, which is sent unpacked."""
+        self._hashed(bytes(16), "gzip")
+
+    def _hashed(self, md5: bytes, stored: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.send_header("X-Goog-Stored-Content-Encoding", stored)
+        self.send_header("X-Goog-Hash", "crc32c=n03x6A==")
+        self.send_header("X-Goog-Hash", f"md5={base64.b64encode(md5).decode()}")
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
     def _local_file(self, start: int) -> None:
         self._head(302, 0, Location="file:///etc/hostname")
 
@@ -220,6 +241,17 @@ def test_the_digest_that_comes_with_the_hubs_redirect_is_checked(server: Server,
     with pytest.raises(UserError, match=f"has not the published {OTHER}"):
         fetch(server.url("wrong_hub"), tmp_path / "other.bin")
     assert _left(tmp_path) == ["file.bin"]
+
+
+def test_the_md5_that_googles_storage_states_is_checked(server: Server, tmp_path: Path) -> None:
+    assert fetch(server.url("google"), tmp_path / "file.bin").read_bytes() == CONTENT
+    with pytest.raises(UserError, match=f"has not the published md5:{'0' * 32}"):
+        fetch(server.url("wrong_google"), tmp_path / "other.bin")
+    assert _left(tmp_path) == ["file.bin"]
+
+
+def test_the_md5_of_a_file_stored_compressed_says_nothing_of_what_arrives(server: Server, tmp_path: Path) -> None:
+    assert fetch(server.url("packed_google"), tmp_path / "file.bin").read_bytes() == CONTENT
 
 
 def test_a_published_digest_goes_before_the_servers_own(server: Server, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Every published checkpoint that fits one of our networks.
 
 Sources: torchvision 0.28's `Weights` enums; timm's results-imagenet.csv; Keras' application files. Not listed, as
-they are other networks: timm's 100h and 125 (V1 with a hidden layer), 110d, 120d and 150d (scaled in depth),
-mobilenetv3_rw (no first residual, no head bias), the hybrids of V4 (attention), in12k heads, torchvision's quantised
-files (states of quantisation-aware training), detection and segmentation networks.
+they are other networks: timm's 100h (V1 with a hidden layer), 110d, 120d and 150d (scaled in depth), mobilenetv3_rw
+(no first residual, no head bias), V4's hybrids (attention) and aa and blur variants (filters before strides), heads for
+other classes (in12k, in21k), torchvision's quantised files (states of quantisation-aware training), MnasNet,
+EfficientNet-Lite, detection and segmentation networks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Checkpoint:
 
     `base` names where it is served ("torchvision", "hub", "github", "keras"), `file` what is fetched from there.
     `digest` is "sha256:…" or "md5:…", possibly only the published first digits; empty where none was
-    published (the hub states one with the download). `top1`: percent at `preprocess.size`, as published.
+    published (the hub and Google's storage state one with the download). `top1`: percent at
+    `preprocess.size`, as published.
     """
 
     tag: str
@@ -90,6 +92,7 @@ _PUBLISHED = (
     _torchvision(LARGE, "torchvision-v2", "mobilenet_v3_large-5c1a4163.pth", 75.274, _TORCHVISION_V2),
     _torchvision(SMALL, "torchvision-v1", "mobilenet_v3_small-047dcff4.pth", 67.668, _TORCHVISION),
     _timm(V1, "mobilenetv1_100", "ra4_e3600_r224_in1k", 75.388, _TIMM_HALF),
+    _timm(V1, "mobilenetv1_125", "ra4_e3600_r224_in1k", 76.920, replace(_TIMM_HALF, crop=0.9), 1.25),
     _timm(V2, "mobilenetv2_050", "lamb_in1k", 65.928, _TIMM, 0.5),
     _timm(V2, "mobilenetv2_100", "ra_in1k", 72.910, _TIMM),
     _timm(V2, "mobilenetv2_140", "ra_in1k", 76.528, _TIMM, 1.4),
@@ -160,14 +163,14 @@ _V2_GRID = {
     0.5: {224: 65.4, 192: 63.9, 160: 61.0, 128: 57.7, 96: 51.2},
     0.35: {224: 60.3, 192: 58.2, 160: 55.7, 128: 50.8, 96: 45.5},
 }
-# Keras' docstring; md5 of the files with top, their first digits.
+# Keras' docstring; md5 of the files with top, as Keras' mobilenet_v3.py states them.
 _V3_FILES = (
-    (LARGE, "large_224_1.0", 1.0, 75.6, "59e551e1"),
-    (LARGE, "large_224_0.75", 0.75, 73.3, "765b44a3"),
-    (f"{LARGE}_minimal", "large_minimalistic_224_1.0", 1.0, 72.3, "675e7b87"),
-    (SMALL, "small_224_1.0", 1.0, 68.1, "8768d4c2"),
-    (SMALL, "small_224_0.75", 0.75, 65.4, "cb65d4e5"),
-    (f"{SMALL}_minimal", "small_minimalistic_224_1.0", 1.0, 61.9, "99cd97fb"),
+    (LARGE, "large_224_1.0", 1.0, 75.6, "59e551e166be033d707958cf9e29a6a7"),
+    (LARGE, "large_224_0.75", 0.75, 73.3, "765b44a33ad4005b3ac83185abf1d0eb"),
+    (f"{LARGE}_minimal", "large_minimalistic_224_1.0", 1.0, 72.3, "675e7b876c45c57e9e63e6d90a36599c"),
+    (SMALL, "small_224_1.0", 1.0, 68.1, "8768d4c2e7dee89b9d02b2d03d65d862"),
+    (SMALL, "small_224_0.75", 0.75, 65.4, "cb65d4e5be93758266aa0a7f2c6708b7"),
+    (f"{SMALL}_minimal", "small_minimalistic_224_1.0", 1.0, 61.9, "99cd97fb2fcdad2bf028eb838de69e37"),
 )
 
 

@@ -67,6 +67,8 @@ def create(
         return MobileNet(build(name, num_classes=_or_imagenet(num_classes), flavor=flavor, **options))
     build(name, flavor=flavor, **options)  # what is wrong with the name or options is told before a download
     checkpoint = None if _is_file(weights) else _find(name, str(weights), width)
+    if checkpoint and reduced_tail:
+        raise UserError("reduced_tail: no published weights have one; use a file of your own, or weights=None")
     path = Path(weights) if checkpoint is None else locate(checkpoint)
     state = read_state(path)
     if path.suffix == ".safetensors" and has_card(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import os
@@ -25,9 +26,10 @@ _CHUNK = 1 << 16
 def fetch(url: str, path: Path, digest: str = "", *, timeout: float = TIMEOUT_S, attempts: int = ATTEMPTS) -> Path:
     """Download `url` to `path` unless it is there; returns `path`.
 
-    `digest`: "sha256:HEX" or "md5:HEX", of which the first digits suffice; without it, the sha256 that the
-    hub announces (X-Linked-ETag) is used where it does. A broken download stays as `path`.part and is gone on
-    with, in this call and the next. Of two processes the second waits for the first (on systems with flock).
+    `digest`: "sha256:HEX" or "md5:HEX", of which the first digits suffice; without it, the one that the server
+    announces is used, where it does (the hub's X-Linked-ETag, Google's X-Goog-Hash). A broken download stays as
+    `path`.part and is gone on with, in this call and the next. Of two processes the second waits for the first
+    (on systems with flock).
 
     Raises:
         UserError: no network, a wrong digest, too large, not found; it names file, origin and place.
@@ -92,7 +94,7 @@ def _receive(url: str, path: Path, file: BinaryIO, have: int, timeout: float) ->
         _bounded(url, path, file, total or 0)
         file.seek(have)
         _copy(response, file, url, path, total, have)
-        return redirects.announced or _linked_digest(response.headers)
+        return redirects.announced or _announced(response.headers)
 
 
 def _copy(response: IO[bytes], file: BinaryIO, url: str, path: Path, total: int | None, have: int) -> None:
@@ -145,13 +147,22 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        self.announced = self.announced or _linked_digest(headers)
+        self.announced = self.announced or _announced(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _linked_digest(headers: Message) -> str:
+def _announced(headers: Message) -> str:
+    """The whole file's digest as its server states it; "" where it does not."""
     tag = headers.get("X-Linked-ETag", "").strip('"')
-    return f"sha256:{tag}" if len(tag) == 64 else ""
+    if len(tag) == 64:
+        return f"sha256:{tag}"
+    # What Google stores compressed arrives unpacked, and its hash is of what is stored.
+    if headers.get("X-Goog-Stored-Content-Encoding", "identity") == "identity":
+        for entry in ",".join(headers.get_all("X-Goog-Hash", [])).split(","):
+            name, _, value = entry.strip().partition("=")
+            if name == "md5":
+                return f"md5:{base64.b64decode(value, validate=True).hex()}"
+    return ""
 
 
 @contextmanager

