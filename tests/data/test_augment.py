@@ -1,5 +1,7 @@
 """Each augmentation does what it says, within its bounds, from the generator alone."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -79,8 +81,24 @@ def test_a_random_crop_lies_inside_the_picture(width: int, height: int, low: flo
     assert ratio * 0.999 <= (right - left) / (bottom - top) <= 1.001 / ratio
 
 
+@given(width=st.integers(1, 900), height=st.integers(1, 900), low=st.floats(0.001, 1), seed=st.integers(0, 99))
+def test_pictures_of_any_shape_can_be_cropped(width: int, height: int, low: float, seed: int) -> None:
+    image = Image.new("RGB", (width, height), (10, 20, 30))
+    view = Augment(crop_scale=(low, 1.0))(image, PREPROCESS, np.random.default_rng(seed))
+    assert (view == (10, 20, 30)).all()
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"hflip": 1.5}, {"erase": -1}, {"jitter": 2}, {"crop_scale": (0.0, 1.0)}, {"crop_ratio": (2.0, 1.0)}]
+    "wrong",
+    [
+        {"hflip": 1.5},
+        {"erase": -1},
+        {"jitter": 2},
+        {"crop_scale": (0.0, 1.0)},
+        {"crop_ratio": (2.0, 1.0)},
+        {"crop_ratio": (1.0, math.inf)},
+        {"hflip": math.nan},
+    ],
 )
 def test_impossible_values_are_refused_by_name(wrong: dict) -> None:
     with pytest.raises(UserError, match=f"augment.{next(iter(wrong))}"):

@@ -104,11 +104,61 @@ def test_a_negative_number_of_workers_is_refused(samples: list[Sample]) -> None:
         Loader(samples, PREPROCESS, 4, workers=-1)
 
 
-def test_the_cache_stays_within_its_budget(tmp_path: Path) -> None:
+def test_the_cache_stays_within_its_budget() -> None:
     cache = PixelCache(budget=1000)
-    small, large = Image.new("RGB", (10, 10)), Image.new("RGB", (20, 20))
-    cache.put(Path("small"), 16, small)
-    cache.put(Path("large"), 16, large)
-    assert cache.get(Path("small"), 16) is small
-    assert cache.get(Path("small"), 32) is None  # decoded for another size
-    assert cache.get(Path("large"), 16) is None
+    small, large = np.zeros((10, 10, 3), np.uint8), np.ones((20, 20, 3), np.uint8)
+    cache.put("small", small)
+    cache.put("large", large)
+    cache.put("small", small.copy())
+    assert cache.get("small") is small
+    assert cache.get("large") is None
+
+
+def test_a_full_cache_changes_nothing(samples: list[Sample]) -> None:
+    two_pictures = PixelCache(budget=2 * 40 * 50 * 3)
+    plain, tight = (Loader(samples, PREPROCESS, 4, augment=AUGMENT, cache=cache) for cache in (None, two_pictures))
+    assert _equal(_pixels(plain), _pixels(tight))
+    assert _equal(_pixels(plain), _pixels(tight))
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Photographs a random crop needs only a part of the pixels of, one per way of decoding."""
+    folder = tmp_path_factory.mktemp("large")
+    noise = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    photo = Image.fromarray(noise).resize((1203, 901), Image.Resampling.BICUBIC)
+    for name in ("a.jpg", "b.png"):
+        photo.save(folder / name)
+    return [Sample(folder / name, 0) for name in ("a.jpg", "b.png")]
+
+
+def test_of_large_photographs_the_cache_keeps_what_crops_need(large: list[Sample]) -> None:
+    room = PixelCache(budget=2 * 100 * 75 * 3)  # the photographs have 1203 × 901 pixels
+    plain, cached = (Loader(large, Preprocess(size=32), 2, augment=AUGMENT, cache=cache) for cache in (None, room))
+    assert _equal(_pixels(plain, 0), _pixels(cached, 0))
+    for sample in large:
+        sample.path.rename(sample.path.with_suffix(".away"))  # from here on only the cache has them
+    again = _pixels(cached, 1)
+    for sample in large:
+        sample.path.with_suffix(".away").rename(sample.path)
+    assert _equal(_pixels(plain, 1), again)
+
+
+def test_reduced_photographs_are_cropped_to_the_same_picture(large: list[Sample]) -> None:
+    augment, preprocess = Augment(crop_scale=(0.3, 0.9)), Preprocess(size=32)
+    batch = next(Loader(large, preprocess, 2, augment=augment).epoch(0))
+    for position, (sample, pixels) in enumerate(zip(large, batch.pixels, strict=True)):
+        photo = Image.open(sample.path)
+        same, other = (augment(photo, preprocess, np.random.default_rng((0, e, position))) for e in (0, 1))
+        assert np.abs(pixels.astype(int) - same).mean() < 12  # grey levels
+        assert np.abs(pixels.astype(int) - other).mean() > 40
+
+
+def test_one_cache_serves_loaders_that_want_different_pixels(large: list[Sample]) -> None:
+    grey = Preprocess(size=16, mode="L", mean=(0.5,), std=(0.5,))
+    cache = PixelCache()
+    for preprocess in (grey, Preprocess(size=16), Preprocess(size=24)):
+        for augment in (None, AUGMENT):
+            plain, shared = (Loader(large, preprocess, 4, augment=augment, cache=c) for c in (None, cache))
+            assert _equal(_pixels(plain), _pixels(shared))
+            assert _equal(_pixels(plain), _pixels(shared))

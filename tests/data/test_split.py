@@ -71,20 +71,53 @@ def test_a_class_is_off_its_share_by_at_most_its_largest_group(sizes: list[int],
         assert abs(sum(s.label == label for s in val) - share * sum(own)) < max(own) + 1e-6
 
 
-def test_a_huge_group_takes_nothing_from_the_other_classes() -> None:
+def _val_counts(samples: list[Sample], share: float, seed: int) -> list[int]:
+    _, val = split(samples, ("a", "b"), share, seed)
+    return [sum(s.label == k for s in val) for k in (0, 1)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_taken_up_to_the_nearest_count(seed: int) -> None:
+    samples = [Sample(Path(f"{i}"), i % 2, group=f"{i % 2}-{i // 20}") for i in range(200)]
+    assert _val_counts(samples, 0.18, seed) == [20, 20]  # of ten groups of ten each
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_that_does_not_fit_leaves_its_place_to_smaller_ones(seed: int) -> None:
     samples = [Sample(Path(f"a{i}"), 0, group="one" if i < 100 else None) for i in range(150)]
     samples += [Sample(Path(f"b{i}"), 1) for i in range(100)]
-    for seed in range(5):
-        _, val = split(samples, ("a", "b"), 0.2, seed)
-        assert [sum(s.label == k for s in val) for k in (0, 1)] == [30, 20]
+    assert _val_counts(samples, 0.2, seed) == [30, 20]
 
 
-def test_a_group_across_classes_is_left_whole_when_a_class_needs_both_parts() -> None:
-    shared = [Sample(Path(f"shared{i}"), i % 2, group="both") for i in range(30)]
-    own = [Sample(Path("a"), 0), Sample(Path("b"), 1)]
-    train, val = split([*shared, *own], ("a", "b"), 0.05, 0)
-    assert {s.label for s in train} == {s.label for s in val} == {0, 1}
-    assert {s.group for s in val} == {None}
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_huge_groups_takes_nothing_from_the_others(seed: int) -> None:
+    samples = [Sample(Path(f"a{i}"), 0, group=f"half {i % 2}") for i in range(120)]
+    samples += [Sample(Path(f"b{i}"), 1) for i in range(100)]
+    assert _val_counts(samples, 0.2, seed)[1] in (20, 21)
+
+
+def test_many_small_strata_add_up_to_the_share() -> None:
+    samples = [Sample(Path(f"{i}"), i % 2, stratum=f"{i // 4}") for i in range(200)]  # a hundred strata of two
+    assert sum(_val_counts(samples, 0.2, 0)) == 40
+
+
+@given(
+    units=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), min_size=3, max_size=10),
+    share=SHARES,
+    seed=st.integers(0, 20),
+)
+def test_groups_across_classes_leave_every_class_on_both_sides_or_are_refused(
+    units: list[list[int]], share: float, seed: int
+) -> None:
+    samples = [
+        Sample(Path(f"{g}-{i}"), label, group=f"{g}") for g, unit in enumerate(units) for i, label in enumerate(unit)
+    ]
+    try:
+        train, val = split(samples, CLASSES, share, seed)
+    except UserError:
+        return
+    assert {s.label for s in train} == {s.label for s in val} == {0, 1, 2}
+    assert not {s.group for s in train} & {s.group for s in val}
 
 
 def test_the_seed_decides_and_the_order_of_files_does_not() -> None:

@@ -53,7 +53,7 @@ class Augment:
         if not 0 < low <= high <= 1:
             raise UserError(f"augment.crop_scale: {self.crop_scale} is no range of areas inside 0 to 1")
         low, high = self.crop_ratio
-        if not 0 < low <= high:
+        if not 0 < low <= high < math.inf:
             raise UserError(f"augment.crop_ratio: {self.crop_ratio} is no range of width over height")
 
     def __call__(self, image: Image.Image, preprocess: Preprocess, rng: Generator) -> NDArray[np.uint8]:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from collections.abc import Hashable
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
 
 DEFAULT_BYTES = 2 * 2**30
 
 
 class PixelCache:
-    """Images by (path, decoding size) up to a budget of bytes; what does not fit is decoded again.
+    """uint8 pixels by key, up to a budget of bytes; what does not fit is decoded again.
 
-    Only images that were asked for are kept, first come, first kept: an epoch visits each once, and
-    evicting would throw out exactly those the next epoch wants. Safe with threads.
+    First come, first kept: an epoch visits each photograph once, and evicting would throw out exactly those
+    the next epoch wants. A key says everything that the pixels depend on. Safe with threads.
     """
 
     def __init__(self, budget: int = DEFAULT_BYTES) -> None:
         self._left = budget
-        self._images: dict[tuple[Path, int], Image.Image] = {}
+        self._pixels: dict[Hashable, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
 
-    def get(self, path: Path, at_least: int) -> Image.Image | None:
-        """The image if it is kept."""
-        return self._images.get((path, at_least))
+    def get(self, key: Hashable) -> NDArray[np.uint8] | None:
+        """The pixels if they are kept; not to be written to."""
+        return self._pixels.get(key)
 
-    def put(self, path: Path, at_least: int, image: Image.Image) -> None:
-        """Keep the image if the budget allows."""
-        size = image.width * image.height * len(image.getbands())
+    def put(self, key: Hashable, pixels: NDArray[np.uint8]) -> None:
+        """Keep the pixels if the budget allows."""
         with self._lock:
-            if size <= self._left and (path, at_least) not in self._images:
-                self._images[path, at_least] = image
-                self._left -= size
+            if pixels.nbytes <= self._left and key not in self._pixels:
+                self._pixels[key] = pixels
+                self._left -= pixels.nbytes
