@@ -23,7 +23,7 @@ CHANGES: dict[str, Any] = {"augment.crop_scale": (0.75, 1.0), "augment.crop_rati
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to put everything (default runs/demo)")
-    parser.add_argument("--minutes", type=float, default=1.75, metavar="T", help="time to train (default 1.75)")
+    parser.add_argument("--minutes", type=float, default=2.25, metavar="T", help="time to train (default 2.25)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the split and the training")
 
 

@@ -91,5 +91,6 @@ def _photographs(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[tarfile.
         if count > _MOST_MEMBERS or size > _MOST_BYTES:
             raise UserError(f"{archive}: unpacks to more than {_MOST_BYTES} bytes; this is not the flower archive")
         parts = PurePosixPath(member.name).parts
-        if member.isfile() and len(parts) == 3 and ".." not in parts and is_image(parts[-1]):
+        plain = len(parts) == 3 and ".." not in parts and not set(member.name) & set("\\:")  # Windows' own separators
+        if member.isfile() and plain and is_image(parts[-1]):
             yield member, parts[1]

