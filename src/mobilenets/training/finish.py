@@ -56,5 +56,6 @@ def _predictions(splits: Splits, card: ModelCard, probabilities: np.ndarray) -> 
     rows.writerow(["path", "label", "predicted", *card.classes])
     for sample, row in zip(splits.val, probabilities, strict=True):
         names = card.classes[sample.label], card.classes[int(row.argmax())]
-        rows.writerow([sample.path, *names, *(f"{p:.6f}" for p in row)])
+        path = str(sample.path).encode(errors="backslashreplace").decode()  # a file name need not be UTF-8
+        rows.writerow([path, *names, *(f"{p:.6f}" for p in row)])
     return text.getvalue()
