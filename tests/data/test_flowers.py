@@ -42,6 +42,8 @@ def served(tmp_path: Path) -> Iterator[tuple[str, str]]:
             for i in range(10):
                 _add(tar, f"flower_photos/{name}/{i}.jpg", _photo(i))
         _add(tar, "flower_photos/daisy/../../../escaped.jpg", _photo(0))
+        _add(tar, "flower_photos/..\\..\\daisy/escaped.jpg", _photo(0))
+        _add(tar, "flower_photos/C:/escaped.jpg", _photo(0))
         _add(tar, "flower_photos/daisy/link.jpg", b"", tarfile.SYMTYPE, "/etc/passwd")
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
