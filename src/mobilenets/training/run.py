@@ -26,6 +26,7 @@ from mobilenets.training.finish import finish
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.plan import make_plan
 from mobilenets.training.probe import Head, fit_head
 from mobilenets.training.recipe import ProbeRecipe, Recipe
@@ -107,6 +108,7 @@ class _Session:
     def __init__(self, settings: Settings, recipe: Recipe, folder: Path) -> None:
         self.settings, self.recipe, self.folder = settings, recipe, folder
         self.started = time.monotonic()
+        keep_freed_memory()
         self.device = pick_device(settings.device)
         splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
         torch.manual_seed(settings.seed)  # of what starts random
