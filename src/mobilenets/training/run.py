@@ -252,6 +252,6 @@ class _Session:
         write_config(self.folder / "config.yaml", self.settings, self.recipe)
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best
-        if self.settings.pretrained is not None and self.recipe.freeze == "none":
+        if self.settings.pretrained is not None and self.recipe.freeze != "backbone":
             warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True))
         return trainer.fit(self.keep, self.folder, interrupt)

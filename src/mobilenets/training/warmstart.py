@@ -8,6 +8,7 @@ from torch import nn
 
 from mobilenets.data.loader import Loader
 from mobilenets.training.device import autocast
+from mobilenets.training.freeze import set_training
 from mobilenets.training.loop import Trainer
 from mobilenets.training.probe import fit_head
 from mobilenets.training.recipe import ProbeRecipe
@@ -23,10 +24,12 @@ def warm_start(trainer: Trainer, loader: Loader) -> None:
     The probe fits its head to features normalised with ImageNet's statistics, but training normalises with
     those of the batch. Where the photographs look unlike ImageNet the two differ so much that the probe's
     head is worthless in the first step, and the gradients of that loss ruin the backbone: on solar cells the
-    first epoch's loss was 6.2 without this, 0.56 with it. One pass in training mode mends both.
+    first epoch's loss was 6.2 without this, 0.56 with it. One pass in training mode mends both. Frozen parts stay
+    as they are; what follows them gets its statistics from them.
     """
-    model = trainer.model.train()
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    model = trainer.model
+    set_training(model, trainer.frozen)
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
     momentum = [m.momentum for m in norms]
     for norm in norms:
         norm.reset_running_stats()
