@@ -10,7 +10,8 @@ import torch
 
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import FromPixels, Probabilities, export_onnx, fold_norms, onnx_bytes
+from mobilenets.export.graph import FromPixels, Probabilities, fold_norms
+from mobilenets.export.onnx import export_onnx, onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine, make_session

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from mobilenets.data.loader import Loader
-from mobilenets.export.onnx import FromPixels, onnx_bytes
+from mobilenets.export.graph import FromPixels
+from mobilenets.export.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.progress import Progress

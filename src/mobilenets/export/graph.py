@@ -1,0 +1,76 @@
+"""The network as every target receives it: uint8 pictures in, normalisation inside, probabilities out."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mobilenets.artifact import ModelCard
+from mobilenets.errors import UserError
+from mobilenets.nn.layers import ConvNormAct
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+
+
+class FromPixels(nn.Module):
+    """`network` behind its normalisation: takes uint8 pixels (N, H, W, C) instead of normalised images.
+
+    The normalisation could be folded into the first convolution, but not its zero padding: borders would
+    differ.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.network = network
+        scale = 255 * torch.tensor([preprocess.mean, preprocess.std]).view(2, 1, -1, 1, 1)  # (2, 1, C, 1, 1)
+        self.mean, self.std = nn.Buffer(scale[0]), nn.Buffer(scale[1])
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, C) → what `network` makes of float (N, C, H, W)."""
+        images = image.permute(0, 3, 1, 2).float()
+        result: torch.Tensor = self.network((images - self.mean) / self.std)
+        return result
+
+
+class Probabilities(nn.Module):
+    """Softmax over a network's logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, K), rows summing to 1."""
+        logits: torch.Tensor = self.network(images)
+        return logits.softmax(1)
+
+
+def fold_norms(module: nn.Module) -> nn.Module:
+    """A copy in eval mode whose BatchNorms are folded into the convolutions before them."""
+    folded = copy.deepcopy(module).eval()
+    for part in folded.modules():
+        if isinstance(part, ConvNormAct) and isinstance(part.norm, nn.BatchNorm2d):
+            part.conv = fuse_conv_bn_eval(part.conv, part.norm)
+            part.norm = nn.Identity()
+    return folded
+
+
+def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
+    """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to probabilities.
+
+    Raises:
+        UserError: the card is another network's.
+    """
+    if len(card.classes) != model.net.num_classes:
+        raise UserError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
+    module = FromPixels(Probabilities(fold_norms(model)), card.preprocess).cpu().eval()
+    return module.requires_grad_(False)
+
+
+def example_pixels(preprocess: Preprocess, count: int = 1) -> torch.Tensor:
+    """Random pixels uint8 (count, size, size, C), the same every time."""
+    shape = (count, preprocess.size, preprocess.size, preprocess.channels)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
