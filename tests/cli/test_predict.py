@@ -295,7 +295,7 @@ def test_a_name_that_no_font_has_is_drawn_as_its_number_with_a_warning(cli, tmp_
         (["--top", "many"], "many"),
         (["--batch", "0"], "--batch: 0"),
         (["--threads", "0"], "--threads: 0"),
-        (["--engine", "tensorrt"], "'tensorrt' is not one of auto, onnxruntime, torch"),
+        (["--engine", "tensorrt"], "'tensorrt' is not one of auto, onnxruntime, openvino, torch"),
         (["--format", "xml"], "xml"),
         (["--colour"], "--colour"),
         (["--save", "nowhere/out.png"], "there is no folder nowhere"),

@@ -12,51 +12,8 @@ from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.export.graph import FromPixels, Probabilities, fold_norms
 from mobilenets.export.onnx import export_onnx, onnx_bytes
-from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine, make_session
-from mobilenets.spec import build
-
-CLASSES = ("雏菊", "rose", "tulip")
-
-
-def network(name: str = "mobilenet_v3_small", **options: Any) -> MobileNet:
-    """A narrow network with BatchNorm statistics that are nobody's defaults, and logits around ±1."""
-    torch.manual_seed(0)
-    model = MobileNet(build(name, **{"width": 0.35, "num_classes": 3, **options}))
-    for part in model.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(part.running_mean, 0, 0.2)
-            torch.nn.init.uniform_(part.running_var, 0.5, 2)
-            torch.nn.init.normal_(part.bias, 0, 0.2)
-    model.eval()
-    channels = model.net.in_channels
-    with torch.inference_mode():
-        photos = torch.randn(16, channels, 40, 40) + 2 * torch.randn(16, channels, 1, 1)
-        vectors = model.forward_head(model.forward_features(photos), pre_logits=True)
-    weight = torch.randn(model.net.num_classes, vectors.shape[1])
-    weight /= (vectors @ weight.T).std(0)[:, None]
-    model.classifier.weight.data, model.classifier.bias.data = weight, -(weight @ vectors.mean(0))
-    return model
-
-
-def card_of(model: MobileNet, size: int = 32, **options: Any) -> ModelCard:
-    preprocess = Preprocess(size=size, **options)
-    return ModelCard("test", model.net, CLASSES, preprocess, {"accuracy": 1.0}, {"weights": "none"})
-
-
-def expected(model: MobileNet, preprocess: Preprocess, pixels: np.ndarray) -> np.ndarray:
-    with torch.inference_mode():
-        return model(torch.from_numpy(preprocess.normalize(pixels))).softmax(1).numpy()
-
-
-def noise(n: int, preprocess: Preprocess) -> np.ndarray:
-    """Pictures (n, size, size, channels) of different brightness, one all white, one all black."""
-    rng = np.random.default_rng(1)
-    shape = (n, preprocess.size, preprocess.size, preprocess.channels)
-    pixels = rng.normal(rng.uniform(0, 255, (n, 1, 1, shape[3])), 50, shape).clip(0, 255).astype(np.uint8)
-    pixels[0], pixels[-1] = 255, 0
-    return pixels
+from small import CLASSES, card_of, expected, network, noise
 
 
 @pytest.fixture(scope="module")

@@ -249,8 +249,8 @@ def test_without_torch_a_safetensors_says_what_to_install(run_folder: Path, tmp_
 @pytest.mark.parametrize(
     ("name", "engine", "named"),
     [
-        ("model.onnx", "tensorrt", "'tensorrt' is not one of auto, onnxruntime, torch"),
-        ("model.onnx", "torch", "the torch engine runs .safetensors"),
+        ("model.onnx", "tensorrt", "'tensorrt' is not one of auto, onnxruntime, openvino, torch"),
+        ("model.onnx", "torch", "torch runs .safetensors; leave --engine out"),
         ("model.safetensors", "onnxruntime", "onnxruntime runs .onnx"),
         ("missing.onnx", "auto", "missing.onnx: no such file or folder"),
         ("card.txt", "auto", "card.txt: not a model this runs"),

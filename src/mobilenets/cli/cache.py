@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the cache folder's files; with --clear delete them."""
-    from mobilenets.weights.cache import cached_files, clear, home
+    from mobilenets.home import home
+    from mobilenets.weights.cache import cached_files, clear
 
     if args.clear:
         print(f"{home()}: {_size(clear())} freed")

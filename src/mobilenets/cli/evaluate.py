@@ -18,7 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "val", "test"), help="which part of split data (default: test, else val)"
     )
-    parser.add_argument("--engine", default="auto", metavar="E", help="auto (default), onnxruntime or torch")
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        metavar="E",
+        help="onnxruntime, openvino, torch, executorch, litert or ncnn (default auto: the fastest)",
+    )
     parser.add_argument("--json", action="store_true", help="print metrics as JSON")
 
 

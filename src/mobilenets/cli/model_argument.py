@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
 from mobilenets.runtime.classifier import Classifier, load
+
+if TYPE_CHECKING:
+    from mobilenets.runtime.torch import TorchEngine
 
 
 def open_model(text: str, engine: str = "auto", threads: int | None = None) -> Classifier:
@@ -14,19 +18,52 @@ def open_model(text: str, engine: str = "auto", threads: int | None = None) -> C
     Raises:
         UserError: no such file or name.
     """
+    return Classifier(_published(text)) if _is_published(text) else load(text, engine, threads)
+
+
+def open_network(text: str) -> TorchEngine:
+    """MODEL as a network with its weights in torch: what can be exported.
+
+    Raises:
+        UserError: no such file or name, or a file that holds a graph and no network.
+    """
+    if _is_published(text):
+        return _published(text)
+    path = Path(text)
+    if path.is_dir():
+        path = path / "model.safetensors"
+        if not path.exists():
+            raise UserError(f"{text}: holds no model.safetensors, so there are no weights; give a complete run folder")
+    if path.exists() and path.suffix != ".safetensors":
+        raise UserError(
+            f"{text}: only a network can be exported; give a run folder, a .safetensors or a published name"
+        )
+    if not path.exists():
+        raise UserError(f"{text}: no such file, folder or published name; 'mobilenets models' lists the names")
+    return _torch_engine(text).read(path)
+
+
+def _is_published(text: str) -> bool:
     from mobilenets.spec import NAMES
 
-    name, _, tag = text.partition("/")
-    if Path(text).exists() or name not in NAMES:
-        return load(text, engine, threads)
+    return text.partition("/")[0] in NAMES and not Path(text).exists()
+
+
+def _torch_engine(text: str) -> type[TorchEngine]:
     try:
         from mobilenets.runtime.torch import TorchEngine
-        from mobilenets.weights.create import create
     except ModuleNotFoundError as missing:
         raise UserError(f"{text}: running it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
+    return TorchEngine
+
+
+def _published(text: str) -> TorchEngine:
+    engine = _torch_engine(text)
     from mobilenets.artifact import ModelCard
+    from mobilenets.weights.create import create
     from mobilenets.weights.imagenet import class_names
 
+    name, _, tag = text.partition("/")
     model = create(name, weights=tag or "default")
     card = ModelCard(name, model.net, class_names(), model.preprocess, provenance=model.provenance)
-    return Classifier(TorchEngine(model, card))
+    return engine(model, card)

@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("table", "jsonl", "csv"), default="table", help="table (default), jsonl or csv"
     )
     parser.add_argument("--save", type=Path, metavar="PNG", help="draw the first 16 pictures with their titles")
-    parser.add_argument("--engine", default="auto", metavar="E", help="auto (default), onnxruntime or torch")
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        metavar="E",
+        help="onnxruntime, openvino, torch, executorch, litert or ncnn (default auto: the fastest)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures per step (default 4)")
 
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
     if args.save is not None:
-        _check_free(args.save)
+        check_free(args.save)
     # numpy's linear algebra is not used here, and starting its threads takes a sixth of predicting a picture.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from mobilenets.cli.model_argument import open_model
@@ -73,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
     """Refuse before the work what would be lost after it."""
     if path.exists():
         raise UserError(f"{path}: exists already; choose another name for --save")

@@ -15,8 +15,8 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 
 
-class FromPixels(nn.Module):
-    """`network` behind its normalisation: takes uint8 pixels (N, H, W, C) instead of normalised images.
+class FromPlanes(nn.Module):
+    """`network` behind its normalisation: takes float planes (N, C, H, W) of 0..255.
 
     The normalisation could be folded into the first convolution, but not its zero padding: borders would
     differ.
@@ -28,10 +28,22 @@ class FromPixels(nn.Module):
         scale = 255 * torch.tensor([preprocess.mean, preprocess.std]).view(2, 1, -1, 1, 1)  # (2, 1, C, 1, 1)
         self.mean, self.std = nn.Buffer(scale[0]), nn.Buffer(scale[1])
 
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        """float (N, C, H, W) of 0..255 → what `network` makes of the normalised images."""
+        result: torch.Tensor = self.network((planes - self.mean) / self.std)
+        return result
+
+
+class FromPixels(nn.Module):
+    """`network` behind its normalisation: takes pixels as a decoder leaves them, uint8 (N, H, W, C)."""
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.from_planes = FromPlanes(network, preprocess)
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, C) → what `network` makes of float (N, C, H, W)."""
-        images = image.permute(0, 3, 1, 2).float()
-        result: torch.Tensor = self.network((images - self.mean) / self.std)
+        """uint8 (N, H, W, C) → what `network` makes of the normalised images."""
+        result: torch.Tensor = self.from_planes(image.permute(0, 3, 1, 2).float())
         return result
 
 
@@ -66,8 +78,15 @@ def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
     """
     if len(card.classes) != model.net.num_classes:
         raise UserError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
-    module = FromPixels(Probabilities(fold_norms(model)), card.preprocess).cpu().eval()
-    return module.requires_grad_(False)
+    module = FromPixels(Probabilities(fold_norms(model)), card.preprocess).cpu().eval().requires_grad_(False)
+    for parameter in module.parameters():
+        parameter.data = parameter.data.contiguous()  # ExecuTorch cannot lower weights that lie channels-last
+    return module
+
+
+def example_planes(preprocess: Preprocess) -> torch.Tensor:
+    """`example_pixels` as `FromPlanes` takes them: float32 (1, C, size, size), contiguous."""
+    return example_pixels(preprocess).permute(0, 3, 1, 2).float().contiguous()
 
 
 def example_pixels(preprocess: Preprocess, count: int = 1) -> torch.Tensor:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, write_atomic
 from mobilenets.errors import UserError
+from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import FromPixels, deployed, example_pixels, fold_norms
+from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.engine import Pixels
 from mobilenets.runtime.onnxruntime import make_session
 
 OPSET = 18
@@ -28,7 +27,7 @@ AGREEMENT = 1e-4  # of a probability: float32 in another order of summation stay
 
 def onnx_bytes(module: FromPixels, preprocess: Preprocess, output: str) -> bytes:
     """`module` as an ONNX graph with input `image` uint8 (N, size, size, C), N free, and one output."""
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         target = Path(folder) / "model.onnx"
         torch.onnx.export(
             fold_norms(module).cpu(),
@@ -43,21 +42,73 @@ def onnx_bytes(module: FromPixels, preprocess: Preprocess, output: str) -> bytes
         return target.read_bytes()
 
 
+def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
+    """The content of `model.onnx`: from pixels to probabilities, the card in its metadata.
+
+    Raises:
+        UserError: the card is another network's.
+    """
+    graph = onnx.load_model_from_string(onnx_bytes(deployed(model, card), card.preprocess, "probabilities"))
+    graph.producer_name = "mobilenets"
+    graph.metadata_props.add(key=METADATA_KEY, value=card.to_json())
+    onnx.checker.check_model(graph)
+    content: bytes = graph.SerializeToString()
+    return content
+
+
+def write_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """Write `model` as a self-contained ONNX file, unverified."""
+    write_atomic(path, onnx_file(model, card))
+
+
 def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `model` as a self-contained ONNX file, after comparing it with torch on random pixels.
 
     Raises:
         UserError: the exported graph does not give the network's probabilities, or the card is another's.
     """
-    graph = onnx.load_model_from_string(onnx_bytes(deployed(model, card), card.preprocess, "probabilities"))
-    graph.producer_name = "mobilenets"
-    graph.metadata_props.add(key=METADATA_KEY, value=card.to_json())
-    onnx.checker.check_model(graph)
-    content = graph.SerializeToString()
+    content = onnx_file(model, card)
     difference = _difference(model, content, card.preprocess)
     if not difference <= AGREEMENT:
         raise UserError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
     write_atomic(path, content)
+
+
+# Convolutions, the head and the sums between them: what processors have 8-bit arithmetic for. h-swish and the gates of
+# squeeze-and-excite stay float between two conversions; rounding them too costs accuracy and gains nothing.
+INT8_OPERATORS = ["Conv", "Gemm", "Add"]
+
+
+def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
+    """Write `model` as QDQ graph: 8-bit weights per output channel, 8-bit activations per tensor."""
+    graph = onnx.load_model_from_string(onnx_file(model, card))
+    layers = [node.name for node in graph.graph.node if node.op_type in ("Conv", "Gemm")]
+    with quiet():
+        quantize_static(
+            graph,
+            path,
+            _Reader(calibration.pixels),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=INT8_OPERATORS,
+            nodes_to_exclude=[layers[0], layers[-1]] if calibration.float_ends else [],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"CalibMovingAverage": True},  # an outlier in one picture must not widen the range for all
+        )
+
+
+class _Reader:
+    """The pictures, one at a time, as onnxruntime asks for them."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._rows = iter(pixels)
+
+    def get_next(self) -> dict[str, Pixels] | None:
+        """The next input, or None at the end."""
+        row = next(self._rows, None)
+        return None if row is None else {"image": row[None]}
 
 
 @torch.inference_mode()
@@ -68,21 +119,3 @@ def _difference(model: MobileNet, content: bytes, preprocess: Preprocess) -> flo
     network = copy.deepcopy(model).cpu().eval()
     theirs = network(torch.from_numpy(preprocess.normalize(pixels))).softmax(1).numpy()
     return float(np.abs(ours - theirs).max())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter talks to users of torch about its own deprecations; to ours that says nothing."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -15,9 +15,15 @@ from PIL import Image
 from mobilenets import images
 from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
+from mobilenets.runtime.choice import open_fastest
 from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engines import KINDS, SUFFIXES, open_engine
 
-ENGINES = ("auto", "onnxruntime", "torch")
+ENGINES = ("auto", *KINDS)
+_NOT_HERE = {
+    ".mlpackage": "Core ML runs on Apple's systems, in Apple's programs",
+    ".pt2": "loading one would run expressions of the file, so only programs that trust it should",
+}
 Source = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 # MobileNetV2 at 224 on two cores: onnxruntime takes the same time per picture for 1 to 8 at a time, torch a
@@ -45,10 +51,10 @@ class Failure:
 
 
 def load(path: str | Path, engine: str = "auto", threads: int | None = None) -> Classifier:
-    """Open a run folder, a `.onnx` or a `.safetensors` file.
+    """Open a run folder, a `.onnx`, a `.safetensors` or another exported file.
 
-    `engine`: "onnxruntime" needs no torch and is what "auto" picks wherever there is an `.onnx`; "torch"
-    runs `.safetensors`. `threads`: None for one per core.
+    `engine`: one of `ENGINES`; "auto" takes the fastest of those installed that run this file, and of a run
+    folder the `.onnx`, for which no torch is needed. `threads`: None for one per core.
 
     Raises:
         UserError: nothing there, not one of these files, or an engine that does not run it.
@@ -56,34 +62,24 @@ def load(path: str | Path, engine: str = "auto", threads: int | None = None) -> 
     if engine not in ENGINES:
         raise UserError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
     file = _model_file(Path(path), engine)
-    if file.suffix == ".onnx":
-        if engine == "torch":
-            raise UserError(f"{path}: the torch engine runs .safetensors; leave --engine out")
-        from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
-
-        return Classifier(OnnxRuntimeEngine(file, threads))
-    if engine == "onnxruntime":
-        raise UserError(f"{path}: onnxruntime runs .onnx; leave --engine out")
-    try:
-        from mobilenets.runtime.torch import TorchEngine
-    except ModuleNotFoundError as missing:
-        raise UserError(
-            f"{path}: running it needs {missing.name}; run: pip install 'mobilenets[train]', or use the .onnx file"
-        ) from None
-    return Classifier(TorchEngine.read(file, threads))
+    return Classifier(open_fastest(file, threads) if engine == "auto" else open_engine(file, engine, threads))
 
 
 def _model_file(path: Path, engine: str) -> Path:
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; give a run folder, a .onnx or a .safetensors")
-    if path.is_dir():
-        names = ["model.safetensors"] if engine == "torch" else ["model.onnx", "model.safetensors"]
-        found = [path / name for name in names if (path / name).exists()]
+        raise UserError(f"{path}: no such file or folder; give a run folder or a file of {', '.join(SUFFIXES)}")
+    if path.is_dir() and path.suffix != ".mlpackage":
+        wanted = SUFFIXES if engine == "auto" else KINDS[engine].suffixes
+        found = [file for suffix in wanted if (file := path / f"model{suffix}").exists()]
         if not found:
-            raise UserError(f"{path}: holds no {' or '.join(names)}; a run folder of 'mobilenets train' does")
+            usual = (".onnx", ".safetensors") if engine == "auto" else wanted
+            names = " or ".join(f"model{suffix}" for suffix in usual)
+            raise UserError(f"{path}: holds no {names}; give a run folder or an exported one")
         return found[0]
-    if path.suffix not in (".onnx", ".safetensors"):
-        raise UserError(f"{path}: not a model this runs; give a run folder, a .onnx or a .safetensors")
+    if path.suffix in _NOT_HERE:
+        raise UserError(f"{path}: {_NOT_HERE[path.suffix]}; use the run's .onnx or .safetensors")
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: not a model this runs; give a run folder or a file of {', '.join(SUFFIXES)}")
     return path
 
 

@@ -14,11 +14,11 @@ from mobilenets.runtime.engine import Pixels, Probabilities
 
 
 class TorchEngine:
-    """Runs a network in float32, channels-last."""
+    """Runs a network (`model`, in eval mode) in float32, channels-last."""
 
     def __init__(self, model: MobileNet, card: ModelCard) -> None:
         self.card = card
-        self._model = channels_last(model).eval()
+        self.model = channels_last(model).eval()
 
     @classmethod
     def read(cls, path: Path, threads: int | None = None) -> TorchEngine:
@@ -43,5 +43,5 @@ class TorchEngine:
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
         images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-        probabilities: Probabilities = self._model(images).softmax(1).numpy()
+        probabilities: Probabilities = self.model(images).softmax(1).numpy()
         return probabilities

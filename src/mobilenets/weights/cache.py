@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
-
-def home() -> Path:
-    """`MOBILENETS_HOME`, or the system's place for caches."""
-    if chosen := os.environ.get("MOBILENETS_HOME"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "mobilenets"
-
+from mobilenets.home import home
 
 # The folders it made itself: `MOBILENETS_HOME` may have been pointed at a folder with other things.
 _FOLDERS = ("weights", "data")

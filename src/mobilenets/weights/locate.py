@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.weights.cache import home
+from mobilenets.home import home
 from mobilenets.weights.catalog import Checkpoint, checkpoints
 from mobilenets.weights.download import fetch, matches
 from mobilenets.weights.wheel import fetch_wheel, installed

@@ -1,0 +1,104 @@
+"""`mobilenets export`: a trained network as a file for another runtime, and the proof that it is the same."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.errors import UserError
+
+if TYPE_CHECKING:
+    from mobilenets.data.sample import Sample, Splits
+    from mobilenets.export.targets import Export, Quantize
+    from mobilenets.runtime.torch import TorchEngine
+
+HELP = "write a model for another runtime, run it there and compare"
+
+DISAGREES = 1
+WORST = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="MODEL", help="run folder, .safetensors or published name")
+    parser.add_argument(
+        "--to", required=True, metavar="TARGET", help="onnx, openvino, executorch, litert, coreml, ncnn or torch"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (default MODEL/exports/TARGET)")
+    parser.add_argument(
+        "--data", type=Path, metavar="DATA", help="photographs to compare on and calibrate with (default: the run's)"
+    )
+    parser.add_argument("--int8", action="store_true", help="8-bit integers: smaller and faster, nearly as right")
+    parser.add_argument("--float-ends", action="store_true", help="with --int8: first and last layer stay float")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, verify; 1 when a float file does not give the network's answers."""
+    from mobilenets.cli.model_argument import open_network
+    from mobilenets.export.job import export, folder_of
+    from mobilenets.export.targets import exporter, quantizer
+    from mobilenets.export.verify import FLOAT, INT8, table
+
+    quantize = quantizer(args.to) if args.int8 else None
+    write = exporter(args.to)
+    network = open_network(args.model)
+    training, validation = _samples(args.model, args.data, network.card.classes)
+    out = args.out or folder_of(args.model, network.card) / f"{args.to}{'-int8' if args.int8 else ''}"
+    if quantize is not None:
+        write = _calibrated(quantize, network, training, args)
+    print(f"exporting {network.card.name} to {args.to}, which takes up to a minute", file=sys.stderr)
+    path, result = export(network, args.to, write, out, validation, INT8 if args.int8 else FLOAT)
+    print("\n".join(table(result)))
+    if not result.agrees:
+        print(
+            f"mobilenets export: {path}: not the network's answers; kept for inspection, not for use", file=sys.stderr
+        )
+        return DISAGREES
+    print(f"written {path}")
+    return 0
+
+
+def _calibrated(
+    quantize: Quantize, network: TorchEngine, samples: tuple[Sample, ...], args: argparse.Namespace
+) -> Export:
+    """The writer of an 8-bit file, its calibration photographs read; says which layers suffer most."""
+    from mobilenets.export.calibration import read_calibration
+    from mobilenets.export.quantize import layer_noise
+
+    calibration = read_calibration(network, samples, args.float_ends)
+    worst = list(layer_noise(network.model, network.card, calibration).items())[:WORST]
+    print("layers that 8 bits hurt most, signal to noise:")
+    for name, decibels in worst:
+        print(f"  {name:<32} {decibels:5.1f} dB")
+    return lambda model, card, path: quantize(model, card, path, calibration)
+
+
+def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Photographs to calibrate with and to compare on: of --data, else of the run's own data, else none."""
+    from mobilenets.data.source import read_splits
+    from mobilenets.training.settings import read_config
+
+    if data is not None:
+        splits = read_splits(data)
+        return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
+    config = Path(model) / "config.yaml"
+    if not config.exists():
+        return (), ()
+    settings, _ = read_config(config)
+    try:
+        splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+    except (UserError, OSError) as error:
+        print(f"the run's photographs cannot be read, so random pixels are compared: {error}", file=sys.stderr)
+        return (), ()
+    return splits.train, splits.val
+
+
+def _renumbered(samples: tuple[Sample, ...], splits: Splits, classes: tuple[str, ...]) -> tuple[Sample, ...]:
+    """`samples` with labels in the model's order; of classes it does not know, none."""
+    from mobilenets.export.pictures import UNKNOWN
+
+    labels = [classes.index(name) if name in classes else UNKNOWN for name in splits.classes]
+    return tuple(replace(sample, label=labels[sample.label]) for sample in samples)

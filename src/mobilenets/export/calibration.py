@@ -1,0 +1,35 @@
+"""Photographs of the training part that show the quantiser how large activations become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
+from mobilenets.export.pictures import read_pictures
+from mobilenets.runtime.engine import Engine, Pixels
+
+PICTURES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pixels uint8 (N, size, size, C), and whether the first and the last layer stay float."""
+
+    pixels: Pixels
+    float_ends: bool = False
+
+
+def read_calibration(engine: Engine, samples: Sequence[Sample], float_ends: bool = False) -> Calibration:
+    """At most 300 of `samples`.
+
+    Raises:
+        UserError: none can be read.
+    """
+    rows = [pixels for pixels, _ in read_pictures(engine, samples, PICTURES, "calibration photographs")]
+    if not rows:
+        raise UserError("--int8: no training photograph to calibrate with can be read; give --data")
+    return Calibration(np.stack(rows), float_ends)

@@ -1,0 +1,64 @@
+"""One export from beginning to end: write, run in its own runtime, compare, keep."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mobilenets.artifact import ModelCard
+from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
+from mobilenets.export.pictures import random_pictures, read_pictures
+from mobilenets.export.targets import TARGETS, Export, reopen
+from mobilenets.export.verify import FLOAT, Verification, size_of, verify
+from mobilenets.runtime.torch import TorchEngine
+
+MOST_PICTURES = 1000
+UNVERIFIED = ".unverified"
+
+
+def export(
+    network: TorchEngine, target: str, write: Export, out: Path, samples: Sequence[Sample], precision: str = FLOAT
+) -> tuple[Path, Verification]:
+    """Write `network` with `write` into the new folder `out` and compare on `samples`, or random pixels if none.
+
+    A float file that disagrees is kept under another suffix. Nothing is left of an export that fails.
+
+    Raises:
+        UserError: `out` exists, or the network cannot be written so.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; choose another --out")
+    file = TARGETS[target].file
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        write(network.model, network.card, part / file)
+        if samples:
+            pictures = read_pictures(network, samples, MOST_PICTURES, "comparing")
+        else:
+            pictures = random_pictures(network.card.preprocess)
+        engine = reopen(target, part / file, network.card)
+        result = verify(engine, network, pictures, target, precision, size_of(part))
+        del engine  # an open file cannot be renamed everywhere
+        if not result.agrees:
+            file = (part / file).rename(part / f"{file}{UNVERIFIED}").name
+        text = json.dumps(asdict(result), indent=2) + "\n"
+        (part / "verify.json").write_text(text, encoding="utf-8")
+        part.rename(out)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return out / file, result
+
+
+def folder_of(model: str, card: ModelCard) -> Path:
+    """Where exports of MODEL go: inside a run, beside a file, or under the name of a published network."""
+    path = Path(model)
+    if path.exists():
+        return (path if path.is_dir() else path.parent) / "exports"
+    return Path("exports") / card.name

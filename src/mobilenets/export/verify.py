@@ -1,0 +1,119 @@
+"""Run an exported file in its own runtime, on real pictures, beside the network it came from."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilenets.export.pictures import Picture
+from mobilenets.runtime.engine import Engine
+
+# Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
+LEAST_AGREEMENT, LARGEST_DIFFERENCE = 0.999, 1e-3
+WARM_UP = 3
+FLOAT, INT8 = "float32", "int8"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far an exported file is from its network; the content of `verify.json`.
+
+    `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
+    `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
+    all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
+    `latency_ms`: median for one picture, pixels to probabilities.
+    """
+
+    target: str
+    precision: str
+    ran: bool
+    n: int
+    top1_agreement: float | None
+    max_probability_difference: float | None
+    accuracy_before: float | None
+    accuracy_after: float | None
+    latency_ms: float | None
+    bytes: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether a float export is the network; int8 may differ, and what could not run here has shown nothing."""
+        if self.precision != FLOAT or self.top1_agreement is None or self.max_probability_difference is None:
+            return True
+        return self.top1_agreement >= LEAST_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE
+
+
+def verify(
+    engine: Engine | None,
+    network: Engine,
+    pictures: Iterable[Picture],
+    target: str,
+    precision: str,
+    size: int,
+) -> Verification:
+    """Compare `engine` with `network` on pictures: uint8 (size, size, C) with the true class, or None.
+
+    Without an `engine` the runtime does not exist here and nothing is run.
+    """
+    if engine is None:
+        return Verification(target, precision, False, 0, None, None, None, None, None, size)
+    before, after, labels, seconds = [], [], [], []
+    for pixels, label in pictures:
+        before.append(network(pixels[None])[0])
+        start = time.perf_counter()
+        after.append(engine(pixels[None])[0])
+        seconds.append(time.perf_counter() - start)
+        labels.append(label)
+    theirs, ours = np.stack(before), np.stack(after)
+    agreement = float((theirs.argmax(1) == ours.argmax(1)).mean())
+    difference = float(np.abs(theirs - ours).max())
+    return Verification(
+        target=target,
+        precision=precision,
+        ran=True,
+        n=len(labels),
+        top1_agreement=agreement,
+        # A probability that is not a number is as far off as can be, and JSON has no word for it.
+        max_probability_difference=difference if np.isfinite(difference) else 1.0,
+        accuracy_before=_accuracy(theirs, labels),
+        accuracy_after=_accuracy(ours, labels),
+        latency_ms=1000 * statistics.median(seconds[WARM_UP:] or seconds),
+        bytes=size,
+    )
+
+
+def _accuracy(probabilities: np.ndarray, labels: list[int | None]) -> float | None:
+    known = np.array([label is not None for label in labels])
+    if not known.any():
+        return None
+    truth = np.array([label for label in labels if label is not None])
+    return float((probabilities[known].argmax(1) == truth).mean())
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(p.stat().st_size for p in files)
+
+
+def table(result: Verification) -> list[str]:
+    """The result in lines to print."""
+    megabytes = result.bytes / 1e6
+    if not result.ran:
+        return [
+            f"{result.target} {result.precision}: not run here (no such runtime on this system); {megabytes:.1f} MB"
+        ]
+    rows = [
+        ("pictures", str(result.n)),
+        ("same class", f"{result.top1_agreement:.4f}"),
+        ("largest difference", f"{result.max_probability_difference:.2g} of a probability"),
+    ]
+    if result.accuracy_before is not None:
+        rows.append(("accuracy", f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
+    rows += [("latency", f"{result.latency_ms:.1f} ms a picture"), ("size", f"{megabytes:.1f} MB")]
+    return [f"{result.target} {result.precision}", *(f"  {name:<18} {value}" for name, value in rows)]

@@ -1,0 +1,84 @@
+"""Which engine runs which file, and how one is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenets.errors import UserError
+from mobilenets.runtime.engine import Engine
+
+
+def _onnxruntime(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(path, threads)
+
+
+def _openvino(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(path, threads)
+
+
+def _torch(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.torch import TorchEngine
+
+    return TorchEngine.read(path, threads)
+
+
+def _executorch(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.executorch import ExecuTorchEngine
+
+    return ExecuTorchEngine(path, threads)
+
+
+def _litert(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.litert import LiteRtEngine
+
+    return LiteRtEngine(path, threads)
+
+
+def _ncnn(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.ncnn import NcnnEngine
+
+    return NcnnEngine(path, threads)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an engine runs, the module it needs and the extra that brings it ("": the base install)."""
+
+    open: Callable[[Path, int | None], Engine]
+    suffixes: tuple[str, ...]
+    module: str
+    extra: str
+
+
+KINDS = {
+    "onnxruntime": Kind(_onnxruntime, (".onnx",), "onnxruntime", ""),
+    "openvino": Kind(_openvino, (".onnx", ".xml"), "openvino", "openvino"),
+    "torch": Kind(_torch, (".safetensors",), "torch", "train"),
+    "executorch": Kind(_executorch, (".pte",), "executorch", "executorch"),
+    "litert": Kind(_litert, (".tflite",), "ai_edge_litert", "litert"),
+    "ncnn": Kind(_ncnn, (".param",), "ncnn", "ncnn"),
+}
+SUFFIXES = tuple(dict.fromkeys(suffix for kind in KINDS.values() for suffix in kind.suffixes))
+
+
+def open_engine(path: Path, name: str, threads: int | None = None) -> Engine:
+    """`path` in the engine `name`.
+
+    Raises:
+        UserError: the engine is not installed, or it does not run this file.
+    """
+    kind = KINDS[name]
+    if path.suffix not in kind.suffixes:
+        raise UserError(f"{path}: {name} runs {' and '.join(kind.suffixes)}; leave --engine out")
+    try:
+        return kind.open(path, threads)
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"{path}: running it needs {missing.name}; run: pip install 'mobilenets[{kind.extra}]'"
+        ) from None

@@ -1,0 +1,47 @@
+"""OpenVINO on the CPU: its own IR (`.xml` with `.bin`) and `.onnx`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from mobilenets.artifact import METADATA_KEY, ModelCard, card_of, read_card
+from mobilenets.errors import UserError
+from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
+
+
+class OpenVinoEngine:
+    """Runs a graph from uint8 pixels to probabilities, in float32 also where the processor has bf16.
+
+    Left to itself OpenVINO computes in bf16 on such processors: faster, but no longer the network that was verified.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        core = openvino.Core()
+        try:
+            graph = core.read_model(path)
+            options = {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_NUM_THREADS": threads or available_cores(),
+                "INFERENCE_PRECISION_HINT": "f32",
+            }
+            compiled = core.compile_model(graph, "CPU", options)
+        except Exception as error:  # openvino raises RuntimeError, and others, for whatever it does not like
+            raise UserError(f"{path}: not a model OpenVINO can run, or a damaged one; export it again") from error
+        self.card: ModelCard = read_card(path) if path.suffix == ".onnx" else card_of(path, _metadata(graph))
+        size, channels = self.card.preprocess.size, self.card.preprocess.channels
+        wanted = [("u8", f"[?,{size},{size},{channels}]"), ("f32", f"[?,{len(self.card.classes)}]")]
+        ends = [*graph.inputs, *graph.outputs]
+        if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
+            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+        return np.array(self._request.infer([pixels])[0])  # a copy: the next call writes into the same memory
+
+
+def _metadata(graph: openvino.Model) -> dict[str, str]:
+    return {METADATA_KEY: graph.get_rt_info(METADATA_KEY).astype(str)} if graph.has_rt_info(METADATA_KEY) else {}

@@ -1,0 +1,87 @@
+"""8-bit exports: smaller, nearly as right, calibrated with what they are given; the layers that suffer are named."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from mobilenets.errors import UserError
+from mobilenets.export.calibration import Calibration, read_calibration
+from mobilenets.export.job import export
+from mobilenets.export.quantize import layer_noise
+from mobilenets.export.targets import INT8_TARGETS, exporter, quantizer
+from mobilenets.export.verify import INT8
+from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.torch import TorchEngine
+from small import card_of, network, noise
+
+ALL = [pytest.param(t, marks=() if t == "onnx" else pytest.mark.exports) for t in INT8_TARGETS]
+
+
+def _engine(name: str = "mobilenet_v2") -> TorchEngine:
+    model = network(name)
+    return TorchEngine(model, card_of(model))
+
+
+@pytest.mark.parametrize("target", ALL)
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small"])
+def test_an_8_bit_file_is_smaller_and_gives_nearly_the_same_answers(target: str, name: str, tmp_path: Path) -> None:
+    engine = _engine(name)
+    calibration = Calibration(noise(32, engine.card.preprocess))
+    quantize = quantizer(target)
+    _, whole = export(engine, target, exporter(target), tmp_path / "float", [])
+    _, small = export(engine, target, lambda m, c, p: quantize(m, c, p, calibration), tmp_path / "int8", [], INT8)
+    assert small.bytes < 0.65 * whole.bytes  # of a tiny network: names and metadata weigh as much as weights
+    assert small.top1_agreement is not None
+    assert small.top1_agreement >= 0.9
+    assert small.max_probability_difference is not None
+    assert 1e-4 < small.max_probability_difference < 0.2  # 8 bits leave a trace: it is no float file under another name
+
+
+def test_the_onnx_file_computes_in_integers_and_keeps_its_card(tmp_path: Path) -> None:
+    engine = _engine()
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    weights = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    convolutions = [n for n in graph.node if n.op_type == "Conv"]
+    sources = {o: n for n in graph.node for o in n.output}
+    stored = [weights[sources[n.input[1]].input[0]] for n in convolutions]
+    scales = [weights[sources[n.input[1]].input[1]] for n in convolutions]
+    assert {w.dtype for w in stored} == {np.dtype(np.int8)}
+    assert [len(s) for s in scales] == [len(w) for w in stored]  # a scale per output channel
+    assert OnnxRuntimeEngine(tmp_path / "model.onnx").card == engine.card
+
+
+def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
+    engine = _engine()
+    calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", calibration)
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    sources = {o: n.op_type for n in graph.node for o in n.output}
+    layers = [sources.get(n.input[1]) for n in graph.node if n.op_type in ("Conv", "Gemm")]
+    assert layers[0] is None
+    assert layers[-1] is None
+    assert set(layers[1:-1]) == {"DequantizeLinear"}
+
+
+def test_the_layer_with_an_outlier_suffers_most() -> None:
+    engine = _engine()
+    pixels = noise(8, engine.card.preprocess)
+    victim = engine.model.blocks[3].project.conv
+    usual = layer_noise(engine.model, engine.card, Calibration(pixels))
+    with torch.no_grad():
+        victim.weight[:, 0] *= 1e4  # one input channel swamps all others in every output
+        victim.weight[:, 0] *= torch.linspace(-1, 1, len(victim.weight)).view(-1, 1, 1)
+    engine.model.blocks[3].project.norm.running_var *= 1e8
+    changed = layer_noise(engine.model, engine.card, Calibration(pixels))
+    assert set(usual) == set(changed)
+    assert list(usual.values()) == sorted(usual.values())
+    assert 15 < min(usual.values()) < max(usual.values()) < 60
+    torch.testing.assert_close(usual["stem.conv"], changed["stem.conv"])
+
+
+def test_no_readable_photograph_is_an_error() -> None:
+    with pytest.raises(UserError, match="--data"):
+        read_calibration(_engine(), [])

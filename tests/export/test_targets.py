@@ -1,0 +1,114 @@
+"""Every target: the file gives the network's answers in its own runtime, and explains itself."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobilenets.artifact import ModelCard
+from mobilenets.errors import UserError
+from mobilenets.export.job import UNVERIFIED, export
+from mobilenets.export.targets import TARGETS, exporter
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.classifier import load
+from mobilenets.runtime.torch import TorchEngine
+from small import card_of, network, noise
+
+EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not in the test install
+ALL = [pytest.param(t, marks=pytest.mark.exports) if t in EXTRA else t for t in TARGETS]
+RUN_HERE = [t for t in ALL if getattr(t, "values", (t,))[0] not in ("coreml", "torch")]
+FIELDS = {
+    "target", "precision", "ran", "n", "top1_agreement", "max_probability_difference", "accuracy_before",
+    "accuracy_after", "latency_ms", "bytes",
+}  # fmt: skip
+
+
+def _engine(**options: object) -> TorchEngine:
+    model = network(**options)
+    return TorchEngine(model, card_of(model))
+
+
+@pytest.mark.parametrize("target", ALL)
+def test_an_exported_file_is_verified_in_its_own_runtime(target: str, tmp_path: Path) -> None:
+    path, result = export(_engine(), target, exporter(target), tmp_path / "out", [])
+    assert path.exists()
+    assert result.agrees
+    written = json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))
+    assert set(written) == FIELDS
+    assert written["ran"] == (target != "coreml")
+    if written["ran"]:
+        assert written["top1_agreement"] == 1
+        assert written["max_probability_difference"] < 1e-4
+        assert written["latency_ms"] > 0
+    assert 200_000 < written["bytes"] < 20_000_000
+
+
+@pytest.mark.parametrize("target", RUN_HERE)
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small_minimal"])
+def test_the_file_alone_predicts_as_the_network_does(target: str, name: str, tmp_path: Path) -> None:
+    engine = _engine(name=name)
+    path, _ = export(engine, target, exporter(target), tmp_path / "out", [])
+    pixels = noise(3, engine.card.preprocess)
+    loaded = load(path, TARGETS[target].engine or "auto")
+    assert loaded.card == engine.card
+    np.testing.assert_allclose(loaded.probabilities(pixels), engine(pixels), atol=1e-4)
+
+
+@pytest.mark.parametrize("target", RUN_HERE)
+def test_a_file_cut_off_is_refused_by_name(target: str, tmp_path: Path) -> None:
+    path, _ = export(_engine(), target, exporter(target), tmp_path / "out", [])
+    for file in (path, path.with_suffix(".bin")):
+        if file.exists():
+            whole = file.read_bytes()
+            file.write_bytes(whole[: len(whole) // 2])
+            with pytest.raises(UserError, match=path.name.split(".")[0]):
+                load(path, TARGETS[target].engine or "auto")
+            file.write_bytes(whole)
+
+
+def test_a_file_of_another_network_is_kept_as_unverified(tmp_path: Path) -> None:
+    other = network("mobilenet_v2")
+
+    def write(_: MobileNet, card: ModelCard, path: Path) -> None:
+        exporter("onnx")(other, card_of(other), path)
+
+    path, result = export(_engine(), "onnx", write, tmp_path / "out", [])
+    assert not result.agrees
+    assert path.name == f"model.onnx{UNVERIFIED}"
+    assert path.exists()
+    assert not (tmp_path / "out" / "model.onnx").exists()
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def write(_: MobileNet, __: ModelCard, path: Path) -> None:
+        path.write_bytes(b"half a file")
+        raise UserError("no more")
+
+    with pytest.raises(UserError, match="no more"):
+        export(_engine(), "onnx", write, tmp_path / "exports" / "onnx", [])
+    assert not any((tmp_path / "exports").iterdir())
+
+
+def test_an_existing_export_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="exists already"):
+        export(_engine(), "onnx", exporter("onnx"), tmp_path / "out", [])
+
+
+@pytest.mark.exports
+def test_the_tflite_file_carries_labels_and_metadata(tmp_path: Path) -> None:
+    import zipfile
+
+    from ai_edge_litert import schema_py_generated as schema
+
+    engine = _engine()
+    path, _ = export(engine, "litert", exporter("litert"), tmp_path / "out", [])
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode().splitlines() == list(engine.card.classes)
+        assert ModelCard.from_json(archive.read("card.json").decode()) == engine.card
+    tree = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    (entry,) = [m for m in tree.metadata if m.name == b"TFLITE_METADATA"]
+    content = bytes(tree.buffers[entry.buffer].data)
+    assert content[4:8] == b"M001"
+    assert b"labels.txt" in content
