@@ -1,0 +1,1 @@
+"""How fast, how large, how much memory: engines side by side, beside what the machine can do."""

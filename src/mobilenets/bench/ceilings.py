@@ -1,0 +1,55 @@
+"""What the machine can do at most: matrix products in three precisions, and memory bandwidth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDE = 1536  # of the square matrices: large enough for the full rate, small enough for the caches' outer level
+ROUNDS = 5
+COPY_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Giga multiply-adds per second by precision, None where it was not measured, and GB/s of memory traffic."""
+
+    gmacs: dict[str, float | None]
+    gigabytes: float
+
+
+def measure_ceilings(threads: int) -> Ceilings:
+    """The best of some rounds, by torch on `threads` threads; without torch only float32, by numpy on all."""
+    source = np.ones(COPY_BYTES // 8)
+    target = np.empty_like(source)
+    bandwidth = 2 * COPY_BYTES / _best(lambda: np.copyto(target, source)) / 1e9
+    return Ceilings(_products(threads), bandwidth)
+
+
+def _products(threads: int) -> dict[str, float | None]:
+    work = SIDE**3 / 1e9
+    try:
+        import torch
+    except ModuleNotFoundError:
+        matrix = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
+        return {"float32": work / _best(lambda: matrix @ matrix), "bf16": None, "int8": None}
+    torch.set_num_threads(threads)
+    single = torch.randn(SIDE, SIDE)
+    half, whole = single.bfloat16(), (single * 20).clamp(-127, 127).to(torch.int8)
+    return {
+        "float32": work / _best(lambda: single @ single),
+        "bf16": work / _best(lambda: half @ half),
+        "int8": work / _best(lambda: torch._int_mm(whole, whole)),
+    }
+
+
+def _best(function: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)

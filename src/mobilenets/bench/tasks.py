@@ -1,0 +1,65 @@
+"""What `bench MODEL` measures: every file of the model in every installed engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from mobilenets.artifact import ModelCard
+from mobilenets.bench.worker import Task
+from mobilenets.errors import UserError
+from mobilenets.runtime.engines import KINDS, SUFFIXES
+from mobilenets.spec import NAMES
+
+
+def tasks_of(model: str, engines: Sequence[str], threads: int | None, batch: int, scratch: Path) -> list[Task]:
+    """The tasks of MODEL; of a run folder also those of its exports.
+
+    A published name is measured with random weights, which does not change its speed; its files are written
+    into `scratch`. `engines`: only these; none: all that are installed.
+
+    Raises:
+        UserError: no such model or engine, or nothing that runs it is installed.
+    """
+    for name in engines:
+        if name not in KINDS:
+            raise UserError(f"--engine {name}: no such engine; choose of {', '.join(KINDS)}")
+    wanted = list(engines) or [name for name, kind in KINDS.items() if find_spec(kind.module)]
+    path = Path(model)
+    if not path.exists() and model in NAMES:
+        files = _random_files(model, scratch)
+    elif path.is_dir():
+        files = [f for s in SUFFIXES for f in [*path.glob(f"model{s}"), *sorted(path.glob(f"exports/*/model{s}"))]]
+    else:
+        files = [path]
+    tasks = [
+        Task(model, file, engine, threads, batch)
+        for file in files
+        for engine in wanted
+        if file.suffix in KINDS[engine].suffixes
+    ]
+    if not path.exists() and model not in NAMES:
+        raise UserError(f"{model}: no such file, folder or published name; 'mobilenets models' lists the names")
+    if not tasks:
+        raise UserError(f"{model}: nothing there that {' or '.join(wanted)} can run")
+    return tasks
+
+
+def _random_files(name: str, scratch: Path) -> list[Path]:
+    """`name` at its published size with random weights: as `.onnx` and as `.safetensors`."""
+    try:
+        from mobilenets.export.onnx import write_onnx
+        from mobilenets.weights.create import create
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
+    from mobilenets.artifact import write_safetensors
+
+    network = create(name, weights=None)
+    card = ModelCard(name, network.net, tuple(map(str, range(network.net.num_classes))), network.preprocess)
+    folder = scratch / name
+    folder.mkdir()
+    write_onnx(network, card, folder / "model.onnx")
+    tensors = {k: v.numpy() for k, v in network.state_dict().items()}
+    write_safetensors(folder / "model.safetensors", tensors, card)
+    return [folder / "model.onnx", folder / "model.safetensors"]

@@ -1,0 +1,103 @@
+"""One engine in a process of its own: its threads and its memory are nobody else's."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobilenets.errors import UserError
+from mobilenets.runtime.engines import open_engine
+from mobilenets.spec.cost import total
+
+WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model file in an engine, with a number of threads (None: one per core) and of pictures at a time."""
+
+    model: str
+    path: Path
+    engine: str
+    threads: int | None
+    batch: int
+
+
+class Worker:
+    """Runs a task's engine on random pixels in a process of its own, whenever it is asked to.
+
+    Raises:
+        UserError: the engine cannot run the file.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        context = multiprocessing.get_context("spawn")  # a fork would inherit the threads of libraries loaded here
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.load_ms: float
+        self.macs: int
+        self.load_ms, self.macs = self._answer()
+
+    def run(self, times: int) -> list[float]:
+        """Seconds of each of `times` calls."""
+        self._pipe.send(times)
+        seconds: list[float] = self._answer()
+        return seconds
+
+    def close(self) -> float | None:
+        """End the process; its greatest memory in MB, None where the system does not tell."""
+        self._pipe.send(0)
+        memory: float | None = self._answer()
+        self._process.join()
+        return memory
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            raise UserError(f"{self.task.path}: {self.task.engine} crashed on it; export it again") from None
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+
+def _serve(task: Task, pipe: Connection) -> None:
+    start = time.perf_counter()
+    try:
+        engine = open_engine(task.path, task.engine, task.threads)
+    except UserError as error:
+        pipe.send(error)
+        return
+    preprocess = engine.card.preprocess
+    pipe.send((1000 * (time.perf_counter() - start), total(engine.card.net, preprocess.size)[1]))
+    shape = (task.batch, preprocess.size, preprocess.size, preprocess.channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # zeros would be faster than any photograph
+    for _ in range(WARM_UP):
+        engine(pixels)
+    while times := pipe.recv():
+        seconds = []
+        for _ in range(times):
+            start = time.perf_counter()
+            engine(pixels)
+            seconds.append(time.perf_counter() - start)
+        pipe.send(seconds)
+    pipe.send(_peak_mb())
+
+
+def _peak_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
