@@ -84,4 +84,4 @@ def test_the_layer_with_an_outlier_suffers_most() -> None:
 
 def test_no_readable_photograph_is_an_error() -> None:
     with pytest.raises(UserError, match="--data"):
-        read_calibration(_engine(), [])
+        read_calibration(_engine().card.preprocess, [])

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
 from mobilenets.export.job import UNVERIFIED, export
-from mobilenets.export.targets import TARGETS, exporter
+from mobilenets.export.targets import TARGETS, exporter, with_full_input
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import load
 from mobilenets.runtime.torch import TorchEngine
@@ -19,7 +20,7 @@ EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not i
 ALL = [pytest.param(t, marks=pytest.mark.exports) if t in EXTRA else t for t in TARGETS]
 RUN_HERE = [t for t in ALL if getattr(t, "values", (t,))[0] not in ("coreml", "torch")]
 FIELDS = {
-    "target", "precision", "ran", "n", "top1_agreement", "max_probability_difference", "accuracy_before",
+    "target", "precision", "input", "ran", "n", "top1_agreement", "max_probability_difference", "accuracy_before",
     "accuracy_after", "latency_ms", "bytes",
 }  # fmt: skip
 
@@ -65,6 +66,29 @@ def test_a_file_cut_off_is_refused_by_name(target: str, tmp_path: Path) -> None:
             with pytest.raises(UserError, match=path.name.split(".")[0]):
                 load(path, TARGETS[target].engine or "auto")
             file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_with_full_input_raw_pixels_of_any_size_give_the_same(target: str, interpolation: str, tmp_path: Path) -> None:
+    model = network()
+    engine = TorchEngine(model, card_of(model, size=48, interpolation=interpolation))
+    path, result = export(engine, target, with_full_input(target, exporter(target)), tmp_path / "out", [])
+    assert (result.input, result.top1_agreement) == ("full", 1)
+    whole = load(path, TARGETS[target].engine or "auto")
+    rng = np.random.default_rng(0)
+    for width, height in [(300, 200), (48, 48), (71, 203), (40, 30), (640, 480), (501, 64)]:
+        coarse = Image.fromarray(rng.integers(0, 256, (height // 5 + 1, width // 5 + 1, 3), np.uint8))
+        image = coarse.resize((width, height), Image.Resampling.BICUBIC)
+        expected = engine(engine.card.preprocess.pixels(image)[None])[0]
+        np.testing.assert_allclose(whole.probabilities(np.asarray(image)[None])[0], expected, atol=0.01)
+        top = dict(whole.predict(image).top)
+        np.testing.assert_allclose([top[name] for name in engine.card.classes], expected, atol=0.01)
+
+
+def test_full_input_is_refused_where_there_is_none() -> None:
+    with pytest.raises(UserError, match="onnx and openvino"):
+        with_full_input("litert", exporter("onnx"))
 
 
 def test_a_file_of_another_network_is_kept_as_unverified(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DATA", help="photographs to compare on and calibrate with (default: the run's)"
     )
+    parser.add_argument(
+        "--input",
+        choices=("cropped", "full"),
+        default="cropped",
+        help="full (onnx, openvino): the file takes a picture of any size and resizes and crops it itself",
+    )
     parser.add_argument("--int8", action="store_true", help="8-bit integers: smaller and faster, nearly as right")
     parser.add_argument("--float-ends", action="store_true", help="with --int8: first and last layer stay float")
 
@@ -39,16 +45,19 @@ def run(args: argparse.Namespace) -> int:
     """Export, verify; 1 when a float file does not give the network's answers."""
     from mobilenets.cli.model_argument import open_network
     from mobilenets.export.job import export, folder_of
-    from mobilenets.export.targets import exporter, quantizer
+    from mobilenets.export.targets import exporter, quantizer, with_full_input
     from mobilenets.export.verify import FLOAT, INT8, table
 
     quantize = quantizer(args.to) if args.int8 else None
     write = exporter(args.to)
     network = open_network(args.model)
     training, validation = _samples(args.model, args.data, network.card.classes)
-    out = args.out or folder_of(args.model, network.card) / f"{args.to}{'-int8' if args.int8 else ''}"
+    name = f"{args.to}{'-full' if args.input == 'full' else ''}{'-int8' if args.int8 else ''}"
+    out = args.out or folder_of(args.model, network.card) / name
     if quantize is not None:
         write = _calibrated(quantize, network, training, args)
+    if args.input == "full":
+        write = with_full_input(args.to, write)
     print(f"exporting {network.card.name} to {args.to}, which takes up to a minute", file=sys.stderr)
     path, result = export(network, args.to, write, out, validation, INT8 if args.int8 else FLOAT)
     print("\n".join(table(result)))
@@ -68,7 +77,7 @@ def _calibrated(
     from mobilenets.export.calibration import read_calibration
     from mobilenets.export.quantize import layer_noise
 
-    calibration = read_calibration(network, samples, args.float_ends)
+    calibration = read_calibration(network.card.preprocess, samples, args.float_ends)
     worst = list(layer_noise(network.model, network.card, calibration).items())[:WORST]
     print("layers that 8 bits hurt most, signal to noise:")
     for name, decibels in worst:

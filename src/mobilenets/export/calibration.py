@@ -10,7 +10,8 @@ import numpy as np
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.export.pictures import read_pictures
-from mobilenets.runtime.engine import Engine, Pixels
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.engine import Pixels
 
 PICTURES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
 
@@ -23,13 +24,13 @@ class Calibration:
     float_ends: bool = False
 
 
-def read_calibration(engine: Engine, samples: Sequence[Sample], float_ends: bool = False) -> Calibration:
+def read_calibration(preprocess: Preprocess, samples: Sequence[Sample], float_ends: bool = False) -> Calibration:
     """At most 300 of `samples`.
 
     Raises:
         UserError: none can be read.
     """
-    rows = [pixels for pixels, _ in read_pictures(engine, samples, PICTURES, "calibration photographs")]
+    rows = [picture.pixels for picture in read_pictures(preprocess, samples, PICTURES, "calibration photographs")]
     if not rows:
         raise UserError("--int8: no training photograph to calibrate with can be read; give --data")
     return Calibration(np.stack(rows), float_ends)

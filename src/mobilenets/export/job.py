@@ -39,7 +39,7 @@ def export(
     try:
         write(network.model, network.card, part / file)
         if samples:
-            pictures = read_pictures(network, samples, MOST_PICTURES, "comparing")
+            pictures = read_pictures(network.card.preprocess, samples, MOST_PICTURES, "comparing")
         else:
             pictures = random_pictures(network.card.preprocess)
         engine = reopen(target, part / file, network.card)

@@ -6,8 +6,10 @@ import zipfile
 from pathlib import Path
 
 import flatbuffers
+import numpy as np
 
 from mobilenets.artifact import ModelCard
+from mobilenets.errors import UserError
 from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import deployed, example_pixels
 from mobilenets.export.quiet import quiet, silent
@@ -32,7 +34,13 @@ def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
 
 
 def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
-    """Write `model` with 8-bit weights per output channel and 8-bit activations, by AI Edge Quantizer."""
+    """Write `model` with 8-bit weights per output channel and 8-bit activations, by AI Edge Quantizer.
+
+    Raises:
+        UserError: float ends are asked for.
+    """
+    if calibration.float_ends:
+        raise UserError("--float-ends: not offered for litert; leave it out")
     with silent():
         from ai_edge_quantizer import quantizer, recipe
 
@@ -53,6 +61,10 @@ def _complete(path: Path, card: ModelCard) -> None:
 def with_metadata(model: bytes, metadata: bytes) -> bytes:
     """`model` with one more buffer, registered as its TFLite metadata."""
     tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    for stored in tree.buffers:
+        if stored.offset > 1:  # the quantiser leaves weights behind the tree, at offsets that change with its size
+            stored.data = np.frombuffer(model, np.uint8, stored.size, stored.offset)
+            stored.offset = stored.size = 0
     buffer = schema.BufferT()
     buffer.data = list(metadata)
     entry = schema.MetadataT()

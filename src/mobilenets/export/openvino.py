@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import openvino
+from openvino import opset13 as ops
 
 from mobilenets.artifact import METADATA_KEY, ModelCard
 from mobilenets.export.calibration import Calibration
@@ -41,6 +44,34 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
             ignored_scope=ends,
         )
     _save(quantized, card, path)
+
+
+def full_openvino(path: Path, card: ModelCard) -> None:
+    """Put resize and crop before the exported `path`: `image` uint8 (H, W, 3) → `probabilities` (1, K).
+
+    The steps are those of `Preprocess.pixels`, by the interpolation that OpenVINO took over from Pillow.
+    """
+    preprocess, core = card.preprocess, openvino.Core()
+    core.set_property({"ENABLE_MMAP": False})  # the file is replaced below
+    graph = core.read_model(path)
+    image = ops.parameter([-1, -1, 3], np.uint8, name="image")
+    sides = ops.slice(ops.shape_of(image), _whole(0), _whole(2), _whole(1))
+    resized = ops.divide(ops.multiply(sides, _whole(preprocess.resize_side)), ops.reduce_min(sides, _whole(0), True))
+    planes = ops.convert(ops.unsqueeze(ops.transpose(image, _whole(2, 0, 1)), _whole(0)), np.float32)
+    mode = f"{preprocess.interpolation}_pillow"
+    resampled = ops.interpolate(planes, resized, mode, "sizes", axes=_whole(2, 3), cube_coeff=-0.5)
+    levels = ops.round(ops.clamp(resampled, 0, 255), "half_to_even")
+    size = _whole(preprocess.size, preprocess.size)
+    half = ops.divide(ops.convert(ops.subtract(resized, size), np.float32), ops.constant(np.float32(2)))
+    start = ops.convert(ops.round(half, "half_to_even"), np.int64)  # the corner is rounded as `Preprocess` rounds it
+    cropped = ops.slice(levels, start, ops.add(start, size), _whole(1, 1), _whole(2, 3))
+    pixels = ops.transpose(ops.convert(cropped, np.uint8), _whole(0, 2, 3, 1))
+    graph.get_parameters()[0].output(0).replace(pixels.output(0))
+    _save(openvino.Model(graph.get_results(), [image], card.name), card, path)
+
+
+def _whole(*values: int) -> Any:
+    return ops.constant(np.array(values, np.int64))
 
 
 def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:

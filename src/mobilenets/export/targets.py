@@ -35,6 +35,7 @@ TARGETS = {
     "ncnn": Target("model.param", "ncnn", "ncnn"),
     "torch": Target("model.pt2", "train", "torch"),
 }
+FULL_TARGETS = ("onnx", "openvino")
 INT8_TARGETS = ("onnx", "openvino", "executorch", "litert")
 
 
@@ -97,6 +98,30 @@ def _writers(target: str) -> tuple[Export, Quantize | None]:
     from mobilenets.export.onnx import quantize_onnx, write_onnx
 
     return write_onnx, quantize_onnx
+
+
+def with_full_input(target: str, write: Export) -> Export:
+    """`write`, and then the resize and the crop put into the file's graph.
+
+    Raises:
+        UserError: not offered for `target`.
+    """
+    if target not in FULL_TARGETS:
+        raise UserError(f"--input full: not offered for {target}; it is for {' and '.join(FULL_TARGETS)}")
+
+    def write_full(model: MobileNet, card: ModelCard, path: Path) -> None:
+        from mobilenets.export.full import check_full, full_onnx
+
+        check_full(card.preprocess)
+        write(model, card, path)
+        if target == "onnx":
+            path.write_bytes(full_onnx(path.read_bytes(), card))
+        else:
+            from mobilenets.export.openvino import full_openvino
+
+            full_openvino(path, card)
+
+    return write_full
 
 
 def reopen(target: str, path: Path, card: ModelCard) -> Engine | None:

@@ -30,6 +30,8 @@ class ExportedProgramEngine:
     elsewhere could run code.
     """
 
+    whole = False
+
     def __init__(self, path: Path, card: ModelCard) -> None:
         self.card = card
         with quiet():

@@ -14,7 +14,8 @@ from mobilenets.export.pictures import Picture
 from mobilenets.runtime.engine import Engine
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
-LEAST_AGREEMENT, LARGEST_DIFFERENCE = 0.999, 1e-3
+LEAST_AGREEMENT = 0.999
+LARGEST_DIFFERENCE = {"cropped": 1e-3, "full": 1e-2}  # a resize of another make rounds some pixels the other way
 WARM_UP = 3
 FLOAT, INT8 = "float32", "int8"
 
@@ -23,6 +24,7 @@ FLOAT, INT8 = "float32", "int8"
 class Verification:
     """How far an exported file is from its network; the content of `verify.json`.
 
+    `input`: "cropped" or "full", a file that resizes and crops itself.
     `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
     `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
     all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
@@ -31,6 +33,7 @@ class Verification:
 
     target: str
     precision: str
+    input: str
     ran: bool
     n: int
     top1_agreement: float | None
@@ -45,7 +48,9 @@ class Verification:
         """Whether a float export is the network; int8 may differ, and what could not run here has shown nothing."""
         if self.precision != FLOAT or self.top1_agreement is None or self.max_probability_difference is None:
             return True
-        return self.top1_agreement >= LEAST_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE
+        return (
+            self.top1_agreement >= LEAST_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE[self.input]
+        )
 
 
 def verify(
@@ -56,25 +61,27 @@ def verify(
     precision: str,
     size: int,
 ) -> Verification:
-    """Compare `engine` with `network` on pictures: uint8 (size, size, C) with the true class, or None.
+    """Compare `engine` with `network` on pictures.
 
     Without an `engine` the runtime does not exist here and nothing is run.
     """
     if engine is None:
-        return Verification(target, precision, False, 0, None, None, None, None, None, size)
+        return Verification(target, precision, "cropped", False, 0, None, None, None, None, None, size)
     before, after, labels, seconds = [], [], [], []
-    for pixels, label in pictures:
-        before.append(network(pixels[None])[0])
+    for picture in pictures:
+        before.append(network(picture.pixels[None])[0])
+        taken = (picture.whole if engine.whole else picture.pixels)[None]
         start = time.perf_counter()
-        after.append(engine(pixels[None])[0])
+        after.append(engine(taken)[0])
         seconds.append(time.perf_counter() - start)
-        labels.append(label)
+        labels.append(picture.label)
     theirs, ours = np.stack(before), np.stack(after)
     agreement = float((theirs.argmax(1) == ours.argmax(1)).mean())
     difference = float(np.abs(theirs - ours).max())
     return Verification(
         target=target,
         precision=precision,
+        input="full" if engine.whole else "cropped",
         ran=True,
         n=len(labels),
         top1_agreement=agreement,

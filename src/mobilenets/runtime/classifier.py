@@ -104,7 +104,7 @@ class Classifier:
         return self._engine(pixels)
 
     def pixels(self, source: Source) -> Pixels:
-        """The network's view of one picture: uint8 (size, size, C).
+        """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
 
         Raises:
             UnreadableImage: the file cannot be decoded.
@@ -115,6 +115,8 @@ class Classifier:
             if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
                 raise UserError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
             source = Image.fromarray(source)
+        if self._engine.whole:
+            return np.asarray(images.flatten(source) if isinstance(source, Image.Image) else images.read(source))
         if isinstance(source, Image.Image):
             return preprocess.pixels(images.flatten(source, mode))
         return preprocess.pixels(images.read(source, at_least=preprocess.resize_side, mode=mode))
@@ -167,9 +169,14 @@ class Classifier:
         taken = [pending.popleft() for _ in range(min(batch, len(pending)))]
         results = [(source, future.result()) for source, future in taken]
         readable = [pixels for _, pixels in results if not isinstance(pixels, Failure)]
-        rows = iter(self.probabilities(np.stack(readable)) if readable else ())
+        rows = self._rows(readable)
         for source, pixels in results:
             yield source, pixels if isinstance(pixels, Failure) else next(rows)
+
+    def _rows(self, pictures: list[Pixels]) -> Iterator[Probabilities]:
+        if self._engine.whole:  # of sizes of their own
+            return (self.probabilities(picture[None])[0] for picture in pictures)
+        return iter(self.probabilities(np.stack(pictures)) if pictures else ())
 
     def _prediction(self, source: Source, row: Probabilities) -> Prediction:
         top = tuple((self.classes[k], float(row[k])) for k in np.argsort(-row, kind="stable"))

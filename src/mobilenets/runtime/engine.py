@@ -29,6 +29,11 @@ class Engine(Protocol):
         """Classes, preprocess and the rest."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """Whether it resizes and crops itself and takes one picture of any size at a time, uint8 (1, H, W, 3)."""
+        ...
+
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → probabilities float32 (N, K)."""
         ...

@@ -18,6 +18,8 @@ CARD_METHOD = "card"
 class ExecuTorchEngine:
     """Runs a program from uint8 pixels to probabilities, whose method `card` gives its card."""
 
+    whole = False
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if threads is not None:
             raise UserError(f"{path}: ExecuTorch chooses its threads itself; leave --threads out")

@@ -19,6 +19,8 @@ _MAX_CARD = 16 * 2**20  # bytes, unpacked: a claim beyond this is no card
 class LiteRtEngine:
     """Runs a model from uint8 pixels to probabilities that carries its card as an associated file."""
 
+    whole = False
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.card: ModelCard = card_of(path, _metadata(path))
         try:

@@ -18,6 +18,8 @@ CARD, SUMS = "card.json", "SHA256SUMS"
 class NcnnEngine:
     """Runs a network from pixels to probabilities in float32."""
 
+    whole = False
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         _check(path)
         self.card: ModelCard = card_of(path, {METADATA_KEY: (path.parent / CARD).read_text(encoding="utf-8")})

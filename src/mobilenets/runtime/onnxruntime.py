@@ -41,18 +41,22 @@ class OnnxRuntimeEngine:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self._session = make_session(path, threads)
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
+        image, probabilities = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        self.whole = len(image.shape) == 3
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         wanted = [
-            ("image", "tensor(uint8)", [size, size, channels]),
+            ("image", "tensor(uint8)", [3] if self.whole else [size, size, channels]),
             ("probabilities", "tensor(float)", [len(self.card.classes)]),
         ]
-        ends = [*self._session.get_inputs(), *self._session.get_outputs()]
-        if [(end.name, end.type, end.shape[1:]) for end in ends] != wanted:
+        taken = image.shape[2:] if self.whole else image.shape[1:]
+        described = [(image.name, image.type, taken), (probabilities.name, probabilities.type, probabilities.shape[1:])]
+        if described != wanted:
             raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
-        return np.asarray(self._session.run(["probabilities"], {"image": pixels})[0])
+        image = pixels[0] if self.whole else pixels
+        return np.asarray(self._session.run(["probabilities"], {"image": image})[0])
 
 
 def _first_line(error: Exception) -> str:

@@ -32,7 +32,9 @@ class OpenVinoEngine:
             raise UserError(f"{path}: not a model OpenVINO can run, or a damaged one; export it again") from error
         self.card: ModelCard = read_card(path) if path.suffix == ".onnx" else card_of(path, _metadata(graph))
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        wanted = [("u8", f"[?,{size},{size},{channels}]"), ("f32", f"[?,{len(self.card.classes)}]")]
+        self.whole = len(graph.inputs[0].partial_shape) == 3
+        taken = "[?,?,3]" if self.whole else f"[?,{size},{size},{channels}]"
+        wanted = [("u8", taken), ("f32", f"[{1 if self.whole else '?'},{len(self.card.classes)}]")]
         ends = [*graph.inputs, *graph.outputs]
         if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
             raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
@@ -40,7 +42,8 @@ class OpenVinoEngine:
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
-        return np.array(self._request.infer([pixels])[0])  # a copy: the next call writes into the same memory
+        image = pixels[0] if self.whole else pixels
+        return np.array(self._request.infer([image])[0])  # a copy: the next call writes into the same memory
 
 
 def _metadata(graph: openvino.Model) -> dict[str, str]:

@@ -16,6 +16,8 @@ from mobilenets.runtime.engine import Pixels, Probabilities
 class TorchEngine:
     """Runs a network (`model`, in eval mode) in float32, channels-last."""
 
+    whole = False
+
     def __init__(self, model: MobileNet, card: ModelCard) -> None:
         self.card = card
         self.model = channels_last(model).eval()
