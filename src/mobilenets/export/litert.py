@@ -23,6 +23,8 @@ with silent():
 
 METADATA = "TFLITE_METADATA"  # the name under which readers of TFLite metadata look for it
 IDENTIFIER = b"TFL3"
+# All operators would include the pixels taken and the probabilities given.
+INT8_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD")
 
 
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -42,11 +44,18 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
     if calibration.float_ends:
         raise UserError("--float-ends: not offered for litert; leave it out")
     with silent():
-        from ai_edge_quantizer import quantizer, recipe
+        from ai_edge_quantizer import qtyping, quantizer
 
         converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
         converted.export(str(path))
-        job = quantizer.Quantizer(str(path), recipe.static_wi8_ai8())
+        job = quantizer.Quantizer(str(path))
+        for name in INT8_OPERATORS:
+            job.add_static_config(
+                regex=".*",
+                operation_name=qtyping.TFLOperationName[name],
+                activation_num_bits=8,
+                weight_num_bits=8,
+            )
         rows = [{"args_0": picture[None]} for picture in calibration.pixels]
         job.quantize(job.calibrate({"serving_default": rows})).export_model(str(path), overwrite=True)
     _complete(path, card)
