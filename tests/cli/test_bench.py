@@ -33,7 +33,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_is_measured_in_every_engine(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "bench.png"
+    threads = torch.get_num_threads()
     assert main(["bench", str(run), "--threads", "1", "--batch", "2", "--json", "--save", str(picture)]) == 0
+    assert torch.get_num_threads() == threads
     rows = json.loads(capsys.readouterr().out)
     assert {row["engine"] for row in rows} >= {"onnxruntime", "openvino", "torch"}
     for row in rows:

@@ -36,14 +36,18 @@ def _products(threads: int) -> dict[str, float | None]:
     except ModuleNotFoundError:
         matrix = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
         return {"float32": work / _best(lambda: matrix @ matrix), "bf16": None, "int8": None}
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     single = torch.randn(SIDE, SIDE)
     half, whole = single.bfloat16(), (single * 20).clamp(-127, 127).to(torch.int8)
-    return {
-        "float32": work / _best(lambda: single @ single),
-        "bf16": work / _best(lambda: half @ half),
-        "int8": work / _best(lambda: torch._int_mm(whole, whole)),
-    }
+    try:
+        return {
+            "float32": work / _best(lambda: single @ single),
+            "bf16": work / _best(lambda: half @ half),
+            "int8": work / _best(lambda: torch._int_mm(whole, whole)),
+        }
+    finally:
+        torch.set_num_threads(before)  # the results of a training in this process depend on it
 
 
 def _best(function: Callable[[], object]) -> float:
