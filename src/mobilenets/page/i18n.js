@@ -1,0 +1,141 @@
+// The page's words, in English and Chinese. Elements name theirs by data-i18n (text) or data-i18n-label (aria-label).
+
+const WORDS = {
+  en: {
+    other: "中文",
+    photo: "Photo",
+    answer: "Answer",
+    invite: "Drop a photo here",
+    ways: "or paste one, choose a file, use the camera",
+    choose: "Choose photo",
+    camera: "Camera",
+    paste: "Paste",
+    cameraPicture: "Picture of the camera",
+    takePhoto: "Take the photo",
+    closeCamera: "Close the camera",
+    turnCamera: "Use the other camera",
+    explain: "Show where it looked",
+    noPreview: "No preview of this kind of file",
+    loading: "Loading the model…",
+    knows: "This model tells {n} things apart.",
+    working: "Looking…",
+    workingOn: "Looking at photo {i} of {n}…",
+    unsure: "No class reaches one half: take this as a guess.",
+    spoken: "{label}, {share}",
+    took: "{ms} ms, {size} × {size} pixels seen",
+    all: "Show all {n}",
+    fewer: "Show fewer",
+    history: "This visit",
+    forget: "Clear",
+    photoOf: "Photo: {label}, {share}",
+    local: "Photos stay on this device.",
+    sent: "Photos go to the server that gave you this page, which keeps none of them.",
+    // Problems: by the code an error carries.
+    failed: "That did not work: {message}",
+    offline: "The server cannot be reached: check that it runs, then try again.",
+    "not-an-image": "That is no picture this model can read: use a JPEG, PNG or WebP file.",
+    damaged: "This picture is damaged or cut short: use another copy of it.",
+    "too-large": "This file is too large: use a smaller copy of the photo.",
+    "too-many-pixels": "This picture has too many pixels: use a smaller copy of it.",
+    busy: "The server is busy: try again in a moment.",
+    timeout: "That took too long: try again, or use a smaller photo.",
+    "no-file": "There is no picture in what you dropped or pasted.",
+    "camera-refused": "The camera may not be used: allow it in the browser's settings for this page.",
+    "camera-missing": "No camera was found: choose a file instead.",
+  },
+  zh: {
+    other: "English",
+    photo: "照片",
+    answer: "结果",
+    invite: "把照片拖到这里",
+    ways: "也可以粘贴、选择文件或拍照",
+    choose: "选择照片",
+    camera: "拍照",
+    paste: "粘贴",
+    cameraPicture: "摄像头画面",
+    takePhoto: "拍下照片",
+    closeCamera: "关闭摄像头",
+    turnCamera: "切换摄像头",
+    explain: "显示模型关注的区域",
+    noPreview: "这种文件无法预览",
+    loading: "正在加载模型…",
+    knows: "这个模型能区分 {n} 个类别。",
+    working: "正在识别…",
+    workingOn: "正在识别第 {i} 张，共 {n} 张…",
+    unsure: "没有任何类别超过一半：请把它当作猜测。",
+    spoken: "{label}，{share}",
+    took: "{ms} 毫秒，模型看到 {size} × {size} 像素",
+    all: "显示全部 {n} 个",
+    fewer: "收起",
+    history: "本次访问",
+    forget: "清除",
+    photoOf: "照片：{label}，{share}",
+    local: "照片不会离开这台设备。",
+    sent: "照片会发送到提供此页面的服务器，服务器不会保存。",
+    failed: "没有成功：{message}",
+    offline: "无法连接服务器：请确认它正在运行，然后重试。",
+    "not-an-image": "这不是模型能读取的图片：请使用 JPEG、PNG 或 WebP 文件。",
+    damaged: "这张图片已损坏或不完整：请换一份。",
+    "too-large": "文件太大：请使用较小的照片。",
+    "too-many-pixels": "图片的像素太多：请使用较小的版本。",
+    busy: "服务器正忙：请稍后再试。",
+    timeout: "用时太长：请重试，或使用较小的照片。",
+    "no-file": "拖入或粘贴的内容里没有图片。",
+    "camera-refused": "无法使用摄像头：请在浏览器设置中允许此页面使用。",
+    "camera-missing": "没有找到摄像头：请改为选择文件。",
+  },
+};
+const KEY = "mobilenets.language";
+
+let language = remembered() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+
+/** The words for `key` in the current language, with {names} filled in from `values`. */
+export function words(key, values = {}) {
+  return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** One sentence about an error: translated where it carries a code this page knows, else its own message. */
+export function problem(error) {
+  return Object.hasOwn(WORDS[language], error.code ?? "") ? words(error.code) : words("failed", { message: error.message });
+}
+
+/** A probability in per cent, the way the language writes it. */
+export function percent(probability) {
+  const format = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  return probability > 0 && probability < 0.0005 ? `< ${format.format(0.001)}` : format.format(probability);
+}
+
+/** A count, the way the language writes it. */
+export function count(n) {
+  return new Intl.NumberFormat(language).format(n);
+}
+
+/** Change to the other language and remember it. */
+export function switchLanguage() {
+  language = language === "en" ? "zh" : "en";
+  try {
+    localStorage.setItem(KEY, language);
+  } catch {
+    // Storage is switched off: the choice lasts as long as the page.
+  }
+}
+
+/** Write every element's words in the current language. */
+export function translatePage() {
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll("[data-i18n]")) {
+    element.textContent = words(element.dataset.i18n);
+  }
+  for (const element of document.querySelectorAll("[data-i18n-label]")) {
+    element.setAttribute("aria-label", words(element.dataset.i18nLabel));
+  }
+}
+
+function remembered() {
+  try {
+    const kept = localStorage.getItem(KEY);
+    return kept !== null && Object.hasOwn(WORDS, kept) ? kept : null;
+  } catch {
+    return null;
+  }
+}
