@@ -66,6 +66,7 @@ def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (["--device", "tpu"], ["tpu", "cpu"]),
         (["--precision", "int4"], ["int4", "bf16"]),
         (["--workers", "-1"], ["workers"]),
+        (["--cache", "tape"], ["tape", "disk"]),
         (["--dropout", "2"], ["dropout"]),
         (["--freeze", "99"], ["99"]),
         (["--balance", "maybe"], ["maybe", "sampler"]),

@@ -8,7 +8,8 @@ from PIL import Image
 
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache import PixelCache
-from mobilenets.data.loader import Loader, readable
+from mobilenets.data.loader import Loader
+from mobilenets.data.readable import readable
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.images import UnreadableImage

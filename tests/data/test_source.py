@@ -128,6 +128,32 @@ def test_a_bad_csv_is_answered_with_file_and_line(tmp_path: Path, text: str, tol
         read_splits(table)
 
 
+def test_rows_that_repeat_a_photograph_are_counted_and_kept_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _put(tmp_path, *(f"{i}.png" for i in range(4)))
+    table = tmp_path / "data.csv"
+    table.write_text(
+        "path,label\n" + "".join(f"{dot}{i % 4}.png,{'ab'[i % 2]}\n" for i in range(12) for dot in ("", "./"))
+    )
+    splits = read_splits(table, val=0.5)
+    assert (len(splits.train), len(splits.val)) == (12, 12)
+    assert not set(_names(splits.train)) & set(_names(splits.val))
+    assert capsys.readouterr().err.startswith(f"{table}: 20 rows repeat a photograph")
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [("0.png,a,train,\n1.png,b,,\n0.png,a,val,\n", 4), ("0.png,a,,x\n0.png,a,,y\n1.png,b,,\n", 3)],
+)
+def test_rows_that_contradict_each_other_are_named(tmp_path: Path, rows: str, line: int) -> None:
+    _put(tmp_path, "0.png", "1.png")
+    table = tmp_path / "data.csv"
+    table.write_text(f"path,label,split,group\n{rows}")
+    with pytest.raises(UserError, match=rf"line {line}: 0\.png is on line 2 already with another"):
+        read_splits(table)
+
+
 def test_a_csv_in_another_encoding_is_told(tmp_path: Path) -> None:
     table = tmp_path / "data.csv"
     table.write_bytes("path,label\nä.png,玫瑰\n".encode("gb18030"))

@@ -1,12 +1,17 @@
 """Splitting: a partition, in proportion, with groups intact, from the seed alone."""
 
+import hashlib
+from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobilenets.cli.demo import write_csv
 from mobilenets.data.sample import Sample
+from mobilenets.data.source import read_splits
 from mobilenets.data.split import split
 from mobilenets.errors import UserError
 
@@ -143,3 +148,80 @@ def test_a_class_of_one_photograph_or_one_group_is_told_by_name() -> None:
     grouped = [Sample(Path(f"{i}.jpg"), i % 2, group=f"g{i % 2}") for i in range(10)]
     with pytest.raises(UserError, match="2 groups"):
         split(grouped, ("a", "b"), 0.2, 0)
+
+
+def _plain_split(samples: list[Sample], classes: tuple[str, ...], share: float, seed: int) -> tuple[list, list]:
+    """The same in lists, without a thought of millions: what the columns of `Samples` have to agree with."""
+    ordered = sorted(samples, key=lambda s: str(s.path))
+    units: dict[object, list[Sample]] = defaultdict(list)
+    for i, sample in enumerate(ordered):
+        units[i if sample.group is None else sample.group].append(sample)
+    strata: dict[tuple[int, str], list[list[Sample]]] = defaultdict(list)
+    for unit in units.values():
+        strata[unit[0].label, unit[0].stratum or ""].append(unit)
+    rng = np.random.default_rng(seed)
+    chosen: set[Sample] = set()
+    debt = 0.0
+    for key in sorted(strata):
+        members = [strata[key][i] for i in rng.permutation(len(strata[key]))]
+        due = share * sum(map(len, members))
+        most = max(map(len, members)) / 2
+        taken: list[Sample] = []
+        for unit in members:
+            if len(taken) + len(unit) / 2 <= due + min(max(debt, -most), most):
+                taken += unit
+        chosen.update(taken)
+        debt += due - len(taken)
+    for label in range(len(classes)):
+        own = [unit for unit in units.values() if label in {s.label for s in unit}]
+        if sum(s.label == label for unit in own for s in unit) < 2:
+            raise UserError("too few")
+        validating = [unit[0] in chosen for unit in own]
+        if any(validating) and not all(validating):
+            continue
+        movable = [unit for unit in own if {s.label for s in unit} == {label}]
+        if len(own) < 2 or not movable:
+            raise UserError("too few groups")
+        smallest = min(movable, key=len)
+        (chosen.difference_update if all(validating) else chosen.update)(smallest)
+    return [s for s in ordered if s not in chosen], [s for s in ordered if s in chosen]
+
+
+SAMPLES = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([None, None, *"vwxyz"]), st.sampled_from([None, "mono", "poly"])),
+    min_size=3,
+    max_size=60,
+)
+
+
+@given(rows=SAMPLES, share=SHARES, seed=st.integers(0, 50))
+def test_the_split_is_that_of_plain_lists(rows: list[tuple], share: float, seed: int) -> None:
+    samples = [Sample(Path(f"{i % 7}/{i}.jpg"), *row) for i, row in enumerate(rows)]
+    try:
+        expected = _plain_split(samples, CLASSES, share, seed)
+    except UserError:
+        with pytest.raises(UserError):
+            split(samples, CLASSES, share, seed)
+        return
+    assert split(samples, CLASSES, share, seed) == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("seed", "digests"),
+    [
+        (0, ("1135ff832289dec8", "59889b868d593f42")),
+        (1, ("02050f018a7b9169", "7083d7b46d1d1e6e")),
+        (2, ("d0d8a8bed095bad8", "684614556e4dd184")),
+    ],
+)
+def test_the_demos_split_stays_what_it_was(tmp_path: Path, seed: int, digests: tuple[str, str]) -> None:
+    splits = read_splits(write_csv(tmp_path / "cells.csv"), val=0.25, seed=seed)
+    names = ["\n".join(s.path.name for s in part) for part in (splits.train, splits.val)]
+    assert tuple(hashlib.sha256(text.encode()).hexdigest()[:16] for text in names) == digests
+
+
+def test_a_photograph_listed_twice_is_on_one_side_only() -> None:
+    samples = [Sample(Path(f"{i % 10}.jpg"), i % 2) for i in range(40)]
+    train, val = split(samples, ("a", "b"), 0.3, 0)
+    assert len(train) + len(val) == 40
+    assert not {s.path for s in train} & {s.path for s in val}

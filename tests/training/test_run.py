@@ -102,10 +102,12 @@ def test_the_tutorials_colours_are_learned(trained: tuple[Path, Path]) -> None:
     assert json.loads((trained[1] / "metrics.json").read_text("utf-8"))["accuracy"] == 1.0
 
 
-def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(
-    trained: tuple[Path, Path], tmp_path: Path
+@pytest.mark.parametrize(("workers", "cache"), [(1, "auto"), (0, "off"), (3, "disk")])
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers_and_any_cache(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, cache: str
 ) -> None:
-    again = train(trained[0], tmp_path / "again", CHANGES, epochs=EPOCHS, workers=1, **QUICK)
+    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path / "home"))
+    again = train(trained[0], tmp_path / "again", CHANGES, epochs=EPOCHS, workers=workers, cache=cache, **QUICK)
     assert _equal(_tensors(trained[1]), _tensors(again.path))
 
 

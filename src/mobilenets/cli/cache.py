@@ -1,15 +1,15 @@
-"""`mobilenets cache`: what has been downloaded, and how to be rid of it."""
+"""`mobilenets cache`: what is kept of downloads and decoded photographs, and how to be rid of it."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "list downloaded files, or delete them"
+HELP = "list what is kept (downloads, decoded photographs), or delete it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--clear", action="store_true", help="delete the downloaded files")
+    parser.add_argument("--clear", action="store_true", help="delete all of it")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     labels: list[int] = []
     failures = 0
     with Progress("evaluating", len(samples), "photograph") as progress:
-        results = classifier.rows(sample.path for sample in samples)
+        results = classifier.rows(sample.open() for sample in samples)
         for sample, (_, row) in zip(samples, results, strict=True):
             progress.advance()
             if isinstance(row, Failure):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.data.sample import Sample, Splits
+    from mobilenets.data.sample import Sample, Samples, Splits
     from mobilenets.export.targets import Export, Quantize
     from mobilenets.runtime.torch import TorchEngine
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _calibrated(
-    quantize: Quantize, network: TorchEngine, samples: tuple[Sample, ...], args: argparse.Namespace
+    quantize: Quantize, network: TorchEngine, samples: Sequence[Sample], args: argparse.Namespace
 ) -> Export:
     """The writer of an 8-bit file, its calibration photographs read; says which layers suffer most."""
     from mobilenets.export.calibration import read_calibration
@@ -85,7 +85,7 @@ def _calibrated(
     return lambda model, card, path: quantize(model, card, path, calibration)
 
 
-def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[Sequence[Sample], Sequence[Sample]]:
     """Photographs to calibrate with and to compare on: of --data, else of the run's own data, else none."""
     from mobilenets.data.source import read_splits
     from mobilenets.training.settings import read_config
@@ -105,9 +105,8 @@ def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[t
     return splits.train, splits.val
 
 
-def _renumbered(samples: tuple[Sample, ...], splits: Splits, classes: tuple[str, ...]) -> tuple[Sample, ...]:
+def _renumbered(samples: Samples, splits: Splits, classes: tuple[str, ...]) -> Samples:
     """`samples` with labels in the model's order; of classes it does not know, none."""
     from mobilenets.export.pictures import UNKNOWN
 
-    labels = [classes.index(name) if name in classes else UNKNOWN for name in splits.classes]
-    return tuple(replace(sample, label=labels[sample.label]) for sample in samples)
+    return samples.relabelled([classes.index(name) if name in classes else UNKNOWN for name in splits.classes])

@@ -25,6 +25,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "device": {"metavar": "D", "help": "auto (default), cpu, cuda or mps"},
     "precision": {"metavar": "P", "help": "auto (default, measured), fp32 or bf16"},
     "workers": {"type": int, "metavar": "N", "help": "decoding threads"},
+    "cache": {"metavar": "C", "help": "keep decoded photographs: auto (default), ram, disk or off"},
     "dropout": {
         "type": float,
         "metavar": "P",
@@ -42,7 +43,7 @@ _RECIPE: dict[str, dict[str, Any]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("data", nargs="?", metavar="DATA", help="class folders, train/ and val/, or a CSV")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default runs/NAME-OF-DATA)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
     parser.add_argument("--config", type=Path, metavar="FILE", help="repeat the run of this config.yaml")

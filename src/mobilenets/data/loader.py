@@ -1,16 +1,17 @@
 """Batches of pixels from photographs: decoded ahead by threads, identical for any number of them.
 
-Pillow releases the interpreter lock while it decodes and resizes, so threads suffice, and share one cache.
+Pillow releases the interpreter lock while it decodes and resizes, so threads suffice, and share one cache
+(`benchmarks/input.py` compares them with processes).
 """
 
 from __future__ import annotations
 
-import math
+import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,11 @@ from PIL import Image
 
 from mobilenets import images
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import PixelCache
-from mobilenets.data.sample import Sample
+from mobilenets.data.cache import Cache, Shelf
+from mobilenets.data.sample import Indices, Sample, Samples
 from mobilenets.errors import UserError
+from mobilenets.images import UnreadableImage
 from mobilenets.preprocess import Preprocess
-from mobilenets.progress import Progress
 
 WORKERS = 2
 PREFETCH = 2  # batches
@@ -32,14 +33,36 @@ PREFETCH = 2  # batches
 # one are averaged first. Crops of 0.44 of the area and more are then never enlarged, and a 12-megapixel photograph
 # takes 0.6 MB of the cache instead of 9.
 CROP_MARGIN = 1.5
+LOOKED_AT = 8  # photographs, to tell how large the pixels of all will be
+MOST_TOLD = 1000  # of a drive that is lost nobody wants a line for each of a million photographs
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """uint8 pixels (N, size, size, C) and int64 labels (N,)."""
+    """uint8 pixels (N, size, size, C), int64 labels (N,) and which samples of the loader these are, int64 (N,)."""
 
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    pixels: Pixels
+    labels: Indices
+    indices: Indices
+
+
+class Skipped:
+    """Photographs that cannot be read: each is told once, on standard error."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def tell(self, message: str) -> None:
+        """Say that a photograph is left out, and why."""
+        with self._lock:
+            if message in self._told or len(self._told) > MOST_TOLD:
+                return
+            self._told.add(message)
+            more = len(self._told) > MOST_TOLD
+        print("skipped more photographs that cannot be read" if more else f"skipped {message}", file=sys.stderr)
 
 
 class Loader:
@@ -49,6 +72,9 @@ class Loader:
     `balanced` draws every class equally often, with replacement; `drop_last` leaves out an incomplete batch.
     `workers`: threads; 0 decodes in the caller's. `prefetch`: batches decoded ahead; 0 where the arithmetic runs
     on the same cores, as its threads would all wait for the one that has to share its core.
+
+    With `skipped`, a photograph that cannot be read is told there. In training the next one of the epoch is
+    shown in its place, so that batches keep their size; an evaluation goes without it. Otherwise it is an error.
     """
 
     def __init__(
@@ -64,24 +90,29 @@ class Loader:
         shuffle: bool = False,
         drop_last: bool = False,
         balanced: bool = False,
-        cache: PixelCache | None = None,
+        cache: Cache | None = None,
+        skipped: Skipped | None = None,
     ) -> None:
         if workers is not None and workers < 0:
             raise UserError(f"workers: {workers} is negative; use 0 or more")
-        self.samples = tuple(samples)
-        self.labels: NDArray[np.int64] = np.array([s.label for s in samples], np.int64)
-        self.preprocess, self.augment, self.cache = preprocess, augment, cache
+        self.samples = Samples.of(samples)
+        self.labels = self.samples.labels
+        self.preprocess, self.augment, self.skipped = preprocess, augment, skipped
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.drop_last, self.balanced = drop_last, balanced
         self.workers = WORKERS if workers is None else workers
         self.prefetch = prefetch
+        # Short side of the pictures that crops are taken from.
+        self.working_size = round(CROP_MARGIN * preprocess.size)
+        kind = (preprocess.mode, self.working_size) if augment else preprocess
+        self._shelf: Shelf | None = cache.shelf(self.samples, kind) if cache else None
 
     def __len__(self) -> int:
         """Batches per epoch."""
         whole, rest = divmod(len(self.samples), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def order(self, epoch: int) -> NDArray[np.int64]:
+    def order(self, epoch: int) -> Indices:
         """Indices of the epoch's samples."""
         rng = np.random.default_rng((self.seed, epoch))
         if self.balanced:
@@ -93,56 +124,82 @@ class Loader:
         """The epoch's batches from `start_batch` on.
 
         Raises:
-            UnreadableImage: a file that could be read before no longer can.
+            UnreadableImage: a photograph cannot be read, and there is no `skipped`; or none can be.
         """
         order = self.order(epoch)
         positions = range(len(order))
         jobs = [positions[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self))]
-        views = _in_order(lambda i: self._view(order[i], epoch, i), jobs, self.workers, self.prefetch)
-        for job, pixels in zip(jobs, views, strict=True):
-            yield Batch(np.stack(pixels), self.labels[order[job.start : job.stop]])
+        for views in _in_order(lambda i: self._shown(order, epoch, i), jobs, self.workers, self.prefetch):
+            shown = [view for view in views if view is not None]
+            if shown:
+                indices = np.array([index for index, _ in shown], np.int64)
+                yield Batch(np.stack([pixels for _, pixels in shown]), self.labels[indices], indices)
 
-    def _view(self, index: int, epoch: int, position: int) -> NDArray[np.uint8]:
-        path = self.samples[index].path
+    def _shown(self, order: Indices, epoch: int, position: int) -> tuple[int, Pixels] | None:
+        """What is shown at a position of the epoch: the index of the sample and its pixels."""
+        in_training = self.augment is not None or self.shuffle or self.balanced
+        first: UnreadableImage | None = None
+        for step in range(len(order) if in_training else 1):
+            index = int(order[(position + step) % len(order)])
+            try:
+                return index, self._view(index, epoch, position)
+            except UnreadableImage as error:
+                if self.skipped is None:
+                    raise
+                self.skipped.tell(str(error))
+                first = first or error
+        if in_training and first is not None:
+            raise first
+        return None
+
+    def _view(self, index: int, epoch: int, position: int) -> Pixels:
+        pixels = self._shelf.get(index) if self._shelf else None
+        if pixels is None:
+            pixels = self._pixels(index)
+            if self._shelf:
+                self._shelf.put(index, pixels)
         if self.augment is None:
-            return self._kept((path, self.preprocess), lambda: self.preprocess.pixels(self._read(path)))
+            return pixels
         # By position, not by index: sampling with replacement shows one picture twice, differently.
         rng = np.random.default_rng((self.seed, epoch, position))
-        return self.augment(self._to_crop(path), self.preprocess, rng)
+        grey = pixels.shape[2] == 1
+        return self.augment(Image.fromarray(pixels[:, :, 0] if grey else pixels), self.preprocess, rng)
 
-    def _to_crop(self, path: Path) -> Image.Image:
-        """The whole picture, no larger than random crops of it need, whether it comes from the cache or not."""
-        at_least = round(CROP_MARGIN * self.preprocess.size)
+    def _pixels(self, index: int) -> Pixels:
+        """What is kept of a photograph: for evaluation what the network sees, (size, size, C).
 
-        def pixels() -> NDArray[np.uint8]:
-            image = self._read(path, at_least)
-            factor = min(image.size) // at_least
-            return np.asarray(image.reduce(factor) if factor > 1 else image)
+        For augmentation the whole picture, no larger than random crops of it need; the same without a cache.
+        """
+        if self.augment is None:
+            return self.preprocess.pixels(self._read(index, self.preprocess.resize_side))
+        image = self._read(index, self.working_size)
+        factor = min(image.size) // self.working_size
+        image = image.reduce(factor) if factor > 1 else image
+        return np.asarray(image).reshape(image.height, image.width, -1)
 
-        return Image.fromarray(self._kept((path, self.preprocess.mode, at_least), pixels))
+    def expected_bytes(self) -> int:
+        """About how many bytes a cache of all its pixels takes, from a few photographs that can be read."""
+        sizes = []
+        for index in np.linspace(0, len(self.samples) - 1, min(len(self.samples), LOOKED_AT)).astype(int).tolist():
+            try:
+                sizes.append(self._pixels(index).nbytes)
+            except UnreadableImage:
+                continue
+        return round(len(self.samples) * sum(sizes) / max(len(sizes), 1))
 
-    def _read(self, path: Path, at_least: int | None = None) -> Image.Image:
+    def _read(self, index: int, at_least: int) -> Image.Image:
         mode: Any = self.preprocess.mode
-        return images.read(path, at_least=at_least or self.preprocess.resize_side, mode=mode)
-
-    def _kept(self, key: Hashable, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        if self.cache is None:
-            return make()
-        pixels = self.cache.get(key)
-        if pixels is None:
-            pixels = make()
-            self.cache.put(key, pixels)
-        return pixels
+        return images.read(self.samples[index].open(), at_least=at_least, mode=mode)
 
 
 def _in_order(
-    work: Callable[[int], NDArray[np.uint8]], jobs: Sequence[Sequence[int]], workers: int, prefetch: int
-) -> Iterator[list[NDArray[np.uint8]]]:
+    work: Callable[[int], tuple[int, Pixels] | None], jobs: Sequence[Sequence[int]], workers: int, prefetch: int
+) -> Iterator[list[tuple[int, Pixels] | None]]:
     """`work` over the items of each job, in order, `prefetch` jobs ahead."""
     if workers == 0:
         yield from ([work(item) for item in job] for job in jobs)
         return
-    pending: deque[list[Future[NDArray[np.uint8]]]] = deque()
+    pending: deque[list[Future[tuple[int, Pixels] | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for job in jobs:
@@ -153,27 +210,3 @@ def _in_order(
                 yield [future.result() for future in pending.popleft()]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def readable(samples: Sequence[Sample], workers: int = WORKERS) -> tuple[tuple[Sample, ...], list[str]]:
-    """The samples whose file decodes, and a message for each of the others.
-
-    Every file is decoded once, at reduced scale where the format allows: training must not die of one in
-    its third epoch.
-    """
-
-    def problem(sample: Sample) -> str | None:
-        try:
-            images.read(sample.path, at_least=1)
-        except UserError as error:
-            return str(error)
-        return None
-
-    problems: list[str | None] = []
-    with Progress("checking images", len(samples), "image") as progress, ThreadPoolExecutor(workers) as pool:
-        chunk = 64
-        for i in range(math.ceil(len(samples) / chunk)):
-            problems += pool.map(problem, samples[i * chunk :][:chunk])
-            progress.advance(len(samples[i * chunk :][:chunk]))
-    kept = tuple(s for s, found in zip(samples, problems, strict=True) if found is None)
-    return kept, [found for found in problems if found is not None]

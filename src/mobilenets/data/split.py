@@ -2,84 +2,104 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mobilenets.data.sample import Sample
+from mobilenets.data.sample import Indices, Sample, Samples
 from mobilenets.errors import UserError
 
-Unit = list[Sample]  # what stays together: the samples of one group, or a single one
+Mask = NDArray[np.bool_]
 
 
-def split(
-    samples: Sequence[Sample], classes: Sequence[str], share: float, seed: int
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def split(samples: Sequence[Sample], classes: Sequence[str], share: float, seed: int) -> tuple[Samples, Samples]:
     """Part `samples` into (train, validation), with about `share` of every stratum in the second.
 
     A stratum is a class, or a class and the sample's `stratum`. Without groups each is off by at most one
-    sample. Samples of one group stay together; a group counts for the stratum of its first sample, and a
-    stratum is off by at most its largest group. The result depends on paths, labels and `seed`, not on the
-    order of `samples`.
+    sample. Samples of one group, or of one path, stay together; a group counts for the stratum of its first
+    sample, and a stratum is off by at most its largest group. The result depends on paths, labels and `seed`,
+    not on the order of `samples`.
 
     Raises:
         UserError: `share` outside (0, 1), or a class too small (or in too few groups) for both parts.
     """
     if not 0 < share < 1:
         raise UserError(f"val: {share} is not a share; use a number between 0 and 1, for example 0.2")
-    ordered = sorted(samples, key=lambda s: str(s.path))
-    units: dict[object, Unit] = defaultdict(list)
-    for i, sample in enumerate(ordered):
-        units[i if sample.group is None else sample.group].append(sample)
-    strata: dict[tuple[int, str], list[Unit]] = defaultdict(list)
-    for unit in units.values():
-        strata[unit[0].label, unit[0].stratum or ""].append(unit)
+    samples = Samples.of(samples)
+    order, repeated = samples.by_path()
+    ordered = samples.take(order)
+    first, unit = np.unique(_leaders(ordered, repeated), return_inverse=True)  # units are numbered by first sample
+    sizes = np.bincount(unit)
 
     rng = np.random.default_rng(seed)
-    chosen: set[Sample] = set()
+    chosen = np.zeros(len(first), np.bool_)
     debt = 0.0  # what rounding has left out so far, so that many small strata add up to `share` too
-    for key in sorted(strata):
-        members = [strata[key][i] for i in rng.permutation(len(strata[key]))]
-        due = share * sum(map(len, members))
+    for members in _strata(ordered, first):
+        members = members[rng.permutation(len(members))]
+        due = share * sizes[members].sum()
         # No stratum pays more than half a group for the others: one huge group must not empty the next class.
-        most = max(map(len, members)) / 2
-        taken = _take(members, due + min(max(debt, -most), most))
-        chosen.update(taken)
-        debt += due - len(taken)
-    _give_every_class_both_parts(list(units.values()), classes, chosen)
-    train = tuple(s for s in ordered if s not in chosen)
-    return train, tuple(s for s in ordered if s in chosen)
+        most = sizes[members].max() / 2
+        taken = members[_take(sizes[members], due + min(max(debt, -most), most))]
+        chosen[taken] = True
+        debt += due - sizes[taken].sum()
+    _give_every_class_both_parts(unit, sizes, ordered.labels, classes, chosen)
+    validating = chosen[unit]
+    return ordered.take(~validating), ordered.take(validating)
 
 
-def _take(units: Sequence[Unit], wanted: float) -> list[Sample]:
-    """The samples of as many units, in turn, as bring the count nearer to `wanted`."""
-    taken: list[Sample] = []
-    for unit in units:
-        if len(taken) + len(unit) / 2 <= wanted:
-            taken += unit
+def _leaders(ordered: Samples, repeated: Mask) -> Indices:
+    """For every sample the index of the first one that it has to stay with (its own, where it is free)."""
+    index = np.arange(len(ordered))
+    leader = np.maximum.accumulate(np.where(repeated, 0, index))
+    if ordered.table.group is not None:
+        group = ordered.table.group.codes[ordered.rows]
+        grouped = np.flatnonzero(group >= 0)
+        _, first, inverse = np.unique(group[grouped], return_index=True, return_inverse=True)
+        leader[grouped] = grouped[first][inverse]
+    return leader
+
+
+def _strata(ordered: Samples, first: Indices) -> Iterator[Indices]:
+    """The units of every stratum, strata sorted by label and name; `first` is the first sample of each unit."""
+    label, rank = ordered.labels[first], np.zeros(len(first), np.int64)
+    column = ordered.table.stratum
+    if column is not None:
+        codes = column.codes[ordered.rows[first]]
+        lowest = 0 if "" in column.names else 1  # no stratum and an empty one are the same
+        rank = np.where(codes < 0, 0, lowest + np.argsort(np.argsort(column.names))[codes])
+    if len(first) == 0:
+        return
+    by_stratum = np.lexsort((rank, label))
+    label, rank = label[by_stratum], rank[by_stratum]
+    yield from np.split(by_stratum, 1 + np.flatnonzero((np.diff(label) != 0) | (np.diff(rank) != 0)))
+
+
+def _take(sizes: Indices, wanted: float) -> Mask:
+    """Which units to take, in turn, to bring the count nearer to `wanted`."""
+    taken = np.zeros(len(sizes), np.bool_)
+    count = 0
+    for i, size in enumerate(sizes.tolist()):
+        if count + size / 2 <= wanted:
+            taken[i] = True
+            count += size
     return taken
 
 
-def _give_every_class_both_parts(units: Sequence[Unit], classes: Sequence[str], chosen: set[Sample]) -> None:
+def _give_every_class_both_parts(
+    unit: Indices, sizes: Indices, labels: Indices, classes: Sequence[str], chosen: Mask
+) -> None:
     """Move one unit where a class stands on one side only."""
-    of_class: dict[int, list[Unit]] = defaultdict(list)
-    for unit in units:
-        for label in {s.label for s in unit}:
-            of_class[label].append(unit)
-    for label, name in enumerate(classes):
-        own = of_class[label]
-        count = sum(s.label == label for unit in own for s in unit)
-        if count < 2:
-            raise UserError(f"{name}: {count} usable image; each class needs 2 (one to train, one to validate)")
-        validating = [unit[0] in chosen for unit in own]
-        if any(validating) and not all(validating):
+    by_label = np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[by_label], np.arange(len(classes) + 1))
+    for name, start, end in zip(classes, bounds, bounds[1:], strict=False):
+        if end - start < 2:
+            raise UserError(f"{name}: {end - start} usable image; each class needs 2 (one to train, one to validate)")
+        own, held = np.unique(unit[by_label[start:end]], return_counts=True)
+        if chosen[own].any() and not chosen[own].all():
             continue
-        movable = [unit for unit in own if {s.label for s in unit} == {label}]  # no other class moves along
-        if len(own) < 2 or not movable:
+        movable = own[held == sizes[own]]  # no other class moves along
+        if len(own) < 2 or len(movable) == 0:
             raise UserError(f"{name}: too few groups hold only its images; each class needs 2 groups")
-        smallest = min(movable, key=len)
-        if all(validating):
-            chosen.difference_update(smallest)
-        else:
-            chosen.update(smallest)
+        smallest = movable[np.argmin(sizes[movable])]
+        chosen[smallest] = not chosen[smallest]

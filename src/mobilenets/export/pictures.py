@@ -38,7 +38,7 @@ def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, 
         for i in chosen:
             sample = samples[int(i)]
             try:
-                image = images.read(sample.path)
+                image = images.read(sample.open())
             except UserError:  # reported when the run was trained
                 continue
             finally:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ _NOT_HERE = {
     ".mlpackage": "Core ML runs on Apple's systems, in Apple's programs",
     ".pt2": "loading one would run expressions of the file, so only programs that trust it should",
 }
-Source = str | Path | bytes | Image.Image | NDArray[np.uint8]
+Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
 # MobileNetV2 at 224 on two cores: onnxruntime takes the same time per picture for 1 to 8 at a time, torch a
 # third less for 4 than for 1; memory grows with each.

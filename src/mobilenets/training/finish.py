@@ -13,7 +13,7 @@ import torch
 
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
 from mobilenets.data.loader import Loader
-from mobilenets.data.sample import Splits
+from mobilenets.data.sample import Samples
 from mobilenets.evaluate.metrics import score
 from mobilenets.evaluate.report import write_report
 from mobilenets.export.onnx import export_onnx
@@ -21,7 +21,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 
 
-def finish(folder: Path, splits: Splits, val: Loader) -> ModelCard:
+def finish(folder: Path, val: Loader) -> ModelCard:
     """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
 
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
@@ -33,14 +33,14 @@ def finish(folder: Path, splits: Splits, val: Loader) -> ModelCard:
     model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
     export_onnx(model, card, folder / "model.onnx")
     engine = OnnxRuntimeEngine(folder / "model.onnx")
-    batches = [(engine(batch.pixels), batch.labels) for batch in val.epoch(0)]
-    probabilities, labels = (np.concatenate(column) for column in zip(*batches, strict=True))
+    batches = [(engine(batch.pixels), batch.labels, batch.indices) for batch in val.epoch(0)]
+    probabilities, labels, shown = (np.concatenate(column) for column in zip(*batches, strict=True))
     card = replace(card, metrics=score(probabilities, labels, card.classes))
     write_safetensors(folder / "model.safetensors", tensors, card)
     export_onnx(model, card, folder / "model.onnx")
     write_atomic(folder / "card.json", card.to_json())
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
-    write_atomic(folder / "predictions.csv", _predictions(splits, card, probabilities))
+    write_atomic(folder / "predictions.csv", _predictions(val.samples.take(shown), card, probabilities))
     write_atomic(folder / "metrics.json", _json(card.metrics))
     write_report(folder)
     return card
@@ -50,11 +50,11 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def _predictions(splits: Splits, card: ModelCard, probabilities: np.ndarray) -> str:
+def _predictions(samples: Samples, card: ModelCard, probabilities: np.ndarray) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["path", "label", "predicted", *card.classes])
-    for sample, row in zip(splits.val, probabilities, strict=True):
+    for sample, row in zip(samples, probabilities, strict=True):
         names = card.classes[sample.label], card.classes[int(row.argmax())]
         path = str(sample.path).encode(errors="backslashreplace").decode()  # a file name need not be UTF-8
         rows.writerow([path, *names, *(f"{p:.6f}" for p in row)])

@@ -31,13 +31,14 @@ class ProbeRecipe:
 
     `strengths` are candidates for scikit-learn's C (inverse regularisation, on standardised features);
     the one with the least log loss on `holdout` of the training part is kept. `flip` adds the features
-    of the mirrored photographs.
+    of the mirrored photographs. `most`: training photographs used; a linear head learns nothing from more.
     """
 
     strengths: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     holdout: float = 0.2
     flip: bool = False
     batch_size: int = 16
+    most: int = 20_000
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from mobilenets.artifact import ModelCard, write_safetensors
-from mobilenets.data.cache import PixelCache
-from mobilenets.data.loader import PREFETCH, Loader, readable
-from mobilenets.data.sample import Sample, Splits
+from mobilenets.data.cache import Cache, open_cache
+from mobilenets.data.loader import PREFETCH, Loader, Skipped
+from mobilenets.data.readable import readable
+from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate.metrics import log_loss
@@ -120,8 +121,10 @@ class _Session:
         )
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder / "config.yaml", settings, recipe)
-        self.cache = PixelCache()
+        self.skipped = Skipped()
         self.splits = self._readable(splits)
+        self.cache: Cache | None = None
+        self.cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
         self.best: dict[str, float] = {}
 
     def _create(self, classes: int) -> MobileNet:
@@ -137,19 +140,29 @@ class _Session:
     def _readable(self, splits: Splits) -> Splits:
         """The splits without files that cannot be read; each of those is reported once."""
 
-        def kept(samples: tuple[Sample, ...], part: str) -> tuple[Sample, ...]:
+        def kept(samples: Samples, part: str) -> Samples:
             usable, failures = readable(samples)
             for failure in failures:
-                print(f"skipped {failure}", file=sys.stderr)
-            for k in sorted(set(range(len(splits.classes))) - {s.label for s in usable}):
+                self.skipped.tell(failure)
+            for k in sorted(set(range(len(splits.classes))) - set(usable.labels.tolist())):
                 raise UserError(f"{splits.classes[k]}: no readable image is left for {part}; replace the files named")
             return usable
 
         return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
 
+    def _expected_pixels(self) -> int:
+        """Bytes of all the pixels that this run would keep."""
+        train, val = self.splits.train, self.splits.val
+        looked_at = [self.loader(val, 1)]
+        if self.settings.pretrained is not None:
+            looked_at.append(self.loader(train.spread(ProbeRecipe().most), 1))
+        if self.settings.recipe != "probe":
+            looked_at.append(self.loader(train, 1, self.recipe))
+        return sum(loader.expected_bytes() for loader in looked_at)
+
     def loader(
         self,
-        samples: tuple[Sample, ...],
+        samples: Samples,
         batch_size: int,
         recipe: Recipe | None = None,
         shuffle: bool = False,
@@ -168,6 +181,7 @@ class _Session:
             drop_last=training and len(samples) > batch_size,
             balanced=recipe is not None and recipe.balance == "sampler",
             cache=self.cache,
+            skipped=self.skipped,
         )
 
     def run(self) -> Run:
@@ -183,13 +197,14 @@ class _Session:
             interrupted = interrupted or interrupt.requested
         if not (self.folder / "model.safetensors").exists():  # stopped before there was anything to keep
             raise KeyboardInterrupt
-        card = finish(self.folder, self.splits, self.loader(self.splits.val, 16))
+        card = finish(self.folder, self.loader(self.splits.val, 16))
         return Run(self.folder, card, interrupted)
 
     def probe(self) -> None:
         """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
         recipe = ProbeRecipe()
-        train, val = (self.loader(part, recipe.batch_size) for part in (self.splits.train, self.splits.val))
+        some = self.splits.train.spread(recipe.most)
+        train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
         extract = extractor(self.model, self.preprocess, self.device)
         x, y = features(extract, train, "features", recipe.flip)
         val_x, val_y = features(extract, val, "features (validation)")

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from mobilenets.artifact import write_atomic
+from mobilenets.data.cache import MODES as CACHES
 from mobilenets.errors import UserError
 from mobilenets.spec.cost import MIN_SIZE
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
@@ -26,7 +27,8 @@ class Settings:
     time (`auto` has 5 unless `epochs` is given), `epochs` by count. `size` in pixels and `crop` (share of
     the short side that is seen) replace those the pretrained weights were published with. `val`: the
     share of every class held out, or a folder. `any_orientation`: pictures without an up (cells, parts,
-    aerial views) are also mirrored upside down and turned by quarters.
+    aerial views) are also mirrored upside down and turned by quarters. `cache`: where decoded photographs are kept
+    for later epochs.
     """
 
     data: str
@@ -45,6 +47,7 @@ class Settings:
     workers: int | None = None
     dropout: float | None = None
     any_orientation: bool = False
+    cache: str = "auto"
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
@@ -60,6 +63,8 @@ class Settings:
             raise UserError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        if self.cache not in CACHES:
+            raise UserError(f"cache: {self.cache!r} is not one of {', '.join(CACHES)}")
         if self.recipe == "probe" and self.weights == "none":
             raise UserError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):

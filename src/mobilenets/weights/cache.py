@@ -1,4 +1,4 @@
-"""The folder where downloads are kept."""
+"""The folder where downloads, decoded photographs and indexes of shards are kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from mobilenets.home import home
 
 # The folders it made itself: `MOBILENETS_HOME` may have been pointed at a folder with other things.
-_FOLDERS = ("weights", "data")
+_FOLDERS = ("weights", "data", "pixels", "shards")
 
 
 def cached_files() -> list[tuple[Path, int]]:

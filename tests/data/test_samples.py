@@ -1,0 +1,94 @@
+"""Samples are a sequence like any other, in a fraction of the memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mobilenets.data.sample import Sample, Samples
+
+NAMES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8), max_size=12)
+
+
+@given(names=NAMES, group=st.sampled_from([None, "g"]), stratum=st.sampled_from([None, "", "s"]))
+def test_what_goes_in_comes_out(names: list[str], group: str | None, stratum: str | None) -> None:
+    samples = [Sample(Path("folder", name), i, group if i % 2 else None, stratum) for i, name in enumerate(names)]
+    assert Samples.of(samples) == samples
+    assert list(Samples.of(samples)[1:]) == samples[1:]
+    assert Samples.of(samples).labels.tolist() == [s.label for s in samples]
+
+
+@given(names=NAMES)
+def test_sorting_is_that_of_path_strings(names: list[str]) -> None:
+    samples = [Sample(Path("folder", name), 0) for name in names]
+    order, repeated = Samples.of(samples).by_path()
+    assert [str(samples[i].path) for i in order] == sorted(str(s.path) for s in samples)
+    assert repeated.sum() == len(samples) - len({s.path for s in samples})
+
+
+def test_names_that_are_not_text_are_kept_and_sorted_as_strings() -> None:
+    names = [os.fsdecode(b"caf\xe9.jpg"), "caf\uffff.jpg", "cafz.jpg", "\ud7ff.jpg"]
+    samples = Samples.of([Sample(Path(name), 0) for name in names])
+    assert [s.path.name for s in samples] == names
+    assert [names[i] for i in samples.by_path()[0]] == sorted(names)
+
+
+@given(counts=st.lists(st.integers(1, 60), min_size=1, max_size=5), most=st.integers(1, 80))
+def test_spreading_keeps_order_classes_and_proportions(counts: list[int], most: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    samples = Samples.of([Sample(Path(f"{i:04d}"), int(label)) for i, label in enumerate(labels)])
+    some = samples.spread(most)
+    assert [s.path for s in some] == sorted(s.path for s in some)
+    for label, count in enumerate(counts):
+        share = count * min(1, most / sum(counts))
+        assert share - 1e-9 <= (some.labels == label).sum() < share + 1
+
+
+@pytest.mark.parametrize("different", [False, True])
+def test_a_million_rows_take_little_memory_up_to_the_first_batch(tmp_path: Path, different: bool) -> None:
+    (tmp_path / "pool").mkdir()
+    for i in range(100):
+        Image.new("RGB", (32, 32), (i, 0, 0)).save(tmp_path / "pool" / f"{i:02d}.jpg")
+    for i in range(10_000 if different else 1):  # ten thousand names of one folder are a million of photographs
+        (tmp_path / f"{i:04d}").symlink_to("pool")
+    table = tmp_path / "million.csv"
+    with table.open("w") as file:
+        file.write("path,label\n")
+        for i in range(1_000_000):
+            k = i * 7919 % 1_000_000  # each once, in no order
+            file.write(f"{k // 100 if different else 0:04d}/{k % 100:02d}.jpg,class {k % 10}\n")
+    result = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(table)], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    batches, megabytes = map(float, result.stdout.split())
+    assert batches > 24_000
+    assert megabytes < 300
+    assert ("rows repeat a photograph" in result.stderr) == (not different)
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from mobilenets.data.augment import Augment
+from mobilenets.data.cache import PixelCache
+from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.readable import readable
+from mobilenets.data.source import read_splits
+from mobilenets.preprocess import Preprocess
+
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+splits = read_splits(Path(sys.argv[1]))
+train, problems = readable(splits.train)
+assert len(splits.train) + len(splits.val) == 1_000_000 and not problems, problems[:3]
+options = {"augment": Augment(), "shuffle": True, "cache": PixelCache(), "skipped": Skipped()}
+loader = Loader(train, Preprocess(size=32), 32, **options)
+next(loader.epoch(0))
+print(len(loader), peak() - before)
+"""
