@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from mobilenets import __version__
+from mobilenets import __version__, launch
 from mobilenets.cli import COMMANDS
 from mobilenets.errors import UserError
 
@@ -19,7 +19,8 @@ class _Parser(argparse.ArgumentParser):
     """argparse, with wrong use told in one line like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
+        if launch.rank() == 0:
+            print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
         raise SystemExit(EXIT_USE)
 
 
@@ -40,7 +41,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code (0 done, 1 some inputs failed, 2 wrong use, 130 interrupted)."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if launch.world() > 1 and args.command != "train":
+        parser.error(f"{args.command} is one process's work; start it without torchrun, which is for 'train'")
     try:
         code = int(args.run(args))
         sys.stdout.flush()

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mobilenets import launch
 from mobilenets.errors import UserError
 
 HELP = "train a classifier on a folder of photos"
@@ -53,15 +54,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--any-orientation", action="store_true", help="pictures without an up: also flip and turn them"
     )
     parser.add_argument(
+        "--sync-bn", action="store_true", help="under torchrun: BatchNorm statistics of the whole batch"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change any value of the recipe"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, resume or repeat; 130 when interrupted."""
+    """Train, resume or repeat, alone or as one of the processes that torchrun started; 130 when interrupted."""
+    if launch.world() == 1:
+        return _train(args)
+    from mobilenets.training.parallel import processes
+
+    with processes():
+        return _train(args)
+
+
+def _train(args: argparse.Namespace) -> int:
     asked = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
     changes = {name: getattr(args, name) for name in _RECIPE if getattr(args, name) is not None}
     changes |= dict(_pair(text) for text in args.set)
+    if args.sync_bn:
+        changes["sync_norm"] = True
     if args.any_orientation:
         asked["any_orientation"] = True
     if "val" in asked:

@@ -71,7 +71,8 @@ class Loader:
     Without `augment` the evaluation preprocess is applied. `shuffle` draws a new order for every epoch,
     `balanced` draws every class equally often, with replacement; `drop_last` leaves out an incomplete batch.
     `workers`: threads; 0 decodes in the caller's. `prefetch`: batches decoded ahead; 0 where the arithmetic runs
-    on the same cores, as its threads would all wait for the one that has to share its core.
+    on the same cores, as its threads would all wait for the one that has to share its core. `share`: which part of
+    every batch this process gets, of how many; a batch too small for a part of it is left out of that part.
 
     With `skipped`, a photograph that cannot be read is told there. In training the next one of the epoch is
     shown in its place, so that batches keep their size; an evaluation goes without it. Otherwise it is an error.
@@ -92,6 +93,7 @@ class Loader:
         balanced: bool = False,
         cache: Cache | None = None,
         skipped: Skipped | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if workers is not None and workers < 0:
             raise UserError(f"workers: {workers} is negative; use 0 or more")
@@ -106,6 +108,7 @@ class Loader:
         self.working_size = round(CROP_MARGIN * preprocess.size)
         kind = (preprocess.mode, self.working_size) if augment else preprocess
         self._shelf: Shelf | None = cache.shelf(self.samples, kind) if cache else None
+        self.share = share
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -128,7 +131,8 @@ class Loader:
         """
         order = self.order(epoch)
         positions = range(len(order))
-        jobs = [positions[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self))]
+        batches = (positions[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self)))
+        jobs = [part for batch in batches if (part := _part(batch, *self.share))]
         for views in _in_order(lambda i: self._shown(order, epoch, i), jobs, self.workers, self.prefetch):
             shown = [view for view in views if view is not None]
             if shown:
@@ -190,6 +194,10 @@ class Loader:
     def _read(self, index: int, at_least: int) -> Image.Image:
         mode: Any = self.preprocess.mode
         return images.read(self.samples[index].open(), at_least=at_least, mode=mode)
+
+
+def _part(batch: range, which: int, of: int) -> range:
+    return batch[len(batch) * which // of : len(batch) * (which + 1) // of]
 
 
 def _in_order(

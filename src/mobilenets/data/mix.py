@@ -12,10 +12,12 @@ from torch import Tensor
 def mix(
     images: Tensor, targets: Tensor, rng: np.random.Generator, mixup_alpha: float, cutmix_alpha: float
 ) -> tuple[Tensor, Tensor]:
-    """Mix every image of a batch with another of it.
+    """Mix the images of a batch in pairs, the first with the second and so on; an odd last one stays as it is.
 
     `images` float (N, C, H, W), `targets` float (N, K). The share λ is drawn from Beta(α, α); an α of 0 turns
     a method off, and with both on each batch draws one of them. Cutmix corrects λ for what the border clips.
+    A training batch comes in random order, so neighbours are as good as partners drawn; and they stay together
+    where several processes divide the batch.
     """
     methods = [m for m, alpha in ((_mixup, mixup_alpha), (_cutmix, cutmix_alpha)) if alpha]
     if not methods:
@@ -23,7 +25,7 @@ def mix(
     method = methods[rng.integers(len(methods))]
     alpha = mixup_alpha if method is _mixup else cutmix_alpha
     share = float(rng.beta(alpha, alpha))
-    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    order = torch.arange(len(images), device=images.device).bitwise_xor(1).clamp_(max=len(images) - 1)
     images, share = method(images, images[order], share, rng)
     return images, share * targets + (1 - share) * targets[order]
 

@@ -6,16 +6,17 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from mobilenets import launch
 from mobilenets.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto`: CUDA, else MPS, else CPU.
+    """`auto`: CUDA, else MPS, else CPU. Of several processes on a machine each has a GPU of its own.
 
     Raises:
-        UserError: a device this machine (or this build of torch) does not have.
+        UserError: a device this machine (or this build of torch) does not have, or not for every process.
     """
     if name not in DEVICES:
         raise UserError(f"device: {name!r} is not one of {', '.join(DEVICES)}")
@@ -25,6 +26,14 @@ def pick_device(name: str) -> torch.device:
     if not has[name]:
         here = ", ".join(d for d, there in has.items() if there)
         raise UserError(f"device: {name} is not available here; available: {here}")
+    if launch.world() > 1:
+        if name == "mps":
+            raise UserError("device: mps serves one process; start several with --device cpu")
+        if name == "cuda":
+            if launch.local_world() > torch.cuda.device_count():
+                counts = f"{launch.local_world()} processes and {torch.cuda.device_count()} GPUs"
+                raise UserError(f"device: this machine has {counts}; start one process a GPU, or use --device cpu")
+            return torch.device("cuda", launch.local_rank())
     return torch.device(name)
 
 

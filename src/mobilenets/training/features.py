@@ -8,13 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from mobilenets import launch
 from mobilenets.data.loader import Loader
 from mobilenets.export.graph import FromPixels
 from mobilenets.export.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.progress import Progress
+from mobilenets.runtime.engine import available_cores
 from mobilenets.runtime.onnxruntime import make_session
+from mobilenets.training.parallel import ALONE, Group
 
 Extractor = Callable[[np.ndarray], np.ndarray]
 
@@ -39,7 +42,8 @@ def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device) ->
     """
     backbone = FromPixels(_Pooled(model), preprocess).eval()
     if device.type == "cpu":
-        session = make_session(onnx_bytes(backbone, preprocess, output="features"))
+        threads = max(1, available_cores() // launch.local_world())
+        session = make_session(onnx_bytes(backbone, preprocess, output="features"), threads)
         return lambda pixels: np.asarray(session.run(None, {"image": pixels})[0])
     backbone = backbone.to(device)
 
@@ -51,13 +55,23 @@ def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device) ->
     return run
 
 
-def features(extract: Extractor, loader: Loader, title: str, flip: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Features float32 (N, D) and labels int64 (N,) of every image; with `flip`, mirrored ones follow."""
-    rows, labels = [], []
+def features(
+    extract: Extractor, loader: Loader, title: str, flip: bool = False, group: Group = ALONE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features float32 (N, D) and labels int64 (N,) of every image; with `flip`, all mirrored ones follow.
+
+    Several processes extract those of their share and all get the whole.
+    """
+    plain: list[np.ndarray] = []
+    mirrored: list[np.ndarray] = []
+    indices = []
     with Progress(title, len(loader.labels), "image") as progress:
         for batch in loader.epoch(0):
-            views = [batch.pixels, np.ascontiguousarray(batch.pixels[:, :, ::-1])] if flip else [batch.pixels]
-            rows += [extract(view) for view in views]
-            labels += [batch.labels] * len(views)
-            progress.advance(len(batch.labels))
+            plain.append(extract(batch.pixels))
+            if flip:
+                mirrored.append(extract(np.ascontiguousarray(batch.pixels[:, :, ::-1])))
+            indices.append(batch.indices)
+            progress.advance(len(batch.labels) * group.size)
+    views = [group.gathered(view, indices, len(loader.labels)) for view in ([plain, mirrored] if flip else [plain])]
+    rows, labels = zip(*[(rows, loader.labels[shown]) for rows, shown in views], strict=True)
     return np.concatenate(rows), np.concatenate(labels)

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps instead of in the middle of one."""
+"""Ctrl-C, or a request to end, between two steps instead of in the middle of one."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """While active, the first Ctrl-C only sets `requested`; a second one interrupts at once.
+    """While active, the first Ctrl-C or SIGTERM only sets `requested`; a second one interrupts at once.
 
-    An optimiser step that stops half-way leaves weights that no run would have produced; the loop asks
-    `requested` between steps, saves and returns. Outside the main thread Python delivers no signals and
-    nothing is changed.
+    SIGTERM is what torchrun, batch systems and containers send some time before they kill. An optimiser step that
+    stops half-way leaves weights that no run would have produced; the loop asks `requested` between steps, saves and
+    returns. Outside the main thread Python delivers no signals and nothing is changed.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: signal._HANDLER = None
+        self._previous: dict[int, signal._HANDLER] = {}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("\nstopping after this step and saving; press Ctrl-C again to stop at once", file=sys.stderr)
+        again = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
+        print(f"\nstopping after this step and saving{again}", file=sys.stderr)
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._handle)
+            self._previous = {n: signal.signal(n, self._handle) for n in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

@@ -30,7 +30,9 @@ from mobilenets.training.checkpoint import State
 from mobilenets.training.device import autocast
 from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.parallel import ALONE, Group
 from mobilenets.training.recipe import Recipe
+from mobilenets.training.whole_batch import see_whole_batches
 
 CHECKPOINT_EVERY_S = 60.0
 OnBest = Callable[[nn.Module, dict[str, float]], None]
@@ -38,11 +40,12 @@ OnBest = Callable[[nn.Module, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how fast: device and precision of the arithmetic, seed of every random number."""
+    """Where and how fast: device and precision of the arithmetic, seed of every random number, who takes part."""
 
     device: torch.device
     precision: str
     seed: int
+    group: Group = ALONE
 
 
 class Trainer:
@@ -68,6 +71,8 @@ class Trainer:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = recipe.norm_momentum
+        see_whole_batches(model, place.group, recipe.sync_norm)
+        self.network = place.group.wrap(self.model)  # what a step runs
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema)
         self.state = State()
@@ -101,8 +106,9 @@ class Trainer:
         """Train until the last epoch; True when it ended by itself, False when it was interrupted.
 
         After every epoch `folder/history.csv` and `folder/checkpoint/last.pt` are complete; `on_best`
-        gets the averaged network whenever it validates better than `state.best`.
+        gets the averaged network whenever it validates better than `state.best`, in each of several processes.
         """
+        group = self.place.group
         last = folder / "checkpoint" / "last.pt"
         total = self.recipe.epochs * len(self.train)
         saved = time.monotonic()
@@ -113,16 +119,17 @@ class Trainer:
                 for loss, accuracy in self.steps():
                     rate = (self.state.seen - before) / (time.monotonic() - started)
                     progress.advance(1, loss=loss, accuracy=accuracy, images_per_s=rate, **self._val_note())
-                    if interrupt.requested:
+                    if group.any(interrupt.requested):
                         self.save(last)
                         return False
                     if time.monotonic() - saved > CHECKPOINT_EVERY_S:
                         self.save(last)
                         saved = time.monotonic()
                 self._validate(on_best, (self.state.seen - before) / (time.monotonic() - started))
-                write_history(folder / "history.csv", self.state.history)
+                if group.is_main:
+                    write_history(folder / "history.csv", self.state.history)
                 self.save(last)
-                if interrupt.requested:
+                if group.any(interrupt.requested):
                     return False
         return True
 
@@ -134,24 +141,29 @@ class Trainer:
 
     def steps(self) -> Iterator[tuple[float, float]]:
         """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch."""
-        state, recipe = self.state, self.recipe
+        state, recipe, group = self.state, self.recipe, self.place.group
         set_training(self.model, self.frozen)
+        moving = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+        statistics = [s for m in moving for s in (m.running_mean, m.running_var) if s is not None]
         for batch in self.train.epoch(state.epoch, start_batch=state.batch):
             rng = np.random.default_rng((self.place.seed, state.epoch, state.batch, 1))
             torch.manual_seed(int(rng.integers(2**63)))  # dropout
-            for group in self.optimizer.param_groups:
-                group["lr"] = recipe.lr * schedule(state.step, len(self.train), recipe)
+            for parameters in self.optimizer.param_groups:
+                parameters["lr"] = recipe.lr * schedule(state.step, len(self.train), recipe)
             self.optimizer.zero_grad(set_to_none=True)
-            loss, correct = self.step(self.model, batch, rng, self.place.precision)
+            loss, correct = self.step(self.network, batch, rng, self.place.precision)
             if recipe.clip:
                 nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
             self.optimizer.step()
+            group.average(statistics)
             self.average.update(self.model, state.step)
             state.step += 1
             state.batch += 1
-            state.seen += len(batch.labels)
-            state.loss_sum += loss * len(batch.labels)
-            state.correct += correct
+            images = len(batch.labels)
+            loss_sum, correct, seen = group.total(np.array([loss * images, correct, images]))
+            state.loss_sum += float(loss_sum)
+            state.correct += float(correct)
+            state.seen += int(seen)
             yield state.loss_sum / state.seen, state.correct / state.seen
 
     def _validate(self, on_best: OnBest, images_per_s: float) -> None:
@@ -181,18 +193,21 @@ class Trainer:
 
     @torch.no_grad()
     def predict(self, model: nn.Module, loader: Loader) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order."""
+        """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order, of all processes' parts."""
         model.eval()
-        probabilities, labels = [], []
+        rows, indices = [], []
         for batch in loader.epoch(0):
             with autocast(self.place.device, self.place.precision):
                 logits = model(self.images(batch.pixels))
-            probabilities.append(logits.float().softmax(1).cpu().numpy())
-            labels.append(batch.labels)
-        return np.concatenate(probabilities), np.concatenate(labels)
+            rows.append(logits.float().softmax(1).cpu().numpy())
+            indices.append(batch.indices)
+        probabilities, shown = self.place.group.gathered(rows, indices, len(loader.labels))
+        return probabilities, loader.labels[shown]
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint from which `resume` goes on."""
+        """Write the checkpoint from which `resume` goes on; of several processes the main one does."""
+        if not self.place.group.is_main:
+            return
         checkpoint.save(
             path,
             self.state,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 
 import numpy as np
@@ -35,13 +35,19 @@ def make_plan(trainer: Trainer, precision: str, seconds: float | None) -> Plan:
     optimiser, on a copy of the network tell it in seconds. With a precision asked for and no time limit
     nothing is measured.
     """
-    epochs = trainer.recipe.epochs
+    group = trainer.place.group
+    seconds = group.agreed(seconds)
     if precision != "auto" and seconds is None:
-        return Plan(precision, epochs)
+        return Plan(precision, trainer.recipe.epochs)
     candidates = [p for p in PRECISIONS[1:] if precision in ("auto", p)]
     if trainer.place.device.type == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
         candidates = ["fp32"]
-    step_s = _step_seconds(trainer, candidates)
+    # Of several processes all measure, as a step takes all of them, and the main one decides.
+    return Plan(**group.agreed(asdict(_plan(trainer, _step_seconds(trainer, candidates), seconds))))
+
+
+def _plan(trainer: Trainer, step_s: dict[str, float], seconds: float | None) -> Plan:
+    epochs = trainer.recipe.epochs
     chosen = "fp32" if step_s.get("fp32", np.inf) <= WORTHWHILE * step_s.get("bf16", np.inf) else "bf16"
     if seconds is None:
         return Plan(chosen, epochs)

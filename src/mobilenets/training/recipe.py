@@ -51,7 +51,8 @@ class Recipe:
     weights, which are the ones validated and kept; 0 turns averaging off. `patience`: epochs without
     improvement before stopping, 0 for never. `norm_momentum`: the share of each batch in BatchNorm's running
     statistics; the published networks have as little as 0.001, which hundreds of thousands of steps need and
-    a few hundred would never get anywhere with.
+    a few hundred would never get anywhere with. `sync_norm`: where several processes divide a batch, BatchNorm
+    normalises with the statistics of all of it instead of each part's own.
     """
 
     epochs: int = 20
@@ -63,6 +64,7 @@ class Recipe:
     label_smoothing: float = 0.1
     ema: float = 0.99
     norm_momentum: float = 0.1
+    sync_norm: bool = False
     clip: float = 1.0
     mixup: float = 0.0
     cutmix: float = 0.0

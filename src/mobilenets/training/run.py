@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mobilenets.artifact import ModelCard, write_safetensors
+from mobilenets import launch
+from mobilenets.artifact import ModelCard, read_card, write_atomic, write_safetensors
 from mobilenets.data.cache import Cache, open_cache
 from mobilenets.data.loader import PREFETCH, Loader, Skipped
 from mobilenets.data.readable import readable
@@ -28,12 +29,16 @@ from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.memory import keep_freed_memory
+from mobilenets.training.parallel import Group, processes
 from mobilenets.training.plan import make_plan
 from mobilenets.training.probe import Head, fit_head
 from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings, read_config, write_config
 from mobilenets.training.warmstart import warm_start
 from mobilenets.weights.create import create
+
+LAST = Path("checkpoint", "last.pt")  # within a run folder
+JOB = Path("checkpoint", "job")  # the launcher's job that made it, where that may start it again
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,11 @@ def train(
 
 def start(settings: Settings, recipe: Recipe, out: str | Path | None = None) -> Run:
     """`train`, for settings and recipe that stand."""
-    return _Session(settings, recipe, new_folder(out, Path(settings.data))).run()
+    with processes() as group:
+        folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
+        if launch.restarts() and (folder / LAST).exists():
+            settings, recipe = read_config(folder / "config.yaml")
+        return _Session(settings, recipe, folder, group).run()
 
 
 def train_again(config: Path, out: Path | None = None) -> Run:
@@ -81,11 +90,23 @@ def resume(folder: Path) -> Run:
     Raises:
         UserError: not a run folder, or one whose training is complete.
     """
-    settings, recipe = read_config(folder / "config.yaml")
-    last = folder / "checkpoint" / "last.pt"
-    if (folder / "metrics.json").exists() and (not last.exists() or load(last)[0].epoch >= recipe.epochs):
-        raise UserError(f"{folder}: this run is complete; train into a new folder with another --out")
-    return _Session(settings, recipe, folder).run()
+    with processes() as group:
+        settings, recipe = read_config(folder / "config.yaml")
+        last = folder / LAST
+        if (folder / "metrics.json").exists() and (not last.exists() or load(last)[0].epoch >= recipe.epochs):
+            raise UserError(f"{folder}: this run is complete; train into a new folder with another --out")
+        return _Session(settings, recipe, folder, group).run()
+
+
+def _folder(out: str | Path | None, data: Path) -> Path:
+    """A new folder, or the one this job made before torchrun started it again."""
+    if launch.may_restart() and out is None:
+        raise UserError("--out: say where to with --max-restarts, so that a restarted run finds its folder")
+    if out is not None and launch.restarts():
+        job = Path(out) / JOB
+        if job.exists() and job.read_text(encoding="utf-8") == launch.job():
+            return Path(out)
+    return new_folder(out, data)
 
 
 def new_folder(out: str | Path | None, data: Path) -> Path:
@@ -103,26 +124,51 @@ def new_folder(out: str | Path | None, data: Path) -> Path:
     return next(c for c in candidates if not c.exists())
 
 
+def check_divisible(batch_size: int, images: int, processes: int) -> None:
+    """Refuse batches that do not fall into equal parts: each would count for less or more than its images.
+
+    Raises:
+        UserError: as said.
+    """
+    if processes == 1:
+        return
+    if batch_size % (2 * processes):  # pairs: BatchNorm needs two images, and mixing keeps neighbours together
+        fits = max(1, round(batch_size / (2 * processes))) * 2 * processes
+        raise UserError(
+            f"batch_size: {batch_size} does not divide into pairs for {processes} processes; use {fits}, for example"
+        )
+    if images < batch_size:
+        raise UserError(
+            f"batch_size: {batch_size} is more than the {images} training images, and {processes} processes "
+            f"need whole batches; use {max(1, images // (2 * processes)) * 2 * processes} or one process"
+        )
+
+
 class _Session:
     """The steps of one run, in order: read, probe, fine-tune, finish."""
 
-    def __init__(self, settings: Settings, recipe: Recipe, folder: Path) -> None:
-        self.settings, self.recipe, self.folder = settings, recipe, folder
+    def __init__(self, settings: Settings, recipe: Recipe, folder: Path, group: Group) -> None:
+        self.settings, self.recipe, self.folder, self.group = settings, recipe, folder, group
         self.started = time.monotonic()
         keep_freed_memory()
         self.device = pick_device(settings.device)
         splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
         torch.manual_seed(settings.seed)  # of what starts random
-        self.model = self._create(len(splits.classes))
+        with group.one_per_machine_first():
+            self.model = self._create(len(splits.classes))
         check_freeze(self.model.net, recipe.freeze)
         preprocess = self.model.preprocess
         self.preprocess = replace(
             preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_config(folder / "config.yaml", settings, recipe)
+        if group.is_main:
+            (folder / JOB).parent.mkdir(parents=True, exist_ok=True)
+            write_config(folder / "config.yaml", settings, recipe)
+            if launch.may_restart():
+                write_atomic(folder / JOB, launch.job())
         self.skipped = Skipped()
         self.splits = self._readable(splits)
+        self._check_parts()
         self.cache: Cache | None = None
         self.cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
         self.best: dict[str, float] = {}
@@ -150,15 +196,25 @@ class _Session:
 
         return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
 
+    def _check_parts(self) -> None:
+        """That several processes see the same photographs and that batches divide among them."""
+        counts = [len(self.splits.train), len(self.splits.val)]
+        if self.group.any(self.group.agreed(counts) != counts):
+            raise UserError(
+                f"{self.settings.data}: the processes find different photographs; give all of them the same"
+            )
+        if self.settings.recipe != "probe":
+            check_divisible(self.recipe.batch_size, counts[0], self.group.size)
+
     def _expected_pixels(self) -> int:
-        """Bytes of all the pixels that this run would keep."""
+        """Bytes of all the pixels that the processes of this machine would keep in memory."""
         train, val = self.splits.train, self.splits.val
         looked_at = [self.loader(val, 1)]
         if self.settings.pretrained is not None:
             looked_at.append(self.loader(train.spread(ProbeRecipe().most), 1))
         if self.settings.recipe != "probe":
             looked_at.append(self.loader(train, 1, self.recipe))
-        return sum(loader.expected_bytes() for loader in looked_at)
+        return sum(loader.expected_bytes() for loader in looked_at) * launch.local_world()
 
     def loader(
         self,
@@ -166,8 +222,9 @@ class _Session:
         batch_size: int,
         recipe: Recipe | None = None,
         shuffle: bool = False,
+        whole: bool = False,
     ) -> Loader:
-        """Batches of `samples`; with a recipe, as it wants them for training."""
+        """Batches of `samples`; with a recipe, as it wants them for training; `whole`: not this process's share."""
         training = shuffle or recipe is not None
         return Loader(
             samples,
@@ -182,23 +239,27 @@ class _Session:
             balanced=recipe is not None and recipe.balance == "sampler",
             cache=self.cache,
             skipped=self.skipped,
+            share=(0, 1) if whole else (self.group.rank, self.group.size),
         )
 
     def run(self) -> Run:
         """Train and write every file of the run folder."""
-        last = self.folder / "checkpoint" / "last.pt"
-        resumed = last.exists()
+        last, group = self.folder / LAST, self.group
+        resumed = group.agreed(last.exists())
         interrupted = False
         with Interrupt() as interrupt:
             if self.settings.pretrained is not None and not resumed:
                 self.probe()
-            if self.settings.recipe != "probe" and not interrupt.requested:
+            if self.settings.recipe != "probe" and not group.any(interrupt.requested):
                 interrupted = not self.finetune(interrupt, last if resumed else None)
-            interrupted = interrupted or interrupt.requested
-        if not (self.folder / "model.safetensors").exists():  # stopped before there was anything to keep
+            interrupted = interrupted or group.any(interrupt.requested)
+        model = self.folder / "model.safetensors"
+        if not group.agreed(model.exists()):  # stopped before there was anything to keep
             raise KeyboardInterrupt
-        card = finish(self.folder, self.loader(self.splits.val, 16))
-        return Run(self.folder, card, interrupted)
+        if group.is_main:
+            finish(self.folder, self.loader(self.splits.val, 16, whole=True))
+        group.wait()
+        return Run(self.folder, read_card(model), interrupted)
 
     def probe(self) -> None:
         """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
@@ -206,11 +267,11 @@ class _Session:
         some = self.splits.train.spread(recipe.most)
         train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
         extract = extractor(self.model, self.preprocess, self.device)
-        x, y = features(extract, train, "features", recipe.flip)
-        val_x, val_y = features(extract, val, "features (validation)")
+        x, y = features(extract, train, "features", recipe.flip, self.group)
+        val_x, val_y = features(extract, val, "features (validation)", group=self.group)
         head = fit_head(x, y, recipe, self.settings.seed, balanced=self.recipe.balance != "none")
         head.put_into(self.classifier)
-        figures = self._figures(head, val_x, val_y)
+        figures = self.group.agreed(self._figures(head, val_x, val_y))
         print(f"probe: validation accuracy {figures['val_accuracy']:.3f} (C {head.strength:g})", file=sys.stderr)
         self.keep(self.model, figures)
 
@@ -230,6 +291,8 @@ class _Session:
     def keep(self, model: nn.Module, figures: dict[str, float]) -> None:
         """Write the weights as the run's model, as they validate better than all before."""
         self.best = figures
+        if not self.group.is_main:
+            return
         card = ModelCard(
             name=self.settings.model,
             net=self.model.net,
@@ -247,7 +310,7 @@ class _Session:
         trainer = Trainer(
             self.model,
             self.recipe,
-            Place(self.device, self.settings.precision, self.settings.seed),
+            Place(self.device, self.settings.precision, self.settings.seed, self.group),
             self.preprocess,
             train,
             self.loader(self.splits.val, self.recipe.batch_size),
@@ -264,9 +327,13 @@ class _Session:
             return True
         self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
         self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
-        write_config(self.folder / "config.yaml", self.settings, self.recipe)
+        if self.group.is_main:
+            write_config(self.folder / "config.yaml", self.settings, self.recipe)
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best
         if self.settings.pretrained is not None and self.recipe.freeze != "backbone":
-            warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True))
+            # Some seconds, so each of several processes does all of it: statistics of whole batches.
+            warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True, whole=True))
+            self.group.same(trainer.model)
+            trainer.average.model.load_state_dict(trainer.model.state_dict())
         return trainer.fit(self.keep, self.folder, interrupt)

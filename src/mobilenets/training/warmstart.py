@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm  # also the synchronised one of GPUs
 
 from mobilenets.data.loader import Loader
 from mobilenets.training.device import autocast
@@ -29,7 +30,7 @@ def warm_start(trainer: Trainer, loader: Loader) -> None:
     """
     model = trainer.model
     set_training(model, trainer.frozen)
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
     momentum = [m.momentum for m in norms]
     for norm in norms:
         norm.reset_running_stats()

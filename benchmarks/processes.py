@@ -1,0 +1,103 @@
+"""Training throughput of two processes against one, each on one thread, and what synchronised BatchNorm costs.
+
+    python benchmarks/processes.py [--rounds 3]
+
+MobileNetV2 at 224 pixels, batch 32 (two processes: 16 each), float32: the loop of `mobilenets train` with decoding,
+augmenting, gradient exchange by gloo and all. Processes are started by torchrun; rounds alternate; medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+BATCH, STEPS = 32, 8
+CASES = {"1 process": (1, False), "2 processes": (2, False), "2 processes, --sync-bn": (2, True)}
+
+
+def worker(folder: Path, sync_norm: bool) -> None:
+    """One of the processes: steps of the loop; the main one prints images per second."""
+    import torch
+
+    from mobilenets.data.loader import Loader
+    from mobilenets.data.source import read_splits
+    from mobilenets.nn.model import MobileNet
+    from mobilenets.preprocess import Preprocess
+    from mobilenets.spec import build
+    from mobilenets.training.loop import Place, Trainer
+    from mobilenets.training.memory import keep_freed_memory
+    from mobilenets.training.parallel import processes
+    from mobilenets.training.recipe import FINETUNE
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    with processes() as group:
+        samples = read_splits(folder, val=0.1, seed=0).train
+        preprocess = Preprocess()
+        share = (group.rank, group.size)
+        train = Loader(
+            samples, preprocess, BATCH, augment=FINETUNE.augment, workers=0, prefetch=0, shuffle=True, share=share
+        )
+        model = MobileNet(build("mobilenet_v2", num_classes=2))
+        recipe = FINETUNE.override({"sync_norm": sync_norm})
+        trainer = Trainer(model, recipe, Place(torch.device("cpu"), "fp32", 0, group), preprocess, train, train)
+        steps = trainer.steps()
+        for _ in islice(steps, 2):
+            pass
+        group.wait()
+        start = time.perf_counter()
+        count = sum(1 for _ in islice(steps, STEPS))
+        group.wait()
+        if group.is_main:
+            print(json.dumps(BATCH * count / (time.perf_counter() - start)))
+
+
+def rate(folder: Path, processes: int, sync_norm: bool) -> float:
+    """Images per second over all processes, each on one thread."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += [__file__, "--worker", str(folder), *(["--sync-bn"] if sync_norm else [])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    return float(output.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--sync-bn", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        worker(args.worker, args.sync_bn)
+        return
+    from common import table, write_result
+    from throughput import write_photos
+
+    rates: dict[str, list[float]] = {case: [] for case in CASES}
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_photos(Path(name))
+        for _ in range(args.rounds):
+            for case, (processes, sync_norm) in CASES.items():
+                rates[case].append(rate(folder, processes, sync_norm))
+    one = statistics.median(rates["1 process"])
+    rows: list[list[object]] = [
+        [case, f"{statistics.median(found):.1f}", f"{statistics.median(found) / one:.2f}×"]
+        for case, found in rates.items()
+    ]
+    body = table(["one thread each", "images/s", "against one"], rows) + "\n\nWanted: 2 processes ≥ 1.8×.\n\n"
+    body += str(__doc__).split("\n\n", 2)[2].strip()
+    write_result(
+        "processes", "Several processes", f"python benchmarks/processes.py --rounds {args.rounds}", body, "torch"
+    )
+
+
+if __name__ == "__main__":
+    main()
