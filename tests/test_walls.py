@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "mobilenets"
-HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors", "h5py", "openvino", "ncnn"}
+HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors", "h5py", "openvino", "ncnn", "captum"}
 
 # From the ground up: a module imports from its own room and from rooms before it.
 ROOMS = (
@@ -44,7 +44,7 @@ def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
     "module",
     ["mobilenets", "mobilenets.spec.build", "mobilenets.preprocess", "mobilenets.images", "mobilenets.artifact",
      "mobilenets.runtime.classifier", "mobilenets.runtime.onnxruntime", "mobilenets.cli.main",
-     "mobilenets.evaluate.metrics", "mobilenets.data.source", "mobilenets.data.split"],
+     "mobilenets.evaluate.metrics", "mobilenets.evaluate.heat", "mobilenets.data.source", "mobilenets.data.split"],
 )  # fmt: skip
 def test_what_predicts_and_evaluates_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(m.split('.')[0] for m in sys.modules))"

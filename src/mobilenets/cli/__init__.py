@@ -4,7 +4,7 @@ A command module has `HELP` (one line), `add_arguments(parser)` and `run(args) -
 needs beyond argparse is imported inside `run`, so that `--help` stays instant.
 """
 
-from mobilenets.cli import bench, cache, demo, evaluate, export, fetch, models, predict, show, train
+from mobilenets.cli import bench, cache, demo, evaluate, explain, export, fetch, models, predict, show, train
 
 COMMANDS = {
     "models": models,
@@ -12,6 +12,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "explain": explain,
     "export": export,
     "bench": bench,
     "fetch": fetch,

@@ -22,25 +22,12 @@ def open_model(text: str, engine: str = "auto", threads: int | None = None) -> C
 
 
 def open_network(text: str) -> TorchEngine:
-    """MODEL as a network with its weights in torch: what can be exported.
+    """MODEL as a network with its weights in torch: what can be exported and explained.
 
     Raises:
         UserError: no such file or name, or a file that holds a graph and no network.
     """
-    if _is_published(text):
-        return _published(text)
-    path = Path(text)
-    if path.is_dir():
-        path = path / "model.safetensors"
-        if not path.exists():
-            raise UserError(f"{text}: holds no model.safetensors, so there are no weights; give a complete run folder")
-    if path.exists() and path.suffix != ".safetensors":
-        raise UserError(
-            f"{text}: only a network can be exported; give a run folder, a .safetensors or a published name"
-        )
-    if not path.exists():
-        raise UserError(f"{text}: no such file, folder or published name; 'mobilenets models' lists the names")
-    return _torch_engine(text).read(path)
+    return _published(text) if _is_published(text) else _torch_engine(text).open(Path(text))
 
 
 def _is_published(text: str) -> bool:

@@ -7,13 +7,18 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mobilenets import images
 from mobilenets.artifact import write_atomic
+from mobilenets.evaluate.heat import heat_picture, overlay
 from mobilenets.fonts import find_font
 from mobilenets.runtime.classifier import Prediction
+
+if TYPE_CHECKING:
+    from mobilenets.evaluate.explain import Explanation
 
 MOST = 16  # pictures on one sheet
 TILE, TILE_ALONE = 320, 640  # pixels
@@ -33,11 +38,36 @@ def save_pictures(predictions: Sequence[Prediction], path: Path) -> None:
     tile = TILE if len(shown) > 1 else TILE_ALONE
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
-    names = {label: _writable(p) for label, p in {p.label: p for p in shown}.items()}
+    names = {label: _writable(label, p) for label, p in {p.label: p for p in shown}.items()}
     sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
         _draw(sheet, corner, tile, prediction, names[prediction.label])
+    _save(sheet, path)
+
+
+def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
+    """Draw the first 16 as a row each: what the network saw, the heat over it, the heat map alone.
+
+    Above stand the class explained and its probability; names are treated as in `save_pictures`.
+    """
+    shown = explanations[:MOST]
+    names = {label: _writable(label, e.prediction) for label, e in {e.label: e for e in shown}.items()}
+    sheet = Image.new("RGB", (3 * TILE, len(shown) * (TILE + _TITLE)), "white")
+    for row, explanation in enumerate(shown):
+        crop = Image.fromarray(explanation.crop.squeeze()).convert("RGB")  # one channel has no axis in Pillow
+        panels = crop, overlay(explanation.crop, explanation.heat), heat_picture(explanation.heat)
+        top = row * (TILE + _TITLE)
+        for column, panel in enumerate(panels):
+            inner = TILE - 2 * _MARGIN
+            corner = column * TILE + _MARGIN, top + _TITLE + _MARGIN
+            sheet.paste(panel.resize((inner, inner), Image.Resampling.BICUBIC), corner)
+        middle = (sheet.width / 2, top + _TITLE / 2)
+        _write_title(sheet, middle, sheet.width - 2 * _MARGIN, names[explanation.label], explanation.probability)
+    _save(sheet, path)
+
+
+def _save(sheet: Image.Image, path: Path) -> None:
     content = io.BytesIO()
     sheet.save(content, "PNG")
     write_atomic(path, content.getvalue())
@@ -47,18 +77,22 @@ def _draw(sheet: Image.Image, corner: tuple[int, int], tile: int, prediction: Pr
     (x, y), inner = corner, tile - 2 * _MARGIN
     picture = ImageOps.contain(images.read(str(prediction.path), at_least=tile), (inner, inner))
     sheet.paste(picture, (x + (tile - picture.width) // 2, y + _TITLE + (tile - picture.height) // 2))
-    title = f"{name}  {prediction.probability:.3f}"
+    _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.probability)
+
+
+def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, name: str, probability: float) -> None:
+    """Name and probability, the name shortened to `width` pixels."""
+    title = f"{name}  {probability:.3f}"
     font_file = find_font(name + _OTHERS)
     font = ImageFont.truetype(font_file, _FONT_SIZE) if font_file else ImageFont.load_default(_FONT_SIZE)
     draw = ImageDraw.Draw(sheet)
-    while draw.textlength(title, font) > inner and len(title) > 9:
+    while draw.textlength(title, font) > width and len(title) > 9:
         title = title[:-9] + "…" + title[-7:]  # one character less of the name, all of the probability
-    draw.text((x + tile / 2, y + _TITLE / 2), title, "black", font, anchor="mm")
+    draw.text(middle, title, "black", font, anchor="mm")
 
 
-def _writable(prediction: Prediction) -> str:
-    """The label, or its number where no font has its characters."""
-    label = prediction.label
+def _writable(label: str, prediction: Prediction) -> str:
+    """The label, one of the prediction's, or its number where no font has its characters."""
     if find_font(label + _OTHERS) or label.isascii():
         return label
     number = sorted(name for name, _ in prediction.top).index(label)

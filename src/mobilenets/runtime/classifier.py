@@ -127,7 +127,7 @@ class Classifier:
         Raises:
             UnreadableImage: the file cannot be decoded.
         """
-        return self._prediction(source, self.probabilities(self.pixels(source)[None])[0])
+        return self.prediction(source, self.probabilities(self.pixels(source)[None])[0])
 
     def predict_many(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
@@ -138,7 +138,7 @@ class Classifier:
         cannot be read becomes a `Failure` in its place.
         """
         for source, row in self.rows(sources, batch, workers):
-            yield row if isinstance(row, Failure) else self._prediction(source, row)
+            yield row if isinstance(row, Failure) else self.prediction(source, row)
 
     def rows(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
@@ -178,7 +178,8 @@ class Classifier:
             return (self.probabilities(picture[None])[0] for picture in pictures)
         return iter(self.probabilities(np.stack(pictures)) if pictures else ())
 
-    def _prediction(self, source: Source, row: Probabilities) -> Prediction:
+    def prediction(self, source: Source, row: Probabilities) -> Prediction:
+        """Probabilities (K,) of one picture, by name."""
         top = tuple((self.classes[k], float(row[k])) for k in np.argsort(-row, kind="stable"))
         return Prediction(_name(source), *top[0], top)
 

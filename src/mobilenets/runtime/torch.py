@@ -41,6 +41,28 @@ class TorchEngine:
             raise UserError(f"{path}: its tensors are not those of the network its card describes") from error
         return cls(model, card)
 
+    @classmethod
+    def open(cls, path: Path) -> TorchEngine:
+        """The engine of a run folder or a `.safetensors`: what can be exported and explained.
+
+        Raises:
+            UserError: nothing there, or a file that holds a graph and no network.
+        """
+        if path.is_dir():
+            file = path / "model.safetensors"
+            if not file.exists():
+                raise UserError(
+                    f"{path}: holds no model.safetensors, so there are no weights; give a complete run folder"
+                )
+            return cls.read(file)
+        if not path.exists():
+            raise UserError(f"{path}: no such file, folder or published name; 'mobilenets models' lists the names")
+        if path.suffix != ".safetensors":
+            raise UserError(
+                f"{path}: only a network can be exported or explained; give a run folder, a .safetensors or a name"
+            )
+        return cls.read(path)
+
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
