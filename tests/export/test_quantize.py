@@ -17,7 +17,7 @@ from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.torch import TorchEngine
 from small import card_of, network, noise
 
-ALL = [pytest.param(t, marks=() if t == "onnx" else pytest.mark.exports) for t in INT8_TARGETS]
+ALL = [pytest.param(t, marks=() if t == "onnx" else pytest.mark.exports) for t in INT8_TARGETS if t != "web"]
 
 
 def _engine(name: str = "mobilenet_v2") -> TorchEngine:

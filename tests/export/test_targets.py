@@ -17,11 +17,12 @@ from mobilenets.runtime.torch import TorchEngine
 from small import card_of, network, noise
 
 EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not in the test install
-ALL = [pytest.param(t, marks=pytest.mark.exports) if t in EXTRA else t for t in TARGETS]
+NETWORK = {"web"}  # fetches its runtime, 33 MB
+ALL = [pytest.param(t, marks=pytest.mark.exports) if t in EXTRA else t for t in TARGETS if t not in NETWORK]
 RUN_HERE = [t for t in ALL if getattr(t, "values", (t,))[0] not in ("coreml", "torch")]
 FIELDS = {
     "target", "precision", "input", "ran", "n", "top1_agreement", "max_probability_difference", "accuracy_before",
-    "accuracy_after", "latency_ms", "bytes",
+    "accuracy_after", "latency_ms", "bytes", "runtime",
 }  # fmt: skip
 
 
@@ -38,6 +39,7 @@ def test_an_exported_file_is_verified_in_its_own_runtime(target: str, tmp_path: 
     written = json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))
     assert set(written) == FIELDS
     assert written["ran"] == (target != "coreml")
+    assert written["runtime"] == TARGETS[target].engine
     if written["ran"]:
         assert written["top1_agreement"] == 1
         assert written["max_probability_difference"] < 1e-4

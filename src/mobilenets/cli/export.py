@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="run folder, .safetensors or published name")
     parser.add_argument(
-        "--to", required=True, metavar="TARGET", help="onnx, openvino, executorch, litert, coreml, ncnn or torch"
+        "--to", required=True, metavar="TARGET", help="onnx, openvino, executorch, litert, coreml, ncnn, torch or web"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (default MODEL/exports/TARGET)")
     parser.add_argument(
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, verify; 1 when a float file does not give the network's answers."""
     from mobilenets.cli.model_argument import open_network
     from mobilenets.export.job import export, folder_of
-    from mobilenets.export.targets import exporter, quantizer, with_full_input
+    from mobilenets.export.targets import TARGETS, exporter, quantizer, with_full_input
     from mobilenets.export.verify import FLOAT, INT8, table
 
     quantize = quantizer(args.to) if args.int8 else None
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         )
         return DISAGREES
     print(f"written {path}")
+    if hint := TARGETS[args.to].hint:
+        print(hint.format(folder=shlex.quote(str(out))))
     return 0
 
 

@@ -43,7 +43,7 @@ def export(
         else:
             pictures = random_pictures(network.card.preprocess)
         engine = reopen(target, part / file, network.card)
-        result = verify(engine, network, pictures, target, precision, size_of(part))
+        result = verify(engine, network, pictures, target, precision, size_of(part), TARGETS[target].engine)
         del engine  # an open file cannot be renamed everywhere
         if not result.agrees:
             file = (part / file).rename(part / f"{file}{UNVERIFIED}").name

@@ -19,11 +19,15 @@ Quantize = Callable[[MobileNet, ModelCard, Path, Calibration], None]
 
 @dataclass(frozen=True)
 class Target:
-    """`file`: what is written, possibly with others beside. `engine`: what verifies it; None: nothing here can."""
+    """`file`: what is written, possibly with others beside. `engine`: what verifies it; None: nothing here can.
+
+    `hint`: how to try it, said at the end; `{folder}` is where it lies.
+    """
 
     file: str
     extra: str
     engine: str | None
+    hint: str = ""
 
 
 TARGETS = {
@@ -34,9 +38,16 @@ TARGETS = {
     "coreml": Target("model.mlpackage", "coreml", None),
     "ncnn": Target("model.param", "ncnn", "ncnn"),
     "torch": Target("model.pt2", "train", "torch"),
+    "web": Target(
+        "model.onnx",
+        "train",
+        "onnxruntime",  # the same model.onnx, outside a browser
+        "try it: python -m http.server --bind 127.0.0.1 -d {folder}, then open http://localhost:8000; "
+        "elsewhere any server of static files does, and for the camera it must speak https",
+    ),
 }
 FULL_TARGETS = ("onnx", "openvino")
-INT8_TARGETS = ("onnx", "openvino", "executorch", "litert")
+INT8_TARGETS = ("onnx", "openvino", "executorch", "litert", "web")
 
 
 def exporter(target: str) -> Export:
@@ -95,6 +106,10 @@ def _writers(target: str) -> tuple[Export, Quantize | None]:
         from mobilenets.export.torch import export_torch
 
         return export_torch, None
+    if target == "web":
+        from mobilenets.export.web.folder import export_web, quantize_web
+
+        return export_web, quantize_web
     from mobilenets.export.onnx import quantize_onnx, write_onnx
 
     return write_onnx, quantize_onnx

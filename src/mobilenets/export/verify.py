@@ -28,7 +28,7 @@ class Verification:
     `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
     `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
     all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
-    `latency_ms`: median for one picture, pixels to probabilities.
+    `latency_ms`: median for one picture, pixels to probabilities. `runtime`: what ran the file.
     """
 
     target: str
@@ -42,6 +42,7 @@ class Verification:
     accuracy_after: float | None
     latency_ms: float | None
     bytes: int
+    runtime: str | None = None
 
     @property
     def agrees(self) -> bool:
@@ -60,6 +61,7 @@ def verify(
     target: str,
     precision: str,
     size: int,
+    runtime: str | None = None,
 ) -> Verification:
     """Compare `engine` with `network` on pictures.
 
@@ -91,6 +93,7 @@ def verify(
         accuracy_after=_accuracy(ours, labels),
         latency_ms=1000 * statistics.median(seconds[WARM_UP:] or seconds),
         bytes=size,
+        runtime=runtime,
     )
 
 

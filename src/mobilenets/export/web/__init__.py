@@ -1,0 +1,1 @@
+"""A folder of static files that runs the classifier inside a browser."""

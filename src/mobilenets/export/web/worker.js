@@ -1,0 +1,95 @@
+// A picture file in, probabilities out, in a thread of its own so that the page stays awake.
+
+import { env, InferenceSession, Tensor } from "./onnxruntime.js";
+import { pixels } from "./preprocess.js";
+
+const MAX_PIXELS = 120_000_000; // images.py
+
+// More threads than one need memory that is shared, which the server must allow by two headers.
+env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
+env.wasm.wasmPaths = { wasm: new URL("onnxruntime.wasm", import.meta.url).href };
+
+const canvas = new OffscreenCanvas(1, 1);
+// Kept in ordinary memory: a graphics card's colours may be rounded otherwise, and reading them back is slow.
+const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+const opened = open();
+opened.catch(() => {}); // told to whoever asks
+
+self.addEventListener("message", async ({ data: { id, what, blob } }) => {
+  try {
+    self.postMessage({ id, result: what === "open" ? about(await opened) : await predict(blob) });
+  } catch ({ message, code }) {
+    self.postMessage({ id, message, code });
+  }
+});
+
+async function open() {
+  const [card, model] = await Promise.all([
+    load("card.json").then((response) => response.json()),
+    load("model.onnx").then((response) => response.arrayBuffer()),
+  ]);
+  try {
+    return { card, session: await InferenceSession.create(model, { executionProviders: ["wasm"] }) };
+  } catch (error) {
+    throw failure("", `The model cannot be started: ${String(error.message ?? error).split("\n")[0]}`);
+  }
+}
+
+async function load(name) {
+  // Asked for anew each time: an old model with a new card would give wrong names.
+  const response = await fetch(new URL(name, import.meta.url), { cache: "no-cache" }).catch(() => null);
+  if (!response?.ok) throw failure("incomplete", `${name} cannot be loaded: copy the whole folder to the server.`);
+  return response;
+}
+
+function about({ card }) {
+  return { name: card.name, classes: card.classes, size: card.preprocess.size, explains: false, local: true };
+}
+
+async function predict(blob) {
+  const { card, session } = await opened;
+  const start = performance.now();
+  const bitmap = await decode(blob);
+  const { size, mode } = card.preprocess;
+  let input;
+  try {
+    input = pixels(card.preprocess, bitmap.width, bitmap.height, (...box) => read(bitmap, ...box));
+  } finally {
+    bitmap.close(); // tens of megabytes that the garbage collector does not see
+  }
+  const image = new Tensor("uint8", input, [1, size, size, mode === "L" ? 1 : 3]);
+  const { probabilities } = await session.run({ image });
+  const milliseconds = performance.now() - start;
+  const top = [...probabilities.data].map((probability, k) => ({ label: card.classes[k], probability }));
+  return { top: top.sort((a, b) => b.probability - a.probability), milliseconds };
+}
+
+/** The picture upright, its colours and its transparency as they are in the file. */
+async function decode(blob) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(blob, {
+      imageOrientation: "from-image",
+      premultiplyAlpha: "none",
+      colorSpaceConversion: "none",
+    });
+  } catch {
+    throw failure("not-an-image", "That is no picture this browser can read: use a JPEG, PNG or WebP file.");
+  }
+  if (bitmap.width * bitmap.height <= MAX_PIXELS) return bitmap;
+  bitmap.close();
+  throw failure("too-many-pixels", "This picture has too many pixels: use a smaller copy of it.");
+}
+
+/** RGBA of a part of the picture, over white where it is transparent: images.py's background. */
+function read(bitmap, left, top, width, height) {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+function failure(code, message) {
+  return Object.assign(new Error(message), { code });
+}
