@@ -105,6 +105,11 @@ def test_a_card_with_any_value_changed_is_read_or_refused_in_words(key: str, val
     assert ModelCard.from_json(card.to_json()) == card
 
 
+def test_metrics_as_a_list_of_pairs_are_refused() -> None:
+    with pytest.raises(UserError, match="metrics is no object"):
+        ModelCard.from_json(changed(metrics=[[None, None]]))
+
+
 # --- atomic writing -------------------------------------------------------------------------------------
 
 

@@ -77,14 +77,21 @@ class ModelCard:
                 net=Net.from_dict(content["net"]),
                 classes=tuple(map(str, content["classes"])),
                 preprocess=Preprocess.from_dict(content["preprocess"]),
-                metrics=dict(content["metrics"]),
-                provenance=dict(content["provenance"]),
+                metrics=_object(content, "metrics"),
+                provenance=_object(content, "provenance"),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
         if len(card.classes) != card.net.num_classes:
             raise UserError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
         return card
+
+
+def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content[key]
+    if not isinstance(value, dict):  # a list of pairs would make a dict too, with keys that JSON does not have
+        raise TypeError(f"{key} is no object")
+    return value
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
