@@ -26,7 +26,26 @@ def activation(name: str) -> nn.Module:
     return nn.Identity() if name == "none" else _ACTIVATIONS[name](inplace=True)
 
 
-class SamePadConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """torch's convolution; where bfloat16 would be the slower arithmetic under autocast on a CPU, in float32.
+
+    oneDNN computes the backward pass of a depthwise convolution with stride 2 ten times as fast in float32 as in
+    bfloat16, and that of a 5×5 one twice as fast (`benchmarks/convolutions.py`); only 3×3 with stride 1 gains.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, C', H', W') as torch's."""
+        y: torch.Tensor
+        depthwise = self.groups > 1 and (self.stride[0] > 1 or self.kernel_size[0] > 3)
+        if depthwise and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                y = super().forward(x.float()).to(x.dtype)
+        else:
+            y = super().forward(x)
+        return y
+
+
+class SamePadConv2d(Conv2d):
     """A convolution with TensorFlow's SAME padding: as much as the input's size needs, the odd one at the end."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,7 +77,7 @@ class ConvNormAct(nn.Sequential):
     ) -> None:
         super().__init__()
         same = net.padding == "same"
-        self.conv: nn.Conv2d = (SamePadConv2d if same else nn.Conv2d)(
+        self.conv: nn.Conv2d = (SamePadConv2d if same else Conv2d)(
             channels,
             out,
             kernel,
