@@ -6,6 +6,7 @@ Pillow releases the interpreter lock while it decodes and resizes, so threads su
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections import deque
@@ -41,11 +42,15 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Batch:
-    """uint8 pixels (N, size, size, C), int64 labels (N,) and which samples of the loader these are, int64 (N,)."""
+    """uint8 pixels (N, size, size, C), int64 labels (N,) and which samples of the loader these are, int64 (N,).
 
-    pixels: Pixels
+    With `after`, the pixels are float16 activations (N, h, w, C) behind that many blocks of the network.
+    """
+
+    pixels: NDArray[Any]
     labels: Indices
     indices: Indices
+    after: int | None = None
 
 
 class Skipped:
@@ -123,6 +128,19 @@ class Loader:
             return rng.choice(len(self.labels), len(self.labels), p=share / share.sum())
         return rng.permutation(len(self.labels)) if self.shuffle else np.arange(len(self.labels))
 
+    def jobs(self, start_batch: int = 0) -> list[range]:
+        """The positions in the epoch's order that each batch, or this process's part of it, shows."""
+        positions = range(len(self.labels))
+        batches = (positions[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self)))
+        return [part for batch in batches if (part := _part(batch, *self.share))]
+
+    def in_order(self) -> Loader:
+        """The same photographs and augmentations, each photograph once, in its place, for this process alone."""
+        other = copy.copy(self)
+        other.shuffle = other.balanced = other.drop_last = False
+        other.share = (0, 1)
+        return other
+
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
         """The epoch's batches from `start_batch` on.
 
@@ -130,9 +148,7 @@ class Loader:
             UnreadableImage: a photograph cannot be read, and there is no `skipped`; or none can be.
         """
         order = self.order(epoch)
-        positions = range(len(order))
-        batches = (positions[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self)))
-        jobs = [part for batch in batches if (part := _part(batch, *self.share))]
+        jobs = self.jobs(start_batch)
         for views in _in_order(lambda i: self._shown(order, epoch, i), jobs, self.workers, self.prefetch):
             shown = [view for view in views if view is not None]
             if shown:

@@ -62,10 +62,14 @@ class MobileNet(nn.Module):
         """Length of the vector that the classifier sees."""
         return self.net.head_width
 
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Images float (N, in_channels, H, W), normalised → the last map (N, C, H / 32, W / 32)."""
-        x = self.stem(x)
-        for block in self.blocks:
+    def forward_features(self, x: torch.Tensor, after: int | None = None) -> torch.Tensor:
+        """Images float (N, in_channels, H, W), normalised → the last map (N, C, H / 32, W / 32).
+
+        With `after`, `x` is the map behind that many blocks.
+        """
+        if after is None:
+            x = self.stem(x)
+        for block in list(self.blocks)[after or 0 :]:
             x = block(x)
         y: torch.Tensor = self.last(x)
         return y
@@ -79,12 +83,13 @@ class MobileNet(nn.Module):
         logits: torch.Tensor = self.classifier(self.dropout(vector))
         return logits
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, after: int | None = None) -> torch.Tensor:
         """Images float (N, in_channels, H, W), normalised, sides ≥ 32 → logits float (N, num_classes).
 
-        With `num_classes` 0 the vector before the classifier, (N, head_width).
+        With `num_classes` 0 the vector before the classifier, (N, head_width). With `after`, `x` is the map behind
+        that many blocks.
         """
-        return self.forward_head(self.forward_features(x), pre_logits=self.net.num_classes == 0)
+        return self.forward_head(self.forward_features(x, after), pre_logits=self.net.num_classes == 0)
 
     def features(self, x: torch.Tensor, levels: Sequence[int] | None = None) -> list[torch.Tensor]:
         """Maps at several scales, finest first; their strides and channels are `spec.features.feature_info(net)`.

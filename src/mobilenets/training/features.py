@@ -35,12 +35,17 @@ class _Pooled(nn.Module):
 
 
 def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device) -> Extractor:
-    """A function from uint8 pixels (N, H, W, C) to float32 features (N, D), BatchNorm in eval mode.
+    """A function from uint8 pixels (N, H, W, C) to float32 features (N, D), BatchNorm in eval mode."""
+    return run_on_pixels(_Pooled(model), preprocess, device)
 
-    On a CPU the network runs in onnxruntime: BatchNorm is folded into the convolutions, and it does
-    several times the images per second of eager torch (`benchmarks/throughput.py`).
+
+def run_on_pixels(part: nn.Module, preprocess: Preprocess, device: torch.device) -> Extractor:
+    """A function from uint8 pixels (N, H, W, C) to what `part` makes of normalised images, float32, in eval mode.
+
+    On a CPU it runs in onnxruntime: BatchNorm is folded into the convolutions, and it does several times the
+    images per second of eager torch (`benchmarks/throughput.py`).
     """
-    backbone = FromPixels(_Pooled(model), preprocess).eval()
+    backbone = FromPixels(part, preprocess).eval()
     if device.type == "cpu":
         threads = max(1, available_cores() // launch.local_world())
         session = make_session(onnx_bytes(backbone, preprocess, output="features"), threads)

@@ -32,6 +32,7 @@ from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.parallel import ALONE, Group
 from mobilenets.training.recipe import Recipe
+from mobilenets.training.views import StoredViews
 from mobilenets.training.whole_batch import see_whole_batches
 
 CHECKPOINT_EVERY_S = 60.0
@@ -61,8 +62,8 @@ class Trainer:
         recipe: Recipe,
         place: Place,
         preprocess: Preprocess,
-        train: Loader,
-        val: Loader,
+        train: Loader | StoredViews,
+        val: Loader | StoredViews,
     ) -> None:
         self.recipe, self.place, self.preprocess = recipe, place, preprocess
         self.train, self.val = train, val
@@ -88,8 +89,13 @@ class Trainer:
         return Trainer(copy.deepcopy(self.model), self.recipe, place, self.preprocess, self.train, self.val)
 
     def images(self, pixels: np.ndarray) -> torch.Tensor:
-        """uint8 (N, H, W, C) → normalised float32 (N, C, H, W) in channels-last memory, without a copy."""
+        """uint8 (N, H, W, C) → normalised float32 (N, C, H, W) in channels-last memory, without a copy.
+
+        Activations, float16, stay what they are.
+        """
         x = torch.from_numpy(pixels).to(self.place.device, torch.float32)
+        if pixels.dtype != np.uint8:
+            return x.permute(0, 3, 1, 2)
         return ((x - self._mean) / self._std).permute(0, 3, 1, 2)
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
@@ -97,7 +103,7 @@ class Trainer:
         targets = F.one_hot(torch.from_numpy(batch.labels).to(self.place.device), len(self._class_weight))
         images, targets = mix(self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix)
         with autocast(self.place.device, precision):
-            logits = model(images).float()
+            logits = model(images, batch.after).float()
         loss = F.cross_entropy(logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing)
         torch.autograd.backward(loss)
         return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().sum().item()
@@ -192,13 +198,13 @@ class Trainer:
         state.loss_sum, state.correct, state.seen = 0.0, 0.0, 0
 
     @torch.no_grad()
-    def predict(self, model: nn.Module, loader: Loader) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, model: nn.Module, loader: Loader | StoredViews) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order, of all processes' parts."""
         model.eval()
         rows, indices = [], []
         for batch in loader.epoch(0):
             with autocast(self.place.device, self.place.precision):
-                logits = model(self.images(batch.pixels))
+                logits = model(self.images(batch.pixels), batch.after)
             rows.append(logits.float().softmax(1).cpu().numpy())
             indices.append(batch.indices)
         probabilities, shown = self.place.group.gathered(rows, indices, len(loader.labels))

@@ -46,13 +46,14 @@ class Recipe:
     """How the training loop moves the weights.
 
     `freeze`: "none", "backbone" (only the classifier learns) or a number of blocks, counted from the
-    stem, whose weights *and* BatchNorm statistics stay as they are. `balance`: "sampler" draws every
-    class equally often, "loss" weighs classes by inverse frequency. `ema`: decay of the averaged
-    weights, which are the ones validated and kept; 0 turns averaging off. `patience`: epochs without
-    improvement before stopping, 0 for never. `norm_momentum`: the share of each batch in BatchNorm's running
-    statistics; the published networks have as little as 0.001, which hundreds of thousands of steps need and
-    a few hundred would never get anywhere with. `sync_norm`: where several processes divide a batch, BatchNorm
-    normalises with the statistics of all of it instead of each part's own.
+    stem, whose weights *and* BatchNorm statistics stay as they are. `views`: with a number of blocks frozen,
+    how many augmented views of each photograph are run through them once and kept; 0 augments anew in every
+    epoch. `balance`: "sampler" draws every class equally often, "loss" weighs classes by inverse frequency.
+    `ema`: decay of the averaged weights, which are the ones validated and kept; 0 turns averaging off.
+    `patience`: epochs without improvement before stopping, 0 for never. `norm_momentum`: the share of each
+    batch in BatchNorm's running statistics; the published networks have as little as 0.001, which hundreds
+    of thousands of steps need and a few hundred would never get anywhere with. `sync_norm`: where
+    several processes divide a batch, BatchNorm normalises with the statistics of all of it instead of each part's own.
     """
 
     epochs: int = 20
@@ -70,6 +71,7 @@ class Recipe:
     cutmix: float = 0.0
     balance: str = "none"
     freeze: str | int = "none"
+    views: int = 0
     patience: int = 0
     augment: Augment = field(default_factory=Augment)
 
@@ -91,6 +93,9 @@ class Recipe:
         _require("patience", self.patience >= 0, self.patience, "0 (never) or more")
         valid_freeze = self.freeze in ("none", "backbone") or (isinstance(self.freeze, int) and self.freeze >= 0)
         _require("freeze", valid_freeze, self.freeze, "none, backbone or a number of blocks")
+        _require("views", self.views >= 0, self.views, "0 (off) or more")
+        some_frozen = isinstance(self.freeze, int) and self.freeze > 0
+        _require("views", self.views == 0 or some_frozen, self.views, "0, or freeze a number of blocks")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for config.yaml."""

@@ -34,6 +34,7 @@ from mobilenets.training.plan import make_plan
 from mobilenets.training.probe import Head, fit_head
 from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings, read_config, write_config
+from mobilenets.training.views import StoredViews
 from mobilenets.training.warmstart import warm_start
 from mobilenets.weights.create import create
 
@@ -304,16 +305,25 @@ class _Session:
         tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
         write_safetensors(self.folder / "model.safetensors", tensors, card)
 
+    def _seen(self, loader: Loader) -> Loader | StoredViews:
+        """The loader, or its photographs as the frozen blocks see them."""
+        if not self.recipe.views:
+            return loader
+        folder = self.folder / "checkpoint"
+        folder.mkdir(exist_ok=True)
+        return StoredViews(loader, self.model, int(self.recipe.freeze), self.recipe.views, self.device, folder)
+
     def finetune(self, interrupt: Interrupt, checkpoint: Path | None) -> bool:
         """Fine-tune (or train from scratch) what is planned; False when interrupted."""
-        train = self.loader(self.splits.train, self.recipe.batch_size, self.recipe)
+        train = self._seen(self.loader(self.splits.train, self.recipe.batch_size, self.recipe))
+        val = self._seen(self.loader(self.splits.val, self.recipe.batch_size))
         trainer = Trainer(
             self.model,
             self.recipe,
             Place(self.device, self.settings.precision, self.settings.seed, self.group),
             self.preprocess,
             train,
-            self.loader(self.splits.val, self.recipe.batch_size),
+            val,
         )
         if checkpoint is not None:
             trainer.resume(checkpoint)
