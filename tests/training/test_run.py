@@ -187,6 +187,28 @@ def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(trained: tuple[Path, Pa
     assert _equal(_tensors(trained[1]), _tensors(out))
 
 
+def test_a_photograph_that_vanishes_while_training_is_told_once_and_nothing_else_is_lost(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "run"
+    subprocess.run(["cp", "-r", str(trained[0]), str(photos)], check=True)
+    command = [*_command(photos, out), "--cache=off", "--epochs=30"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    _wait_for(out / "history.csv", process)
+    for name in ("daisy", "红玫瑰"):  # whether they are of the training or of the validation part
+        for i in (3, 7):
+            (photos / name / f"{i}.png").rename(tmp_path / f"{name}{i}.png")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr.decode()
+    lines = [line for line in stderr.decode().splitlines() if line.startswith("skipped")]
+    assert len(lines) == len(set(lines)) == 4
+    rows = (out / "predictions.csv").read_text("utf-8").splitlines()[1:]
+    paths = [row.split(",")[0] for row in rows]
+    assert len(paths) == len(set(paths)) == json.loads((out / "metrics.json").read_text("utf-8"))["n"]
+    assert not [path for path in paths if not Path(path).exists()]
+    assert len(list(csv.DictReader((out / "history.csv").open(encoding="utf-8")))) == 30
+
+
 def test_an_unreadable_photograph_is_reported_and_left_out(trained: tuple[Path, Path], tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     subprocess.run(["cp", "-r", str(trained[0]), str(photos)], check=True)
