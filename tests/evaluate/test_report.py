@@ -18,11 +18,16 @@ from PIL import Image
 from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
 from mobilenets.evaluate import plots
+from mobilenets.evaluate.calibration import calibrate, coverage, threshold_for
+from mobilenets.evaluate.explain import Explainer
 from mobilenets.evaluate.metrics import score
+from mobilenets.evaluate.predictions import Predictions
 from mobilenets.evaluate.report import write_report
 from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.torch import TorchEngine
 from mobilenets.spec import cost
 from mobilenets.spec.build import build
+from small import network
 
 HISTORY = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,images_per_s\n"
 
@@ -74,13 +79,15 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[str] = []
         self.sources: list[str] = []
+        self.ids: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br"):  # SVG's empty elements close themselves
             self.open.append(tag)
         self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -133,8 +140,9 @@ def test_the_page_needs_no_other_file_and_is_well_formed(tmp_path: Path) -> None
     page = Page(report(run_folder(tmp_path / "run", ["daisy", "rose"], epochs=3)))
     assert page.open == []
     assert "script" not in page.tags
-    assert page.sources
-    assert all(source.startswith("data:image/") for source in page.sources)
+    assert any(source.startswith("data:image/") for source in page.sources)
+    for source in page.sources:  # pictures within the page, and links to places in it
+        assert source.startswith("data:image/") or (source[0] == "#" and source[1:] in page.ids)
 
 
 def test_a_probe_has_no_history_and_no_curves(tmp_path: Path) -> None:
@@ -246,3 +254,98 @@ def test_an_unfinished_run_is_named_as_such(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=name):
         write_report(folder)
     assert not (folder / "report.html").exists()
+
+
+def photographs(folder: Path, side: int = 300) -> None:
+    """Draw every photograph a run folder names, as noise: the worst there is for JPEG."""
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)) for _ in range(4)]
+    (folder.parent / "photos").mkdir(exist_ok=True)
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        for i, row in enumerate(csv.DictReader(file)):
+            noise[i % 4].save(row["path"], compress_level=0)
+
+
+def test_a_number_of_the_matrix_leads_to_its_photographs_without_a_script(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", ["daisy", "rose"], right=1.0)
+    photographs(folder)
+    counts = json.loads((folder / "metrics.json").read_text())["confusion"]
+    page = report(folder)
+    assert f'<a href="#c0-1" aria-label="{counts[0][1]} × daisy answered rose">{counts[0][1]}</a>' in page
+    section = page.split('id="c0-1"')[1].split("</section>")[0]
+    assert f"{counts[0][1]} × <bdi>daisy</bdi> taken for <bdi>rose</bdi>" in section
+    shown = [row["path"] for row in wrong_rows(folder) if row["label"] == "daisy"][:8]
+    assert section.count("data:image/jpeg") == len(shown)
+    assert all(f"photos/{Path(path).name}" in section for path in shown)
+
+
+@pytest.mark.parametrize(("classes", "pictures"), [(2, 24 + 32), (12, 24 + 60), (300, 24 + 15)])
+def test_the_page_stays_below_three_megabytes_whatever_the_data(tmp_path: Path, classes: int, pictures: int) -> None:
+    folder = run_folder(tmp_path / "run", [f"plant {k}" for k in range(classes)], epochs=2, n=900, right=1.0)
+    photographs(folder)
+    page = report(folder)
+    assert page.count("data:image/jpeg") >= pictures
+    assert len(page) < 2_000_000  # leaves as much again for the heat maps of 24
+    assert (folder / "confusion.png").exists() == (classes < 300)  # nobody could read that
+
+
+def test_what_the_model_must_beat_stands_beside_its_accuracy(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", ["daisy", "rose"])
+    assert "linear probe" not in report(folder)
+    (folder / "probe.json").write_text('{"val_accuracy": 0.8125}')
+    page = report(folder)
+    assert re.search("linear probe.*?81.2 %", page)
+    assert re.search("largest class.*?50.0 %", page)
+
+
+def test_photographs_have_the_heat_of_their_answer_beside_them(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", ["daisy", "rose", "tulip"], right=0.5)
+    photographs(folder, 96)
+    model = network("mobilenet_v2", width=0.25)
+    card = ModelCard("small", model.net, ("daisy", "rose", "tulip"), Preprocess(size=64))
+    write_report(folder, Explainer(TorchEngine(model, card)), 4.25)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count('alt="heat map: ') == 24
+    assert "4.2 ms for one picture" in page
+
+
+def test_the_temperature_and_the_thresholds_are_those_of_the_photographs(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", ["daisy", "rose"], n=200, right=1.5)
+    page = report(folder)
+    predictions = Predictions.parse((folder / "predictions.csv").read_text(encoding="utf-8"))
+    result = calibrate(predictions.probabilities, predictions.labels)
+    assert f"temperature is {result.temperature:.2f}" in page
+    assert f"With temperature scaling it is {100 * result.after:.1f} %" in page
+    threshold, share = threshold_for(coverage(predictions.probabilities, predictions.labels), 0.95)
+    assert re.search(f"<td>95 %</td><td class=.n.>{100 * threshold:.1f} %</td><td class=.n.>{100 * share:.1f} %", page)
+
+
+def test_every_picture_and_chart_says_in_words_what_it_shows(tmp_path: Path) -> None:
+    page = report(run_folder(tmp_path / "run", ["daisy", "rose"], epochs=3))
+    assert "validation accuracy from 40.0 % to 73.3 %, at best 73.3 %" in page
+    assert 'aria-label="Reliability diagram: ' in page
+    assert 'aria-label="Accuracy against coverage: ' in page
+    assert 'alt=""' not in page
+
+
+def luminance(colour: np.ndarray) -> float:
+    """Relative luminance of sRGB 0..255 (WCAG 2.2)."""
+    c = colour / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_has_the_contrast_that_wcag_aa_asks_for(theme: int) -> None:
+    style = (Path(plots.__file__).parent / "report.css").read_text(encoding="utf-8")
+    block = style.split(":root {")[1 + theme].split("}")[0]
+    colours = {
+        name: np.array([int(value[i : i + 2], 16) for i in (0, 2, 4)], float)
+        for name, value in re.findall(r"--(\w+): #(\w{6})", block)
+    }
+    full = 0.6 * colours["card"] + 0.4 * colours["accent"]  # the darkest cell of the matrix
+    grounds = [("text", colours["back"]), ("text", colours["card"]), ("text", full)]
+    grounds += [(name, colours[back]) for name in ("quiet", "accent") for back in ("back", "card")]
+    for name, ground in grounds:
+        low, high = sorted((luminance(colours[name]), luminance(ground)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,15 @@ import torch
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
+from mobilenets.evaluate.explain import Explainer
 from mobilenets.evaluate.metrics import score
 from mobilenets.evaluate.report import write_report
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.torch import TorchEngine
+
+_WARM_UP, _CALLS = 3, 25
 
 
 def finish(folder: Path, val: Loader) -> ModelCard:
@@ -42,8 +47,22 @@ def finish(folder: Path, val: Loader) -> ModelCard:
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
     write_atomic(folder / "predictions.csv", _predictions(val.samples.take(shown), card, probabilities))
     write_atomic(folder / "metrics.json", _json(card.metrics))
-    write_report(folder)
+    write_report(folder, Explainer(TorchEngine(model, card)), _latency_ms(folder / "model.onnx"))
     return card
+
+
+def _latency_ms(path: Path) -> float:
+    """Median time of one picture on one thread: for the report only, as no second run would repeat it."""
+    engine = OnnxRuntimeEngine(path, threads=1)
+    preprocess = engine.card.preprocess
+    shape = (1, preprocess.size, preprocess.size, preprocess.channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # zeros would be faster than any photograph
+    seconds = []
+    for _ in range(_WARM_UP + _CALLS):
+        start = time.perf_counter()
+        engine(pixels)
+        seconds.append(time.perf_counter() - start)
+    return 1000 * float(np.median(seconds[_WARM_UP:]))
 
 
 def _json(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -273,6 +274,8 @@ class _Session:
         head = fit_head(x, y, recipe, self.settings.seed, balanced=self.recipe.balance != "none")
         head.put_into(self.classifier)
         figures = self.group.agreed(self._figures(head, val_x, val_y))
+        if self.group.is_main:  # what the report compares the model with
+            write_atomic(self.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
         print(f"probe: validation accuracy {figures['val_accuracy']:.3f} (C {head.strength:g})", file=sys.stderr)
         self.keep(self.model, figures)
 
