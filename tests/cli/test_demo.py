@@ -26,6 +26,12 @@ def test_the_demo_learns_evaluates_predicts_and_says_what_is_next(cli, tmp_path:
     assert metrics["n"] == 656
     assert metrics["accuracy"] > 0.8
     assert (folder / "predictions.png").exists()
+    probe = json.loads((folder / "run" / "probe.json").read_text(encoding="utf-8"))
+    assert abs(probe["val_accuracy"] - metrics["accuracy"]) < 0.01  # it is the model that was kept
+    report = (folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert "linear probe" in report
+    assert "ms for one picture, onnxruntime, one thread" in report
+    assert report.count('alt="heat map: ') == 24
     for named in ("report.html", "model.onnx", "predictions.png", "mobilenets train"):
         assert named in result.stdout
 
