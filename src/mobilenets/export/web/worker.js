@@ -18,8 +18,9 @@ opened.catch(() => {}); // told to whoever asks
 self.addEventListener("message", async ({ data: { id, what, blob } }) => {
   try {
     self.postMessage({ id, result: what === "open" ? about(await opened) : await predict(blob) });
-  } catch ({ message, code }) {
-    self.postMessage({ id, message, code });
+  } catch (error) {
+    // The runtime also throws bare numbers, for instance where memory ran out.
+    self.postMessage({ id, message: String(error?.message || error), code: error?.code });
   }
 });
 
