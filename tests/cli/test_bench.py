@@ -1,6 +1,7 @@
 """`mobilenets bench`: rows as documented, consistent with each other; wrong use in one line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from mobilenets.cli.main import main
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
+from mobilenets.spec import build, published
 from mobilenets.spec.cost import total
 
 FIELDS = {
@@ -59,21 +60,72 @@ def test_one_engine_in_a_table(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "GMAC/s" in lines[-1]
 
 
+def test_the_family_is_measured_against_published_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "family.png"
+    arguments = ["bench", "--family", "mobilenet_v3_small*", "--threads", "1", "--json", "--save", str(picture)]
+    assert main(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(rows) == sum(len(sizes) for sizes in published.V3_SMALL.values()) + 1  # and the minimalistic one
+    assert set(rows[0]) == FIELDS | {"flavor", "width", "size", "top1", "source", "pareto"}
+    assert [row["median_ms"] for row in rows] == sorted(row["median_ms"] for row in rows)
+    for row in rows:
+        faster = [other for other in rows if other["median_ms"] < row["median_ms"]]
+        assert row["pareto"] == all(other["top1"] < row["top1"] for other in faster)
+    by_size = {row["size"]: row for row in rows if row["width"] == 1 and row["model"] == "mobilenet_v3_small"}
+    assert by_size[96]["median_ms"] < by_size[256]["median_ms"]
+    assert by_size[96]["top1"] == published.V3_SMALL[1.0][96]
+    assert by_size[96]["mmacs"] < by_size[256]["mmacs"]
+
+
+def test_the_family_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--family", "mobilenet_v3_small_minimal", "--engine", "openvino"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["model", "width", "size", "top-1"]
+    assert lines[1].split()[:5] == ["mobilenet_v3_small_minimal", "1", "224", "61.9", "*"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nothing"], "nothing: no such file, folder or published name"),
+        ([], "give a MODEL, or --family"),
         (["RUN", "--engine", "steam"], "--engine steam: no such engine"),
         (["RUN", "--threads", "0"], "--threads: 0 is too few"),
+        (["RUN", "--batch", "0"], "--batch: 0 is too few"),
         (["RUN", "--engine", "ncnn"], "nothing there that ncnn can run"),
-        (["DAMAGED"], "not a"),
+        (["EMPTY"], "nothing there that"),
+        (["DAMAGED"], "damaged.onnx: not a"),
+        (["RUN", "DAMAGED"], "damaged.onnx: not a"),
+        (["RUN", "--save", "READONLY/bench.png"], "bench.png: the folder"),
+        (["RUN", "--save", "RUN/model.onnx"], "model.onnx: exists already"),
+        (["RUN", "--save", "MISSING/bench.png"], "there is no folder"),
+        (["--family", "resnet*"], "resnet*: no model of that name has a published accuracy"),
+        (["--family", "--engine", "torch"], "--engine torch: does not run .onnx"),
+        (["--family", "--engine", "onnxruntime", "--engine", "openvino"], "leave out --engine openvino"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(
-    run: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+    run: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     (tmp_path / "damaged.onnx").write_bytes((run / "model.onnx").read_bytes()[:1000])
-    names = {"RUN": run, "DAMAGED": tmp_path / "damaged.onnx"}
-    assert main(["bench", *(str(names.get(a, a)) for a in arguments)]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert message in error
+    for name in ("empty", "readonly"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "readonly").chmod(0o500)
+    if os.access(tmp_path / "readonly", os.W_OK):  # the superuser writes everywhere
+        writable = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: "readonly" not in str(path) and writable(path, mode))
+    places = {
+        "RUN": run, "DAMAGED": tmp_path / "damaged.onnx", "EMPTY": tmp_path / "empty",
+        "READONLY": tmp_path / "readonly", "MISSING": tmp_path / "missing",
+    }  # fmt: skip
+    words = [str(places[a.partition("/")[0]] / a.partition("/")[2]) if a.partition("/")[0] in places else a
+             for a in arguments]  # fmt: skip
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["bench", *words]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert message in output.err.splitlines()[-1]
+    assert "Traceback" not in output.err
+    assert sorted(tmp_path.rglob("*")) == before

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from mobilenets.bench.ceilings import Ceilings
-from mobilenets.bench.worker import Task, Worker
+from mobilenets.bench.worker import Open, Task, Worker
 from mobilenets.errors import UserError
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import available_cores
+from mobilenets.runtime.engines import open_engine
 
 ROUNDS = 10
 ROUND_S = 0.15  # of one engine's turn: long enough to be back at full speed, short enough that drift hits all alike
@@ -44,26 +45,38 @@ class Row:
     share_of_ceiling: float | None
 
 
-def measure(tasks: Sequence[Task], ceilings: Ceilings | None = None) -> list[Row]:
+def measure(tasks: Sequence[Task], ceilings: Ceilings | None = None, open: Open = open_engine) -> list[Row]:
     """A row per task. All engines are open at once and take turns, so that a busy moment hits all alike.
+
+    `open`: makes a task's engine, in a process of its own.
 
     Raises:
         UserError: an engine cannot run its file.
     """
+    with Progress("measuring", len(tasks) * (ROUNDS + 1), "turn") as progress:
+        return take_turns(tasks, ceilings, ROUNDS, progress, open)
+
+
+def take_turns(
+    tasks: Sequence[Task], ceilings: Ceilings | None, rounds: int, progress: Progress, open: Open = open_engine
+) -> list[Row]:
+    """As `measure`, in `rounds` rounds; advances `progress` by one per task, and by one per task and round."""
     workers: list[Worker] = []
+    peaks: list[float | None] = []
     try:
-        with Progress("measuring", len(tasks) * (ROUNDS + 1), "turn") as progress:
-            for task in tasks:
-                workers.append(Worker(task))
+        for task in tasks:
+            workers.append(Worker(task, open))
+            progress.advance()
+        calls = [_calls(worker) for worker in workers]
+        seconds: list[list[float]] = [[] for _ in workers]
+        for _ in range(rounds):
+            for worker, times, row in zip(workers, calls, seconds, strict=True):
+                row.extend(worker.run(times))
                 progress.advance()
-            calls = [_calls(worker) for worker in workers]
-            seconds: list[list[float]] = [[] for _ in workers]
-            for _ in range(ROUNDS):
-                for worker, times, row in zip(workers, calls, seconds, strict=True):
-                    row.extend(worker.run(times))
-                    progress.advance()
+        peaks = [worker.peak_mb() for worker in workers]
     finally:
-        peaks = [worker.close() for worker in workers]
+        for worker in workers:
+            worker.close()
     return [_row(worker, row, peak, ceilings) for worker, row, peak in zip(workers, seconds, peaks, strict=True)]
 
 

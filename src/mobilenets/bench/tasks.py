@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobilenets.artifact import ModelCard
+from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.bench.worker import Task
 from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engines import KINDS, SUFFIXES
-from mobilenets.spec import NAMES
+from mobilenets.spec import NAMES, Net, build
 
 
 def tasks_of(model: str, engines: Sequence[str], threads: int | None, batch: int, scratch: Path) -> list[Task]:
@@ -48,18 +49,28 @@ def tasks_of(model: str, engines: Sequence[str], threads: int | None, batch: int
 
 def _random_files(name: str, scratch: Path) -> list[Path]:
     """`name` at its published size with random weights: as `.onnx` and as `.safetensors`."""
-    try:
-        from mobilenets.export.onnx import write_onnx
-        from mobilenets.weights.create import create
-    except ModuleNotFoundError as missing:
-        raise UserError(f"{name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
-    from mobilenets.artifact import write_safetensors
-
-    network = create(name, weights=None)
-    card = ModelCard(name, network.net, tuple(map(str, range(network.net.num_classes))), network.preprocess)
     folder = scratch / name
     folder.mkdir()
-    write_onnx(network, card, folder / "model.onnx")
-    tensors = {k: v.numpy() for k, v in network.state_dict().items()}
-    write_safetensors(folder / "model.safetensors", tensors, card)
-    return [folder / "model.onnx", folder / "model.safetensors"]
+    return write_random(build(name), Preprocess().size, [folder / "model.onnx", folder / "model.safetensors"])
+
+
+def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
+    """Write `net` with random weights, for pictures of `size` pixels, into each of `files`.
+
+    Raises:
+        UserError: torch, or what writes one of the files, is not installed.
+    """
+    try:
+        from mobilenets.export.onnx import write_onnx
+        from mobilenets.nn.model import MobileNet
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
+
+    network = MobileNet(net).eval()
+    card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), Preprocess(size=size))
+    for file in files:
+        if file.suffix == ".onnx":
+            write_onnx(network, card, file)
+        else:
+            write_safetensors(file, {k: v.numpy() for k, v in network.state_dict().items()}, card)
+    return list(files)

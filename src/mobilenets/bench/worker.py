@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from mobilenets.errors import UserError
+from mobilenets.runtime.engine import Engine
 from mobilenets.runtime.engines import open_engine
 from mobilenets.spec.cost import total
 
 WARM_UP = 5
+Open = Callable[[Path, str, int | None], Engine]  # as `open_engine`: file, name, threads
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,11 @@ class Worker:
         UserError: the engine cannot run the file.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, open: Open = open_engine) -> None:
         self.task = task
         context = multiprocessing.get_context("spawn")  # a fork would inherit the threads of libraries loaded here
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+        self._process = context.Process(target=_serve, args=(task, open, theirs), daemon=True)
         self._process.start()
         theirs.close()
         self.load_ms: float
@@ -54,12 +58,17 @@ class Worker:
         seconds: list[float] = self._answer()
         return seconds
 
-    def close(self) -> float | None:
-        """End the process; its greatest memory in MB, None where the system does not tell."""
+    def peak_mb(self) -> float | None:
+        """The process's greatest memory so far in MB, None where the system does not tell."""
         self._pipe.send(0)
         memory: float | None = self._answer()
-        self._process.join()
         return memory
+
+    def close(self) -> None:
+        """End the process, also in the middle of a turn."""
+        self._pipe.close()
+        self._process.terminate()
+        self._process.join()
 
     def _answer(self) -> Any:
         try:
@@ -71,10 +80,11 @@ class Worker:
         return answer
 
 
-def _serve(task: Task, pipe: Connection) -> None:
+def _serve(task: Task, open: Open, pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; the one that asked ends it
     start = time.perf_counter()
     try:
-        engine = open_engine(task.path, task.engine, task.threads)
+        engine = open(task.path, task.engine, task.threads)
     except UserError as error:
         pipe.send(error)
         return

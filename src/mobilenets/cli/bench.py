@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
     from mobilenets.bench.ceilings import Ceilings
+    from mobilenets.bench.family import Point
     from mobilenets.bench.latency import Row
 
 HELP = "measure latency, memory and size in every installed engine"
@@ -21,11 +23,19 @@ HEADER = (
     "model", "engine", "precision", "median ms", "p10", "p90", "images/s", "load ms", "peak MB", "file MB", "MMACs",
     "ceiling",
 )  # fmt: skip
+FAMILY_HEADER = (
+    "model", "width", "size", "top-1", "", "median ms", "p10", "p90", "images/s", "file MB", "MMACs", "ceiling",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", nargs="+", metavar="MODEL", help="run folder, model file or published name")
+    parser.add_argument("model", nargs="*", metavar="MODEL", help="run folder, model file or published name")
+    parser.add_argument(
+        "--family",
+        action="store_true",
+        help="models x widths x sizes against published accuracy; MODEL then are names or patterns (default: all)",
+    )
     parser.add_argument(
         "--engine", action="append", default=[], metavar="E", help="only this one; repeat for more (default: all)"
     )
@@ -40,14 +50,21 @@ def run(args: argparse.Namespace) -> int:
     for name in ("threads", "batch"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
+    if not args.model and not args.family:
+        raise UserError("give a MODEL, or --family for the published networks")
+    if args.save is not None:
+        from mobilenets.cli.predict import check_free
+
+        check_free(args.save)
+    return _bench_family(args) if args.family else _bench_models(args)
+
+
+def _bench_models(args: argparse.Namespace) -> int:
     from mobilenets.bench.ceilings import measure_ceilings
     from mobilenets.bench.latency import measure
     from mobilenets.bench.tasks import tasks_of
-    from mobilenets.cli.predict import check_free
     from mobilenets.runtime.engine import available_cores
 
-    if args.save is not None:
-        check_free(args.save)
     with tempfile.TemporaryDirectory() as scratch:
         tasks = [
             task
@@ -64,20 +81,66 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _bench_family(args: argparse.Namespace) -> int:
+    from mobilenets.bench.ceilings import measure_ceilings
+    from mobilenets.bench.family import choose, sweep
+    from mobilenets.runtime.engine import available_cores
+
+    engine, *others = args.engine or ["onnxruntime"]
+    if others:
+        raise UserError(f"--family: measures in one engine; leave out --engine {others[0]}")
+    chosen = choose(args.model)
+    ceilings = measure_ceilings(args.threads or available_cores())
+    points = sweep(chosen, engine, args.threads, args.batch, ceilings)
+    if args.save is not None:
+        from mobilenets.bench.picture import save_family
+
+        save_family(points, args.save)
+    if args.json:
+        print(json.dumps([{**asdict(p.row), **asdict(p.published), "pareto": p.pareto} for p in points], indent=2))
+    else:
+        print("\n".join(_family_table(points, ceilings)))
+    return 0
+
+
+def _family_table(points: list[Point], ceilings: Ceilings) -> list[str]:
+    cells = [FAMILY_HEADER, *(_family_cells(point) for point in points)]
+    return [
+        *_aligned(cells, 1),
+        "",
+        "* nothing measured here is both as fast and more accurate",
+        *_conditions(points[0].row, ceilings),
+    ]
+
+
+def _family_cells(point: Point) -> tuple[str, ...]:
+    row, entry = point.row, point.published
+    return (
+        entry.model, f"{entry.width:g}", str(entry.size), f"{entry.top1:.1f}", "*" if point.pareto else "",
+        f"{row.median_ms:.2f}", f"{row.p10_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.images_per_s:.0f}",
+        f"{row.bytes / 1e6:.1f}", f"{row.mmacs:.0f}",
+        "" if row.share_of_ceiling is None else f"{row.share_of_ceiling:.0%}",
+    )  # fmt: skip
+
+
 def _table(rows: list[Row], ceilings: Ceilings) -> list[str]:
     cells = [HEADER, *(_cells(row) for row in sorted(rows, key=lambda row: (row.model, row.median_ms)))]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
-    left = 3  # columns of words; the others are figures
-    lines = [
+    return [*_aligned(cells, 3), "", *_conditions(rows[0], ceilings)]
+
+
+def _aligned(cells: Sequence[tuple[str, ...]], left: int) -> list[str]:
+    """Columns of their greatest width; the first `left` are words, the others figures."""
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    return [
         "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
         for line in cells
     ]
+
+
+def _conditions(row: Row, ceilings: Ceilings) -> list[str]:
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in ceilings.gmacs.items() if rate)
-    first = rows[0]
     return [
-        *lines,
-        "",
-        f"{first.threads} threads, {first.batch} at a time, random pixels to probabilities",
+        f"{row.threads} threads, {row.batch} at a time, random pixels to probabilities",
         f"the machine: matrix products {rates} GMAC/s, memory {ceilings.gigabytes:.0f} GB/s",
     ]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 from mobilenets.preprocess import Preprocess
+from mobilenets.spec import published
 
 _HALF = (0.5, 0.5, 0.5)
 _TORCHVISION = Preprocess()  # resize 256, crop 224, bilinear, ImageNet statistics
@@ -148,21 +149,6 @@ def _with_digests(checkpoints: tuple[Checkpoint, ...]) -> Iterator[Checkpoint]:
         yield checkpoint
 
 
-# TF-slim's published accuracy by width and resolution (facts of its README): width -> {size: top-1}.
-_V1_GRID = {
-    1.0: {224: 70.9, 192: 70.0, 160: 68.0, 128: 65.2},
-    0.75: {224: 68.4, 192: 67.2, 160: 65.3, 128: 62.1},
-    0.5: {224: 63.3, 192: 61.7, 160: 59.1, 128: 56.3},
-    0.25: {224: 49.8, 192: 47.7, 160: 45.5, 128: 41.5},
-}
-_V2_GRID = {
-    1.4: {224: 75.0},
-    1.3: {224: 74.4},
-    1.0: {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3},
-    0.75: {224: 69.8, 192: 68.7, 160: 66.4, 128: 63.2, 96: 58.8},
-    0.5: {224: 65.4, 192: 63.9, 160: 61.0, 128: 57.7, 96: 51.2},
-    0.35: {224: 60.3, 192: 58.2, 160: 55.7, 128: 50.8, 96: 45.5},
-}
 # Keras' docstring; md5 of the files with top, as Keras' mobilenet_v3.py states them.
 _V3_FILES = (
     (LARGE, "large_224_1.0", 1.0, 75.6, "59e551e166be033d707958cf9e29a6a7"),
@@ -179,11 +165,11 @@ def _keras() -> Iterator[Checkpoint]:
         preprocess = replace(_TF, size=size)
         return Checkpoint(f"keras-{size}", model, "tf", "keras", file, digest, top1, preprocess, _APACHE, width)
 
-    for width, sizes in _V1_GRID.items():
+    for width, sizes in published.V1.items():
         alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}[width]
         for size, top1 in sizes.items():
             yield entry(V1, size, f"mobilenet/mobilenet_{alpha}_{size}_tf.h5", top1, width)
-    for width, sizes in _V2_GRID.items():
+    for width, sizes in published.V2.items():
         for size, top1 in sizes.items():
             file = f"mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_{size}.h5"
             yield entry(V2, size, file, top1, width)
