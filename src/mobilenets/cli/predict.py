@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top", type=int, metavar="K", help="the K most probable classes (default: all, at most 5 of many)"
     )
     parser.add_argument(
-        "--format", choices=("table", "jsonl", "csv"), default="table", help="table (default), jsonl or csv"
+        "--format",
+        choices=("table", "jsonl", "csv", "parquet"),
+        help="table (default), jsonl or csv; with --ray parquet (default) or jsonl",
     )
     parser.add_argument("--save", type=Path, metavar="PNG", help="draw the first 16 pictures with their titles")
     parser.add_argument(
@@ -42,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures per step (default 4)")
+    parser.add_argument("--ray", action="store_true", help="on every core of a Ray cluster or this machine, into --out")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="with --ray: folder of results; one begun is completed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,6 +55,10 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
     if args.save is not None:
         check_free(args.save)
+    if args.ray:
+        return _bulk(args)
+    if args.out is not None or args.format == "parquet":
+        raise UserError(f"{'--out' if args.out else '--format parquet'}: is for --ray; without it results are printed")
     # numpy's linear algebra is not used here, and starting its threads takes a sixth of predicting a picture.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from mobilenets.cli.model_argument import open_model
@@ -61,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     paths = expand(args.source)
     classifier = open_model(args.model, args.engine, args.threads)
     many = len(classifier.classes) >= MANY_CLASSES
-    writer = make_writer(args.format, classifier.classes, args.top or (5 if many and args.format == "table" else None))
+    form = args.format or "table"
+    writer = make_writer(form, classifier.classes, args.top or (5 if many and form == "table" else None))
     shown: list[Prediction] = []
     done = failed = 0
     for result in _results(classifier, paths, args.batch):
@@ -75,6 +84,39 @@ def run(args: argparse.Namespace) -> int:
         _save(shown, args.save, done - failed)
     if failed:
         print(f"{failed} of {done} could not be read", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _bulk(args: argparse.Namespace) -> int:
+    """Predict on Ray into a folder of parts; a folder begun is completed."""
+    for name in ("save", "threads", "batch"):
+        if getattr(args, name) is not None:
+            raise UserError(f"--{name}: has no meaning with --ray, where each core has a worker of one thread")
+    if args.engine not in ("auto", "onnxruntime"):
+        raise UserError(f"--engine: {args.engine!r} with --ray; its workers run onnxruntime, leave it out")
+    if args.out is None:
+        raise UserError("--out: say which folder the results of --ray go to")
+    if args.format not in (None, "parquet", "jsonl"):
+        raise UserError(f"--format: {args.format!r} with --ray; use parquet or jsonl")
+    try:
+        from mobilenets.runtime.ray import predict_parts
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
+    from mobilenets.cli.sources import expand
+    from mobilenets.runtime.classifier import onnx_file
+    from mobilenets.runtime.parts import claim, make_manifest
+
+    model = onnx_file(args.model).read_bytes()
+    paths = list(expand(args.source))
+    manifest = make_manifest(model, paths, args.format or "parquet", args.top)
+    claim(args.out, manifest)
+    found = manifest.parts - len(manifest.missing(args.out))
+    if found:
+        print(f"{args.out}: {found} of {manifest.parts} parts are there already", file=sys.stderr)
+    done, failed = predict_parts(model, paths, manifest, args.out)
+    if failed:
+        print(f"{failed} of {done} could not be read", file=sys.stderr)
+    print(f"predicted {args.out} ({manifest.pictures} pictures in {manifest.parts} parts)")
     return 1 if failed else 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from typing import Protocol
 from unicodedata import east_asian_width
 
 from mobilenets.runtime.classifier import Failure, Prediction
+from mobilenets.runtime.parts import json_line
 
 
 class Writer(Protocol):
@@ -53,12 +53,7 @@ class Jsonl:
 
     def write(self, result: Prediction | Failure) -> None:
         """Print the picture's line."""
-        if isinstance(result, Failure):
-            print(json.dumps({"path": result.path, "error": result.error}, ensure_ascii=False))
-            return
-        best = [{"label": label, "probability": p} for label, p in result.top[: self._top]]
-        line = {"path": result.path, "label": result.label, "probability": result.probability, "top": best}
-        print(json.dumps(line, ensure_ascii=False))
+        print(json_line(result, self._top))
 
 
 class Csv:

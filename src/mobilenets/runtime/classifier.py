@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilenets import images
-from mobilenets.artifact import ModelCard
+from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.runtime.choice import open_fastest
 from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
@@ -63,6 +63,19 @@ def load(path: str | Path, engine: str = "auto", threads: int | None = None) -> 
         raise UserError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
     file = _model_file(Path(path), engine)
     return Classifier(open_fastest(file, threads) if engine == "auto" else open_engine(file, engine, threads))
+
+
+def onnx_file(path: str | Path) -> Path:
+    """The `.onnx` of a run folder, or the file itself.
+
+    Raises:
+        UserError: it is none that this package wrote.
+    """
+    file = _model_file(Path(path), "onnxruntime")
+    if file.suffix != ".onnx":
+        raise UserError(f"{path}: workers run .onnx; give a run folder or its model.onnx")
+    read_card(file)
+    return file
 
 
 def _model_file(path: Path, engine: str) -> Path:
