@@ -60,6 +60,14 @@ class UnreadableImage(UserError):
     """A file that holds no picture that can be decoded; the message names it, the reason and a remedy."""
 
 
+class NotAnImage(UnreadableImage):
+    """No picture at all, or of a kind that is not read here."""
+
+
+class TooManyPixels(UnreadableImage):
+    """A picture whose header claims more pixels than the limit: refused before any is decoded."""
+
+
 def is_image(path: str | Path) -> bool:
     """Whether the file name is that of a picture: by suffix, in any case; macOS' `._` companions are not."""
     path = Path(path)
@@ -88,7 +96,7 @@ def read(
 
     Raises
     ------
-    UnreadableImage: missing, empty, damaged or cut short, not a picture, or too large.
+    UnreadableImage: missing, empty, damaged or cut short; `NotAnImage`: not a picture; `TooManyPixels`: too large.
     """
     if mode not in ("RGB", "L"):
         raise ValueError(f"mode {mode!r}: must be 'RGB' or 'L'")
@@ -96,7 +104,7 @@ def read(
     with _naming(name), _opened(source, name) as file:
         image = Image.open(file, formats=FORMATS)
         if image.width * image.height > max_pixels:
-            raise UnreadableImage(
+            raise TooManyPixels(
                 f"{name}: {image.width}×{image.height} pixels is more than the limit of "
                 f"{max_pixels / 1e6:g} million; scale it down first"
             )
@@ -219,12 +227,12 @@ def _naming(name: str) -> Iterator[None]:
     except FileNotFoundError:
         raise UnreadableImage(f"{name}: no such file; check the spelling") from None
     except UnidentifiedImageError:
-        raise UnreadableImage(
+        raise NotAnImage(
             f"{name}: is no picture of a kind read here ({', '.join(FORMATS)}), or its beginning is damaged"
             "; convert it to JPEG or PNG"
         ) from None
     except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"{name}: {_one_line(error)}; scale it down first") from None
+        raise TooManyPixels(f"{name}: {_one_line(error)}; scale it down first") from None
     except OSError as error:
         reason = error.strerror or _one_line(error)
         remedy = "check the path and its permissions" if error.errno else "copy it again from where it came"

@@ -112,7 +112,7 @@ class Preprocess:
             image = image.convert(self.mode)
         covered = _covered(image)
         left, top, right, bottom = covered or (0, 0, *image.size)
-        wide, high = self._resized(right - left, bottom - top)
+        wide, high = self.resized(right - left, bottom - top)
         # CenterCrop rounds its corner to the nearest pixel, halves to even, as Python does.
         x, y = round((wide - self.size) / 2), round((high - self.size) / 2)
         resample, size = _RESAMPLE[self.interpolation], self.size
@@ -135,8 +135,8 @@ class Preprocess:
         image = image if image.mode == self.mode else image.convert(self.mode)
         return image.resize((self.size, self.size), _RESAMPLE[self.interpolation], box=box)
 
-    def _resized(self, width: float, height: float) -> tuple[int, int]:
-        """Both sides after torchvision's Resize: the short one `resize_side`, the long one rounded down."""
+    def resized(self, width: float, height: float) -> tuple[int, int]:
+        """Both sides in pixels after torchvision's Resize: the short one `resize_side`, the long one rounded down."""
         short = min(width, height)
         return int(self.resize_side * width / short), int(self.resize_side * height / short)
 

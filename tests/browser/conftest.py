@@ -1,8 +1,7 @@
-"""A real Chromium, and a server of static files for it."""
+"""A real Chromium for the page of `serve` and of the web export, and a server of static files for the latter."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -13,22 +12,58 @@ from typing import Any
 
 import pytest
 
-# A video of a moving dot stands for the camera, and pages may use it without a person to ask.
-CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+from browser.chromium import FAKE_CAMERA, FLAGS, executable
+
+Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The system's Chromium, else Playwright's own."""
+def launch() -> Iterator[Callable[..., Any]]:
+    """Start a browser with further flags; all are closed at the end."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", *CAMERA, *QUIET]
-        )
-        yield browser
-        browser.close()
+        started = []
+
+        def start(*flags: str) -> Any:
+            browser = playwright.chromium.launch(executable_path=executable(), args=[*FLAGS, *flags])
+            started.append(browser)
+            return browser
+
+        yield start
+        for browser in started:
+            browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(launch: Callable[..., Any]) -> Any:
+    """One whose camera is a moving test picture."""
+    return launch(*FAKE_CAMERA)
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Open]:
+    """`open_page(url, **context)`: the page with its model loaded; what its console complains about fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_(url: str, **options: Any) -> Any:
+        context = chromium.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 860}, **options})
+        contexts.append(context)
+        context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(url)
+        page.wait_for_selector("#classes li")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    # A refused picture, and a server that is gone, are told to the person; Chromium also logs them as failed loads.
+    assert [text for text in complaints if "Failed to load resource" not in text] == []
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -4,7 +4,7 @@ A command module has `HELP` (one line), `add_arguments(parser)` and `run(args) -
 needs beyond argparse is imported inside `run`, so that `--help` stays instant.
 """
 
-from mobilenets.cli import bench, cache, demo, evaluate, explain, export, fetch, models, predict, show, train
+from mobilenets.cli import bench, cache, demo, evaluate, explain, export, fetch, models, predict, serve, show, train
 
 COMMANDS = {
     "models": models,
@@ -15,6 +15,7 @@ COMMANDS = {
     "explain": explain,
     "export": export,
     "bench": bench,
+    "serve": serve,
     "fetch": fetch,
     "cache": cache,
     "demo": demo,

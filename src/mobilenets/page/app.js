@@ -145,10 +145,13 @@ async function useCamera(start) {
   showFailures();
   before ??= stage.dataset.show;
   showStage("camera");
+  find("#camera-take").disabled = true; // until there is a picture to take
   try {
     find("#camera-turn").style.visibility = (await start()) ? "visible" : "hidden";
+    find("#camera-take").disabled = false;
     find("#camera-take").focus();
   } catch (error) {
+    if (stage.dataset.show !== "camera") return; // closed in the meantime
     closeCamera();
     showFailures({ error });
   }

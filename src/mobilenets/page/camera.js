@@ -4,6 +4,7 @@ export class Camera {
   #video;
   #stream = null;
   #facing = "environment";
+  #starts = 0;
 
   constructor(video) {
     this.#video = video;
@@ -17,17 +18,24 @@ export class Camera {
   /** Show the camera's picture; the answer is whether there is another camera to turn to. */
   async start() {
     this.stop();
+    const start = this.#starts;
+    let stream;
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({
+      stream = await navigator.mediaDevices.getUserMedia({
         video: { facingMode: this.#facing, width: { ideal: 1280 }, height: { ideal: 960 } },
       });
     } catch (error) {
       const code = error.name === "NotAllowedError" ? "camera-refused" : "camera-missing";
       throw Object.assign(new Error(`The camera cannot be used: ${error.message}`), { code });
     }
-    const [track] = this.#stream.getVideoTracks();
+    if (start !== this.#starts) { // closed while the person was asked for permission
+      for (const track of stream.getTracks()) track.stop();
+      return false;
+    }
+    this.#stream = stream;
+    const [track] = stream.getVideoTracks();
     this.#video.classList.toggle("mirrored", track.getSettings().facingMode === "user");
-    this.#video.srcObject = this.#stream;
+    this.#video.srcObject = stream;
     await this.#video.play();
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.filter((device) => device.kind === "videoinput").length > 1;
@@ -49,6 +57,7 @@ export class Camera {
 
   /** Switch the camera, and its light, off. */
   stop() {
+    this.#starts += 1;
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#stream = null;
     this.#video.srcObject = null;

@@ -116,11 +116,17 @@ class Classifier:
         """uint8 (N, size, size, C) from `card.preprocess.pixels` → float32 (N, K), rows summing to 1."""
         return self._engine(pixels)
 
-    def pixels(self, source: Source) -> Pixels:
+    def probabilities_each(self, pictures: list[Pixels]) -> Iterator[Probabilities]:
+        """A row (K,) for each of `pictures` as `pixels` gives them, run together where they are of one size."""
+        if self._engine.whole:  # of sizes of their own
+            return (self.probabilities(picture[None])[0] for picture in pictures)
+        return iter(self.probabilities(np.stack(pictures)) if pictures else ())
+
+    def pixels(self, source: Source, max_pixels: int = images.MAX_PIXELS) -> Pixels:
         """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
 
         Raises:
-            UnreadableImage: the file cannot be decoded.
+            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
         """
         preprocess = self.card.preprocess
         mode: Any = preprocess.mode
@@ -129,10 +135,12 @@ class Classifier:
                 raise UserError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
             source = Image.fromarray(source)
         if self._engine.whole:
-            return np.asarray(images.flatten(source) if isinstance(source, Image.Image) else images.read(source))
+            if not isinstance(source, Image.Image):
+                source = images.read(source, max_pixels=max_pixels)
+            return np.asarray(images.flatten(source))
         if isinstance(source, Image.Image):
             return preprocess.pixels(images.flatten(source, mode))
-        return preprocess.pixels(images.read(source, at_least=preprocess.resize_side, mode=mode))
+        return preprocess.pixels(images.read(source, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels))
 
     def predict(self, source: Source) -> Prediction:
         """Classify one picture: a path, the bytes of a file, a PIL image or a uint8 array (H, W, 3).
@@ -182,14 +190,9 @@ class Classifier:
         taken = [pending.popleft() for _ in range(min(batch, len(pending)))]
         results = [(source, future.result()) for source, future in taken]
         readable = [pixels for _, pixels in results if not isinstance(pixels, Failure)]
-        rows = self._rows(readable)
+        rows = self.probabilities_each(readable)
         for source, pixels in results:
             yield source, pixels if isinstance(pixels, Failure) else next(rows)
-
-    def _rows(self, pictures: list[Pixels]) -> Iterator[Probabilities]:
-        if self._engine.whole:  # of sizes of their own
-            return (self.probabilities(picture[None])[0] for picture in pictures)
-        return iter(self.probabilities(np.stack(pictures)) if pictures else ())
 
     def prediction(self, source: Source, row: Probabilities) -> Prediction:
         """Probabilities (K,) of one picture, by name."""

@@ -1,0 +1,41 @@
+// The page's predictor where a server answers: `mobilenets serve`.
+
+const SHOWN = 20; // classes asked for
+let about = null;
+
+/** What the server's model is. */
+export async function open() {
+  about = await ask("model");
+  return about;
+}
+
+/** The server's answer for the bytes of a picture. */
+export async function predict(blob) {
+  if (blob.size > about.limits.bytes) throw failure("too-large", "The file is larger than the server takes.");
+  const query = `top=${SHOWN}${about.explains ? "&explain=true" : ""}`;
+  const options = { method: "POST", body: blob, headers: { "Content-Type": "application/octet-stream" } };
+  const { results: [{ top, overlay }], milliseconds } = await ask(`predict?${query}`, options);
+  return { top, milliseconds, overlay: overlay ? picture(overlay) : undefined };
+}
+
+async function ask(path, options) {
+  let answer;
+  let content;
+  try {
+    answer = await fetch(path, options);
+    content = await answer.json();
+  } catch {
+    throw failure("offline", "The server cannot be reached.");
+  }
+  if (!answer.ok) throw failure(content.code, content.error);
+  return content;
+}
+
+function failure(code, message) {
+  return Object.assign(new Error(message), { code });
+}
+
+function picture(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
+}

@@ -1,0 +1,45 @@
+"""`mobilenets serve` from the command line: what it refuses to begin."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conftest import Cli, is_one_line_error
+from serve.service import write_model
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--port", "70000"), ("70000",)),
+        (("--host", "no such host"), ("no such host", "--host")),
+        (("--host", "192.0.2.1"), ("192.0.2.1", "--host")),
+        (("--timeout", "0"), ("--timeout", "0")),
+        (("--max-mb", "nan"), ("--max-mb", "nan")),
+        (("--max-waiting", "-1"), ("--max-waiting", "-1")),
+        (("--engine", "abacus", "--port", "0"), ("abacus",)),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(
+    cli: Cli, tmp_path: Path, options: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    assert is_one_line_error(cli("serve", write_model(tmp_path / "model.onnx"), *options), *names)
+
+
+def test_a_missing_model_is_told_in_one_line(cli: Cli) -> None:
+    assert is_one_line_error(cli("serve", "runs/none", "--port", "0"), "runs/none")
+
+
+def test_a_damaged_model_is_told_in_one_line(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    assert is_one_line_error(cli("serve", tmp_path / "model.onnx", "--port", "0"), "model.onnx")
+
+
+def test_without_the_extra_the_line_says_how_to_install_it(cli: Cli, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked" / "uvicorn.py"
+    blocked.parent.mkdir()
+    blocked.write_text("raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')\n")
+    path = os.pathsep.join(filter(None, [str(blocked.parent), os.environ.get("PYTHONPATH")]))
+    result = cli("serve", write_model(tmp_path / "model.onnx"), env={"PYTHONPATH": path})
+    assert is_one_line_error(result, "uvicorn", "pip install 'mobilenets[serve]'")

@@ -1,0 +1,310 @@
+"""The service as its clients see it: a process, sockets, real pictures."""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mobilenets import load
+from serve.service import Service, bomb, picture, serving, write_model
+from small import CLASSES
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(write_model(tmp_path_factory.mktemp("served") / "model.onnx")) as service:
+        yield service
+
+
+def _refused(response: httpx.Response, status: int, code: str) -> bool:
+    content = response.json()
+    assert (response.status_code, content["code"]) == (status, code), response.text
+    assert content.keys() == {"error", "code"}
+    assert "\n" not in content["error"]
+    assert "/" not in content["error"].replace("multipart/form-data", "")
+    return True
+
+
+def test_the_answer_is_that_of_predict(service: Service) -> None:
+    data = picture()
+    answer = service.post(data).json()
+    expected = load(service.folder / "model.onnx", "onnxruntime").predict(data)
+    (result,) = answer["results"]
+    assert (answer["model"], result["name"], result["label"]) == ("test", None, expected.label)
+    assert [row["label"] for row in result["top"]] == [label for label, _ in expected.top]
+    assert [row["probability"] for row in result["top"]] == pytest.approx([p for _, p in expected.top], abs=1e-5)
+
+
+def test_top_says_how_many_classes(service: Service) -> None:
+    response = service.post(picture(), params={"top": 2})
+    assert len(response.json()["results"][0]["top"]) == 2
+    assert _refused(service.post(picture(), params={"top": 0}), 422, "parameter")
+
+
+def test_a_form_brings_several_pictures_answered_in_order(service: Service) -> None:
+    pictures = [picture("PNG", seed=seed) for seed in range(5)]
+    files = [("image", (f"图 {i}.png", data)) for i, data in enumerate(pictures)]
+    answer = httpx.post(f"{service.url}/predict", files=files, data={"comment": "no picture"}).json()
+    assert [result["name"] for result in answer["results"]] == [f"图 {i}.png" for i in range(5)]
+    single = [service.post(data).json()["results"][0]["label"] for data in pictures]
+    assert [result["label"] for result in answer["results"]] == single
+
+
+def test_one_bad_picture_among_several_is_told_in_its_place(service: Service) -> None:
+    files = [("image", ("a.jpg", picture())), ("image", ("b.txt", b"words")), ("image", ("c.jpg", picture()[:700]))]
+    response = httpx.post(f"{service.url}/predict", files=files)
+    good, no_picture, damaged = response.json()["results"]
+    assert response.status_code == 200
+    assert good["label"] in CLASSES
+    assert (no_picture["code"], damaged["code"]) == ("not-an-image", "damaged")
+
+
+def test_what_curl_calls_a_form_may_be_a_picture(service: Service) -> None:
+    response = service.post(picture(), headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "no-file"),
+        (b"%PDF-1.7 not a picture", {"Content-Type": "application/pdf"}, 415, "not-an-image"),
+        (b'{"image": "base64"}', {"Content-Type": "application/json"}, 415, "not-an-image"),
+        (picture()[:900], {"Content-Type": "image/jpeg"}, 422, "damaged"),
+        (b"--x\r\nno form", {"Content-Type": "multipart/form-data; boundary=x"}, 400, "malformed"),
+        (b"anything", {"Content-Type": "multipart/form-data"}, 400, "malformed"),
+        (b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}, 400, "no-file"),
+    ],
+    ids=["empty", "PDF", "JSON", "cut JPEG", "cut form", "form without boundary", "empty form"],
+)
+def test_what_is_no_picture_gets_its_own_status(
+    service: Service, data: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    assert _refused(service.post(data, headers=headers), status, code)
+    assert service.still_serves()
+
+
+def test_more_pictures_than_a_request_may_hold_are_refused(service: Service) -> None:
+    files = [("image", (f"{i}.jpg", picture())) for i in range(17)]
+    assert _refused(httpx.post(f"{service.url}/predict", files=files), 413, "too-large")
+
+
+def test_fifty_megabytes_are_refused_by_their_header(service: Service) -> None:
+    """The client has sent nothing but headers when it reads the refusal."""
+    with service.connect() as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n")
+        answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert service.still_serves()
+
+
+def test_a_client_that_sends_fifty_megabytes_anyway_reads_the_refusal(service: Service) -> None:
+    assert _refused(service.post(bytes(50_000_000)), 413, "too-large")
+    assert service.still_serves()
+
+
+def test_fifty_megabytes_of_unknown_length_are_refused_on_the_way(service: Service) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(50):
+            yield bytes(1_000_000)
+
+    response = httpx.post(f"{service.url}/predict", content=chunks(), timeout=60)
+    assert _refused(response, 413, "too-large")
+    assert service.still_serves()
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(service: Service) -> None:
+    data = bomb(10_000)
+    assert len(data) < 200_000
+    start = time.perf_counter()
+    assert _refused(service.post(data), 413, "too-many-pixels")
+    assert time.perf_counter() - start < 1  # decoding it would take longer, and 100 MB
+    assert service.still_serves()
+
+
+def test_cut_connections_leave_it_serving(service: Service) -> None:
+    for sent in (
+        b"",
+        b"POST /pre",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + picture()[:500],
+    ):
+        for _ in range(20):
+            with service.connect() as client:
+                client.sendall(sent)
+    assert service.still_serves()
+
+
+def test_clients_that_leave_before_their_answer_leave_it_serving(service: Service) -> None:
+    data = picture(size=(2000, 1500))
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+    for _ in range(20):
+        with service.connect() as client:
+            client.sendall(head + data)
+    assert service.still_serves()
+
+
+def test_requests_at_once_are_answered_together_and_rightly(service: Service) -> None:
+    pictures = [picture(seed=seed) for seed in range(8)]
+    alone = [service.post(data).json()["results"][0]["top"] for data in pictures]
+    with ThreadPoolExecutor(32) as pool:
+        together = list(pool.map(lambda i: service.post(pictures[i % 8]).json()["results"][0]["top"], range(160)))
+    for i, top in enumerate(together):
+        assert [row["label"] for row in top] == [row["label"] for row in alone[i % 8]]
+        assert [row["probability"] for row in top] == pytest.approx([r["probability"] for r in alone[i % 8]], abs=1e-5)
+    text = httpx.get(f"{service.url}/metrics").text
+    batches = float(re.findall(r"^mobilenets_batch_pictures_count (\S+)", text, re.MULTILINE)[0])
+    answered = float(re.findall(r"^mobilenets_batch_pictures_sum (\S+)", text, re.MULTILINE)[0])
+    assert batches < answered
+
+
+def test_metrics_are_prometheus_text_and_count(service: Service) -> None:
+    def count() -> float:
+        text = httpx.get(f"{service.url}/metrics").text
+        found = re.findall(r'^mobilenets_requests_total\{route="/predict",status="200"\} (\S+)', text, re.MULTILINE)
+        return float(found[0]) if found else 0
+
+    before = count()
+    service.post(picture())
+    assert count() == before + 1
+    assert "mobilenets_waiting_pictures 0.0" in httpx.get(f"{service.url}/metrics").text
+
+
+def test_strangers_cannot_name_metrics(service: Service) -> None:
+    assert _refused(httpx.get(f"{service.url}/wp-login.php"), 404, "no-route")
+    assert "wp-login" not in httpx.get(f"{service.url}/metrics").text
+
+
+def test_the_model_says_what_it_is_and_health_that_it_lives(service: Service) -> None:
+    model = httpx.get(f"{service.url}/model").json()
+    assert model["classes"] == list(CLASSES)
+    assert model["size"] == 32
+    assert not model["explains"]
+    assert httpx.get(f"{service.url}/health").json() == {"status": "ok"}
+
+
+def test_explaining_without_a_network_in_torch_is_refused(service: Service) -> None:
+    assert _refused(service.post(picture(), params={"explain": "true"}), 400, "no-explanation")
+
+
+def test_openapi_describes_bodies_answers_and_refusals(service: Service) -> None:
+    spec = httpx.get(f"{service.url}/openapi.json").json()
+    post = spec["paths"]["/predict"]["post"]
+    assert {"multipart/form-data", "image/*"} <= post["requestBody"]["content"].keys()
+    assert {"200", "400", "408", "413", "415", "422", "503", "504"} <= post["responses"].keys()
+    assert {"/predict", "/model", "/health", "/metrics"} == spec["paths"].keys()
+
+
+def test_the_page_and_its_files_come_with_protective_headers(service: Service) -> None:
+    for name in ("", "app.js", "predictor.js", "style.css", "icon.svg"):
+        response = httpx.get(f"{service.url}/{name}")
+        assert response.status_code == 200
+        assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in response.headers
+    assert "/predict" in httpx.get(f"{service.url}/openapi.json").text
+
+
+@pytest.mark.parametrize(
+    "path", ["/../pyproject.toml", "/..%2f..%2fetc/passwd", "/model.onnx", "/__init__.py", "//etc"]
+)
+def test_no_other_file_is_given_out(service: Service, path: str) -> None:
+    with service.connect() as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 404")
+
+
+def test_no_answer_names_a_path_of_the_server(service: Service) -> None:
+    answers = [
+        httpx.get(f"{service.url}{path}") for path in ("/", "/model", "/health", "/metrics", "/openapi.json", "/x")
+    ]
+    answers += [service.post(data) for data in (picture(), b"", b"x", picture()[:600], bomb(8_000))]
+    for answer in answers:
+        assert str(service.folder) not in answer.text
+        assert "site-packages" not in answer.text
+
+
+def test_another_method_is_refused(service: Service) -> None:
+    assert _refused(httpx.get(f"{service.url}/predict"), 405, "no-route")
+
+
+def test_slow_clients_are_refused_and_do_not_hold_up_others(tmp_path: Path) -> None:
+    with serving(write_model(tmp_path / "model.onnx"), "--timeout", "1.5") as service:
+        slow_body, slow_head = service.connect(), service.connect()
+        slow_body.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\nabc")
+        slow_head.sendall(b"POST /predict HT")
+        start = time.perf_counter()
+        assert service.still_serves()
+        assert time.perf_counter() - start < 1
+        assert slow_body.recv(4096).startswith(b"HTTP/1.1 408")
+        assert slow_head.recv(4096) == b""  # closed: there is no request to answer
+        assert service.still_serves()
+
+
+def test_more_work_than_there_is_room_for_is_refused_at_once_with_a_time_to_come_back(tmp_path: Path) -> None:
+    with serving(write_model(tmp_path / "model.onnx"), "--max-waiting", "2") as service:
+        slow = picture("PNG", (1500, 1500))
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: service.post(slow), range(32)))
+        refused = [answer for answer in answers if answer.status_code != 200]
+        assert 0 < len(refused) < 32
+        for answer in refused:
+            assert _refused(answer, 503, "busy")
+            assert int(answer.headers["retry-after"]) >= 1
+        assert service.still_serves()
+
+
+def test_limits_are_options(tmp_path: Path) -> None:
+    options = ("--max-mb", "0.1", "--max-megapixels", "0.01")
+    with serving(write_model(tmp_path / "model.onnx"), *options) as service:
+        assert service.post(picture("PNG", (90, 90))).status_code == 200
+        assert _refused(service.post(picture("PNG", (120, 120))), 413, "too-many-pixels")
+        assert _refused(service.post(bytes(100_001)), 413, "too-large")
+
+
+def test_requests_in_progress_are_answered_before_it_stops(tmp_path: Path) -> None:
+    with serving(write_model(tmp_path / "model.onnx")) as service:
+        data = picture()
+        with service.connect() as client:
+            client.sendall(
+                f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:99]
+            )
+            time.sleep(0.3)
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            client.sendall(data[99:])
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        _, errors = service.process.communicate(timeout=20)
+        assert (service.process.returncode, errors) == (0, "")
+
+
+def test_ctrl_c_stops_it_in_one_line(tmp_path: Path) -> None:
+    with serving(write_model(tmp_path / "model.onnx")) as service:
+        service.process.send_signal(signal.SIGINT)
+        _, errors = service.process.communicate(timeout=20)
+        assert service.process.returncode == 130
+        assert errors.splitlines() == ["mobilenets serve: interrupted"]
+
+
+def test_it_listens_on_this_machine_only(service: Service) -> None:
+    listening = Path(f"/proc/{service.process.pid}/net/tcp")
+    if not listening.exists():
+        pytest.skip("the system does not list its sockets")
+    port = f"{service.port:04X}"
+    local = [line.split()[1] for line in listening.read_text().splitlines()[1:] if line.split()[3] == "0A"]
+    assert [address for address in local if address.endswith(f":{port}")] == [f"0100007F:{port}"]
+
+
+def test_a_port_in_use_is_one_line(service: Service) -> None:
+    command = [*service.process.args[:-2], "--port", str(service.port)]  # type: ignore[index]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert str(service.port) in line
+    assert "in use" in line
