@@ -30,6 +30,12 @@ def open_network(text: str) -> TorchEngine:
     return _published(text) if _is_published(text) else _torch_engine(text).open(Path(text))
 
 
+def has_network(text: str) -> bool:
+    """Whether `open_network` would find one."""
+    path = Path(text) / "model.safetensors" if Path(text).is_dir() else Path(text)
+    return _is_published(text) or (path.suffix == ".safetensors" and path.exists())
+
+
 def _is_published(text: str) -> bool:
     from mobilenets.spec import NAMES
 

@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         from mobilenets.serve.server import bind, serve, url_of
     except ModuleNotFoundError as missing:
         raise UserError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
-    from mobilenets.cli.model_argument import open_model
+    from mobilenets.cli.model_argument import has_network, open_model, open_network
+    from mobilenets.serve.overlay import can_explain, explainer
 
     limits = Limits(
         body_bytes=round(args.max_mb * 1e6),
@@ -47,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
     )
     with bind(args.host, args.port) as listener:
         classifier = open_model(args.model, args.engine, args.threads)
-        app = make_app(classifier, limits)
+        explains = has_network(args.model) and can_explain()
+        explain = explainer(lambda: open_network(args.model), limits.pixels) if explains else None
+        app = make_app(classifier, limits, explain)
         print(f"serving {classifier.card.name} at {url_of(listener)} (Ctrl-C stops)", flush=True)
         if not ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
             print("anyone who reaches this machine over the network can use it", file=sys.stderr)

@@ -29,10 +29,10 @@ from mobilenets.serve.body import Bodies, RefusalResponse, Upload
 from mobilenets.serve.envelope import Envelope
 from mobilenets.serve.limits import Limits, Refusal
 from mobilenets.serve.metrics import CONTENT_TYPE, Metrics
+from mobilenets.serve.overlay import Explain
 from mobilenets.serve.schema import PICTURES, REFUSALS, Answers, Health, Model
 
 log = logging.getLogger("mobilenets.serve")
-Explain = Callable[[bytes], bytes]  # the bytes of a picture → the PNG to lay over it
 
 _FAILED = "The server failed on this request: its log says why."
 
