@@ -17,11 +17,17 @@ from mobilenets.errors import UserError
 
 # Only formats that photographs come in. Pillow knows forty more, some of which start other programs (EPS)
 # or nest further files (ICO, PSD): an image folder from strangers has no business reaching those.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
-_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
-_OTHER_SUFFIXES = {".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
-_NETPBM_SUFFIXES = {".ppm", ".pgm", ".pbm", ".pnm"}
-SUFFIXES = frozenset(_JPEG_SUFFIXES | _OTHER_SUFFIXES | _NETPBM_SUFFIXES)
+SUFFIXES_OF = {  # what a file of each format is called
+    "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}),
+    "PNG": frozenset({".png", ".apng"}),
+    "GIF": frozenset({".gif"}),
+    "BMP": frozenset({".bmp", ".dib"}),
+    "PPM": frozenset({".ppm", ".pgm", ".pbm", ".pnm"}),
+    "WEBP": frozenset({".webp"}),
+    "TIFF": frozenset({".tif", ".tiff"}),
+}
+FORMATS = tuple(SUFFIXES_OF)
+SUFFIXES = frozenset().union(*SUFFIXES_OF.values())
 
 # A file of a few kilobytes can claim any size. 120 megapixels passes the largest common phone sensor
 # (12000×9000) and keeps one decoded RGB picture under half a gigabyte.
@@ -72,6 +78,19 @@ def is_image(path: str | Path) -> bool:
     """Whether the file name is that of a picture: by suffix, in any case; macOS' `._` companions are not."""
     path = Path(path)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
+
+
+def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
+    """Format (a key of `SUFFIXES_OF`), width and height as stored, from a file's beginning; nothing is decoded.
+
+    Raises:
+        UnreadableImage: missing, empty, or no picture of a kind read here.
+    """
+    name = _name(source)
+    with _naming(name), _opened(source, name) as file:
+        image = Image.open(file, formats=FORMATS)
+        # A JPEG with a second picture behind the first is "MPO" to Pillow.
+        return "JPEG" if image.format == "MPO" else str(image.format), image.width, image.height
 
 
 def read(

@@ -4,12 +4,27 @@ A command module has `HELP` (one line), `add_arguments(parser)` and `run(args) -
 needs beyond argparse is imported inside `run`, so that `--help` stays instant.
 """
 
-from mobilenets.cli import bench, cache, demo, evaluate, explain, export, fetch, models, predict, serve, show, train
+from mobilenets.cli import (
+    audit,
+    bench,
+    cache,
+    demo,
+    evaluate,
+    explain,
+    export,
+    fetch,
+    models,
+    predict,
+    serve,
+    show,
+    train,
+)
 
 COMMANDS = {
     "models": models,
     "show": show,
     "train": train,
+    "audit": audit,
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,

@@ -80,7 +80,7 @@ def _train(args: argparse.Namespace) -> int:
     if args.any_orientation:
         asked["any_orientation"] = True
     if "val" in asked:
-        asked["val"] = _fraction_or_folder(asked["val"])
+        asked["val"] = fraction_or_folder(asked["val"])
     if (args.resume or args.config) and (asked or changes):
         name = next(iter({**asked, **changes})).replace("_", "-")
         raise UserError(f"--{name}: a repeated or resumed run has its settings in config.yaml; leave it out")
@@ -120,7 +120,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value.strip()
 
 
-def _fraction_or_folder(text: str) -> float | str:
+def fraction_or_folder(text: str) -> float | str:
+    """What --val says: a share, or the name of a folder."""
     try:
         return float(text)
     except ValueError:

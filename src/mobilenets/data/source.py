@@ -64,6 +64,19 @@ def read_samples(
     return known, _samples(data, chosen, records, known)
 
 
+def read_parts(data: Path) -> tuple[tuple[str, ...], dict[str, Samples]]:
+    """Class names of all parts, and the samples of each part that `data` names; "" where it names none.
+
+    Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on.
+
+    Raises:
+        UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
+    """
+    records = _records(data)
+    classes = _classes(data, records)
+    return classes, {part: _samples(data, part, records.of(part), classes) for part in sorted(records.there())}
+
+
 def _held_out(data: Path, folder: Path) -> Records:
     """The photographs of other data for validation: its validation part, where it has parts."""
     if folder.resolve() == data.resolve():

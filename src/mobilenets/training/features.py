@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
 from mobilenets import launch
+from mobilenets.data.audit.photo import Embedder
 from mobilenets.data.loader import Loader
 from mobilenets.export.graph import FromPixels
 from mobilenets.export.onnx import onnx_bytes
@@ -18,6 +20,7 @@ from mobilenets.progress import Progress
 from mobilenets.runtime.engine import available_cores
 from mobilenets.runtime.onnxruntime import make_session
 from mobilenets.training.parallel import ALONE, Group
+from mobilenets.weights.create import create
 
 Extractor = Callable[[np.ndarray], np.ndarray]
 
@@ -80,3 +83,14 @@ def features(
     views = [group.gathered(view, indices, len(loader.labels)) for view in ([plain, mirrored] if flip else [plain])]
     rows, labels = zip(*[(rows, loader.labels[shown]) for rows, shown in views], strict=True)
     return np.concatenate(rows), np.concatenate(labels)
+
+
+def embedder(name: str, weights: str, size: int | None = None) -> Embedder:
+    """Features of a published network for `data.audit`, on the CPU; the whole short side is seen.
+
+    Raises:
+        UserError: unknown names, weights that cannot be fetched, or a size outside 1 to 4096.
+    """
+    model = create(name, weights=weights)
+    preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)
+    return Embedder(preprocess, extractor(model, preprocess, torch.device("cpu")))

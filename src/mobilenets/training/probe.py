@@ -52,10 +52,10 @@ def fit_head(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balan
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on steps is meant
-        return _fit(x, y, _choose_strength(x, y, recipe, seed, balanced), balanced)
+        return fit(x, y, choose_strength(x, y, recipe, seed, balanced), balanced)
 
 
-def _choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool) -> float:
+def choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool) -> float:
     """The strength with the least log loss on a held-out part, from the strongest regularisation on.
 
     Each fit starts from the one before; once two in a row are worse than the best, weaker ones only overfit more.
@@ -76,7 +76,8 @@ def _choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: in
     return min(losses, key=lambda c: losses[c])
 
 
-def _fit(x: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> Head:
+def fit(x: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> Head:
+    """The head of one `strength` for features `x` float32 (N, D) and labels `y` int (N,), classes 0…K-1 all present."""
     mean, std = _statistics(x)
     solver = _solver(balanced, C=strength)
     solver.fit((x - mean) / std, y)

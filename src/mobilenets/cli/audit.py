@@ -1,0 +1,122 @@
+"""`mobilenets audit`: what is wrong with a data set, before it is trained on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.errors import UserError
+
+if TYPE_CHECKING:
+    from mobilenets.data.audit.job import Audit, Doubter
+    from mobilenets.data.audit.photo import Embedder
+
+HELP = "find unreadable, duplicate, leaking, blurred and mislabelled photographs"
+
+_MODEL, _WEIGHTS = "mobilenet_v3_large", "default"  # as for train
+_SHOWN = 5  # findings of a kind on the terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/ and val/, or a CSV")
+    parser.add_argument("--json", action="store_true", help="print every finding as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with thumbnails")
+    parser.add_argument(
+        "--write-clean", type=Path, metavar="CSV", help="write the cleaned data set; no file is changed"
+    )
+    parser.add_argument("--model", metavar="M", help=f"network that sees the pictures (default {_MODEL})")
+    parser.add_argument(
+        "--weights", metavar="TAG|PATH|none", help="its weights (default: the most accurate; none: files only)"
+    )
+    parser.add_argument("--size", type=int, metavar="PX", help="side of its input (default: that of the weights)")
+    parser.add_argument("--val", metavar="FRACTION|DIR", help="as for train: what would validate (default 0.2)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="as for train: seed of the split (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Audit; 1 when some files could not be read."""
+    from mobilenets.cli.train import fraction_or_folder
+    from mobilenets.cli.writers import accept_any_text
+    from mobilenets.data.audit.clean import check_files, check_target, write_clean
+    from mobilenets.data.audit.job import audit
+    from mobilenets.data.source import read_parts
+
+    if args.write_clean:
+        check_target(args.write_clean)
+    if args.html and args.html.exists():
+        raise UserError(f"--html {args.html}: exists already; name a new file")
+    if args.html and not args.html.parent.is_dir():
+        raise UserError(f"--html {args.html}: no such folder {args.html.parent}; make it first")
+    _, parts = read_parts(args.data)  # what is wrong with the data is told before weights are fetched
+    if args.write_clean:
+        check_files(args.data, parts)
+    embedder, doubter = _eyes(args)
+    val = None if args.val is None else fraction_or_folder(args.val)
+    result = audit(args.data, val=val, seed=args.seed, embedder=embedder, doubter=doubter)
+    accept_any_text()
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    if args.html:
+        from mobilenets.artifact import write_atomic
+        from mobilenets.evaluate.audit_page import page
+
+        write_atomic(args.html, page(result))
+    print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if args.json else "\n".join(_table(result)))
+    if args.write_clean:
+        cleaned = write_clean(result, args.write_clean)
+        gone = ", ".join(f"{n} {reason}" for reason, n in cleaned.left_out.items()) or "nothing"
+        print(f"{args.write_clean}: {cleaned.rows} pictures; left out: {gone}", file=sys.stderr)
+    return 1 if result.findings["unreadable"] else 0
+
+
+def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
+    """What sees features and judges labels; nothing, and one line that says so, where the default is not at hand."""
+    skipped = "labels and duplicates by features are not looked for"
+    if args.weights == "none":
+        return None, None
+    try:
+        from functools import partial
+
+        from mobilenets.training.features import embedder
+        from mobilenets.training.labels import doubts
+
+        eye = embedder(args.model or _MODEL, args.weights or _WEIGHTS, args.size)
+    except ModuleNotFoundError as missing:
+        if args.model or args.weights:
+            raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[audit]'") from None
+        print(f"{skipped}: {missing.name} is not installed; run: pip install 'mobilenets[audit]'", file=sys.stderr)
+        return None, None
+    except UserError as error:
+        if args.model or args.weights or args.size:
+            raise
+        print(f"{skipped}: {' '.join(str(error).split())}", file=sys.stderr)
+        return None, None
+    return eye, partial(doubts, seed=args.seed)
+
+
+def _table(result: Audit) -> list[str]:
+    from mobilenets.data.audit.kinds import KINDS
+
+    lines = [f"{result.files} pictures, {len(result.classes)} classes"]
+    for kind, (title, remedy) in KINDS.items():
+        findings = result.findings[kind]
+        if not findings:
+            continue
+        lines += ["", f"{len(findings):6d}  {title}: {remedy}"]
+        for finding in findings[:_SHOWN]:
+            names = [_below(path, result.data) for path in finding.paths[:3]] + ["…"] * (len(finding.paths) > 3)
+            lines.append(f"        {finding.score:.2f}  {'  '.join(names)}  ({finding.why})")
+        if len(findings) > _SHOWN:
+            lines.append(f"        and {len(findings) - _SHOWN} more: --json or --html")
+    clean = [title for kind, (title, _) in KINDS.items() if not result.findings[kind]]
+    return [*lines, "", f"nothing found: {', '.join(clean)}"] if clean else lines
+
+
+def _below(path: Path, data: Path) -> str:
+    """The path as it is below DATA, where it is."""
+    base = data if data.is_dir() else data.parent
+    return str(path.relative_to(base)) if path.is_relative_to(base) and path != base else str(path)

@@ -1,0 +1,92 @@
+"""The kinds of faults, what a finding is, and the limits that make one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# kind -> what it is called, and what to do about it; in the order they are shown.
+KINDS: dict[str, tuple[str, str]] = {
+    "unreadable": ("unreadable", "left out of training; copy them again from where they came"),
+    "wrong_suffix": ("wrong suffix", "the name says another format than the content; rename them"),
+    "exact_duplicate": ("exact duplicates", "the same pixels more than once; keep one"),
+    "near_duplicate": ("near duplicates", "near-identical shots; keep one, or give them one group"),
+    "duplicate_across_classes": (
+        "duplicates across classes",
+        "the same picture with two labels; decide which is right",
+    ),
+    "leak": ("leaks", "near-identical shots in training and validation: the score would be too good"),
+    "likely_mislabelled": ("likely wrong labels", "look at them; --write-clean keeps them as they are"),
+    "tiny": ("tiny", "far fewer pixels than the others; replace them by larger versions"),
+    "blank": ("blank", "one flat tone; delete them"),
+    "dark": ("dark", "hardly any light beside the others; expose again, or brighten"),
+    "blurred": ("blurred", "unsharper than the others at the size a network sees"),
+    "odd_aspect": ("odd aspect ratios", "much longer than the others: the centre crop misses most; crop them"),
+    "imbalance": ("imbalance", "collect more of these classes, or train with --balance"),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a fault begins. Grey levels are 0..255; recall and precision of each: benchmarks/audit.py.
+
+    Where data sets differ by nature (brightness, sharpness, shape) the limit is relative to the data set's own
+    distribution; a microscope's dark field or a camera's wide format is not a fault.
+    """
+
+    # MobileNets halve the picture five times: below 32 pixels the last grid has no cell of real pixels.
+    tiny_pixels: int = 32
+    # A short side below half of the usual 224 is enlarged twice; odd only where the others are 4 times as large.
+    tiny_if_below: int = 112
+    tiny_share: float = 0.25
+    # From the 1st to the 99th percentile; JPEG and sensor noise on a flat tone stay within, solar cells begin at 31.
+    blank_spread: float = 12.0
+    # The 95th percentile in the lowest quarter of the range, and less than half of what is usual in the data set.
+    dark_level: float = 64.0
+    dark_share: float = 0.5
+    # Robust deviations (1.4826 × MAD) of the blur effect above the median, and the least effect called blur: scores
+    # of sharp photographs are around 0.3, so a data set of nothing but sharp ones has no blurred tail.
+    blur_deviations: float = 3.0
+    blur_least: float = 0.35
+    # The blur limit is a statistic; of fewer pictures it says nothing.
+    blur_pictures: int = 20
+    # Times the data set's median of long side / short side; the crop then sees half of what it sees of the others.
+    aspect_times: float = 2.0
+    # Bits of 64; copies after JPEG, resizing, brightness differ in up to 11, unrelated pictures in 32 (measured).
+    hash_bits: int = 12
+    # Correlation of 32×32 thumbnails after what the data set has in common is taken out. Solar cells, which share
+    # frame and bus bars: 1 pair in 6,000 reaches it, and those show neighbouring slices or the same cell again.
+    same_structure: float = 0.85
+    # Features of two versions of one picture have a cosine of 0.65 and more; unrelated photographs of 0.5 or less.
+    # A veto against a coincidence of thumbnails; it cannot decide alone: solar cells reach 0.99 between each other.
+    same_features: float = 0.6
+    # A class below a third of the largest: always answering the larger of the two is right for 75 %.
+    imbalance_times: float = 3.0
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: the files, how bad (0 to 1 within its kind, 1 is worst), why in words, and its own figures."""
+
+    kind: str
+    paths: tuple[Path, ...]
+    score: float
+    why: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types: `path`, or `paths` where there are several, `score`, `why` and the details."""
+        names = [str(path) for path in self.paths]
+        where: dict[str, Any] = {"path": names[0]} if len(names) == 1 else {"paths": names}
+        return {**where, "score": round(self.score, 4), "why": self.why, **self.details}
+
+
+def ranked(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Every kind, also those without findings; the worst first, equals by name."""
+    ordered = sorted(findings, key=lambda f: (-f.score, str(f.paths[0])))
+    return {kind: [f for f in ordered if f.kind == kind] for kind in KINDS}

@@ -1,0 +1,145 @@
+"""Everything the audit knows of a file, from one decode."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilenets import images
+from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
+from mobilenets.progress import Progress
+
+SIDE = 256  # pixels of the short side at which quality is judged: what a network of 224 sees, crop included
+THUMB = 32
+WORKERS = 2
+_BATCH = 32
+_BLUR_WINDOW = 9  # Crete et al. 2007, §3
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A network's eye: `extract` turns uint8 pixels (N, H, W, C) of `preprocess` into float32 features (N, D)."""
+
+    preprocess: Preprocess
+    extract: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """Measures of a picture that could be read; grey levels 0..255.
+
+    `format`, `width`, `height`: as stored. `digest`: of the decoded pixels. `spread`: 99th minus 1st percentile,
+    `light`: 95th percentile. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole picture.
+    """
+
+    path: Path
+    format: str
+    width: int
+    height: int
+    digest: bytes
+    spread: float
+    light: float
+    blur: float
+    thumb: NDArray[np.uint8]
+
+    @property
+    def short(self) -> int:
+        """The short side in pixels."""
+        return min(self.width, self.height)
+
+    @property
+    def aspect(self) -> float:
+        """Long side by short side, 1 or more."""
+        return max(self.width, self.height) / self.short
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures in the order asked for: what could be read, its features (n, D) if asked for, and what could not."""
+
+    photos: tuple[Photo, ...]
+    features: NDArray[np.float32] | None
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def look(samples: Sequence[Sample], embedder: Embedder | None = None, workers: int = WORKERS) -> Seen:
+    """Decode every file once, in threads, and measure it; with `embedder`, also its features.
+
+    The same for any number of `workers`.
+    """
+    photos: list[Photo] = []
+    rows: list[NDArray[np.float32]] = []
+    unreadable: list[tuple[Path, str]] = []
+    eye = embedder.preprocess if embedder else None
+    with Progress("looking at", len(samples), "image") as progress, ThreadPoolExecutor(workers) as pool:
+        for i in range(math.ceil(len(samples) / _BATCH)):
+            batch = samples[i * _BATCH :][:_BATCH]
+            pixels = []
+            for sample, seen in zip(batch, pool.map(lambda s: _look(s, eye), batch), strict=True):
+                if isinstance(seen, str):
+                    unreadable.append((sample.path, seen))
+                    continue
+                photos.append(seen[0])
+                if seen[1] is not None:
+                    pixels.append(seen[1])
+            if embedder and pixels:  # after the decoding, not beside it: both want the same cores
+                rows.append(embedder.extract(np.stack(pixels)))
+            progress.advance(len(batch))
+    return Seen(tuple(photos), np.concatenate(rows) if rows else None, tuple(unreadable))
+
+
+def _look(sample: Sample, eye: Preprocess | None) -> tuple[Photo, NDArray[np.uint8] | None] | str:
+    """The measures, and the network's input; or why the file cannot be read."""
+    at_least = max(SIDE, eye.resize_side) if eye else SIDE
+    try:
+        source = sample.open()
+        format, width, height = images.header(source)
+        image = images.read(source, at_least=at_least)
+    except UserError as error:
+        return str(error)
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
+    grey = _scaled(image.convert("L"))
+    pixels = np.asarray(grey)
+    low, light, high = np.percentile(pixels, (1, 95, 99))
+    thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
+    photo = Photo(
+        sample.path, format, width, height, digest, float(high - low), float(light), blur_effect(pixels), thumb
+    )
+    return photo, eye.pixels(image) if eye else None
+
+
+def _scaled(grey: Image.Image) -> Image.Image:
+    """No larger than `SIDE` on the short and four times that on the long side; never enlarged."""
+    factor = min(1.0, SIDE / min(grey.size))
+    size = [min(4 * SIDE, max(1, round(length * factor))) for length in grey.size]
+    return grey.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+
+
+def blur_effect(pixels: NDArray[np.uint8]) -> float:
+    """How little a picture (H, W) changes when it is blurred further: 0 (sharp) to 1 (it cannot change).
+
+    Crete, Dolmiere, Ladret, Nicolas 2007, "The blur effect": the larger of both axes. Unlike the variance of the
+    Laplacian it does not depend on contrast.
+    """
+    return max(_blur_along(pixels.astype(np.float32)), _blur_along(pixels.T.astype(np.float32)))
+
+
+def _blur_along(rows: NDArray[np.float32]) -> float:
+    if rows.shape[1] <= _BLUR_WINDOW:
+        return 0.0
+    half = _BLUR_WINDOW // 2
+    sums = np.cumsum(np.pad(rows, ((0, 0), (half + 1, half)), "edge"), axis=1, dtype=np.float32)
+    blurred = (sums[:, _BLUR_WINDOW:] - sums[:, :-_BLUR_WINDOW]) / _BLUR_WINDOW
+    change, left = np.abs(np.diff(rows, axis=1)), np.abs(np.diff(blurred, axis=1))
+    total = float(change.sum())
+    return 1 - float(np.maximum(change - left, 0).sum()) / total if total else 1.0

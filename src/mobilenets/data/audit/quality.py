@@ -1,0 +1,109 @@
+"""Faults that a single file has: unreadable, misnamed, tiny, blank, dark, blurred, of odd shape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mobilenets import images
+from mobilenets.data.audit.kinds import LIMITS, Finding
+from mobilenets.data.audit.photo import Photo, Seen
+from mobilenets.errors import UserError
+
+
+def quality(seen: Seen) -> list[Finding]:
+    """Findings about single files; a blank picture is neither dark nor blurred as well."""
+    found = [Finding("unreadable", (path,), 1.0, why) for path, why in seen.unreadable]
+    for photo in seen.photos:
+        if photo.path.suffix.lower() not in images.SUFFIXES_OF[photo.format]:
+            found.append(Finding("wrong_suffix", (photo.path,), 1.0, f"its content is {photo.format}"))
+    flat = {photo.path for photo in seen.photos if photo.spread < LIMITS.blank_spread}
+    for photo in seen.photos:
+        if photo.path in flat:
+            why = f"its grey levels differ by {photo.spread:.0f} of 255"
+            found.append(Finding("blank", (photo.path,), 1 - photo.spread / LIMITS.blank_spread / 2, why))
+    rest = [photo for photo in seen.photos if photo.path not in flat]
+    if rest:
+        for judge in (_tiny, _dark, _blurred, _odd_aspect):
+            found += judge(rest)
+    return found
+
+
+def is_blank(photo: Photo) -> bool:
+    """Whether the picture is one flat tone: all of those look alike and are duplicates of nothing."""
+    return photo.spread < LIMITS.blank_spread
+
+
+def misnamed(data: Path, known: Callable[[Path], bool]) -> Iterator[Finding]:
+    """Pictures below folder `data` whose suffix is none of a picture, so that nobody reads them; not `known` ones."""
+    for root, folders, files in os.walk(data):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            if name.startswith(".") or images.is_image(name) or known(path):
+                continue
+            try:
+                format = images.header(path)[0]
+            except UserError:
+                continue
+            yield Finding("wrong_suffix", (path,), 1.0, f"a {format} picture that is not read under this name")
+
+
+def _tiny(photos: Sequence[Photo]) -> Iterator[Finding]:
+    usual = float(np.median([photo.short for photo in photos]))
+    relative = min(LIMITS.tiny_if_below, LIMITS.tiny_share * usual)
+    limit = max(LIMITS.tiny_pixels, relative)
+    for photo in photos:
+        if photo.short < limit:
+            why = f"{photo.width}×{photo.height} pixels; the short side is usually {usual:.0f}"
+            yield Finding("tiny", (photo.path,), 1 - photo.short / limit / 2, why)
+
+
+def _dark(photos: Sequence[Photo]) -> Iterator[Finding]:
+    usual = float(np.median([photo.light for photo in photos]))
+    limit = min(LIMITS.dark_level, LIMITS.dark_share * usual)
+    for photo in photos:
+        if photo.light < limit:
+            why = f"95 % of it is darker than {photo.light:.0f} of 255; usual is {usual:.0f}"
+            yield Finding("dark", (photo.path,), 1 - photo.light / limit / 2, why)
+
+
+def _blurred(photos: Sequence[Photo]) -> Iterator[Finding]:
+    if len(photos) < LIMITS.blur_pictures:
+        return
+    values = np.array([photo.blur for photo in photos])
+    usual = float(np.median(values))
+    deviation = 1.4826 * float(np.median(np.abs(values - usual)))
+    limit = max(LIMITS.blur_least, usual + LIMITS.blur_deviations * deviation)
+    for photo in photos:
+        if photo.blur > limit:
+            why = f"blur {photo.blur:.2f} (0 sharp, 1 flat); usual is {usual:.2f}"
+            yield Finding("blurred", (photo.path,), photo.blur, why)
+
+
+def _odd_aspect(photos: Sequence[Photo]) -> Iterator[Finding]:
+    usual = float(np.median([photo.aspect for photo in photos]))
+    limit = LIMITS.aspect_times * usual
+    for photo in photos:
+        if photo.aspect > limit:
+            why = f"{photo.width}×{photo.height}: {photo.aspect:.1f} times as long as wide; usual is {usual:.1f}"
+            yield Finding("odd_aspect", (photo.path,), 1 - limit / photo.aspect / 2, why)
+
+
+def imbalance(data: Path, classes: Sequence[str], counts: Sequence[int]) -> list[Finding]:
+    """A finding for every class of less than a third of the largest one's pictures."""
+    largest = max(counts, default=0)
+    return [
+        Finding(
+            "imbalance",
+            (data,),
+            1 - n / largest,
+            f"{name} has {n} pictures, the largest class {largest}",
+            {"label": name, "n": n, "largest": largest},
+        )
+        for name, n in zip(classes, counts, strict=True)
+        if n * LIMITS.imbalance_times < largest
+    ]
