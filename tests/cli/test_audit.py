@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import is_one_line_error
 
+from conftest import is_one_line_error
 from mobilenets.cli.demo import write_csv
 
 KINDS = {

@@ -83,10 +83,10 @@ def _without_copies(audit: Audit, left_out: dict[str, int]) -> set[int]:
 
 def _without_leaks(audit: Audit, kept: set[int], left_out: dict[str, int]) -> set[int]:
     """Without training pictures whose near-identical shot validates or tests by the data's own naming."""
-    links = [(p.first, p.second) for p in audit.pairs if {p.first, p.second} <= kept]
+    links = [(p.first, p.second) for p in audit.pairs]  # also those through copies that are gone
     gone = set()
     for group in groups_of(len(audit.members), links):
-        named = {i: audit.members[i].named for i in group}
+        named = {i: audit.members[i].named for i in group if i in kept}
         if {"val", "test"} & set(named.values()):
             gone |= {i for i, part in named.items() if part == "train"}
     left_out["training shots near-identical to validation or test"] = len(gone)

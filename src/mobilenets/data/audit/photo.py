@@ -125,7 +125,7 @@ def _scaled(grey: Image.Image) -> Image.Image:
     return grey.resize((size[0], size[1]), Image.Resampling.BILINEAR)
 
 
-def blur_effect(pixels: NDArray[np.uint8]) -> float:
+def blur_effect(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> float:
     """How little a picture (H, W) changes when it is blurred further: 0 (sharp) to 1 (it cannot change).
 
     Crete, Dolmiere, Ladret, Nicolas 2007, "The blur effect": the larger of both axes. Unlike the variance of the
