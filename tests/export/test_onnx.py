@@ -86,6 +86,18 @@ def test_batch_norms_are_folded_away(exported: tuple[ModelCard, Path]) -> None:
     assert "Conv" in kinds
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"])
+@pytest.mark.parametrize("flavor", ["timm", "tf"])
+def test_the_graph_holds_only_what_engines_compute_fast(tmp_path: Path, name: str, flavor: str) -> None:
+    """No division of pixels, no pads beside convolutions, no arithmetic on shapes, means as pooling."""
+    model = network(name, flavor=flavor)
+    export_onnx(model, card_of(model, size=40), tmp_path / "model.onnx")
+    kinds = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    activations = {"Clip"} if name == "mobilenet_v2" else {"Relu", "HardSwish", "HardSigmoid", "Mul"}
+    ends = {"Transpose", "Cast", "Sub", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"}
+    assert kinds - {"Constant", "Identity"} == {"Conv", "Add"} | activations | ends
+
+
 def test_the_callers_network_stays_as_it_was(tmp_path: Path) -> None:
     model = network().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

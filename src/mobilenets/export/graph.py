@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -18,20 +19,28 @@ from mobilenets.preprocess import Preprocess
 class FromPlanes(nn.Module):
     """`network` behind its normalisation: takes float planes (N, C, H, W) of 0..255.
 
-    The normalisation could be folded into the first convolution, but not its zero padding: borders would
-    differ.
+    The division can be folded into the first convolution, the subtraction not: around the borders a convolution pads
+    with zeros, which are the mean.
     """
 
     def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
         self.network = network
         scale = 255 * torch.tensor([preprocess.mean, preprocess.std]).view(2, 1, -1, 1, 1)  # (2, 1, C, 1, 1)
-        self.mean, self.std = nn.Buffer(scale[0]), nn.Buffer(scale[1])
+        self.mean = nn.Buffer(scale[0])
+        self.std: torch.Tensor | None = nn.Buffer(scale[1])
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
         """float (N, C, H, W) of 0..255 → what `network` makes of the normalised images."""
-        result: torch.Tensor = self.network((planes - self.mean) / self.std)
+        centred = planes - self.mean
+        result: torch.Tensor = self.network(centred if self.std is None else centred / self.std)
         return result
+
+    def fold_division(self, weight: torch.Tensor) -> None:
+        """Let the network's first convolution, of this `weight`, divide: one pass less over the picture."""
+        if self.std is not None:
+            weight.data = weight.data / self.std
+            self.std = None
 
 
 class FromPixels(nn.Module):
@@ -60,7 +69,10 @@ class Probabilities(nn.Module):
         return logits.softmax(1)
 
 
-def fold_norms(module: nn.Module) -> nn.Module:
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fold_norms(module: Network) -> Network:
     """A copy in eval mode whose BatchNorms are folded into the convolutions before them."""
     folded = copy.deepcopy(module).eval()
     for part in folded.modules():
@@ -78,7 +90,9 @@ def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
     """
     if len(card.classes) != model.net.num_classes:
         raise UserError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
-    module = FromPixels(Probabilities(fold_norms(model)), card.preprocess).cpu().eval().requires_grad_(False)
+    network = fold_norms(model).cpu()
+    module = FromPixels(Probabilities(network), card.preprocess).eval().requires_grad_(False)
+    module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))
     for parameter in module.parameters():
         parameter.data = parameter.data.contiguous()  # ExecuTorch cannot lower weights that lie channels-last
     return module

@@ -50,11 +50,14 @@ class SamePadConv2d(Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → (N, C', ceil(H / stride), ceil(W / stride))."""
-        vertical, horizontal = (self._total(x.shape[2 + i], i) for i in range(2))
-        if vertical or horizontal:
-            left, top = horizontal // 2, vertical // 2
-            x = F.pad(x, (left, horizontal - left, top, vertical - top))
-        return super().forward(x)
+        pads = self.pads(x.shape[2], x.shape[3])
+        return super().forward(F.pad(x, pads) if any(pads) else x)
+
+    def pads(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Zeros to the left, to the right, above and below a map of this size."""
+        vertical, horizontal = self._total(height, 0), self._total(width, 1)
+        left, top = horizontal // 2, vertical // 2
+        return left, horizontal - left, top, vertical - top
 
     def _total(self, size: int, axis: int) -> int:
         stride, reach = self.stride[axis], self.dilation[axis] * (self.kernel_size[axis] - 1)
@@ -91,6 +94,14 @@ class ConvNormAct(nn.Sequential):
         self.act = activation(act)
 
 
+def average(x: torch.Tensor) -> torch.Tensor:
+    """The mean of each channel, (N, C, H, W) → (N, C, 1, 1).
+
+    As pooling: engines compute that in the layout of their convolutions, and a mean over axes in another.
+    """
+    return F.adaptive_avg_pool2d(x, 1)
+
+
 class SqueezeExcite(nn.Module):
     """Channel gates from the mean of each channel: ReLU, then a hard sigmoid relu6(x + 3) / 6 (1905.02244, §5.3)."""
 
@@ -101,7 +112,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → the same shape."""
-        gate = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        gate = average(x)
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(gate))))
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from mobilenets.errors import UserError
 from mobilenets.nn.blocks import make_block
-from mobilenets.nn.layers import ConvNormAct, activation, initialise
+from mobilenets.nn.layers import ConvNormAct, activation, average, initialise
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec.features import feature_info
 from mobilenets.spec.rows import Net
@@ -76,8 +76,7 @@ class MobileNet(nn.Module):
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """The last map → logits (N, num_classes), or with `pre_logits` the classifier's input (N, head_width)."""
-        pooled = features.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        vector: torch.Tensor = self.hidden(pooled).flatten(1)  # (N, head_width)
+        vector: torch.Tensor = self.hidden(average(features)).flatten(1)  # (N, head_width)
         if pre_logits:
             return vector
         logits: torch.Tensor = self.classifier(self.dropout(vector))
