@@ -11,8 +11,9 @@ from mobilenets.errors import UserError
 from mobilenets.export.calibration import Calibration, read_calibration
 from mobilenets.export.job import export
 from mobilenets.export.quantize import layer_noise
-from mobilenets.export.targets import INT8_TARGETS, exporter, quantizer
+from mobilenets.export.targets import INT8_TARGETS, TARGETS, exporter, quantizer
 from mobilenets.export.verify import INT8
+from mobilenets.runtime.engines import open_engine
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.torch import TorchEngine
 from small import card_of, network, noise
@@ -64,6 +65,40 @@ def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
     assert layers[0] is None
     assert layers[-1] is None
     assert set(layers[1:-1]) == {"DequantizeLinear"}
+
+
+@pytest.mark.exports
+def test_the_ends_stay_float_in_litert_too(tmp_path: Path) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    engine = _engine()
+    calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)
+    quantizer("litert")(engine.model, engine.card, tmp_path / "model.tflite", calibration)
+    model = schema.ModelT.InitFromPackedBuf((tmp_path / "model.tflite").read_bytes(), 0)
+    graph, kinds = model.subgraphs[0], schema.BuiltinOperator
+    layers = [
+        graph.tensors[o.inputs[1]].type
+        for o in graph.operators
+        if model.operatorCodes[o.opcodeIndex].builtinCode
+        in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED)
+    ]
+    assert (layers[0], layers[-1]) == (schema.TensorType.FLOAT32, schema.TensorType.FLOAT32)
+    assert set(layers[1:-1]) == {schema.TensorType.INT8}
+
+
+@pytest.mark.parametrize("target", ALL)
+def test_the_order_of_the_calibration_photographs_does_not_matter(target: str, tmp_path: Path) -> None:
+    """A moving average over photographs in the order of their classes would have the range of the last class."""
+    engine = _engine()
+    pixels = noise(24, engine.card.preprocess)
+    pixels = pixels[np.argsort(pixels.reshape(len(pixels), -1).mean(1))]
+    answers = []
+    for name, order in (("bright-last", pixels), ("dark-last", pixels[::-1].copy())):
+        path = tmp_path / name / TARGETS[target].file
+        path.parent.mkdir()
+        quantizer(target)(engine.model, engine.card, path, Calibration(order))
+        answers.append(open_engine(path, TARGETS[target].engine or "")(pixels))
+    np.testing.assert_allclose(*answers, atol=0 if target in ("onnx", "litert") else 0.02)
 
 
 def test_the_layer_with_an_outlier_suffers_most() -> None:

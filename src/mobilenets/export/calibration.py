@@ -1,4 +1,9 @@
-"""Photographs of the training part that show the quantiser how large activations become."""
+"""Photographs of the training part that show the quantiser how large activations become.
+
+The range of a tensor is that of its extremes over all photographs. What the quantisers do by themselves clips: the
+mean of every photograph's extremes, or a moving average, which with photographs in the order of their classes is
+the range of the last class (`benchmarks/int8.py` has what each costs).
+"""
 
 from __future__ import annotations
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import numpy as np
 
 from mobilenets.artifact import ModelCard
-from mobilenets.errors import UserError
 from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import deployed, example_pixels
 from mobilenets.export.quiet import quiet, silent
 from mobilenets.export.tflite_metadata import LABELS, model_metadata
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engine import Pixels, available_cores
 from mobilenets.runtime.litert import CARD
 
 with silent():
@@ -36,15 +38,9 @@ def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
 
 
 def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
-    """Write `model` with 8-bit weights per output channel and 8-bit activations, by AI Edge Quantizer.
-
-    Raises:
-        UserError: float ends are asked for.
-    """
-    if calibration.float_ends:
-        raise UserError("--float-ends: not offered for litert; leave it out")
+    """Write `model` with 8-bit weights per output channel and 8-bit activations, by AI Edge Quantizer."""
     with silent():
-        from ai_edge_quantizer import qtyping, quantizer
+        from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
         converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
         converted.export(str(path))
@@ -56,9 +52,40 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
                 activation_num_bits=8,
                 weight_num_bits=8,
             )
-        rows = [{"args_0": picture[None]} for picture in calibration.pixels]
-        job.quantize(job.calibrate({"serving_default": rows})).export_model(str(path), overwrite=True)
+        for scope in _ends(path) if calibration.float_ends else ():
+            job.update_quantization_recipe(
+                regex=f"^{re.escape(scope)}$",
+                operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+                algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
+            )
+        ranges = _ranges(path, job.get_quantization_recipe(), calibration.pixels)
+        job.quantize(ranges).export_model(str(path), overwrite=True)
     _complete(path, card)
+
+
+def _ends(path: Path) -> list[str]:
+    """What the quantiser calls the first convolution and the classifier: the names of what they write."""
+    graph, operators = _operators(path, schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
+    return [f"{graph.tensors[layer.outputs[0]].name.decode()};" for layer in (operators[0], operators[-1])]
+
+
+def _ranges(path: Path, recipe: Any, pixels: Pixels) -> Any:
+    """Extremes over all pictures: see `calibration.py`. Left to itself the quantiser has a moving average of twenty."""
+    from ai_edge_quantizer import calibrator, recipe_manager
+    from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(recipe)
+    watcher = calibrator.Calibrator(path.read_bytes(), num_threads=available_cores(), qsv_update_func=min_max_update)
+    watcher.calibrate({"serving_default": [{"args_0": picture[None]} for picture in pixels]}, manager)
+    return watcher.get_model_qsvs()
+
+
+def _operators(path: Path, *kinds: int) -> tuple[Any, list[Any]]:
+    """The graph of a file, and its operators of some `kinds` (of schema.BuiltinOperator)."""
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    graph = model.subgraphs[0]
+    return graph, [o for o in graph.operators if model.operatorCodes[o.opcodeIndex].builtinCode in kinds]
 
 
 def _complete(path: Path, card: ModelCard) -> None:

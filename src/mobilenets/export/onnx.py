@@ -81,9 +81,10 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     write_atomic(path, content)
 
 
-# Convolutions, the head and the sums between them: what processors have 8-bit arithmetic for. h-swish and the gates of
-# squeeze-and-excite stay float between two conversions; rounding them too costs accuracy and gains nothing.
-INT8_OPERATORS = ["Conv", "Gemm", "Add"]
+# Convolutions, the head and the sums between them: what processors have 8-bit arithmetic for. ReLU and ReLU6 (Clip)
+# become the range of the convolution before them. h-swish and the gates of squeeze-and-excite stay float between two
+# conversions; rounding them too costs accuracy and gains nothing.
+INT8_OPERATORS = ["Conv", "Gemm", "Add", "Relu", "Clip"]
 
 
 def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
@@ -101,8 +102,7 @@ def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Ca
             per_channel=True,
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"CalibMovingAverage": True},  # an outlier in one picture must not widen the range for all
+            calibrate_method=CalibrationMethod.MinMax,  # over all pictures: see `calibration.py`
         )
 
 

@@ -32,9 +32,13 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
     with quiet():
         import nncf
         import nncf.openvino
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
         graph = _graph(model, card)
         layers = [o.get_friendly_name() for o in graph.get_ordered_ops() if o.get_type_name() in LAYERS]
+        extremes = nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX  # see `calibration.py`
+        )
         ends = nncf.IgnoredScope(names=[layers[0], layers[-1]]) if calibration.float_ends else None
         quantized = nncf.quantize(
             graph,
@@ -42,6 +46,7 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
             preset=nncf.QuantizationPreset.MIXED,  # asymmetric activations: h-swish is not symmetric
             subset_size=len(calibration.pixels),
             ignored_scope=ends,
+            advanced_parameters=extremes,
         )
     _save(quantized, card, path)
 
