@@ -2,7 +2,7 @@
 
 The range of a tensor is that of its extremes over all photographs. What the quantisers do by themselves clips: the
 mean of every photograph's extremes, or a moving average, which with photographs in the order of their classes is
-the range of the last class (`benchmarks/int8.py` has what each costs).
+the range of the last class.
 """
 
 from __future__ import annotations

@@ -38,11 +38,7 @@ def _is_same(part: nn.Module) -> bool:
 
 
 def _padding_alike(conv: nn.Conv2d) -> nn.Conv2d:
-    (kernel, _), (stride, _), (dilation, _) = (
-        conv.kernel_size,
-        conv.stride,
-        conv.dilation,
-    )  # all are square
+    kernel, stride, dilation = conv.kernel_size[0], conv.stride[0], conv.dilation[0]  # all are square
     padding = dilation * (kernel - 1) // 2
     plain = nn.Conv2d(conv.in_channels, conv.out_channels, kernel, stride, padding, dilation, conv.groups)
     plain.weight, plain.bias = conv.weight, conv.bias
