@@ -15,6 +15,7 @@ from mobilenets.export.graph import deployed
 from mobilenets.export.onnx import onnx_bytes
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
 
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
 
@@ -63,9 +64,8 @@ def full_openvino(path: Path, card: ModelCard) -> None:
     sides = ops.slice(ops.shape_of(image), _whole(0), _whole(2), _whole(1))
     resized = ops.divide(ops.multiply(sides, _whole(preprocess.resize_side)), ops.reduce_min(sides, _whole(0), True))
     planes = ops.convert(ops.unsqueeze(ops.transpose(image, _whole(2, 0, 1)), _whole(0)), np.float32)
-    mode = f"{preprocess.interpolation}_pillow"
-    resampled = ops.interpolate(planes, resized, mode, "sizes", axes=_whole(2, 3), cube_coeff=-0.5)
-    levels = ops.round(ops.clamp(resampled, 0, 255), "half_to_even")
+    across = _resized(planes, 3, ops.slice(resized, _whole(1), _whole(2), _whole(1)), preprocess)
+    levels = _resized(across, 2, ops.slice(resized, _whole(0), _whole(1), _whole(1)), preprocess)
     size = _whole(preprocess.size, preprocess.size)
     half = ops.divide(ops.convert(ops.subtract(resized, size), np.float32), ops.constant(np.float32(2)))
     start = ops.convert(ops.round(half, "half_to_even"), np.int64)  # the corner is rounded as `Preprocess` rounds it
@@ -73,6 +73,13 @@ def full_openvino(path: Path, card: ModelCard) -> None:
     pixels = ops.transpose(ops.convert(cropped, np.uint8), _whole(0, 2, 3, 1))
     graph.get_parameters()[0].output(0).replace(pixels.output(0))
     _save(openvino.Model(graph.get_results(), [image], card.name), card, path)
+
+
+def _resized(planes: Any, axis: int, length: Any, preprocess: Preprocess) -> Any:
+    """One axis resized to `length`, in whole grey levels, halves up: Pillow rounds between its two passes."""
+    mode = f"{preprocess.interpolation}_pillow"
+    resampled = ops.interpolate(planes, length, mode, "sizes", axes=_whole(axis), cube_coeff=-0.5)
+    return ops.clamp(ops.floor(ops.add(resampled, ops.constant(np.float32(0.5)))), 0, 255)
 
 
 def _whole(*values: int) -> Any:
