@@ -49,11 +49,11 @@ def set_pads(graph: onnx.ModelProto, pads: Pads) -> None:
     """Give the convolutions of the exported `graph` the pads that `pad_alike` returned.
 
     Raises:
-        ValueError: a convolution is not in the graph under its name.
+        ValueError: the weights of a convolution are not in the graph under their name.
     """
-    nodes = {node.name.strip("/").replace("/", "."): node for node in graph.graph.node}
+    nodes = {node.input[1]: node for node in graph.graph.node if node.op_type == "Conv"}  # by their weights
     for name, (left, right, top, bottom) in pads.items():
-        if f"{name}.Conv" not in nodes:
-            raise ValueError(f"{name}: torch's exporter gave this convolution another name")
-        (attribute,) = (a for a in nodes[f"{name}.Conv"].attribute if a.name == "pads")
+        if f"{name}.weight" not in nodes:
+            raise ValueError(f"{name}: torch's exporter gave the weights of this convolution another name")
+        (attribute,) = (a for a in nodes[f"{name}.weight"].attribute if a.name == "pads")
         attribute.ints[:] = (top, left, bottom, right)
