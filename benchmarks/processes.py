@@ -61,7 +61,14 @@ def worker(folder: Path, sync_norm: bool) -> None:
 
 def rate(folder: Path, processes: int, sync_norm: bool) -> float:
     """Images per second over all processes, each on one thread."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--local-addr=127.0.0.1",
+        f"--nproc-per-node={processes}",
+    ]
     command += [__file__, "--worker", str(folder), *(["--sync-bn"] if sync_norm else [])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout

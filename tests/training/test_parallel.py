@@ -18,7 +18,8 @@ from mobilenets.artifact import read_tensors
 from mobilenets.errors import UserError
 from mobilenets.training.run import check_divisible, train
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+# By the loopback address: not every machine can look up its own name.
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
 # SGD: where a gradient is all rounding, as before a BatchNorm, Adam's step has a random sign.
 SETTINGS = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32, "recipe": "finetune"}
 CHANGES = {"batch_size": 8, "lr": 0.01, "ema": 0.5, "optimizer": "sgd", "mixup": 0.4, "cutmix": 1.0, "sync_norm": True}
@@ -32,7 +33,15 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _command(*arguments: str | Path, restarts: int = 0, module: str = "train") -> list[str]:
-    return [*TORCHRUN, f"--max-restarts={restarts}", "-m", "mobilenets", module, *map(str, arguments)]
+    return [
+        *TORCHRUN,
+        "--nproc-per-node=2",
+        f"--max-restarts={restarts}",
+        "-m",
+        "mobilenets",
+        module,
+        *map(str, arguments),
+    ]
 
 
 def _options(out: Path, epochs: int = EPOCHS, **more: object) -> list[str]:
@@ -59,7 +68,8 @@ def _history(folder: Path) -> list[dict[str, float]]:
 def together(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder that two processes wrote."""
     out = tmp_path_factory.mktemp("together") / "run"
-    result = subprocess.run(_command(album, *_options(out)), capture_output=True, text=True, check=True)
+    result = subprocess.run(_command(album, *_options(out)), capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     assert result.stdout.count("validation accuracy") == 1
     return out
 
