@@ -13,7 +13,8 @@ HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors
 # From the ground up: a module imports from its own room and from rooms before it.
 ROOMS = (
     "errors", "launch", "progress", "home", "page", "spec", "preprocess", "images", "artifact", "fonts", "runtime",
-    "nn", "weights", "data", "evaluate", "export", "bench", "training", "serve", "cli",
+    "nn", "weights", "data", "evaluate", "export", "bench", "training", "search", "serve",
+    "cli",
 )  # fmt: skip
 MODULES = sorted(p for p in SOURCE.rglob("*.py") if p.parent != SOURCE or p.stem not in ("__init__", "__main__"))
 

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+from torch import nn
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, write_atomic
 from mobilenets.errors import UserError
@@ -28,7 +29,11 @@ AGREEMENT = 1e-4  # of a probability: float32 in another order of summation stay
 
 def onnx_bytes(module: FromPixels, preprocess: Preprocess, output: str) -> bytes:
     """`module` as an ONNX graph with input `image` uint8 (N, size, size, C), N free, and one output."""
-    example = example_pixels(preprocess, 2)
+    return graph_bytes(module, example_pixels(preprocess, 2), "image", output)
+
+
+def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, output: str) -> bytes:
+    """Any module, also a part of a network, as an ONNX graph with one input like `example` (N free) and one output."""
     with tempfile.TemporaryDirectory() as folder, quiet():
         target = Path(folder) / "model.onnx"
         folded = fold_norms(module).cpu()
@@ -37,9 +42,9 @@ def onnx_bytes(module: FromPixels, preprocess: Preprocess, output: str) -> bytes
             folded,
             (example,),
             target,
-            input_names=["image"],
+            input_names=[taken],
             output_names=[output],
-            dynamic_axes={"image": {0: "batch"}, output: {0: "batch"}},
+            dynamic_axes={taken: {0: "batch"}, output: {0: "batch"}},
             opset_version=OPSET,
             dynamo=False,  # the newer exporter took 9.3 s for V3-Large where this one takes 2.1, for no smaller a file
         )

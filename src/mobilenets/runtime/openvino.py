@@ -12,24 +12,32 @@ from mobilenets.errors import UserError
 from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
 
 
-class OpenVinoEngine:
-    """Runs a graph from uint8 pixels to probabilities, in float32 also where the processor has bf16.
+def compile_model(path: Path, threads: int | None = None) -> tuple[openvino.Model, openvino.CompiledModel]:
+    """The graph in a file, and it made ready to run, in float32 also where the processor has bf16.
 
     Left to itself OpenVINO computes in bf16 on such processors: faster, but no longer the network that was verified.
+
+    Raises:
+        UserError: not a model that OpenVINO reads.
     """
+    core = openvino.Core()
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads or available_cores(),
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    try:
+        graph = core.read_model(path)
+        return graph, core.compile_model(graph, "CPU", options)
+    except Exception as error:  # openvino raises RuntimeError, and others, for whatever it does not like
+        raise UserError(f"{path}: not a model OpenVINO can run, or a damaged one; export it again") from error
+
+
+class OpenVinoEngine:
+    """Runs a graph from uint8 pixels to probabilities."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        core = openvino.Core()
-        try:
-            graph = core.read_model(path)
-            options = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": threads or available_cores(),
-                "INFERENCE_PRECISION_HINT": "f32",
-            }
-            compiled = core.compile_model(graph, "CPU", options)
-        except Exception as error:  # openvino raises RuntimeError, and others, for whatever it does not like
-            raise UserError(f"{path}: not a model OpenVINO can run, or a damaged one; export it again") from error
+        graph, compiled = compile_model(path, threads)
         self.card: ModelCard = read_card(path) if path.suffix == ".onnx" else card_of(path, _metadata(graph))
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         self.whole = len(graph.inputs[0].partial_shape) == 3

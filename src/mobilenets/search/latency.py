@@ -1,0 +1,250 @@
+"""Latency of networks on this machine: a measured table of their pieces, and a line through whole networks.
+
+A search asks for the latency of thousands of networks that share most of their blocks. Each block is exported
+and timed once in the real engine and kept; a network is predicted as a · (sum of its pieces) + b, with a and b
+fitted to whole networks: a sum knows nothing of what engines save between blocks (1807.11626 and 1905.02244
+measure on the device; the table is NetAdapt's, 1804.03230, §3.4).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import platform
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+
+from mobilenets.artifact import ModelCard, write_atomic
+from mobilenets.errors import UserError
+from mobilenets.export.onnx import onnx_file
+from mobilenets.home import home
+from mobilenets.nn.model import MobileNet
+from mobilenets.progress import Progress
+from mobilenets.runtime.engines import KINDS
+from mobilenets.search.pieces import Piece, pieces, plain_preprocess
+from mobilenets.search.stopwatch import Graph, Stopwatch, check_engine
+from mobilenets.spec import build
+from mobilenets.spec.rows import Net
+
+FOLDER = "latency"  # in the cache folder: a table per machine, engine, version and number of threads
+CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
+FEWEST_FITTED = 10  # whole networks behind a and b
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where a network is to be fast. Everything here is float32 and one picture at a time."""
+
+    engine: str = "onnxruntime"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        if self.threads < 1:
+            raise UserError(f"--threads: {self.threads} is too few; use 1 or more")
+
+    def name(self) -> str:
+        """Also the machine and the engine's version: what is measured under one name belongs together."""
+        machine = f"{platform.node()} {platform.processor() or platform.machine()}"
+        return f"{machine} {self.engine}-{version(KINDS[self.engine].module)} {self.threads} threads float32"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network and the side of its input in pixels: what a latency belongs to."""
+
+    net: Net
+    size: int
+
+    def key(self) -> str:
+        """Of two candidates with one key every piece is the same."""
+        text = json.dumps([piece.key for piece in pieces(self.net, self.size)])
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+# Measured with every chunk. Other work on the machine, or a warmer processor, slows all alike: what a chunk
+# gives is divided by how much slower this one is than when the table was begun.
+ANCHOR = Candidate(build("mobilenet_v2", num_classes=2), 96)
+
+
+class LatencyTable:
+    """Milliseconds of pieces and of whole networks under some conditions, kept in a file and added to on demand.
+
+    Safe to stop at any time: what was measured before is kept. Use it as a context: it holds a process.
+
+    Raises:
+        UserError: the engine is not installed or does not measure pieces.
+    """
+
+    def __init__(self, conditions: Conditions, path: Path | None = None) -> None:
+        self.conditions = conditions
+        digest = hashlib.sha256(conditions.name().encode()).hexdigest()[:8]
+        self.path = path or home() / FOLDER / f"{conditions.engine}-{conditions.threads}-{digest}.json"
+        self._ms, self._anchor_ms = _read(self.path, conditions)
+        self._stopwatch: Stopwatch | None = None
+
+    def __enter__(self) -> LatencyTable:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stopwatch is not None:
+            self._stopwatch.close()
+            self._stopwatch = None
+
+    def __len__(self) -> int:
+        return len(self._ms)
+
+    def pieces_ms(self, candidates: Iterable[Candidate]) -> list[float]:
+        """The sum of its pieces for each, in milliseconds; pieces the table lacks are measured and kept."""
+        parts = [list(pieces(c.net, c.size)) for c in candidates]
+        new = {piece.key: piece for row in parts for piece in row if piece.key not in self._ms}
+        self._measure({key: _PieceFile(piece) for key, piece in new.items()}, "timing blocks")
+        return [sum(self._ms[piece.key] for piece in row) for row in parts]
+
+    def networks_ms(self, candidates: Sequence[Candidate], again: bool = False) -> list[float]:
+        """Measured milliseconds of whole networks, exported with random weights; `again`: also of known ones."""
+        keys = [f"network {c.key()}" for c in candidates]
+        new = {k: _NetworkFile(c) for k, c in zip(keys, candidates, strict=True) if again or k not in self._ms}
+        self._measure(new, "timing networks")
+        return [self._ms[key] for key in keys]
+
+    def _measure(self, files: Mapping[str, _File], title: str) -> None:
+        """Measure and keep, chunk by chunk."""
+        if not files:
+            return
+        names = list(files)
+        with contextlib.ExitStack() as stack:
+            # A search asks for a few at a time, thousands of times: that is no progress of its own.
+            progress = stack.enter_context(Progress(title, len(names))) if len(names) > CHUNK else None
+            for start in range(0, len(names), CHUNK):
+                chunk = names[start : start + CHUNK]
+                self._ms.update(zip(chunk, self._timed([files[name] for name in chunk]), strict=True))
+                self._write()
+                if progress:
+                    progress.advance(len(chunk))
+
+    def _timed(self, files: Sequence[_File]) -> list[float]:
+        if self._stopwatch is None:
+            self._stopwatch = Stopwatch(self.conditions.engine, self.conditions.threads)
+        with tempfile.TemporaryDirectory() as folder:
+            graphs = [file.write(Path(folder) / f"{i}.onnx") for i, file in enumerate([*files, _NetworkFile(ANCHOR)])]
+            *times, anchor = self._stopwatch.milliseconds(graphs)
+        self._anchor_ms = self._anchor_ms or anchor
+        return [ms * self._anchor_ms / anchor for ms in times]
+
+    def _write(self) -> None:
+        content = {"format": FORMAT, "conditions": self.conditions.name(), "anchor_ms": self._anchor_ms, "ms": self._ms}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.path, json.dumps(content, indent=1) + "\n")
+
+
+def _read(path: Path, conditions: Conditions) -> tuple[dict[str, float], float | None]:
+    """What was measured under the same conditions; nothing, where the file is another's or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["conditions"] != conditions.name():
+            return {}, None
+        return {str(k): float(v) for k, v in content["ms"].items()}, float(content["anchor_ms"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, None
+
+
+@dataclass(frozen=True)
+class _PieceFile:
+    piece: Piece
+
+    def write(self, path: Path) -> Graph:
+        path.write_bytes(self.piece.content())
+        return Graph(path, self.piece.shape, self.piece.dtype)
+
+
+@dataclass(frozen=True)
+class _NetworkFile:
+    candidate: Candidate
+
+    def write(self, path: Path) -> Graph:
+        net, size = self.candidate.net, self.candidate.size
+        with torch.random.fork_rng(devices=()):  # the numbers of a search under way are not touched
+            torch.manual_seed(0)
+            network = MobileNet(net).eval()
+        card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), plain_preprocess(net, size))
+        path.write_bytes(onnx_file(network, card))
+        return Graph(path, (1, size, size, net.in_channels), "uint8")
+
+
+_File = _PieceFile | _NetworkFile
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """Milliseconds of any network without measuring it whole: slope · (sum of its pieces) + intercept."""
+
+    table: LatencyTable
+    slope: float
+    intercept: float
+
+    @classmethod
+    def fit(cls, table: LatencyTable, candidates: Sequence[Candidate]) -> LatencyModel:
+        """The line that minimises the mean squared *relative* error on `candidates`, measured whole.
+
+        Raises:
+            ValueError: fewer than `FEWEST_FITTED` of them.
+        """
+        if len(candidates) < FEWEST_FITTED:
+            raise ValueError(f"{len(candidates)} networks are too few to fit; use {FEWEST_FITTED} or more")
+        sums = np.array(table.pieces_ms(candidates))
+        measured = np.array(table.networks_ms(candidates))
+        rows = np.stack([sums, np.ones_like(sums)], 1) / measured[:, None]
+        (slope, intercept), *_ = np.linalg.lstsq(rows, np.ones_like(sums), rcond=None)
+        return cls(table, float(slope), float(intercept))
+
+    def predict(self, candidates: Iterable[Candidate]) -> list[float]:
+        """Predicted milliseconds of each; pieces that the table lacks are measured."""
+        return [self.slope * ms + self.intercept for ms in self.table.pieces_ms(candidates)]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far predictions are off: mean absolute percentage error (of 1), rank correlation, of `n` networks."""
+
+    mape: float
+    spearman: float
+    n: int
+
+
+def errors(predicted: Sequence[float], measured: Sequence[float]) -> Errors:
+    """The errors of some predictions."""
+    p, m = np.array(predicted), np.array(measured)
+    apart = np.argsort(np.argsort(p)) - np.argsort(np.argsort(m))  # of ranks
+    rank_correlation = 1 - 6 * float(np.sum(apart**2)) / (len(p) * (len(p) ** 2 - 1))
+    return Errors(float(np.mean(np.abs(p - m) / m)), rank_correlation, len(p))
+
+
+def parse_latency(text: str) -> float:
+    """Milliseconds that "2.0ms", "2.0", "1500us" or "0.002s" stand for.
+
+    Raises:
+        UserError: anything else.
+    """
+    units: dict[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3, "": 1.0}
+    number = text.strip().rstrip("musµ ")
+    unit = text.strip().removeprefix(number).strip().replace("µ", "u")
+    try:
+        value = float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise UserError(f"--latency {text}: is no time; write it as 2.0ms") from None
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"--latency {text}: is no positive time; write it as 2.0ms")
+    return value

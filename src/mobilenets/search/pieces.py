@@ -1,0 +1,104 @@
+"""A network as the pieces whose latencies add up to its own: front, blocks, tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from mobilenets.export.graph import FromPixels, Probabilities
+from mobilenets.export.onnx import graph_bytes
+from mobilenets.nn.blocks import make_block
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.spec.cost import costs
+from mobilenets.spec.rows import Net, Row
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a network that is exported and timed by itself.
+
+    `key` says everything that its latency depends on but machine, engine and threads: kinds, kernels, channels,
+    stride, squeeze-and-excite, activation, resolution. `shape` and `dtype` are those of its input.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    make: Callable[[], nn.Module]
+
+    def content(self) -> bytes:
+        """Its graph with random weights, which do not change the speed."""
+        with torch.random.fork_rng(devices=()):  # the numbers of a search under way are not touched
+            torch.manual_seed(0)
+            module = self.make().eval()
+            example = torch.randint(0, 256, self.shape, dtype=torch.uint8)
+            return graph_bytes(module, example if self.dtype == "uint8" else example / 255, "input", "output")
+
+
+def pieces(net: Net, size: int) -> Iterator[Piece]:
+    """Front (normalisation and stem), every block, tail (last convolution, pooling, head, softmax).
+
+    Parts of two networks that have equal keys are the same.
+    """
+    rows = {row.name: row for row in costs(net, size)}
+    preprocess = plain_preprocess(net, size)
+    yield Piece(
+        f"front {_words(net, net.stem)} in={net.in_channels} @{size}",
+        (1, size, size, net.in_channels),
+        "uint8",
+        lambda: _front(net, preprocess),
+    )
+    for i, row in enumerate(net.blocks):
+        at = rows[f"blocks.{i}"]
+        yield Piece(
+            f"{row.kind} {_words(net, row)} in={at.channels} @{at.size}",
+            (1, at.channels, at.size, at.size),
+            "float32",
+            lambda row=row, channels=at.channels: make_block(net, channels, row),  # type: ignore[misc]
+        )
+    side, channels = at.out_size, at.out
+    last = _words(net, net.last) if net.last else "none"
+    head = f"hidden={net.head.hidden} norm={net.head.norm} act={net.head.act} classes={net.num_classes}"
+    yield Piece(
+        f"tail {last} {head} in={channels} @{side}",
+        (1, channels, side, side),
+        "float32",
+        lambda: Probabilities(_Tail(MobileNet(replace(net, blocks=net.blocks[-1:])))),
+    )
+
+
+def plain_preprocess(net: Net, size: int) -> Preprocess:
+    """One that fits the network's input; its numbers do not change the speed."""
+    half = (0.5,) * net.in_channels
+    return Preprocess(size=size, mean=half, std=half, mode="L" if net.in_channels == 1 else "RGB")
+
+
+def _words(net: Net, row: Row) -> str:
+    fields = " ".join(f"{name}={value}" for name, value in vars(row).items())
+    return f"{fields} padding={net.padding}"
+
+
+def _front(net: Net, preprocess: Preprocess) -> nn.Module:
+    stem = make_block(net, net.in_channels, net.stem)
+    module = FromPixels(stem, preprocess)
+    module.from_planes.fold_division(stem.get_parameter("conv.weight"))  # as every export does
+    return module
+
+
+class _Tail(nn.Module):
+    """What comes after the blocks."""
+
+    def __init__(self, model: MobileNet) -> None:
+        super().__init__()
+        model.blocks = nn.ModuleList()
+        model.stem = nn.Identity()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The map behind the last block (N, C, h, w) → logits (N, K)."""
+        y: torch.Tensor = self.model(x, after=0)
+        return y

@@ -1,0 +1,154 @@
+"""The latency model: a kept table of measured pieces, and a line through whole networks."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mobilenets.errors import UserError
+from mobilenets.export.onnx import graph_bytes
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.onnxruntime import make_session
+from mobilenets.search.latency import (
+    Candidate,
+    Conditions,
+    LatencyModel,
+    LatencyTable,
+    errors,
+    parse_latency,
+)
+from mobilenets.search.pieces import pieces
+from mobilenets.spec import build
+from mobilenets.spec.rows import Inverted, Net
+
+
+def narrow(name: str = "mobilenet_v2", **options: object) -> Net:
+    return build(name, **{"width": 0.25, "num_classes": 3, **options})
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("latency") / "table.json"
+
+
+@pytest.fixture(scope="module")
+def table(file: Path) -> Iterator[LatencyTable]:
+    with LatencyTable(Conditions("onnxruntime", 1), file) as table:
+        yield table
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])
+def test_the_pieces_of_a_network_compose_to_the_network(name: str) -> None:
+    net = narrow(name)
+    x = torch.zeros(1, 40, 40, 3, dtype=torch.uint8).numpy()
+    for piece in pieces(net, 40):
+        assert x.shape == piece.shape
+        session = make_session(piece.content())
+        (x,) = session.run(None, {"input": x.astype(piece.dtype)})
+    assert x.shape == (1, 3)
+    assert x.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_equal_parts_of_different_networks_have_one_key() -> None:
+    net = narrow("mobilenet_v3_small")
+    changed = replace(net, blocks=(*net.blocks[:-1], replace(net.blocks[-1], exp=8)))
+    ours, theirs = ([piece.key for piece in pieces(n, 64)] for n in (net, changed))
+    assert [a == b for a, b in zip(ours, theirs, strict=True)].count(False) == 1
+    assert all(a != b.key for a, b in zip(ours, pieces(net, 96), strict=True))  # the resolution is part of it
+    row = net.blocks[0]
+    assert isinstance(row, Inverted)
+    for change in ({"kernel": 5}, {"se": 0}, {"act": "relu6"}, {"exp": 40}, {"stride": 1}, {"shortcut": False}):
+        other = replace(net, blocks=(replace(row, **change), *net.blocks[1:]))
+        assert list(pieces(other, 64))[1].key != ours[1], change
+
+
+def test_what_was_measured_is_kept_and_not_measured_again(table: LatencyTable, file: Path) -> None:
+    candidate = Candidate(narrow(), 32)
+    (first,) = table.pieces_ms([candidate])
+    (whole,) = table.networks_ms([candidate])
+    content = file.read_bytes()
+    with LatencyTable(Conditions("onnxruntime", 1), file) as again:
+        assert again.pieces_ms([candidate]) == [first]
+        assert again.networks_ms([candidate]) == [whole]
+    assert file.read_bytes() == content
+    assert 0 < whole < 2 * first < 50
+
+
+def test_a_table_of_other_conditions_or_a_damaged_one_is_not_used(table: LatencyTable, file: Path) -> None:
+    table.pieces_ms([Candidate(narrow(), 32)])
+    assert len(LatencyTable(Conditions("onnxruntime", 1), file)) > 0
+    assert len(LatencyTable(Conditions("openvino", 1), file)) == 0
+    assert len(LatencyTable(Conditions("onnxruntime", 2), file)) == 0
+    damaged = file.with_name("damaged.json")
+    for text in ("", "[]", file.read_text()[:100], json.dumps({"format": 99})):
+        damaged.write_text(text)
+        assert len(LatencyTable(Conditions("onnxruntime", 1), damaged)) == 0
+
+
+def test_measuring_leaves_the_random_numbers_of_a_search_alone(table: LatencyTable) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    table.networks_ms([Candidate(narrow(), 48)])
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_the_fitted_line_orders_networks_as_their_latencies_do(table: LatencyTable) -> None:
+    sizes, widths = (32, 96, 160), (0.25, 0.5, 0.75, 1.0)
+    candidates = [Candidate(build("mobilenet_v2", width=w, num_classes=3), size) for w in widths for size in sizes]
+    model = LatencyModel.fit(table, candidates)
+    predicted, measured = model.predict(candidates), table.networks_ms(candidates)
+    result = errors(predicted, measured)
+    assert result.n == 12
+    assert result.spearman > 0.8  # a loose bound: tests run beside other work; benchmarks/search.py has the figures
+    assert result.mape < 0.5
+
+
+def test_too_few_networks_are_refused(table: LatencyTable) -> None:
+    with pytest.raises(ValueError, match="10 or more"):
+        LatencyModel.fit(table, [Candidate(narrow(), 32)] * 9)
+
+
+def test_openvino_measures_too(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    with LatencyTable(Conditions("openvino", 1), tmp_path / "table.json") as table:
+        (ms,) = table.networks_ms([Candidate(narrow(), 32)])
+    assert 0 < ms < 100
+
+
+def test_an_engine_that_cannot_measure_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"--engine litert: .*onnxruntime or openvino"):
+        Conditions("litert")
+    with pytest.raises(UserError, match=r"--threads: 0"):
+        Conditions(threads=0)
+
+
+def test_errors_are_those_of_the_textbook() -> None:
+    result = errors([1.1, 1.8, 4.0], [1.0, 2.0, 4.0])
+    assert result.mape == pytest.approx((0.1 + 0.1 + 0) / 3)
+    assert result.spearman == pytest.approx(1)
+    assert errors([3.0, 2.0, 1.0], [1.0, 2.0, 3.0]).spearman == pytest.approx(-1)
+
+
+def test_a_part_of_a_network_is_exported_as_it_computes() -> None:
+    torch.manual_seed(0)
+    block = MobileNet(narrow("mobilenet_v3_small", flavor="tf")).eval().blocks[0]
+    x = torch.randn(1, 16, 17, 17)
+    (y,) = make_session(graph_bytes(block, x, "input", "output")).run(None, {"input": x.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(y, block(x).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("text", "ms"), [("2.0ms", 2.0), ("2", 2.0), ("1500us", 1.5), ("0.002 s", 2.0), ("3µs", 3e-3)])
+def test_a_latency_is_read_with_its_unit(text: str, ms: float) -> None:
+    assert parse_latency(text) == pytest.approx(ms)
+
+
+@pytest.mark.parametrize("text", ["", "ms", "fast", "-1ms", "0", "nan", "inf", "2 hours", "1e999"])
+def test_what_is_no_latency_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"2\.0ms"):
+        parse_latency(text)
