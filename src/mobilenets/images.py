@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -217,6 +218,7 @@ def _opened(source: str | Path | bytes | BinaryIO, name: str) -> Iterator[Binary
     if isinstance(source, (str, Path)):
         status = Path(source).stat()
         if stat.S_ISDIR(status.st_mode):
+            os.scandir(source).close()  # of one that cannot be opened, that is what is told
             raise UnreadableImage(f"{name}: is a folder; name a picture file")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise UnreadableImage(f"{name}: is not a regular file; name a picture file")

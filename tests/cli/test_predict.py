@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from mobilenets.artifact import ModelCard, write_safetensors
+from mobilenets.cli.sources import expand
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -157,6 +158,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(cli, run_folder: Pa
     draw(album / "a[1].jpg")
     result = cli("predict", run_folder, album / "a[1].jpg", "--format=jsonl")
     assert jsonl(result)[0]["path"] == str(album / "a[1].jpg")
+
+
+def test_a_folder_that_cannot_be_opened_is_a_failure_behind_the_others(album: Path) -> None:
+    paths = expand([str(album)])
+    found = [next(paths)]
+    shutil.rmtree(album / "sub dir")  # listed already; nobody is refused a folder where tests run as root
+    assert [*found, *paths] == [str(album / name) for name in ("B.JPG", "a.jpg", "sub dir")]
 
 
 def test_a_link_that_leads_back_up_is_followed_once(cli, run_folder: Path, album: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 from mobilenets.images import is_image
 
@@ -16,8 +17,9 @@ from mobilenets.images import is_image
 def expand(sources: list[str]) -> Iterator[str]:
     """The paths that the sources name, one after another, without a list of them all in memory.
 
-    A file is taken whatever its name; of folders (with their sub-folders, sorted, hidden ones left out) and
-    patterns only pictures, by suffix. Every source is looked at before the first path is given out.
+    A file is taken whatever its name; of folders (as `visible_files` walks them) and patterns only pictures, by
+    suffix, and of folders also those in them that cannot be opened, so that they count as unreadable. Every source
+    is looked at before the first path is given out.
 
     Raises:
         UserError: a source that does not exist, a folder or pattern without pictures, no paths on standard input.
@@ -30,7 +32,7 @@ def _expand(source: str) -> Iterator[str]:
         return _some(_listed(), "-: no paths on standard input; write one a line")
     path = Path(source)
     if path.is_dir():
-        return _some(_walk(source), f"{source}: no pictures in this folder")
+        return _some(_pictures(source), f"{source}: no pictures in this folder")
     if path.exists():
         return iter((source,))
     if glob.has_magic(source):
@@ -47,18 +49,11 @@ def _listed() -> Iterator[str]:
             yield path
 
 
-def _walk(folder: str) -> Iterator[str]:
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link that leads back up
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if is_image(name) and not name.startswith("."):
-                yield str(Path(root, name))
+def _pictures(folder: str) -> Iterator[str]:
+    """The pictures below a folder, then the folders in it that cannot be opened: reading those says why."""
+    closed: list[str] = []
+    yield from filter(is_image, visible_files(folder, lambda error: closed.append(error.filename)))
+    yield from closed
 
 
 def _some(paths: Iterator[str], nothing: str) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from mobilenets.data.records import PART_NAMES, Finding, Records
+from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 from mobilenets.images import is_image
 
@@ -53,18 +54,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _images(folder: Path, data: Path) -> Iterator[str]:
-    """Every image below `folder`, relative to `data`, sorted; hidden ones left out, linked folders followed once."""
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link that leads back up
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        below = os.path.relpath(root, data)
-        yield from (str(Path(below, f)) for f in sorted(files) if is_image(f) and not f.startswith("."))
+    """Every image below `folder`, relative to `data`."""
+    start = len(str(folder)) - len(str(folder.relative_to(data)))  # of a million paths, none is taken apart
+    return (path[start:] for path in visible_files(folder, _unreadable) if is_image(path))
 
 
-def _unreadable(error: OSError) -> None:
+def _unreadable(error: OSError) -> NoReturn:
     raise UserError(f"{error.filename}: {error.strerror}; check its permissions, or move it away") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from mobilenets import images
 from mobilenets.data.audit.kinds import LIMITS, Finding
 from mobilenets.data.audit.photo import Photo, Seen
+from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 
 
@@ -39,17 +39,14 @@ def is_blank(photo: Photo) -> bool:
 
 def misnamed(data: Path, known: Callable[[Path], bool]) -> Iterator[Finding]:
     """Pictures below folder `data` whose suffix is none of a picture, so that nobody reads them; not `known` ones."""
-    for root, folders, files in os.walk(data):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(root, name)
-            if name.startswith(".") or images.is_image(name) or known(path):
-                continue
-            try:
-                format = images.header(path)[0]
-            except UserError:
-                continue
-            yield Finding("wrong_suffix", (path,), 1.0, f"a {format} picture that is not read under this name")
+    for path in map(Path, visible_files(data, lambda error: None)):  # a folder of the data was opened before
+        if images.is_image(path) or known(path):
+            continue
+        try:
+            format = images.header(path)[0]
+        except UserError:
+            continue
+        yield Finding("wrong_suffix", (path,), 1.0, f"a {format} picture that is not read under this name")
 
 
 def _tiny(photos: Sequence[Photo]) -> Iterator[Finding]:

@@ -1,0 +1,75 @@
+"""One walk for `train`, `predict` and `audit`: the same files in the same order, none silently left out."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mobilenets.cli.sources import expand
+from mobilenets.data.audit.quality import misnamed
+from mobilenets.data.folder import read_folder
+from mobilenets.data.walk import visible_files
+from mobilenets.errors import UserError
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Class folders with all that a walk may meet: depths, links out and back up, hidden and misnamed files."""
+    folder = tmp_path / "album"
+    hidden = ("a/.hidden.jpg", "a/.cache/x.jpg")
+    for name in ("b/2.png", "b/10.PNG", "a/deep/er/玫瑰.jpg", "a/z.jpg", "a/notes.txt", *hidden):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "1.webp").touch()
+    (folder / "b" / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "b" / "up").symlink_to(folder / "b")
+    return folder
+
+
+PICTURES = ["a/z.jpg", "a/deep/er/玫瑰.jpg", "b/10.PNG", "b/2.png", "b/linked/1.webp"]
+
+
+def refuse(error: OSError) -> None:
+    raise error
+
+
+def test_every_visible_file_is_found_once_in_order(album: Path) -> None:
+    found = [os.path.relpath(path, album) for path in visible_files(album, refuse)]
+    assert found == ["a/notes.txt", *PICTURES]
+
+
+def test_training_and_prediction_find_the_same_pictures(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(album)
+    for data in (album, Path("../album"), Path()):
+        records = read_folder(data)
+        trained = [str(sample.path) for sample in records.samples(records.classes())]
+        assert trained == list(expand([str(data)])) == [str(data / name) for name in PICTURES]
+
+
+def test_the_audit_looks_where_training_does(album: Path) -> None:
+    (album / "b" / "linked" / "photo.bak").write_bytes(b"P6 1 1 255\n\0\0\0")
+    assert [finding.paths for finding in misnamed(album, lambda path: False)] == [
+        (album / "b" / "linked" / "photo.bak",)
+    ]
+
+
+def test_a_folder_that_is_gone_when_its_turn_comes_is_passed_on(album: Path) -> None:
+    closed: list[OSError] = []
+    paths = visible_files(album, closed.append)
+    found = [next(paths)]
+    shutil.rmtree(album / "a" / "deep")
+    found += paths
+    assert [os.path.relpath(path, album) for path in found] == ["a/notes.txt", *PICTURES[:1], *PICTURES[2:]]
+    assert [error.filename for error in closed] == [str(album / "a" / "deep")]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root opens every folder")
+def test_training_refuses_a_folder_that_cannot_be_opened(album: Path) -> None:
+    (album / "b").chmod(0)
+    try:
+        with pytest.raises(UserError, match="b: Permission denied; check its permissions"):
+            read_folder(album)
+    finally:
+        (album / "b").chmod(0o755)
