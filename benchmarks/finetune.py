@@ -1,6 +1,6 @@
 """`auto` on the demo's photographs: accuracy over split seeds, and the time each training takes.
 
-    python benchmarks/finetune.py [--seeds 3] [--minutes 11] [--out DIR]
+    python benchmarks/finetune.py [--seeds 3] [--minutes 7] [--out DIR]
 
 2,624 cells of the ELPV data, "defective" from a defect probability of 0.5, 75/25 split stratified by label
 and cell type, MobileNetV2 with torchvision's ImageNet weights; the settings of `mobilenets demo`, but pictures
@@ -30,7 +30,7 @@ SIZE = 256
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=11)
+    parser.add_argument("--minutes", type=float, default=7)
     parser.add_argument("--out", type=Path, help="keep the run folders here")
     args = parser.parse_args()
     rows: list[list[object]] = []
