@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from mobilenets import launch
-from mobilenets.artifact import ModelCard, read_card, write_atomic, write_safetensors
-from mobilenets.data.cache import Cache, open_cache
-from mobilenets.data.loader import PREFETCH, Loader, Skipped
-from mobilenets.data.readable import readable
-from mobilenets.data.sample import Samples, Splits
-from mobilenets.data.source import read_splits
+from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
-from mobilenets.evaluate.metrics import log_loss
-from mobilenets.nn.model import MobileNet
 from mobilenets.training.checkpoint import load
-from mobilenets.training.device import pick_device
-from mobilenets.training.features import extractor, features
-from mobilenets.training.finish import finish
-from mobilenets.training.freeze import check_freeze
-from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.loop import Place, Trainer
-from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.parallel import Group, processes
-from mobilenets.training.plan import make_plan
-from mobilenets.training.probe import Head, fit_head
-from mobilenets.training.recipe import ProbeRecipe, Recipe
-from mobilenets.training.settings import Settings, read_config, write_config
-from mobilenets.training.views import StoredViews
-from mobilenets.training.warmstart import warm_start
-from mobilenets.weights.create import create
-
-LAST = Path("checkpoint", "last.pt")  # within a run folder
-JOB = Path("checkpoint", "job")  # the launcher's job that made it, where that may start it again
+from mobilenets.training.recipe import Recipe
+from mobilenets.training.session import JOB, LAST, Session
+from mobilenets.training.settings import Settings, read_config
 
 
 @dataclass(frozen=True)
@@ -78,7 +51,12 @@ def start(settings: Settings, recipe: Recipe, out: str | Path | None = None) -> 
         folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
         if launch.restarts() and (folder / LAST).exists():
             settings, recipe = read_config(folder / "config.yaml")
-        return _Session(settings, recipe, folder, group).run()
+        return _run(settings, recipe, folder, group)
+
+
+def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group) -> Run:
+    completed = Session(settings, recipe, folder, group).run()
+    return Run(folder, read_card(folder / "model.safetensors"), interrupted=not completed)
 
 
 def train_again(config: Path, out: Path | None = None) -> Run:
@@ -97,7 +75,7 @@ def resume(folder: Path) -> Run:
         last = folder / LAST
         if (folder / "metrics.json").exists() and (not last.exists() or load(last)[0].epoch >= recipe.epochs):
             raise UserError(f"{folder}: this run is complete; train into a new folder with another --out")
-        return _Session(settings, recipe, folder, group).run()
+        return _run(settings, recipe, folder, group)
 
 
 def _folder(out: str | Path | None, data: Path) -> Path:
@@ -124,229 +102,3 @@ def new_folder(out: str | Path | None, data: Path) -> Path:
     base = Path("runs") / (data.resolve().stem or "run")
     candidates = (base if i == 1 else base.with_name(f"{base.name}-{i}") for i in range(1, 10_000))
     return next(c for c in candidates if not c.exists())
-
-
-def check_divisible(batch_size: int, images: int, processes: int) -> None:
-    """Refuse batches that do not fall into equal parts: each would count for less or more than its images.
-
-    Raises:
-        UserError: as said.
-    """
-    if processes == 1:
-        return
-    if batch_size % (2 * processes):  # pairs: BatchNorm needs two images, and mixing keeps neighbours together
-        fits = max(1, round(batch_size / (2 * processes))) * 2 * processes
-        raise UserError(
-            f"batch_size: {batch_size} does not divide into pairs for {processes} processes; use {fits}, for example"
-        )
-    if images < batch_size:
-        raise UserError(
-            f"batch_size: {batch_size} is more than the {images} training images, and {processes} processes "
-            f"need whole batches; use {max(1, images // (2 * processes)) * 2 * processes} or one process"
-        )
-
-
-class _Session:
-    """The steps of one run, in order: read, probe, fine-tune, finish."""
-
-    def __init__(self, settings: Settings, recipe: Recipe, folder: Path, group: Group) -> None:
-        self.settings, self.recipe, self.folder, self.group = settings, recipe, folder, group
-        self.started = time.monotonic()
-        keep_freed_memory()
-        self.device = pick_device(settings.device)
-        splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
-        torch.manual_seed(settings.seed)  # of what starts random
-        with group.one_per_machine_first():
-            self.model = self._create(len(splits.classes))
-        check_freeze(self.model.net, recipe.freeze)
-        preprocess = self.model.preprocess
-        self.preprocess = replace(
-            preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop
-        )
-        if group.is_main:
-            (folder / JOB).parent.mkdir(parents=True, exist_ok=True)
-            write_config(folder / "config.yaml", settings, recipe)
-            if launch.may_restart():
-                write_atomic(folder / JOB, launch.job())
-        self.skipped = Skipped()
-        self.splits = self._readable(splits)
-        self._check_parts()
-        self.cache: Cache | None = None
-        self.cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
-        self.best: dict[str, float] = {}
-
-    def _create(self, classes: int) -> MobileNet:
-        asked = self.settings
-        return create(
-            asked.model,
-            weights=asked.pretrained,
-            num_classes=classes,
-            width=asked.width,
-            dropout=asked.dropout,
-        )
-
-    def _readable(self, splits: Splits) -> Splits:
-        """The splits without files that cannot be read; each of those is reported once."""
-
-        def kept(samples: Samples, part: str) -> Samples:
-            usable, failures = readable(samples)
-            for failure in failures:
-                self.skipped.tell(failure)
-            for k in sorted(set(range(len(splits.classes))) - set(usable.labels.tolist())):
-                raise UserError(f"{splits.classes[k]}: no readable image is left for {part}; replace the files named")
-            return usable
-
-        return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
-
-    def _check_parts(self) -> None:
-        """That several processes see the same photographs and that batches divide among them."""
-        counts = [len(self.splits.train), len(self.splits.val)]
-        if self.group.any(self.group.agreed(counts) != counts):
-            raise UserError(
-                f"{self.settings.data}: the processes find different photographs; give all of them the same"
-            )
-        if self.settings.recipe != "probe":
-            check_divisible(self.recipe.batch_size, counts[0], self.group.size)
-
-    def _expected_pixels(self) -> int:
-        """Bytes of all the pixels that the processes of this machine would keep in memory."""
-        train, val = self.splits.train, self.splits.val
-        looked_at = [self.loader(val, 1)]
-        if self.settings.pretrained is not None:
-            looked_at.append(self.loader(train.spread(ProbeRecipe().most), 1))
-        if self.settings.recipe != "probe":
-            looked_at.append(self.loader(train, 1, self.recipe))
-        return sum(loader.expected_bytes() for loader in looked_at) * launch.local_world()
-
-    def loader(
-        self,
-        samples: Samples,
-        batch_size: int,
-        recipe: Recipe | None = None,
-        shuffle: bool = False,
-        whole: bool = False,
-    ) -> Loader:
-        """Batches of `samples`; with a recipe, as it wants them for training; `whole`: not this process's share."""
-        training = shuffle or recipe is not None
-        return Loader(
-            samples,
-            self.preprocess,
-            batch_size,
-            augment=recipe.augment if recipe else None,
-            seed=self.settings.seed,
-            workers=self.settings.workers,
-            prefetch=0 if self.device.type == "cpu" else PREFETCH,
-            shuffle=training,
-            drop_last=training and len(samples) > batch_size,
-            balanced=recipe is not None and recipe.balance == "sampler",
-            cache=self.cache,
-            skipped=self.skipped,
-            share=(0, 1) if whole else (self.group.rank, self.group.size),
-        )
-
-    def run(self) -> Run:
-        """Train and write every file of the run folder."""
-        last, group = self.folder / LAST, self.group
-        resumed = group.agreed(last.exists())
-        interrupted = False
-        with Interrupt() as interrupt:
-            if self.settings.pretrained is not None and not resumed:
-                self.probe()
-            if self.settings.recipe != "probe" and not group.any(interrupt.requested):
-                interrupted = not self.finetune(interrupt, last if resumed else None)
-            interrupted = interrupted or group.any(interrupt.requested)
-        model = self.folder / "model.safetensors"
-        if not group.agreed(model.exists()):  # stopped before there was anything to keep
-            raise KeyboardInterrupt
-        if group.is_main:
-            finish(self.folder, self.loader(self.splits.val, 16, whole=True))
-        group.wait()
-        return Run(self.folder, read_card(model), interrupted)
-
-    def probe(self) -> None:
-        """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
-        recipe = ProbeRecipe()
-        some = self.splits.train.spread(recipe.most)
-        train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
-        extract = extractor(self.model, self.preprocess, self.device)
-        x, y = features(extract, train, "features", recipe.flip, self.group)
-        val_x, val_y = features(extract, val, "features (validation)", group=self.group)
-        head = fit_head(x, y, recipe, self.settings.seed, balanced=self.recipe.balance != "none")
-        head.put_into(self.classifier)
-        figures = self.group.agreed(self._figures(head, val_x, val_y))
-        if self.group.is_main:  # what the report compares the model with
-            write_atomic(self.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
-        print(f"probe: validation accuracy {figures['val_accuracy']:.3f} (C {head.strength:g})", file=sys.stderr)
-        self.keep(self.model, figures)
-
-    @property
-    def classifier(self) -> nn.Linear:
-        """The network's last layer."""
-        assert isinstance(self.model.classifier, nn.Linear)
-        return self.model.classifier
-
-    def _figures(self, head: Head, x: Any, y: Any) -> dict[str, float]:
-        probabilities = head.probabilities(x)
-        return {
-            "val_accuracy": float((probabilities.argmax(1) == y).mean()),
-            "val_loss": log_loss(probabilities, y),
-        }
-
-    def keep(self, model: nn.Module, figures: dict[str, float]) -> None:
-        """Write the weights as the run's model, as they validate better than all before."""
-        self.best = figures
-        if not self.group.is_main:
-            return
-        card = ModelCard(
-            name=self.settings.model,
-            net=self.model.net,
-            classes=self.splits.classes,
-            preprocess=self.preprocess,
-            metrics=figures,
-            provenance=self.model.provenance,
-        )
-        tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
-        write_safetensors(self.folder / "model.safetensors", tensors, card)
-
-    def _seen(self, loader: Loader) -> Loader | StoredViews:
-        """The loader, or its photographs as the frozen blocks see them."""
-        if not self.recipe.views:
-            return loader
-        folder = self.folder / "checkpoint"
-        folder.mkdir(exist_ok=True)
-        return StoredViews(loader, self.model, int(self.recipe.freeze), self.recipe.views, self.device, folder)
-
-    def finetune(self, interrupt: Interrupt, checkpoint: Path | None) -> bool:
-        """Fine-tune (or train from scratch) what is planned; False when interrupted."""
-        train = self._seen(self.loader(self.splits.train, self.recipe.batch_size, self.recipe))
-        val = self._seen(self.loader(self.splits.val, self.recipe.batch_size))
-        trainer = Trainer(
-            self.model,
-            self.recipe,
-            Place(self.device, self.settings.precision, self.settings.seed, self.group),
-            self.preprocess,
-            train,
-            val,
-        )
-        if checkpoint is not None:
-            trainer.resume(checkpoint)
-            return trainer.fit(self.keep, self.folder, interrupt)
-        left = None
-        if self.settings.seconds is not None:
-            left = self.settings.seconds - (time.monotonic() - self.started)
-        planned = make_plan(trainer, self.settings.precision, left)
-        if planned.epochs == 0 and self.best:
-            print("fine-tuning: no time is left for an epoch; the probe is kept", file=sys.stderr)
-            return True
-        self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
-        self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
-        if self.group.is_main:
-            write_config(self.folder / "config.yaml", self.settings, self.recipe)
-        trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
-        trainer.state.best = self.best
-        if self.settings.pretrained is not None and self.recipe.freeze != "backbone":
-            # Some seconds, so each of several processes does all of it: statistics of whole batches.
-            warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True, whole=True))
-            self.group.same(trainer.model)
-            trainer.average.model.load_state_dict(trainer.model.state_dict())
-        return trainer.fit(self.keep, self.folder, interrupt)
