@@ -109,13 +109,20 @@ def _look(sample: Sample, eye: Preprocess | None) -> tuple[Photo, NDArray[np.uin
         return str(error)
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
     grey = _scaled(image.convert("L"))
-    pixels = np.asarray(grey)
-    low, light, high = np.percentile(pixels, (1, 95, 99))
+    low, light, high = percentiles(grey.histogram(), (1, 95, 99))
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
-    photo = Photo(
-        sample.path, format, width, height, digest, float(high - low), float(light), blur_effect(pixels), thumb
-    )
+    photo = Photo(sample.path, format, width, height, digest, high - low, light, blur_effect(np.asarray(grey)), thumb)
     return photo, eye.pixels(image) if eye else None
+
+
+def percentiles(histogram: Sequence[int], wanted: Sequence[float]) -> list[float]:
+    """Percentiles of what a histogram counts, between two values in proportion; a tenth of the time of sorting."""
+    below = np.cumsum(histogram)
+    places = np.array(wanted) / 100 * (below[-1] - 1)
+    low, high = (np.searchsorted(below, np.floor(places) + step, side="right") for step in (0, 1))
+    high = np.minimum(high, len(histogram) - 1)  # the place behind the last has no share in it
+    result: list[float] = (low + (places % 1) * (high - low)).tolist()
+    return result
 
 
 def _scaled(grey: Image.Image) -> Image.Image:
@@ -131,15 +138,24 @@ def blur_effect(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> float:
     Crete, Dolmiere, Ladret, Nicolas 2007, "The blur effect": the larger of both axes. Unlike the variance of the
     Laplacian it does not depend on contrast.
     """
-    return max(_blur_along(pixels.astype(np.float32)), _blur_along(pixels.T.astype(np.float32)))
+    values = pixels.astype(np.float32)
+    return max(_blur_along(values), _blur_along(np.ascontiguousarray(values.T)))
 
 
-def _blur_along(rows: NDArray[np.float32]) -> float:
-    if rows.shape[1] <= _BLUR_WINDOW:
+def _blur_along(columns: NDArray[np.float32]) -> float:
+    """The effect down the columns."""
+    if len(columns) <= _BLUR_WINDOW:
         return 0.0
     half = _BLUR_WINDOW // 2
-    sums = np.cumsum(np.pad(rows, ((0, 0), (half + 1, half)), "edge"), axis=1, dtype=np.float32)
-    blurred = (sums[:, _BLUR_WINDOW:] - sums[:, :-_BLUR_WINDOW]) / _BLUR_WINDOW
-    change, left = np.abs(np.diff(rows, axis=1)), np.abs(np.diff(blurred, axis=1))
+    blurred = _sums_of_nine(np.pad(columns, ((half, half), (0, 0)), "edge")) / _BLUR_WINDOW
+    change, left = np.abs(np.diff(columns, axis=0)), np.abs(np.diff(blurred, axis=0))
     total = float(change.sum())
     return 1 - float(np.maximum(change - left, 0).sum()) / total if total else 1.0
+
+
+def _sums_of_nine(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sum of every nine rows in a row, in four additions."""
+    two = rows[1:] + rows[:-1]
+    four = two[2:] + two[:-2]
+    result: NDArray[np.float32] = four[4:-1] + four[:-5] + rows[8:]
+    return result
