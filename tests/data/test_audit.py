@@ -1,7 +1,6 @@
 """What the audit finds in real files, ranks, and writes: nothing here needs torch."""
 
 import csv
-import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -16,9 +15,9 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from mobilenets.data.audit.clean import write_clean
 from mobilenets.data.audit.duplicates import find_pairs, groups_of
-from mobilenets.data.audit.job import Audit, audit, cheap_findings
+from mobilenets.data.audit.job import Audit, audit, audit_splits
 from mobilenets.data.audit.kinds import KINDS
-from mobilenets.data.audit.photo import blur_effect, look
+from mobilenets.data.audit.photo import blur_effect, look, percentiles
 from mobilenets.data.audit.quality import imbalance
 from mobilenets.data.sample import Sample
 from mobilenets.data.source import read_splits
@@ -288,14 +287,34 @@ def test_data_too_small_to_split_is_audited_all_the_same(tmp_path: Path) -> None
 # --- what comes out -------------------------------------------------------------------------------------
 
 
-def test_cheap_findings_are_json_with_every_kind(cells: Path) -> None:
+def test_what_a_training_was_given_is_audited_as_its_parts_are(cells: Path) -> None:
     (cells / "good" / "empty.png").touch()
-    content = json.loads(json.dumps(cheap_findings(cells)))
-    assert content.keys() == {"files", "findings", "notes"}
-    assert content["findings"].keys() == KINDS.keys()
-    (finding,) = content["findings"]["unreadable"]
-    assert finding["path"] == str(cells / "good" / "empty.png")
-    assert finding["score"] == 1
+    Image.open(first(cells / "good", 1)).save(cells / "worn" / "again.jpg", quality=60)
+    first(cells / "worn").rename(cells / "worn" / "picture.dat")
+    splits = read_splits(cells, val=0.5)
+    result = audit_splits(cells, splits)
+    assert result.files == 41
+    assert found(result, "unreadable") == {"empty.png"}
+    assert "picture.dat" in found(result, "wrong_suffix")
+    assert "again.jpg" in found(result, "duplicate_across_classes")
+    part_of = {s.path: part for part, samples in (("train", splits.train), ("val", splits.val)) for s in samples}
+    torn = {f.paths for f in result.findings["near_duplicate"] if len({part_of[p] for p in f.paths}) > 1}
+    assert {f.paths for f in result.findings["leak"]} == torn
+    assert result.notes == ()
+
+
+def test_of_very_many_pictures_some_from_all_over_are_audited_and_it_is_said(cells: Path) -> None:
+    result = audit_splits(cells, read_splits(cells), most=20)
+    assert 20 <= result.files <= 24
+    assert {m.sample.label for m in result.members} == {0, 1}
+    assert {m.part for m in result.members} == {"train", "val"}
+    assert "has 40" in " ".join(result.notes)
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=400), st.lists(st.floats(0, 100), min_size=1, max_size=4))
+def test_percentiles_of_a_histogram_are_those_of_what_it_counts(values: list[int], wanted: list[float]) -> None:
+    expected = np.percentile(np.array(values, np.uint8), wanted)
+    assert percentiles(np.bincount(values, minlength=256).tolist(), wanted) == pytest.approx(expected.tolist())
 
 
 def test_findings_come_worst_first(cells: Path) -> None:

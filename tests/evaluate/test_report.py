@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import tarfile
 import warnings
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -16,6 +17,9 @@ import pytest
 from PIL import Image
 
 from mobilenets.artifact import ModelCard
+from mobilenets.data.audit.job import audit_splits
+from mobilenets.data.audit.kinds import KINDS
+from mobilenets.data.source import read_samples, read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate import plots
 from mobilenets.evaluate.calibration import calibrate, coverage, threshold_for
@@ -303,7 +307,7 @@ def test_photographs_have_the_heat_of_their_answer_beside_them(tmp_path: Path) -
     photographs(folder, 96)
     model = network("mobilenet_v2", width=0.25)
     card = ModelCard("small", model.net, ("daisy", "rose", "tulip"), Preprocess(size=64))
-    write_report(folder, Explainer(TorchEngine(model, card)), 4.25)
+    write_report(folder, Explainer(TorchEngine(model, card)), latency_ms=4.25)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count('alt="heat map: ') == 24
     assert "4.2 ms for one picture" in page
@@ -326,6 +330,93 @@ def test_every_picture_and_chart_says_in_words_what_it_shows(tmp_path: Path) -> 
     assert 'aria-label="Reliability diagram: ' in page
     assert 'aria-label="Accuracy against coverage: ' in page
     assert 'alt=""' not in page
+
+
+def faulty(folder: Path) -> Path:
+    """Class folders of noise, in which some photographs are copies, cut short, flat, or all of these by name."""
+    rng = np.random.default_rng(0)
+    for name in ("daisy", "rose"):
+        (folder / name).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(rng.integers(0, 256, (90, 90, 3), np.uint8)).save(folder / name / f"{i:02}.png")
+    copied = (folder / "daisy" / "03.png").read_bytes()
+    for i in range(5):
+        (folder / "rose" / f"copy{i}.png").write_bytes(copied)
+    (folder / "rose" / "<script>.jpg").write_bytes(copied[:900])
+    for i in range(4):
+        Image.new("RGB", (90, 90), (i, 20, 30)).save(folder / "rose" / f"flat{i}.png")
+    return folder
+
+
+def test_what_the_audit_of_the_data_found_is_shown_kind_by_kind_worst_first(tmp_path: Path) -> None:
+    folder, data = run_folder(tmp_path / "run", ["daisy", "rose"]), faulty(tmp_path / "my photos")
+    result = audit_splits(data, read_splits(data))
+    write_report(folder, audit=result)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    section = page.split("What the audit of the data found")[1].split("<h2>Model")[0]
+    assert "34 photographs were looked at." in section
+    kinds = section.split("<details>")[1:]
+    shown = {re.sub("<[^>]*>", "", kind.split("</summary>")[0]): kind for kind in kinds}
+    assert list(shown) == [
+        f"{len(found)} {KINDS[kind][0]}" for kind, found in result.findings.items() if found
+    ]  # in the audit's own order
+    assert "<bdi>rose/&lt;script&gt;.jpg</bdi>" in shown["1 unreadable"]
+    copies = shown["1 exact duplicates"]
+    assert "6 files with the same pixels" in copies
+    assert "and 4 more" in copies
+    assert copies.count("data:image/jpeg") == 2
+    assert shown["4 blank"].count("<figure") == 3
+    assert "labelled daisy and rose" in shown["1 duplicates across classes"]
+    assert "Nothing found: " in section
+    assert "likely wrong labels" not in section.split("Nothing found: ")[1].split("</p>")[0]  # not looked for
+    assert f"mobilenets audit &#x27;{data}&#x27; --html audit.html" in section
+    assert Page(page).open == []
+    assert "<script" not in page
+
+
+def test_a_report_without_an_audit_says_nothing_of_the_data(tmp_path: Path) -> None:
+    assert "audit of the data" not in report(run_folder(tmp_path / "run", ["daisy", "rose"]))
+
+
+def test_photographs_that_are_no_files_are_shown_from_where_they_are(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", ["daisy", "rose"], right=0.0)
+    shard = tmp_path / "photos.tar"
+    rng, n = np.random.default_rng(0), 60
+    with tarfile.open(shard, "w") as tar:
+        for i in range(n):
+            content = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (50, 50, 3), np.uint8)).save(content, "PNG")
+            for suffix, data in (("png", content.getvalue()), ("cls", (b"daisy", b"rose")[i % 2])):
+                member = tarfile.TarInfo(f"{i:03}.{suffix}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    _, samples = read_samples(shard)
+    assert len(samples) == n
+    model = network("mobilenet_v2", width=0.25)
+    card = ModelCard("small", model.net, ("daisy", "rose", "tulip"), Preprocess(size=64))
+    write_report(folder, Explainer(TorchEngine(model, card)), photographs=samples)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("no photograph") == 0
+    assert page.count('alt="heat map: ') == 24
+    shard.unlink()
+    write_report(folder, photographs=samples)
+    assert "data:image/jpeg" not in (folder / "report.html").read_text(encoding="utf-8")  # gone, and no error
+
+
+def test_of_very_many_classes_the_worst_are_in_sight_and_all_can_be_unfolded(tmp_path: Path) -> None:
+    names = [f"plant {k:03}" for k in range(1000)]
+    folder = run_folder(tmp_path / "run", names, n=3000, right=4.0)
+    page = report(folder)
+    assert "Confusion matrix" not in page  # nobody could read that
+    assert '<h2 id="matrix">Most frequent confusions</h2>' in page  # where its photographs lead back to
+    section = page.split("<h2>Classes</h2>")[1].split("<h2>")[0]
+    first, every = section.split("<details>")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["per_class"]
+    shown = re.findall("<bdi>(.*?)</bdi>", first)
+    assert len(shown) == 15
+    assert max(metrics[name]["f1"] for name in shown) <= min(metrics[name]["f1"] for name in names if name not in shown)
+    assert re.findall("<bdi>(.*?)</bdi>", every) == names
+    assert len(page) < 1_000_000
 
 
 def luminance(colour: np.ndarray) -> float:

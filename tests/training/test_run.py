@@ -87,6 +87,11 @@ def test_metrics_are_those_of_the_exported_model_on_the_validation_part(trained:
         assert again["daisy"] == pytest.approx(float(row["daisy"]), abs=1e-4)
 
 
+def test_the_report_says_what_the_audit_of_the_data_found(trained: tuple[Path, Path]) -> None:
+    page = (trained[1] / "report.html").read_text("utf-8")
+    assert "40 photographs were looked at." in page
+
+
 def test_the_onnx_file_explains_itself(trained: tuple[Path, Path]) -> None:
     session = onnxruntime.InferenceSession(trained[1] / "model.onnx")
     image, probabilities = session.get_inputs()[0], session.get_outputs()[0]
@@ -182,9 +187,12 @@ def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(trained: tuple[Path, Pa
     assert b"Traceback" not in stderr
     assert b"--resume" in stdout
     assert (out / "model.onnx").exists()
+    audited = "audit of the data"
+    assert audited not in (out / "report.html").read_text("utf-8")  # nobody waits for it after Ctrl-C
     resume = [sys.executable, "-m", "mobilenets", "train", "--resume", "--out", str(out)]
     subprocess.run(resume, check=True, capture_output=True)
     assert _equal(_tensors(trained[1]), _tensors(out))
+    assert audited in (out / "report.html").read_text("utf-8")
 
 
 def test_a_photograph_that_vanishes_while_training_is_told_once_and_nothing_else_is_lost(
@@ -215,3 +223,4 @@ def test_an_unreadable_photograph_is_reported_and_left_out(trained: tuple[Path, 
     (photos / "daisy" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photograph")
     result = subprocess.run(_command(photos, tmp_path / "run"), capture_output=True, text=True, check=True)
     assert "broken.jpg" in result.stderr
+    assert "<bdi>daisy/broken.jpg</bdi>" in (tmp_path / "run" / "report.html").read_text("utf-8")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from PIL import ImageOps
-
-from mobilenets import images
 from mobilenets.data.audit.job import Audit
 from mobilenets.data.audit.kinds import KINDS, Finding
 from mobilenets.data.sample import Sample
-from mobilenets.errors import UserError
+from mobilenets.evaluate.html import name as isolated
+from mobilenets.evaluate.thumbnail import thumbnail, where
 
 # What bounds the page to a few megabytes, however bad the data.
 _MOST_FINDINGS = 24
@@ -100,8 +96,9 @@ def _section(kind: str, findings: list[Finding], samples: Mapping[Path, Sample])
 
 
 def _card(finding: Finding, samples: Mapping[Path, Sample]) -> str:
-    shots = "".join(_thumbnail(samples[path]) for path in finding.paths[:_MOST_OF_GROUP] if path in samples)
-    names = [f"<div><bdi>{escape(_where(path))}</bdi></div>" for path in finding.paths[:_MOST_OF_GROUP]]
+    shown = finding.paths[:_MOST_OF_GROUP]
+    shots = "".join(thumbnail(samples[path].open, _THUMBNAIL, where(path)) for path in shown if path in samples)
+    names = [f"<div>{isolated(where(path))}</div>" for path in shown]
     if len(finding.paths) > _MOST_OF_GROUP:
         names.append(f"<div>and {len(finding.paths) - _MOST_OF_GROUP} more</div>")
     return (
@@ -109,18 +106,3 @@ def _card(finding: Finding, samples: Mapping[Path, Sample]) -> str:
         f'<meter value="{finding.score:.3f}" aria-label="score">{finding.score:.2f}</meter>'
         f'<div class="quiet">{"".join(names)}</div></div></li>'
     )
-
-
-def _where(path: Path) -> str:
-    return "/".join(path.parts[-2:])
-
-
-def _thumbnail(sample: Sample) -> str:
-    try:
-        image = images.read(sample.open(), at_least=_THUMBNAIL)
-    except UserError:
-        return '<div class="absent">no picture</div>'
-    content = io.BytesIO()
-    ImageOps.contain(image, (_THUMBNAIL, _THUMBNAIL)).save(content, "JPEG", quality=80)
-    data = base64.b64encode(content.getvalue()).decode()
-    return f'<img loading="lazy" alt="{escape(_where(sample.path))}" src="data:image/jpeg;base64,{data}">'

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
-
-from mobilenets import images
 from mobilenets.errors import UserError
 from mobilenets.evaluate.heat import describe, overlay
-from mobilenets.evaluate.html import name, percent, picture
+from mobilenets.evaluate.html import name, percent
 from mobilenets.evaluate.predictions import Answer, Predictions
+from mobilenets.evaluate.thumbnail import jpeg, thumbnail, where
 
 if TYPE_CHECKING:
     from mobilenets.evaluate.explain import Explainer
@@ -21,17 +19,28 @@ if TYPE_CHECKING:
 MOST = 12  # photographs in each of the two galleries with heat
 MOST_IN_CELLS, MOST_IN_A_CELL = 60, 8  # behind the confusion matrix
 _SIDE, _CELL_SIDE = 160, 112  # pixels
-_QUALITY = 80
+
+Opener = Callable[[Answer], str | Path | bytes]  # the photograph of an answer
 
 
-def gallery(answers: Sequence[Answer], classes: Sequence[str], explainer: Explainer | None) -> str:
-    """The first 12 answers: the photograph, beside it what speaks for the answer, and both in words."""
-    figures = [_figure(answer, classes, explainer) for answer in answers[:MOST]]
-    return '<div class="gallery">\n' + "\n".join(figures) + "\n</div>"
+def galleries(predictions: Predictions, classes: Sequence[str], opened: Opener, explainer: Explainer | None) -> str:
+    """The most confident mistakes and the least confident hits, 12 each; beside each what speaks for the answer."""
+    heat = " Beside each, where the network looks: yellow speaks most for its answer (Grad-CAM)." if explainer else ""
+    parts = []
+    mistakes, hits = predictions.mistakes(), predictions.doubtful_hits()
+    if mistakes:
+        parts.append(
+            f'<h2>Most confident mistakes</h2>\n<p class="quiet">Wrong labels are often among these.{heat}</p>'
+        )
+        parts.append(_gallery(mistakes, classes, opened, explainer))
+    if hits:
+        parts.append('<h2>Least confident hits</h2>\n<p class="quiet">Right, but only just.</p>')
+        parts.append(_gallery(hits, classes, opened, explainer).replace("<figure>", '<figure class="hit">'))
+    return "\n".join(parts)
 
 
 def cells(
-    predictions: Predictions, classes: Sequence[str], wanted: Sequence[tuple[int, int]]
+    predictions: Predictions, classes: Sequence[str], opened: Opener, wanted: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], str]:
     """For each cell (truth, answer) of the matrix the section a click leads to; at most 60, of all 60 photographs.
 
@@ -45,8 +54,8 @@ def cells(
         said = "recognised" if truth == predicted else f"taken for {name(classes[predicted])}"
         title = f"{len(members)} × {name(classes[truth])} {said}"
         figures = [
-            f'<figure class="small">{_thumbnail(a.path, _CELL_SIDE)}'
-            f"<figcaption>{percent(a.probability)}<br>{name(_where(a.path))}</figcaption></figure>"
+            f'<figure class="small">{thumbnail(partial(opened, a), _CELL_SIDE, where(a.path))}'
+            f"<figcaption>{percent(a.probability)}<br>{name(where(a.path))}</figcaption></figure>"
             for a in members[:each]
         ]
         more = f"<p>The surest {each}; all are in predictions.csv.</p>" if len(members) > each else ""
@@ -57,40 +66,26 @@ def cells(
     return sections
 
 
-def _figure(answer: Answer, classes: Sequence[str], explainer: Explainer | None) -> str:
+def _gallery(answers: Sequence[Answer], classes: Sequence[str], opened: Opener, explainer: Explainer | None) -> str:
+    figures = [_figure(answer, classes, opened, explainer) for answer in answers[:MOST]]
+    return '<div class="gallery">\n' + "\n".join(figures) + "\n</div>"
+
+
+def _figure(answer: Answer, classes: Sequence[str], opened: Opener, explainer: Explainer | None) -> str:
     truth, predicted = name(classes[answer.truth]), name(classes[answer.predicted])
     said = truth if answer.truth == answer.predicted else f"{truth} taken for {predicted}"
+    photo = thumbnail(partial(opened, answer), _SIDE, where(answer.path))
+    heat = _heat(answer, classes, opened, explainer) if explainer else ""
     return (
-        f'<figure><div class="pair">{_thumbnail(answer.path, _SIDE)}{_heat(answer, classes, explainer)}</div>'
+        f'<figure><div class="pair">{photo}{heat}</div>'
         f"<figcaption>{said}, {percent(answer.probability)} sure<br>"
-        f'<span class="quiet">{name(_where(answer.path))}</span></figcaption></figure>'
+        f'<span class="quiet">{name(where(answer.path))}</span></figcaption></figure>'
     )
 
 
-def _heat(answer: Answer, classes: Sequence[str], explainer: Explainer | None) -> str:
-    if explainer is None:
-        return ""
+def _heat(answer: Answer, classes: Sequence[str], opened: Opener, explainer: Explainer) -> str:
     try:
-        seen = explainer.explain(answer.path, classes[answer.predicted])
+        seen = explainer.explain(opened(answer), classes[answer.predicted])
     except UserError:
         return ""
-    return _jpeg(overlay(seen.crop, seen.heat), _SIDE, f"heat map: {describe(seen.heat)}")
-
-
-def _thumbnail(path: str, side: int) -> str:
-    """The photograph, small; a grey square where it was moved or is damaged."""
-    try:
-        image = images.read(path, at_least=side)
-    except UserError:
-        return '<div class="absent">no photograph</div>'
-    return _jpeg(image, side, _where(path))
-
-
-def _jpeg(image: Image.Image, side: int, alt: str) -> str:
-    content = io.BytesIO()
-    ImageOps.contain(image, (side, side)).save(content, "JPEG", quality=_QUALITY)
-    return picture(content.getvalue(), "jpeg", alt)
-
-
-def _where(path: str) -> str:
-    return "/".join(Path(path).parts[-2:])
+    return jpeg(overlay(seen.crop, seen.heat), _SIDE, f"heat map: {describe(seen.heat)}")

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Answer:
-    """One photograph, its class, the class predicted, and the probability given to that."""
+    """One photograph, its row, its class, the class predicted, and the probability given to that."""
 
+    row: int
     path: str
     truth: int
     predicted: int
@@ -43,7 +44,7 @@ class Predictions:
         """All of them, the most confident first."""
         predicted, confidence = self.probabilities.argmax(1), self.probabilities.max(1)
         return [
-            Answer(self.paths[i], int(self.labels[i]), int(predicted[i]), float(confidence[i]))
+            Answer(int(i), self.paths[i], int(self.labels[i]), int(predicted[i]), float(confidence[i]))
             for i in np.argsort(-confidence, kind="stable")
         ]
 

@@ -18,32 +18,41 @@ import numpy as np
 
 from mobilenets import __version__
 from mobilenets.artifact import ModelCard, write_atomic
+from mobilenets.data.audit.job import Audit
+from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.evaluate.calibration import calibrate, coverage, reliability, threshold_for
-from mobilenets.evaluate.charts import coverage_chart, reliability_chart
-from mobilenets.evaluate.gallery import cells, gallery
+from mobilenets.evaluate.confusion import confusion
+from mobilenets.evaluate.findings import findings
+from mobilenets.evaluate.gallery import Opener, galleries
 from mobilenets.evaluate.html import name, percent, picture, table
 from mobilenets.evaluate.plots import Label, draw_confusion, draw_curves, labels_of
-from mobilenets.evaluate.predictions import Predictions
+from mobilenets.evaluate.predictions import Answer, Predictions
+from mobilenets.evaluate.sureness import sureness
 from mobilenets.spec import cost
 
 if TYPE_CHECKING:
     from mobilenets.evaluate.explain import Explainer
 
-_MOST_CONFUSIONS = 15
-_MOST_IN_TABLE = 12  # classes: a larger matrix is a picture
 _MOST_DRAWN = 250  # classes: beyond this the picture has less than a dozen pixels a class, and the page gets heavy
-_PRECISIONS = (0.9, 0.95, 0.99)
+_MOST_CLASSES, _FEW_CLASSES = 40, 15  # in a table at first sight: of more than 40 the 15 worst
 _VERSIONS = ("torch", "onnxruntime", "numpy", "pillow")
 
 
-def write_report(folder: Path, explainer: Explainer | None = None, latency_ms: float | None = None) -> None:
+def write_report(
+    folder: Path,
+    explainer: Explainer | None = None,
+    *,
+    latency_ms: float | None = None,
+    photographs: Sequence[Sample] | None = None,
+    audit: Audit | None = None,
+) -> None:
     """Write `curves.png` (where there is a history), `confusion.png` and `report.html` into a run folder.
 
     With an `explainer`, photographs get the network's heat beside them; `latency_ms` is that of `model.onnx` for one
-    picture on one thread. The page has at most 24 photographs with heat and 60 behind the matrix, whatever the data:
-    it stays below 3 MB. A class name that no font of this system can write is replaced by its number on the picture,
-    with a warning; the page has the legend.
+    picture on one thread; `photographs` are those of predictions.csv, row by row, for where these are no files;
+    `audit` is of the data. The page has at most 24 photographs with heat, 60 behind the matrix and 51 of what the audit
+    found, whatever the data: it stays below 3 MB. A class name that no font of this system can write is replaced by its
+    number on the picture, with a warning; the page has the legend.
 
     Raises:
         UserError: card.json, metrics.json or predictions.csv is missing.
@@ -51,6 +60,7 @@ def write_report(folder: Path, explainer: Explainer | None = None, latency_ms: f
     card = ModelCard.from_json(_text(folder, "card.json"))
     metrics = json.loads(_text(folder, "metrics.json"))
     predictions = Predictions.parse(_text(folder, "predictions.csv"))
+    opened = _opener(photographs)
     history = _history(folder / "history.csv")
     curves = draw_curves(history) if history else None
     drawn, labels = None, labels_of(card.classes[:_MOST_DRAWN])
@@ -67,10 +77,11 @@ def write_report(folder: Path, explainer: Explainer | None = None, latency_ms: f
         f"<h2>Learning curves</h2>\n<div class='wide'>{picture(curves, 'png', _told(history), 'curves')}</div>"
         if curves
         else "",
-        _confusion(metrics, card.classes, labels, drawn, predictions),
+        confusion(metrics, card.classes, labels, drawn, predictions, opened),
         _per_class(metrics, card.classes),
-        _galleries(predictions, card.classes, explainer),
-        _sureness(metrics, predictions),
+        galleries(predictions, card.classes, opened, explainer),
+        sureness(metrics["accuracy"], predictions),
+        findings(audit) if audit else "",
         _model(card, folder, latency_ms),
         _next(folder),
     ]
@@ -88,6 +99,18 @@ def _text(folder: Path, file: str) -> str:
         return (folder / file).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UserError(f"{folder}: has no {file}; a report needs a run that came to its end") from error
+
+
+def _opener(photographs: Sequence[Sample] | None) -> Opener:
+    """What reads the photograph of an answer: the file of its path, or what `photographs` has in its row."""
+    if photographs is None:
+        return lambda answer: answer.path
+
+    def opened(answer: Answer) -> Path | bytes:
+        source = photographs[answer.row].open()
+        return source if isinstance(source, Path) else source.read()
+
+    return opened
 
 
 def _history(path: Path) -> dict[str, list[float]]:
@@ -139,7 +162,7 @@ def _headline(metrics: dict[str, Any], probe: float | None) -> str:
     )
     return (
         f'<p class="headline">{percent(metrics["accuracy"])} accuracy</p>\n'
-        f"<p>95 % interval {percent(low)} to {percent(high)}, from {metrics['n']} validation photographs. "
+        f"<p>95 % interval {percent(low)} to {percent(high)}, from {metrics['n']:,} validation photographs. "
         f"Always answering {name(largest)} would be right for {percent(most / metrics['n'])}.</p>\n"
         f'<ul class="against">{bars}</ul>'
     )
@@ -160,131 +183,25 @@ def _figures(metrics: dict[str, Any]) -> str:
     return table((), [(a, f"<b>{b}</b>", f'<span class="quiet">{c}</span>') for a, b, c in rows])
 
 
-def _confusion(
-    metrics: dict[str, Any],
-    classes: Sequence[str],
-    labels: Sequence[Label],
-    drawn: bytes | None,
-    predictions: Predictions,
-) -> str:
-    counts = np.array(metrics["confusion"], np.int64)
-    pairs = _pairs(counts)
-    small = len(classes) <= _MOST_IN_TABLE
-    hits = [(k, k) for k in range(len(classes)) if counts[k, k]] if small else []
-    behind = cells(predictions, classes, [*(pairs if small else pairs[:_MOST_CONFUSIONS]), *hits])
-    parts = ['<h2 id="matrix">Confusion matrix</h2>']
-    if small:
-        parts.append('<p class="quiet">Rows: the truth. Columns: the answer. A number leads to its photographs.</p>')
-        parts.append(_matrix(counts, classes, behind))
-    if drawn:
-        image = picture(drawn, "png", _most_confused(pairs, counts, classes))
-        caption = '<p class="quiet">Number: photographs. Colour: their share of the true class.</p>'
-        legend = [f"{label.text}: {name(n)}" for n, label in zip(classes, labels, strict=True) if label.is_number]
-        caption += f"<p>On the picture, {', '.join(legend)}.</p>" if legend else ""
-        block = f'<div class="wide">{image}</div>{caption}'
-        parts.append(f"<details><summary>The matrix as a picture</summary>{block}</details>" if small else block)
-    parts.append("<h2>Most frequent confusions</h2>")
-    truths = counts.sum(1)
-    rows = [
-        (
-            name(classes[t]),
-            name(classes[p]),
-            f'<a href="#c{t}-{p}">{counts[t, p]}</a>' if (t, p) in behind else str(counts[t, p]),
-            percent(counts[t, p] / truths[t]),
-        )
-        for t, p in pairs[:_MOST_CONFUSIONS]
-    ]
-    header = ("truth", "taken for", "photographs", "of the class")
-    parts.append(table(header, rows, 2) if rows else "<p>None: every photograph was recognised.</p>")
-    return "\n".join([*parts, *behind.values()])
-
-
-def _pairs(counts: np.ndarray) -> list[tuple[int, int]]:
-    """(truth, answer) of everything that was confused, the most frequent first."""
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")
-    found = [divmod(int(i), len(counts)) for i in order[: np.count_nonzero(wrong)]]
-    return found
-
-
-def _most_confused(pairs: Sequence[tuple[int, int]], counts: np.ndarray, classes: Sequence[str]) -> str:
-    said = [f"{counts[t, p]} × {classes[t]} taken for {classes[p]}" for t, p in pairs[:3]]
-    return f"confusion matrix: {'; '.join(said) or 'every photograph was recognised'}"
-
-
-def _matrix(counts: np.ndarray, classes: Sequence[str], behind: dict[tuple[int, int], str]) -> str:
-    shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-
-    def cell(t: int, p: int) -> str:
-        said = f'aria-label="{counts[t, p]} × {escape(classes[t])} answered {escape(classes[p])}"'
-        inner = f'<a href="#c{t}-{p}" {said}>{counts[t, p]}</a>' if (t, p) in behind else f"<span>{counts[t, p]}</span>"
-        return f'<td style="--share:{shares[t, p]:.3f}">{inner}</td>'
-
-    head = "".join(f'<th scope="col">{name(text)}</th>' for text in classes)
-    lines = [
-        f'<tr><th scope="row">{name(text)}</th>{"".join(cell(t, p) for p in range(len(classes)))}</tr>'
-        for t, text in enumerate(classes)
-    ]
-    return (
-        f'<div class="wide"><table class="matrix"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
 def _per_class(metrics: dict[str, Any], classes: Sequence[str]) -> str:
-    rows = []
-    for k, text in enumerate(classes):
-        figures = metrics["per_class"][text]
-        shares = [percent(figures[key]) for key in ("precision", "recall")]
-        rows.append((str(k), name(text), *shares, f"{figures['f1']:.3f}", str(figures["n"])))
-    header = ("class", "name", "precision", "recall", "F1", "photographs")
-    return "<h2>Classes</h2>\n" + table(header, rows, 4)
+    """All classes; of many, those recognised worst in sight and all of them folded up."""
 
+    def rows(chosen: Sequence[int]) -> str:
+        lines = []
+        for k in chosen:
+            figures = metrics["per_class"][classes[k]]
+            shares = [percent(figures[key]) for key in ("precision", "recall")]
+            lines.append((str(k), name(classes[k]), *shares, f"{figures['f1']:.3f}", str(figures["n"])))
+        return table(("class", "name", "precision", "recall", "F1", "photographs"), lines, 4)
 
-def _galleries(predictions: Predictions, classes: Sequence[str], explainer: Explainer | None) -> str:
-    heat = " Beside each, where the network looks: yellow speaks most for its answer (Grad-CAM)." if explainer else ""
-    parts = []
-    mistakes, hits = predictions.mistakes(), predictions.doubtful_hits()
-    if mistakes:
-        parts.append(
-            f'<h2>Most confident mistakes</h2>\n<p class="quiet">Wrong labels are often among these.{heat}</p>'
-        )
-        parts.append(gallery(mistakes, classes, explainer))
-    if hits:
-        parts.append('<h2>Least confident hits</h2>\n<p class="quiet">Right, but only just.</p>')
-        parts.append(gallery(hits, classes, explainer).replace("<figure>", '<figure class="hit">'))
-    return "\n".join(parts)
-
-
-def _sureness(metrics: dict[str, Any], predictions: Predictions) -> str:
-    """Whether a stated confidence can be believed, and what answering only when sure would bring."""
-    probabilities, labels = predictions.probabilities, predictions.labels
-    result, curve = calibrate(probabilities, labels), coverage(probabilities, labels)
-    said = f"The calibration error is {percent(result.before)}."
-    if result.temperature is not None and result.after is not None:
-        side = "too sure" if result.temperature > 1 else "not sure enough"
-        said += (
-            f" With temperature scaling it is {percent(result.after)}, each photograph scaled by a temperature fitted "
-            f"on the half it is not in. Fitted on all, the temperature is {result.temperature:.2f}: it is {side}. "
-            "The probabilities of model.onnx are as they were; divide their logarithms by it and normalise."
-        )
-    rows = []
-    for precision in _PRECISIONS:
-        found = threshold_for(curve, precision) if precision > metrics["accuracy"] else None
-        if found:
-            rows.append((f"{100 * precision:.0f} %", percent(found[0]), percent(found[1])))
-    header = ("for this share of right answers", "answer when at least so sure", "answers this share")
-    parts = [
-        "<h2>How sure it is</h2>",
-        f"<p>{said}</p>",
-        f'<div class="charts">{reliability_chart(reliability(probabilities, labels))}{coverage_chart(curve)}</div>',
-    ]
-    if rows:
-        parts.append("<h3>Answering only when sure</h3>")
-        parts.append(table(header, rows, 2))
-        parts.append('<p class="quiet">Chosen on these photographs, so a little flattering for new ones.</p>')
-    return "\n".join(parts)
+    every = rows(range(len(classes)))
+    if len(classes) <= _MOST_CLASSES:
+        return "<h2>Classes</h2>\n" + every
+    worst = sorted(range(len(classes)), key=lambda k: metrics["per_class"][classes[k]]["f1"])[:_FEW_CLASSES]
+    return (
+        f"<h2>Classes</h2>\n<p>The {_FEW_CLASSES} with the lowest F1:</p>\n{rows(worst)}\n"
+        f"<details><summary>All {len(classes):,} classes</summary>{every}</details>"
+    )
 
 
 def _model(card: ModelCard, folder: Path, latency_ms: float | None) -> str:

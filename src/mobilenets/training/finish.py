@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
+from mobilenets.data.audit.job import Audit
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
 from mobilenets.evaluate.explain import Explainer
@@ -26,9 +27,10 @@ from mobilenets.runtime.torch import TorchEngine
 _WARM_UP, _CALLS = 3, 25
 
 
-def finish(folder: Path, val: Loader) -> ModelCard:
+def finish(folder: Path, val: Loader, audit: Audit | None = None) -> ModelCard:
     """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
 
+    `audit` is what the report says of the data.
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
     not of the network in memory.
     """
@@ -47,7 +49,13 @@ def finish(folder: Path, val: Loader) -> ModelCard:
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
     write_atomic(folder / "predictions.csv", _predictions(val.samples.take(shown), card, probabilities))
     write_atomic(folder / "metrics.json", _json(card.metrics))
-    write_report(folder, Explainer(TorchEngine(model, card)), _latency_ms(folder / "model.onnx"))
+    write_report(
+        folder,
+        Explainer(TorchEngine(model, card)),
+        latency_ms=_latency_ms(folder / "model.onnx"),
+        photographs=val.samples.take(shown),
+        audit=audit,
+    )
     return card
 
 

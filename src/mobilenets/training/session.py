@@ -14,6 +14,7 @@ from torch import nn
 
 from mobilenets import launch
 from mobilenets.artifact import ModelCard, write_atomic, write_safetensors
+from mobilenets.data.audit.job import audit_splits
 from mobilenets.data.cache import Cache, open_cache
 from mobilenets.data.loader import PREFETCH, Loader, Skipped
 from mobilenets.data.readable import readable
@@ -85,7 +86,7 @@ class Session:
             if launch.may_restart():
                 write_atomic(folder / JOB, launch.job())
         self.skipped = Skipped()
-        self.splits = self._readable(splits)
+        self.listed, self.splits = splits, self._readable(splits)
         self._check_parts()
         self.cache: Cache | None = None
         self.cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
@@ -175,7 +176,10 @@ class Session:
         if not group.agreed(model.exists()):  # stopped before there was anything to keep
             raise KeyboardInterrupt
         if group.is_main:
-            finish(self.folder, self.loader(self.splits.val, 16, whole=True))
+            # Before metrics.json, which completes a run: after a Ctrl-C here --resume goes on. Whoever stopped the
+            # training does not wait for it.
+            audit = None if interrupted else audit_splits(Path(self.settings.data), self.listed)
+            finish(self.folder, self.loader(self.splits.val, 16, whole=True), audit)
         group.wait()
         return not interrupted
 

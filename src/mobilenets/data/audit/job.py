@@ -14,9 +14,12 @@ from mobilenets.data.audit.duplicates import Pair, find_pairs, groups_of
 from mobilenets.data.audit.kinds import Finding, ranked
 from mobilenets.data.audit.photo import Embedder, look
 from mobilenets.data.audit.quality import imbalance, misnamed, quality
-from mobilenets.data.sample import Sample, Samples
+from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.data.source import read_parts, read_splits
 from mobilenets.errors import UserError
+
+# As many as training opens before it starts (`data.readable`): a minute and a half at 12 megapixels each.
+MOST_IN_A_RUN = 5_000
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,45 @@ def audit(
     except UserError as error:
         notes.append(f"leaks are not looked for: {error}")
         members = [Member(s, part, part) for part, samples in named.items() for s in samples]
+    return _judged(data, classes, members, _hidden(data, members), notes, embedder, doubter)
+
+
+def audit_splits(data: Path, splits: Splits, most: int = MOST_IN_A_RUN) -> Audit:
+    """`audit` of what a training was given, without a network: what the report of a run says about its data.
+
+    Of more than `most` pictures about so many are looked at, from all over, and `notes` says so.
+    """
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    total, notes = sum(map(len, parts.values())), []
+    if total > most:
+        parts = {part: samples.spread(most * len(samples) // total) for part, samples in parts.items()}
+        notes.append(f"The data has {total:,}: copies and leaks among the others are not seen here.")
+    members = [Member(s, part, part) for part, samples in parts.items() for s in samples]
+    members.sort(key=lambda m: str(m.sample.path))
+    return _judged(data, splits.classes, members, [] if notes else _hidden(data, members), notes)
+
+
+def _hidden(data: Path, members: Sequence[Member]) -> list[Finding]:
+    """Pictures in a folder that nobody reads, for their names."""
+    known = {m.sample.file for m in members}
+    return list(misnamed(data, known.__contains__)) if data.is_dir() else []
+
+
+def _judged(
+    data: Path,
+    classes: tuple[str, ...],
+    members: Sequence[Member],
+    found: Sequence[Finding],
+    notes: Sequence[str],
+    embedder: Embedder | None = None,
+    doubter: Doubter | None = None,
+) -> Audit:
+    """Look at `members` and add what they show to what was `found` and noted before."""
+    notes = list(notes)
     seen = look([m.sample for m in members], embedder)
     lost = {path for path, _ in seen.unreadable}
     readable = tuple(m for m in members if m.sample.path not in lost)
-    found = quality(seen)
-    if data.is_dir():
-        known = {m.sample.file for m in members}
-        found += misnamed(data, known.__contains__)
+    found = [*quality(seen), *found]
     pairs = find_pairs(seen.photos, seen.features)
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
@@ -108,19 +143,6 @@ def audit(
         except UserError as error:
             notes.append(f"labels are not judged: {error}")
     return Audit(data, classes, len(members), ranked(found), tuple(notes), readable, tuple(pairs))
-
-
-def cheap_findings(data: str | Path, *, val: float | str | Path | None = None, seed: int = 0) -> dict[str, Any]:
-    """What a report of a run says about its data: `audit` without a network, as JSON types.
-
-    `{"files": N, "findings": {kind: [finding, …]}, "notes": […]}` with every kind of `kinds.KINDS`. Decodes every file
-    once; needs no torch.
-
-    Raises:
-        UserError: as `audit`.
-    """
-    result = audit(data, val=val, seed=seed)
-    return {"files": result.files, "findings": result.to_dict(), "notes": list(result.notes)}
 
 
 def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Member]:

@@ -1,0 +1,38 @@
+"""Photographs made small enough to be part of a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageOps
+
+from mobilenets import images
+from mobilenets.errors import UserError
+from mobilenets.evaluate.html import picture
+
+Photograph = str | Path | bytes | BinaryIO
+_QUALITY = 80
+
+
+def thumbnail(opened: Callable[[], Photograph], side: int, alt: str) -> str:
+    """The photograph within `side` pixels; a grey square where it was moved or is damaged."""
+    try:
+        image = images.read(opened(), at_least=side)
+    except UserError:
+        return '<div class="absent">no photograph</div>'
+    return jpeg(image, side, alt)
+
+
+def jpeg(image: Image.Image, side: int, alt: str) -> str:
+    """An image within `side` pixels as part of a page."""
+    content = io.BytesIO()
+    ImageOps.contain(image, (side, side)).save(content, "JPEG", quality=_QUALITY)
+    return picture(content.getvalue(), "jpeg", alt)
+
+
+def where(path: str | Path) -> str:
+    """A path in short: the file and its folder, which most often is its class."""
+    return "/".join(Path(path).parts[-2:])
