@@ -12,6 +12,7 @@ from PIL import Image
 
 from conftest import write_photos
 from mobilenets import load
+from mobilenets.artifact import write_safetensors
 from mobilenets.export.onnx import export_onnx
 from serve.service import Service, picture, serving
 from small import card_of, network
@@ -196,6 +197,53 @@ def test_a_picture_the_browser_cannot_show_is_answered_all_the_same(
     page.set_input_files("#file", tmp_path / "a.tiff")
     assert _answer(page) == _expected(service, tmp_path / "a.tiff")
     assert page.is_visible("#no-preview")
+
+
+@pytest.fixture(scope="module")
+def explaining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose network is at hand, so that it can say where it looked."""
+    folder, model = tmp_path_factory.mktemp("explaining"), network()
+    tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    write_safetensors(folder / "model.safetensors", tensors, card_of(model, 64))
+    with serving(folder) as service:
+        yield service
+
+
+def test_a_switch_lays_over_the_photograph_where_the_network_looked(
+    explaining: Service, open_page: Any, tmp_path: Path
+) -> None:
+    for i, size in enumerate([(120, 80), (80, 120)]):
+        (tmp_path / f"{i}.jpg").write_bytes(picture(size=size, seed=i))
+    page = open_page(explaining.url)
+    assert page.is_hidden("#explain")  # nothing to switch yet
+    page.set_input_files("#file", tmp_path / "0.jpg")
+    _answer(page)
+    assert page.is_visible("#explain")
+    assert page.is_hidden("#overlay")
+    page.focus("#explain-switch")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#overlay:visible")
+    assert page.locator("#overlay").bounding_box() == page.locator("#photo").bounding_box()
+    proportions = "image => image.naturalWidth / image.naturalHeight"
+    assert page.locator("#overlay").evaluate(proportions) == pytest.approx(1.5, rel=0.02)
+    first = page.get_attribute("#overlay", "src")
+    page.set_input_files("#file", tmp_path / "1.jpg")
+    _answer(page, 2)
+    assert page.is_visible("#overlay")  # the switch stays as it was set
+    assert page.locator("#overlay").evaluate(proportions) == pytest.approx(1 / 1.5, rel=0.02)
+    page.click("#history li:nth-child(2) button")
+    assert page.get_attribute("#overlay", "src") == first
+    page.uncheck("#explain-switch", force=True)
+    assert page.is_hidden("#overlay")
+    page.click("#forget")
+    assert page.is_hidden("#explain")
+
+
+def test_without_a_network_at_hand_there_is_no_switch(service: Service, open_page: Any, photo: Path) -> None:
+    page = open_page(service.url)
+    page.set_input_files("#file", photo)
+    _answer(page)
+    assert page.is_hidden("#explain")
 
 
 def test_a_server_out_of_reach_is_told_and_forgiven(service: Service, open_page: Any, photo: Path) -> None:

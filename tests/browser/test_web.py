@@ -185,7 +185,10 @@ def test_8_bit_integers_run_in_the_browser(
     card = card_of(model, size=64)
     calibration = Calibration(np.stack([card.preprocess.pixels(_photo(cells, 200, 200 + i)) for i in range(16)]))
     quantize = quantizer("web")
-    write = lambda m, c, p: quantize(m, c, p, calibration)  # noqa: E731
+
+    def write(network: Any, card: Any, path: Path) -> Any:
+        return quantize(network, card, path, calibration)
+
     export(TorchEngine(model, card), "web", write, tmp_path / "web", [], "int8")
     page = chromium.new_page()
     page.goto(serve_folder(tmp_path / "web"))
