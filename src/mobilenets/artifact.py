@@ -221,9 +221,9 @@ def _onnx_metadata(path: Path) -> Mapping[str, str]:
         raise UserError(f"{path}: no such file")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise UserError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
-    metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     return metadata
 
 

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, verify; 1 when a float file does not give the network's answers."""
     from mobilenets.cli.model_argument import open_network
-    from mobilenets.export.job import export, folder_of
+    from mobilenets.export.job import check_free, export, folder_of
     from mobilenets.export.targets import TARGETS, exporter, quantizer, with_full_input
     from mobilenets.export.verify import FLOAT, INT8, table
 
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     training, validation = _samples(args.model, args.data, network.card.classes)
     name = f"{args.to}{'-full' if args.input == 'full' else ''}{'-int8' if args.int8 else ''}"
     out = args.out or folder_of(args.model, network.card) / name
+    check_free(out)
     if quantize is not None:
         write = _calibrated(quantize, network, training, args)
     if args.input == "full":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,12 +30,12 @@ def export(
     A float file that disagrees is kept under another suffix. Nothing is left of an export that fails.
 
     Raises:
-        UserError: `out` exists, or the network cannot be written so.
+        UserError: `out` exists or cannot be written, the network cannot be written so, or no photograph be read.
     """
-    if out.exists():
-        raise UserError(f"{out}: exists already; choose another --out")
+    check_free(out)
     file = TARGETS[target].file
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    made = [folder for folder in part.parents if not folder.exists()]
     part.mkdir(parents=True)
     try:
         write(network.model, network.card, part / file)
@@ -52,8 +53,26 @@ def export(
         part.rename(out)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another export is in one of them
+            for folder in made:
+                folder.rmdir()
         raise
     return out / file, result
+
+
+def check_free(out: Path) -> None:
+    """Refuse before the work a folder that could not be made after it.
+
+    Raises:
+        UserError: `out` exists, or where it would lie nothing can be written.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; choose another --out")
+    place = next(parent for parent in out.absolute().parents if parent.exists())
+    if not place.is_dir():
+        raise UserError(f"{out}: {place} is a file; choose another --out")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{out}: the folder {place} cannot be written; choose another --out")
 
 
 def folder_of(model: str, card: ModelCard) -> Path:

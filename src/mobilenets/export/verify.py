@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenets.errors import UserError
 from mobilenets.export.pictures import Picture
 from mobilenets.runtime.engine import Engine
 
@@ -66,6 +67,9 @@ def verify(
     """Compare `engine` with `network` on pictures.
 
     Without an `engine` the runtime does not exist here and nothing is run.
+
+    Raises:
+        UserError: no pictures.
     """
     if engine is None:
         return Verification(target, precision, "cropped", False, 0, None, None, None, None, None, size)
@@ -77,6 +81,8 @@ def verify(
         after.append(engine(taken)[0])
         seconds.append(time.perf_counter() - start)
         labels.append(picture.label)
+    if not labels:
+        raise UserError("none of the photographs to compare on can be read; give others by --data")
     theirs, ours = np.stack(before), np.stack(after)
     agreement = float((theirs.argmax(1) == ours.argmax(1)).mean())
     difference = float(np.abs(theirs - ours).max())
