@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -109,3 +110,13 @@ def test_a_missing_converter_is_one_line_with_its_command(
     assert main(["export", str(model), "--to", "ncnn"]) == 2
     assert "pip install 'mobilenets[ncnn]'" in capsys.readouterr().err
     assert not (model / "exports").exists()
+
+
+@pytest.mark.exports
+@pytest.mark.parametrize("target", ["executorch", "litert", "coreml", "ncnn"])
+def test_nothing_is_heard_of_what_converters_and_runtimes_print(model: Path, target: str) -> None:
+    command = [sys.executable, "-m", "mobilenets", "export", str(model), "--to", target]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0
+    assert result.stderr == f"exporting mobilenet_v3_small to {target}, which takes up to a minute\n"
+    assert result.stdout.startswith(f"{target} float32")

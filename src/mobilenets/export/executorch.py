@@ -9,11 +9,11 @@ import torch
 from mobilenets.artifact import ModelCard
 from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import deployed, example_pixels
-from mobilenets.export.quiet import quiet
+from mobilenets.export.quiet import silent
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.executorch import CARD_METHOD
 
-with quiet():
+with silent():
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
@@ -23,14 +23,14 @@ def export_executorch(model: MobileNet, card: ModelCard, path: Path) -> None:
 
     The format keeps no text: the card's JSON is a tensor of its UTF-8 bytes.
     """
-    with quiet():
+    with silent():
         program = torch.export.export(deployed(model, card), (example_pixels(card.preprocess),))
         _save(program, card, path)
 
 
 def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
     """Write `model` with 8-bit weights per output channel and 8-bit activations, by PT2E's XNNPACK quantizer."""
-    with quiet():
+    with silent():
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
             XNNPACKQuantizer,
             get_symmetric_quantization_config,

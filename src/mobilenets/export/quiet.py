@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator
+
+from mobilenets.runtime.silence import no_output
 
 
 @contextlib.contextmanager
@@ -30,15 +31,5 @@ def quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
     """`quiet`, and nothing from libraries in C either: standard output and error lead nowhere."""
-    kept = [(number, os.dup(number)) for number in (1, 2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        with quiet():
-            for number, _ in kept:
-                os.dup2(nowhere, number)
-            yield
-    finally:
-        for number, copy in kept:
-            os.dup2(copy, number)
-            os.close(copy)
-        os.close(nowhere)
+    with no_output(), quiet():
+        yield

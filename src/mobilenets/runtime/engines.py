@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mobilenets.errors import UserError
 from mobilenets.runtime.engine import Engine
+from mobilenets.runtime.silence import no_output
 
 
 def _onnxruntime(path: Path, threads: int | None) -> Engine:
@@ -68,17 +69,20 @@ SUFFIXES = tuple(dict.fromkeys(suffix for kind in KINDS.values() for suffix in k
 
 
 def open_engine(path: Path, name: str, threads: int | None = None) -> Engine:
-    """`path` in the engine `name`.
+    """`path` in the engine `name`, without what its library prints as it starts.
 
     Raises:
-        UserError: the engine is not installed, or it does not run this file.
+        UserError: the engine is not installed, it does not run this file, or the file is damaged.
     """
     kind = KINDS[name]
     if path.suffix not in kind.suffixes:
         raise UserError(f"{path}: {name} runs {' and '.join(kind.suffixes)}; leave --engine out")
     try:
-        return kind.open(path, threads)
+        with no_output():
+            return kind.open(path, threads)
     except ModuleNotFoundError as missing:
         raise UserError(
             f"{path}: running it needs {missing.name}; run: pip install 'mobilenets[{kind.extra}]'"
         ) from None
+    except UnicodeDecodeError as error:  # a name or the card, on its way out of an engine in C++
+        raise UserError(f"{path}: the text in it cannot be read: it is damaged; export it again") from error

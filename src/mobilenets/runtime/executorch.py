@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from mobilenets.errors import UserError
 from mobilenets.runtime.engine import Pixels, Probabilities
 
 CARD_METHOD = "card"
+_IDENTIFIER = slice(4, 6)  # where a flatbuffer says what it is: "ET12"
 
 
 class ExecuTorchEngine:
@@ -23,24 +25,34 @@ class ExecuTorchEngine:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if threads is not None:
             raise UserError(f"{path}: ExecuTorch chooses its threads itself; leave --threads out")
+        content = path.read_bytes()
+        if content[_IDENTIFIER] != b"ET":  # ExecuTorch ends the process where it meets some files of other kinds
+            raise UserError(f"{path}: not a program ExecuTorch can run; export the model again")
         try:
-            self._program = Runtime.get().load_program(path.read_bytes(), verification=Verification.InternalConsistency)
-            methods = self._program.method_names
-        except RuntimeError as error:
+            self._program = Runtime.get().load_program(content, verification=Verification.InternalConsistency)
+            text = self._text()
+            self._forward: Any = self._program.load_method("forward") if text is not None else None
+        except (RuntimeError, ValueError) as error:
             raise UserError(f"{path}: not a program ExecuTorch can run, or a damaged one; export it again") from error
-        metadata = {METADATA_KEY: self._text()} if CARD_METHOD in methods else {}
-        self.card: ModelCard = card_of(path, metadata)
+        self.card: ModelCard = card_of(path, {} if text is None else {METADATA_KEY: text})
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        self._forward = self._program.load_method("forward")
-        described = self._forward.metadata
-        ends = [described.input_tensor_meta(0), described.output_tensor_meta(0)]
-        if [tuple(end.sizes()) for end in ends] != [(1, size, size, channels), (1, len(self.card.classes))]:
+        if _ends(self._forward) != [(1, size, size, channels), (1, len(self.card.classes))]:
             raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
 
-    def _text(self) -> str:
+    def _text(self) -> str | None:
+        if CARD_METHOD not in self._program.method_names:
+            return None
         return bytes(self._program.load_method(CARD_METHOD).execute([])[0].numpy()).decode(errors="replace")
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
         rows = [self._forward.execute([torch.from_numpy(p[None])])[0].numpy().copy() for p in pixels]
         return np.concatenate(rows)
+
+
+def _ends(method: Any) -> list[tuple[int, ...]] | None:
+    """The sizes of its only input and its only output."""
+    described = method.metadata
+    if (described.num_inputs(), described.num_outputs()) != (1, 1):
+        return None
+    return [tuple(described.input_tensor_meta(0).sizes()), tuple(described.output_tensor_meta(0).sizes())]
