@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from executorch.runtime import Runtime, Verification
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
 from mobilenets.runtime.engine import Pixels, Probabilities
+from mobilenets.runtime.silence import no_output
+
+with no_output():  # `export` imports this too, not by way of `open_engine`
+    from executorch.runtime import Runtime, Verification
 
 CARD_METHOD = "card"
 _IDENTIFIER = slice(4, 6)  # where a flatbuffer says what it is: "ET12"
