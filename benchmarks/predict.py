@@ -46,16 +46,14 @@ def write_model(path: Path, name: str, size: int) -> MobileNet:
     return model
 
 
-def write_photos(folder: Path, count: int) -> list[Path]:
-    """JPEGs of 640×480 with the detail of a photograph, from a few different ones."""
+def write_photos(folder: Path, count: int, size: tuple[int, int] = (640, 480)) -> list[Path]:
+    """JPEGs with the detail of a photograph, from a few different ones."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     contents = []
     for i in range(20):
-        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize(
-            (640, 480), Image.Resampling.BICUBIC
-        )
-        noisy = np.asarray(coarse, np.int16) + rng.normal(0, 12, (480, 640, 3)).astype(np.int16)
+        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        noisy = np.asarray(coarse, np.int16) + rng.normal(0, 12, (*size[::-1], 3)).astype(np.int16)
         path = folder / f"{i:06d}.jpg"
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=90)
         contents.append(path.read_bytes())

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from mobilenets.images import UnreadableImage
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import Classifier, Failure, Prediction, load
+from mobilenets.runtime.engine import OneAtATime
+from mobilenets.runtime.engines import open_engine
 from mobilenets.runtime.torch import TorchEngine
 from mobilenets.spec import build
 
@@ -156,6 +160,28 @@ def test_an_endless_stream_is_read_only_as_far_as_needed(classifier: Classifier,
     assert threading.active_count() < before, "the decoding threads end with the stream"
 
 
+def test_pictures_that_vanish_or_are_replaced_meanwhile_are_failures_or_what_they_are_now(
+    classifier: Classifier, photo_paths: list[str], tmp_path: Path
+) -> None:
+    paths = [Path(shutil.copy(photo_paths[i], tmp_path / f"{i}.png")) for i in range(4)]
+
+    def changing() -> Iterator[Path]:
+        yield from paths  # decoded only when all four are known
+        paths[1].unlink()
+        paths[2].write_bytes(b"no picture")
+        shutil.copy(photo_paths[4], paths[3])
+
+    first, second, third, fourth = classifier.predict_many(changing(), batch=5)
+    assert isinstance(first, Prediction)
+    assert isinstance(second, Failure)
+    assert isinstance(third, Failure)
+    assert isinstance(fourth, Prediction)
+    assert "no such file" in second.error
+    assert "2.png" in third.error
+    assert dict(first.top) == pytest.approx(dict(classifier.predict(photo_paths[0]).top), abs=1e-5)
+    assert dict(fourth.top) == pytest.approx(dict(classifier.predict(photo_paths[4]).top), abs=1e-5)
+
+
 def test_an_error_in_the_stream_reaches_the_caller(classifier: Classifier, photo_paths: list[str]) -> None:
     def broken() -> Iterator[str]:
         yield photo_paths[0]
@@ -172,6 +198,37 @@ def test_rows_are_the_probabilities_in_the_order_of_the_classes(classifier: Clas
             assert CLASSES[int(np.argmax(row))] == result.label
         else:
             assert row == result
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"), [("model.onnx", "onnxruntime"), ("model.onnx", "openvino"), ("model.safetensors", "torch")]
+)
+def test_many_threads_at_once_get_the_answers_of_one(
+    run_folder: Path, photo_paths: list[str], name: str, engine: str
+) -> None:
+    classifier = load(run_folder / name, engine)
+    concurrent = open_engine(run_folder / name, engine).concurrent()
+    pixels = [classifier.pixels(path)[None] for i, path in enumerate(photo_paths) if i != 5] * 20
+    expected = np.concatenate([classifier.probabilities(picture) for picture in pixels])
+    with ThreadPoolExecutor(8) as pool:
+        np.testing.assert_allclose(np.concatenate(list(pool.map(concurrent, pixels))), expected, atol=1e-5)
+
+
+def test_an_engine_for_one_thread_is_never_entered_by_two() -> None:
+    class Counting:
+        card, whole, inside, most = None, False, 0, 0
+
+        def __call__(self, pixels: np.ndarray) -> np.ndarray:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.001)
+            self.inside -= 1
+            return pixels
+
+    counting = Counting()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(OneAtATime(counting), range(40)))  # type: ignore[arg-type]
+    assert (counting.most, answers) == (1, list(range(40)))
 
 
 # --- engines --------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="onnxruntime, openvino, torch, executorch, litert or ncnn (default auto: the fastest)",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads in all (default: one per core)")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures per step (default 4)")
     parser.add_argument("--ray", action="store_true", help="on every core of a Ray cluster or this machine, into --out")
     parser.add_argument("--out", type=Path, metavar="DIR", help="with --ray: folder of results; one begun is completed")
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     writer = make_writer(form, classifier.classes, args.top or (5 if many and form == "table" else None))
     shown: list[Prediction] = []
     done = failed = 0
-    for result in _results(classifier, paths, args.batch):
+    for result in _results(classifier, paths, args.batch, args.threads):
         writer.write(result)
         done += 1
         if not isinstance(result, Prediction):
@@ -140,7 +140,9 @@ def _save(shown: list[Prediction], path: Path, read: int) -> None:
     print(f"saved {path}{some}", file=sys.stderr)
 
 
-def _results(classifier: Classifier, paths: Iterator[str], batch: int | None) -> Iterator[Prediction | Failure]:
+def _results(
+    classifier: Classifier, paths: Iterator[str], batch: int | None, threads: int | None
+) -> Iterator[Prediction | Failure]:
     """One picture is predicted without threads and progress, which would take longer than it does."""
     from mobilenets.runtime.classifier import BATCH, Failure
 
@@ -155,7 +157,7 @@ def _results(classifier: Classifier, paths: Iterator[str], batch: int | None) ->
 
     # On a terminal the results themselves are the progress; a bar would be torn apart by them.
     with nullcontext() if sys.stdout.isatty() else Progress("predicting", None, "picture") as progress:
-        for result in classifier.predict_many(chain(first, paths), batch or BATCH):
+        for result in classifier.predict_many(chain(first, paths), batch or BATCH, threads):
             yield result
             if progress:
                 progress.advance()

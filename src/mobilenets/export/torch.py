@@ -11,7 +11,7 @@ from mobilenets.artifact import METADATA_KEY, ModelCard
 from mobilenets.export.graph import deployed, example_pixels
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engine import Pixels, Probabilities
+from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
 
 
 def export_torch(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -36,6 +36,10 @@ class ExportedProgramEngine:
         self.card = card
         with quiet():
             self._module = torch.export.load(path).module()
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Probabilities:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,10 +28,9 @@ _NOT_HERE = {
 }
 Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
-# MobileNetV2 at 224 on two cores: onnxruntime takes the same time per picture for 1 to 8 at a time, torch a
-# third less for 4 than for 1; memory grows with each.
+# Per picture onnxruntime takes the same time for 1 to 4 at a time and more for 8, torch a third less for 4 than for 1;
+# Python's part, which threads cannot share, is smaller for 4 than for 1.
 BATCH = 4
-_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,7 @@ class Classifier:
 
     def probabilities_each(self, pictures: list[Pixels]) -> Iterator[Probabilities]:
         """A row (K,) for each of `pictures` as `pixels` gives them, run together where they are of one size."""
-        if self._engine.whole:  # of sizes of their own
-            return (self.probabilities(picture[None])[0] for picture in pictures)
-        return iter(self.probabilities(np.stack(pictures)) if pictures else ())
+        return _each(self._engine, pictures)
 
     def pixels(self, source: Source, max_pixels: int = images.MAX_PIXELS) -> Pixels:
         """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
@@ -155,8 +154,8 @@ class Classifier:
     ) -> Iterator[Prediction | Failure]:
         """Classify a stream of pictures, in its order, in constant memory.
 
-        `workers` threads (default: one per core, at most 8) decode ahead while the engine runs; a picture that
-        cannot be read becomes a `Failure` in its place.
+        `workers` threads (default: one per core) each decode `batch` pictures and run them; a picture that cannot be
+        read becomes a `Failure` in its place.
         """
         for source, row in self.rows(sources, batch, workers):
             yield row if isinstance(row, Failure) else self.prediction(source, row)
@@ -167,18 +166,32 @@ class Classifier:
         """As `predict_many`: each source with its probabilities (K,) in the order of `classes`."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
-        workers = workers or min(_MOST_WORKERS, available_cores())
-        pending: deque[tuple[Source, Future[Pixels | Failure]]] = deque()
+        workers = workers or available_cores()
+        engine = self._concurrent
+        remaining = iter(sources)
+        pending: deque[Future[list[tuple[Source, Probabilities | Failure]]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for source in sources:
-                    pending.append((source, pool.submit(self._decoded, source)))
-                    if len(pending) >= 2 * batch + workers:
-                        yield from self._run(pending, batch)
+                while group := list(islice(remaining, batch)):
+                    pending.append(pool.submit(self._run, engine, group))
+                    if len(pending) >= 2 * workers:
+                        yield from pending.popleft().result()
                 while pending:
-                    yield from self._run(pending, batch)
+                    yield from pending.popleft().result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _concurrent(self) -> Engine:
+        return self._engine.concurrent()
+
+    def _run(self, engine: Engine, sources: list[Source]) -> list[tuple[Source, Probabilities | Failure]]:
+        decoded = [self._decoded(source) for source in sources]
+        rows = _each(engine, [pixels for pixels in decoded if not isinstance(pixels, Failure)])
+        return [
+            (source, pixels if isinstance(pixels, Failure) else next(rows))
+            for source, pixels in zip(sources, decoded, strict=True)
+        ]
 
     def _decoded(self, source: Source) -> Pixels | Failure:
         try:
@@ -186,18 +199,17 @@ class Classifier:
         except UserError as error:
             return Failure(_name(source), str(error))
 
-    def _run(self, pending: deque[Any], batch: int) -> Iterator[tuple[Source, Probabilities | Failure]]:
-        taken = [pending.popleft() for _ in range(min(batch, len(pending)))]
-        results = [(source, future.result()) for source, future in taken]
-        readable = [pixels for _, pixels in results if not isinstance(pixels, Failure)]
-        rows = self.probabilities_each(readable)
-        for source, pixels in results:
-            yield source, pixels if isinstance(pixels, Failure) else next(rows)
-
     def prediction(self, source: Source, row: Probabilities) -> Prediction:
         """Probabilities (K,) of one picture, by name."""
         top = tuple((self.classes[k], float(row[k])) for k in np.argsort(-row, kind="stable"))
         return Prediction(_name(source), *top[0], top)
+
+
+def _each(engine: Engine, pictures: list[Pixels]) -> Iterator[Probabilities]:
+    """A row (K,) for each picture, run together where they are of one size."""
+    if engine.whole:  # of sizes of their own
+        return (engine(picture[None])[0] for picture in pictures)
+    return iter(engine(np.stack(pictures)) if pictures else ())
 
 
 def _name(source: Source) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +35,27 @@ class Engine(Protocol):
         """Whether it resizes and crops itself and takes one picture of any size at a time, uint8 (1, H, W, 3)."""
         ...
 
+    def concurrent(self) -> Engine:
+        """An engine of the same model that several threads may call at once, at best each computing by itself."""
+        ...
+
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → probabilities float32 (N, K)."""
         ...
+
+
+class OneAtATime:
+    """An engine that may be called from one thread only, for several: each waits for its turn."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._turn = engine, threading.Lock()
+        self.card, self.whole = engine.card, engine.whole
+
+    def concurrent(self) -> Engine:
+        """Itself."""
+        return self
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """As the engine it is for."""
+        with self._turn:
+            return self._engine(pixels)

@@ -10,7 +10,7 @@ import torch
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Pixels, Probabilities
+from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
 from mobilenets.runtime.silence import no_output
 
 with no_output():  # `export` imports this too, not by way of `open_engine`
@@ -46,6 +46,10 @@ class ExecuTorchEngine:
         if CARD_METHOD not in self._program.method_names:
             return None
         return bytes(self._program.load_method(CARD_METHOD).execute([])[0].numpy()).decode(errors="replace")
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

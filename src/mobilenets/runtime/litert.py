@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities, available_cores
 
 CARD = "card.json"
 _MAX_CARD = 16 * 2**20  # bytes, unpacked: a claim beyond this is no card
@@ -34,6 +34,10 @@ class LiteRtEngine:
         if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
             raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
         self._input, self._output = (end["index"] for end in ends)
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities, available_cores
 
 CARD, SUMS = "card.json", "SHA256SUMS"
 
@@ -31,6 +31,10 @@ class NcnnEngine:
         options.use_bf16_storage = False
         if self._net.load_param(str(path)) or self._net.load_model(str(path.with_suffix(".bin"))):
             raise UserError(f"{path}: not a network ncnn can run; export it again")
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

@@ -9,7 +9,7 @@ import onnxruntime
 
 from mobilenets.artifact import ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
 
 _FATAL_ONLY = 4  # what goes wrong is raised, and told in one line
 
@@ -39,6 +39,7 @@ class OnnxRuntimeEngine:
     """Runs a `model.onnx` that carries its card."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
+        self._path, self._threads = path, threads
         self._session = make_session(path, threads)
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
         image, probabilities = self._session.get_inputs()[0], self._session.get_outputs()[0]
@@ -52,6 +53,10 @@ class OnnxRuntimeEngine:
         described = [(image.name, image.type, taken), (probabilities.name, probabilities.type, probabilities.shape[1:])]
         if described != wanted:
             raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+
+    def concurrent(self) -> Engine:
+        """A session without threads of its own: it computes in those that call it."""
+        return self if self._threads == 1 else OnnxRuntimeEngine(self._path, threads=1)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import openvino
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of, read_card
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
 
 
-def compile_model(path: Path, threads: int | None = None) -> tuple[openvino.Model, openvino.CompiledModel]:
+def compile_model(
+    path: Path, threads: int | None = None, streams: int = 1
+) -> tuple[openvino.Model, openvino.CompiledModel]:
     """The graph in a file, and it made ready to run, in float32 also where the processor has bf16.
 
+    `threads` (None: one per core) are divided among `streams` that compute at the same time.
     Left to itself OpenVINO computes in bf16 on such processors: faster, but no longer the network that was verified.
 
     Raises:
@@ -23,6 +27,7 @@ def compile_model(path: Path, threads: int | None = None) -> tuple[openvino.Mode
     core = openvino.Core()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": threads or available_cores(),
         "INFERENCE_PRECISION_HINT": "f32",
     }
@@ -36,8 +41,9 @@ def compile_model(path: Path, threads: int | None = None) -> tuple[openvino.Mode
 class OpenVinoEngine:
     """Runs a graph from uint8 pixels to probabilities."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        graph, compiled = compile_model(path, threads)
+    def __init__(self, path: Path, threads: int | None = None, streams: int = 1) -> None:
+        self._path, self._threads = path, threads or available_cores()
+        graph, self._compiled = compile_model(path, threads, streams)
         self.card: ModelCard = read_card(path) if path.suffix == ".onnx" else card_of(path, _metadata(graph))
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         self.whole = len(graph.inputs[0].partial_shape) == 3
@@ -46,12 +52,18 @@ class OpenVinoEngine:
         ends = [*graph.inputs, *graph.outputs]
         if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
             raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
-        self._request = compiled.create_infer_request()
+        self._own = threading.local()  # a request holds one caller's picture and answer
+
+    def concurrent(self) -> Engine:
+        """A stream of one thread for each thread that it has."""
+        return self if self._threads == 1 else OpenVinoEngine(self._path, self._threads, streams=self._threads)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
         image = pixels[0] if self.whole else pixels
-        return np.array(self._request.infer([image])[0])  # a copy: the next call writes into the same memory
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        return np.array(self._own.request.infer([image])[0])  # a copy: the next call writes into the same memory
 
 
 def _metadata(graph: openvino.Model) -> dict[str, str]:

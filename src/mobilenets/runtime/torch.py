@@ -10,7 +10,7 @@ from mobilenets.artifact import ModelCard, read_card, read_tensors
 from mobilenets.errors import UserError
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engine import Pixels, Probabilities
+from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
 
 
 class TorchEngine:
@@ -62,6 +62,10 @@ class TorchEngine:
                 f"{path}: only a network can be exported or explained; give a run folder, a .safetensors or a name"
             )
         return cls.read(path)
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Probabilities:
