@@ -5,6 +5,7 @@ import pickle
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 from mobilenets.data import store as store_module
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import DEFAULT_BYTES, DiskCache, PixelCache, open_cache
+from mobilenets.data.cache import DEFAULT_BYTES, Cache, DiskCache, PixelCache, open_cache
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Sample
 from mobilenets.data.store import PixelStore, key_of
@@ -80,10 +81,15 @@ def test_what_is_replaced_while_it_is_decoded_is_not_kept(samples: list[Sample])
     assert DiskCache().shelf(loader.samples, PREPROCESS).get(0) is None
 
 
-def test_within_a_run_a_photograph_that_vanishes_stays_what_it_was(samples: list[Sample]) -> None:
-    loader = Loader(samples, PREPROCESS, 9, cache=DiskCache())
+@pytest.mark.parametrize("kind", [DiskCache, PixelCache])
+def test_within_a_run_photographs_that_vanish_or_are_replaced_stay_what_they_were(
+    samples: list[Sample], kind: Callable[[], Cache]
+) -> None:
+    loader = Loader(samples, PREPROCESS, 9, cache=kind())
     before = next(loader.epoch(0)).pixels.copy()
     samples[2].path.unlink()
+    samples[3].path.write_bytes(b"no picture")
+    Image.new("RGB", (60, 60), (9, 9, 9)).save(samples[4].path)
     np.testing.assert_array_equal(next(loader.epoch(1)).pixels, before)
 
 
@@ -97,6 +103,7 @@ def test_damaged_entries_are_decoded_again(samples: list[Sample], home: Path) ->
 
 WRITER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 import numpy as np
 from mobilenets.data.store import PixelStore
