@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import shutil
+import sys
 import tarfile
 import warnings
 from collections.abc import Sequence
@@ -372,6 +375,31 @@ def test_what_the_audit_of_the_data_found_is_shown_kind_by_kind_worst_first(tmp_
     assert f"mobilenets audit &#x27;{data}&#x27; --html audit.html" in section
     assert Page(page).open == []
     assert "<script" not in page
+
+
+def test_a_mistake_says_what_the_audit_found_about_its_photograph(tmp_path: Path) -> None:
+    data = faulty(tmp_path / "photos")
+    folder = run_folder(tmp_path / "run", ["daisy", "rose"], right=0.0)
+    wrong = wrong_rows(folder)[:2]
+    text = (folder / "predictions.csv").read_text(encoding="utf-8")
+    for row, path in zip(wrong, [data / "rose" / "copy1.png", data / "rose" / "01.png"], strict=True):
+        text = text.replace(row["path"] + ",", f"{path},")
+    (folder / "predictions.csv").write_text(text, encoding="utf-8")
+    write_report(folder, audit=audit_splits(data, read_splits(data)))
+    first, second = (folder / "report.html").read_text(encoding="utf-8").split("<figure>")[1:3]
+    assert "rose/copy1.png" in first
+    assert '<a href="#data">audit</a>: exact duplicates, duplicates across classes' in first
+    assert "rose/01.png" in second
+    assert "audit" not in second
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there may file names be any bytes")
+def test_a_file_name_that_is_no_text_can_be_reported(tmp_path: Path) -> None:
+    data = faulty(tmp_path / "photos")
+    shutil.copy(data / "rose" / "01.png", os.fsencode(data / "rose") + b"/\xff.png")
+    folder = run_folder(tmp_path / "run", ["daisy", "rose"])
+    write_report(folder, audit=audit_splits(data, read_splits(data)))
+    assert "rose/\\udcff.png" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_report_without_an_audit_says_nothing_of_the_data(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from mobilenets.data.audit.job import Audit
 from mobilenets.data.audit.kinds import KINDS, Finding
 from mobilenets.data.sample import Sample
 from mobilenets.evaluate.html import name
+from mobilenets.evaluate.predictions import written
 from mobilenets.evaluate.thumbnail import thumbnail, where
 
 _MOST = 3  # findings of a kind, and
@@ -35,6 +36,15 @@ def findings(audit: Audit) -> str:
             f"<p>Everything, and which labels are likely wrong: <code>{escape(command)}</code></p>",
         ]
     )
+
+
+def faults(audit: Audit) -> dict[str, list[str]]:
+    """The titles of the kinds of every photograph that was found; keys are paths as predictions.csv has them."""
+    result: dict[str, list[str]] = {}
+    for kind, found in audit.findings.items():
+        for path in {path for finding in found for path in finding.paths}:
+            result.setdefault(written(path), []).append(KINDS[kind][0])
+    return result
 
 
 def _kind(kind: str, found: list[Finding], samples: Mapping[Path, Sample]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,22 @@ _SIDE, _CELL_SIDE = 160, 112  # pixels
 Opener = Callable[[Answer], str | Path | bytes]  # the photograph of an answer
 
 
-def galleries(predictions: Predictions, classes: Sequence[str], opened: Opener, explainer: Explainer | None) -> str:
-    """The most confident mistakes and the least confident hits, 12 each; beside each what speaks for the answer."""
+def galleries(
+    predictions: Predictions,
+    classes: Sequence[str],
+    opened: Opener,
+    explainer: Explainer | None,
+    faults: Mapping[str, Sequence[str]],
+) -> str:
+    """The most confident mistakes and the least confident hits, 12 each; beside each what speaks for the answer.
+
+    `faults`: what an audit calls a photograph, by its path.
+    """
+
+    def gallery(answers: Sequence[Answer]) -> str:
+        figures = [_figure(a, classes, opened, explainer, faults.get(a.path, ())) for a in answers[:MOST]]
+        return '<div class="gallery">\n' + "\n".join(figures) + "\n</div>"
+
     heat = " Beside each, where the network looks: yellow speaks most for its answer (Grad-CAM)." if explainer else ""
     parts = []
     mistakes, hits = predictions.mistakes(), predictions.doubtful_hits()
@@ -32,10 +47,10 @@ def galleries(predictions: Predictions, classes: Sequence[str], opened: Opener, 
         parts.append(
             f'<h2>Most confident mistakes</h2>\n<p class="quiet">Wrong labels are often among these.{heat}</p>'
         )
-        parts.append(_gallery(mistakes, classes, opened, explainer))
+        parts.append(gallery(mistakes))
     if hits:
         parts.append('<h2>Least confident hits</h2>\n<p class="quiet">Right, but only just.</p>')
-        parts.append(_gallery(hits, classes, opened, explainer).replace("<figure>", '<figure class="hit">'))
+        parts.append(gallery(hits).replace("<figure>", '<figure class="hit">'))
     return "\n".join(parts)
 
 
@@ -66,20 +81,18 @@ def cells(
     return sections
 
 
-def _gallery(answers: Sequence[Answer], classes: Sequence[str], opened: Opener, explainer: Explainer | None) -> str:
-    figures = [_figure(answer, classes, opened, explainer) for answer in answers[:MOST]]
-    return '<div class="gallery">\n' + "\n".join(figures) + "\n</div>"
-
-
-def _figure(answer: Answer, classes: Sequence[str], opened: Opener, explainer: Explainer | None) -> str:
+def _figure(
+    answer: Answer, classes: Sequence[str], opened: Opener, explainer: Explainer | None, faults: Sequence[str]
+) -> str:
     truth, predicted = name(classes[answer.truth]), name(classes[answer.predicted])
     said = truth if answer.truth == answer.predicted else f"{truth} taken for {predicted}"
     photo = thumbnail(partial(opened, answer), _SIDE, where(answer.path))
     heat = _heat(answer, classes, opened, explainer) if explainer else ""
+    audit = f'<br><a href="#data">audit</a>: {escape(", ".join(faults))}' if faults else ""
     return (
         f'<figure><div class="pair">{photo}{heat}</div>'
         f"<figcaption>{said}, {percent(answer.probability)} sure<br>"
-        f'<span class="quiet">{name(where(answer.path))}</span></figcaption></figure>'
+        f'<span class="quiet">{name(where(answer.path))}</span>{audit}</figcaption></figure>'
     )
 
 

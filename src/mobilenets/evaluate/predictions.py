@@ -6,9 +6,15 @@ import csv
 import io
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def written(path: Path) -> str:
+    """A path as the file has it: a file name need not be UTF-8."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)

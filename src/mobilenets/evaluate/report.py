@@ -22,7 +22,7 @@ from mobilenets.data.audit.job import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.evaluate.confusion import confusion
-from mobilenets.evaluate.findings import findings
+from mobilenets.evaluate.findings import faults, findings
 from mobilenets.evaluate.gallery import Opener, galleries
 from mobilenets.evaluate.html import name, percent, picture, table
 from mobilenets.evaluate.plots import Label, draw_confusion, draw_curves, labels_of
@@ -79,7 +79,7 @@ def write_report(
         else "",
         confusion(metrics, card.classes, labels, drawn, predictions, opened),
         _per_class(metrics, card.classes),
-        galleries(predictions, card.classes, opened, explainer),
+        galleries(predictions, card.classes, opened, explainer, faults(audit) if audit else {}),
         sureness(metrics["accuracy"], predictions),
         findings(audit) if audit else "",
         _model(card, folder, latency_ms),
@@ -91,7 +91,8 @@ def write_report(
         f"<title>{escape(card.name)}</title>\n<style>{style}</style>"
     )
     page = f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n'
-    write_atomic(folder / "report.html", page + "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n")
+    page += "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n"
+    write_atomic(folder / "report.html", page.encode(errors="backslashreplace"))  # a file name need not be UTF-8
 
 
 def _text(folder: Path, file: str) -> str:

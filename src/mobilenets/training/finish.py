@@ -18,6 +18,7 @@ from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
 from mobilenets.evaluate.explain import Explainer
 from mobilenets.evaluate.metrics import score
+from mobilenets.evaluate.predictions import written
 from mobilenets.evaluate.report import write_report
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
@@ -83,6 +84,5 @@ def _predictions(samples: Samples, card: ModelCard, probabilities: np.ndarray) -
     rows.writerow(["path", "label", "predicted", *card.classes])
     for sample, row in zip(samples, probabilities, strict=True):
         names = card.classes[sample.label], card.classes[int(row.argmax())]
-        path = str(sample.path).encode(errors="backslashreplace").decode()  # a file name need not be UTF-8
-        rows.writerow([path, *names, *(f"{p:.6f}" for p in row)])
+        rows.writerow([written(sample.path), *names, *(f"{p:.6f}" for p in row)])
     return text.getvalue()
