@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,10 @@ _ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.ReLU6] | type[nn.Hardswish]] = {
 def activation(name: str) -> nn.Module:
     """The activation of a row; "none" is the identity.
 
-    In place: BatchNorm keeps its input for the backward pass, not its output, and these networks are bound by memory.
+    ReLUs work in place: BatchNorm keeps its input for the backward pass, not its output, and these networks are bound
+    by memory. h-swish needs its own input there: in place, autograd would copy it first.
     """
-    return nn.Identity() if name == "none" else _ACTIVATIONS[name](inplace=True)
+    return nn.Identity() if name == "none" else _ACTIVATIONS[name](inplace=name != "hswish")
 
 
 class Conv2d(nn.Conv2d):
@@ -99,7 +100,29 @@ def average(x: torch.Tensor) -> torch.Tensor:
 
     As pooling: engines compute that in the layout of their convolutions, and a mean over axes in another.
     """
+    if torch.is_grad_enabled() and x.requires_grad:
+        mean: torch.Tensor = _Average.apply(x)  # type: ignore[no-untyped-call]
+        return mean
     return F.adaptive_avg_pool2d(x, 1)
+
+
+class _Average(torch.autograd.Function):
+    """Pooling whose gradient, one value for all of a channel's map, is never written out.
+
+    torch writes it as N, C, H, W in memory. Wherever that then meets a map of N, H, W, C, as in a gate's sum of two
+    gradients, the two are combined several times as slowly: squeeze-and-excite took twice the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.shape = x.shape
+        return F.adaptive_avg_pool2d(x, 1)
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
+        _, _, height, width = ctx.shape
+        everywhere: torch.Tensor = (slope / (height * width)).expand(ctx.shape)
+        return everywhere
 
 
 class SqueezeExcite(nn.Module):

@@ -77,8 +77,9 @@ class Trainer:
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema)
         self.state = State()
-        scale = 255 * torch.tensor([preprocess.mean, preprocess.std], device=place.device).view(2, 1, 1, 1, -1)
-        self._mean, self._std = scale.unbind(0)  # (1, 1, 1, C) each, in units of a pixel
+        scale = 255 * torch.tensor([preprocess.mean, preprocess.std], device=place.device)
+        # For a row of pixels, (size · C,) each, in units of a pixel: three values at a time would be no vectors.
+        self._mean, self._std = scale.repeat(1, preprocess.size)
         counts = np.bincount(train.labels, minlength=model.net.num_classes)
         weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
         self._class_weight = torch.tensor(weight, dtype=torch.float32, device=place.device)
@@ -96,7 +97,8 @@ class Trainer:
         x = torch.from_numpy(pixels).to(self.place.device, torch.float32)
         if pixels.dtype != np.uint8:
             return x.permute(0, 3, 1, 2)
-        return ((x - self._mean) / self._std).permute(0, 3, 1, 2)
+        x.flatten(2).sub_(self._mean).div_(self._std)
+        return x.permute(0, 3, 1, 2)
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """Forward and backward of one batch; its mean loss and its number of right answers."""
@@ -268,7 +270,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr)
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
     return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=0.9, alpha=0.9, eps=0.0316)
