@@ -24,21 +24,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import table, write_result
+from contestants import BATCH, our_trainer, plain_step
 from PIL import Image
 
-from mobilenets.data.cache import PixelCache
-from mobilenets.data.loader import Loader
 from mobilenets.data.source import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
 from mobilenets.training.features import Extractor, extractor
-from mobilenets.training.loop import Place, Trainer
-from mobilenets.training.memory import keep_freed_memory
-from mobilenets.training.plan import make_plan
-from mobilenets.training.recipe import FINETUNE
+from mobilenets.training.loop import Trainer
 
-BATCH, STEPS = 32, 6
+STEPS = 6
 MODELS = ("mobilenet_v2", "mobilenet_v3_large")
 
 
@@ -67,10 +63,7 @@ def plain_loop(name: str) -> float:
     model.train()
     start = time.perf_counter()
     for _ in range(STEPS):
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(images), labels)
-        loss.backward()
-        optimizer.step()
+        plain_step(model, optimizer, images, labels)
     return BATCH * STEPS / (time.perf_counter() - start)
 
 
@@ -108,27 +101,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     rows: list[list[object]] = []
-    keep_freed_memory()
     plain = ProcessPoolExecutor(1, get_context("spawn"))
     with plain, tempfile.TemporaryDirectory() as folder:
         splits = read_splits(write_photos(Path(folder)), val=0.1)
         for name in MODELS:
-            preprocess = Preprocess()
-            cache = PixelCache()
-            train = Loader(
-                splits.train,
-                preprocess,
-                BATCH,
-                augment=FINETUNE.augment,
-                shuffle=True,
-                drop_last=True,
-                cache=cache,
-                prefetch=0,
-            )
-            model = MobileNet(build(name, num_classes=2))
-            trainer = Trainer(model, FINETUNE, Place(torch.device("cpu"), "fp32", 0), preprocess, train, train)
-            precision = make_plan(trainer, "auto", None).precision
-            trainer.place = Place(trainer.place.device, precision, 0)
+            trainer = our_trainer(name, splits.train)
+            preprocess, precision = trainer.preprocess, trainer.place.precision
             plain.submit(plain_loop, name).result(), our_loop(trainer)
             pairs = [(plain.submit(plain_loop, name).result(), our_loop(trainer)) for _ in range(args.rounds)]
             before, after = (statistics.median(column) for column in zip(*pairs, strict=True))
