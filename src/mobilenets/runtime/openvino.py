@@ -14,28 +14,32 @@ from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_c
 
 
 def compile_model(
-    path: Path, threads: int | None = None, streams: int = 1
+    model: Path | bytes, threads: int | None = None, streams: int = 1, precision: str = "f32"
 ) -> tuple[openvino.Model, openvino.CompiledModel]:
-    """The graph in a file, and it made ready to run, in float32 also where the processor has bf16.
+    """The graph in a file or of its bytes, and it made ready to run, in float32 also where the processor has bf16.
 
     `threads` (None: one per core) are divided among `streams` that compute at the same time.
     Left to itself OpenVINO computes in bf16 on such processors: faster, but no longer the network that was verified.
+    `precision` "bf16" allows that; elsewhere it is float32 all the same.
 
     Raises:
         UserError: not a model that OpenVINO reads.
     """
     core = openvino.Core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        precision = "f32"
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": threads or available_cores(),
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
     }
     try:
-        graph = core.read_model(path)
+        graph = core.read_model(model, b"") if isinstance(model, bytes) else core.read_model(model)
         return graph, core.compile_model(graph, "CPU", options)
     except Exception as error:  # openvino raises RuntimeError, and others, for whatever it does not like
-        raise UserError(f"{path}: not a model OpenVINO can run, or a damaged one; export it again") from error
+        what = "the graph" if isinstance(model, bytes) else model
+        raise UserError(f"{what}: not a model OpenVINO can run, or a damaged one; export it again") from error
 
 
 class OpenVinoEngine:

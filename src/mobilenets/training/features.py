@@ -18,7 +18,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import available_cores
-from mobilenets.runtime.onnxruntime import make_session
+from mobilenets.runtime.graph import run_exactly, run_fast
 from mobilenets.training.parallel import ALONE, Group
 from mobilenets.weights.create import create
 
@@ -37,22 +37,25 @@ class _Pooled(nn.Module):
         return self.model.forward_head(self.model.forward_features(images), pre_logits=True)
 
 
-def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device) -> Extractor:
-    """A function from uint8 pixels (N, H, W, C) to float32 features (N, D), BatchNorm in eval mode."""
-    return run_on_pixels(_Pooled(model), preprocess, device)
+def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device, exact: bool = False) -> Extractor:
+    """A function from uint8 pixels (N, H, W, C) to float32 features (N, D), BatchNorm in eval mode.
+
+    `exact`: in float32; else in the fastest engine installed, whose features may be a few percent off.
+    """
+    return run_on_pixels(_Pooled(model), preprocess, device, exact)
 
 
-def run_on_pixels(part: nn.Module, preprocess: Preprocess, device: torch.device) -> Extractor:
+def run_on_pixels(part: nn.Module, preprocess: Preprocess, device: torch.device, exact: bool = True) -> Extractor:
     """A function from uint8 pixels (N, H, W, C) to what `part` makes of normalised images, float32, in eval mode.
 
-    On a CPU it runs in onnxruntime: BatchNorm is folded into the convolutions, and it does several times the
+    On a CPU it runs in an inference engine: BatchNorm is folded into the convolutions, and it does several times the
     images per second of eager torch (`benchmarks/throughput.py`).
     """
     backbone = FromPixels(part, preprocess).eval()
     if device.type == "cpu":
         threads = max(1, available_cores() // launch.local_world())
-        session = make_session(onnx_bytes(backbone, preprocess, output="features"), threads)
-        return lambda pixels: np.asarray(session.run(None, {"image": pixels})[0])
+        graph = onnx_bytes(backbone, preprocess, output="features")
+        return run_exactly(graph, threads) if exact else run_fast(graph, threads)
     backbone = backbone.to(device)
 
     @torch.inference_mode()
@@ -93,4 +96,4 @@ def embedder(name: str, weights: str, size: int | None = None) -> Embedder:
     """
     model = create(name, weights=weights)
     preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)
-    return Embedder(preprocess, extractor(model, preprocess, torch.device("cpu")))
+    return Embedder(preprocess, extractor(model, preprocess, torch.device("cpu"), exact=True))

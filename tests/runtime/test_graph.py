@@ -1,0 +1,44 @@
+"""A graph in memory: exactly, or in the fastest engine at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mobilenets.export.graph import FromPixels
+from mobilenets.export.onnx import onnx_bytes
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime import graph as graph_module
+from mobilenets.runtime.graph import run_exactly, run_fast
+from small import network
+
+PREPROCESS = Preprocess(size=32)
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+TOLERANCE = 0.05  # of the outputs' root mean square: bfloat16 has three digits, and a network many layers
+
+
+@pytest.fixture(scope="module")
+def graph() -> bytes:
+    return onnx_bytes(FromPixels(network(), PREPROCESS).eval(), PREPROCESS, "logits")
+
+
+@torch.inference_mode()
+def test_exactly_is_what_torch_computes(graph: bytes) -> None:
+    expected = network()(torch.from_numpy(PREPROCESS.normalize(PIXELS))).numpy()
+    np.testing.assert_allclose(run_exactly(graph, 1)(PIXELS), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_fast_is_the_same_up_to_its_tolerance_and_every_time(graph: bytes) -> None:
+    exact, run = run_exactly(graph, 1)(PIXELS), run_fast(graph, 1)
+    fast = run(PIXELS)
+    assert fast.dtype == np.float32
+    assert np.sqrt(np.square(fast - exact).mean()) <= TOLERANCE * np.sqrt(np.square(exact).mean())
+    run(PIXELS[::-1].copy())  # what was returned before stays what it was
+    assert np.array_equal(fast, run(PIXELS))
+    assert run(PIXELS[:1]).shape == exact[:1].shape
+
+
+def test_without_openvino_fast_is_exact(graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "find_spec", lambda name: None)
+    assert np.array_equal(run_fast(graph, 1)(PIXELS), run_exactly(graph, 1)(PIXELS))
