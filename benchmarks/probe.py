@@ -54,7 +54,7 @@ def main() -> None:
         model = create(MODEL, weights=WEIGHTS, num_classes=2)
         preprocess = replace(model.preprocess, size=SETTINGS["size"], crop=SETTINGS["crop"])
         splits = read_splits(data, val=VAL_SHARE, seed=0)
-        samples = splits.train + splits.val
+        samples = Samples.of([*splits.train, *splits.val])
         extract = extractor(model, preprocess, torch.device("cpu"))
         x, _ = features(extract, Loader(samples, preprocess, recipe.batch_size, prefetch=0), "features", recipe.flip)
         row_of = {sample.path: i for i, sample in enumerate(samples)}

@@ -5,11 +5,12 @@
 The loop of `mobilenets train` on the demo's photographs: MobileNet V1, V2, V3-Large and V3-Small at 224 pixels,
 batch 32, all layers learning. The first table is taken with a clock around the parts of a step; "rest" is
 normalising, clipping and bookkeeping. The second is torch's profiler over further steps: the time inside each kind
-of operation, forward and backward, as a share of all of it. The ceilings are those of `mobilenets bench`: a matrix
-product in bfloat16 or float32, and memory copied. Arithmetic: three multiply-adds for each one of the forward pass,
-two of them in the backward. Traffic: what convolutions, BatchNorm and activations must move if each reads its input
-and writes its output once in the forward pass, and in the backward reads the input and the gradient of its output
-and writes the gradient of its input.
+of operation, forward and backward, as a share of all of it. Medians of the steps.
+
+The ceilings are those of `mobilenets bench`: a matrix product in bfloat16 or float32, and memory copied. Arithmetic:
+three multiply-adds for each one of the forward pass, two of them in the backward. Traffic: what convolutions,
+BatchNorm and activations must move if each reads its input and writes its output once in the forward pass, and in
+the backward reads the input and the gradient of its output and writes the gradient of its input.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -136,20 +136,20 @@ def kind(name: str, shapes: list[Any]) -> str:
 def kinds_of_operations(trainer: Trainer, count: int) -> dict[tuple[str, str], float]:
     """Milliseconds of a step inside each kind of operation of the forward and the backward pass."""
     inside = {"forward": trainer.model.forward, "backward": torch.autograd.backward}
+    trainer.model.forward = _named("forward", trainer.model.forward)
+    torch.autograd.backward = _named("backward", torch.autograd.backward)
+    found: list[dict[tuple[str, str], float]] = []
     steps = endless(trainer)
-    next(steps)
-    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
-        trainer.model.forward = _named("forward", trainer.model.forward)
-        torch.autograd.backward = _named("backward", torch.autograd.backward)
-        for _ in islice(steps, count):
-            pass
+    for _ in range(WARM_UP + count):
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+            next(steps)
+        found.append(defaultdict(float))
+        for event in profiler.events():
+            if direction := _pass(event):
+                found[-1][kind(event.name, event.input_shapes), direction] += event.self_cpu_time_total / 1000
     trainer.model.forward, torch.autograd.backward = inside["forward"], inside["backward"]
-    sums: dict[tuple[str, str], float] = defaultdict(float)
-    for event in profiler.events():
-        direction = _pass(event)
-        if direction:
-            sums[kind(event.name, event.input_shapes), direction] += event.self_cpu_time_total / 1000 / count
-    return sums
+    keys = {key for step in found for key in step}
+    return {key: statistics.median(step[key] for step in found[WARM_UP:]) for key in keys}
 
 
 def _named(name: str, function: Any) -> Any:
