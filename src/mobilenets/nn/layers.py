@@ -110,7 +110,7 @@ class _Average(torch.autograd.Function):
     """Pooling whose gradient, one value for all of a channel's map, is never written out.
 
     torch writes it as N, C, H, W in memory. Wherever that then meets a map of N, H, W, C, as in a gate's sum of two
-    gradients, the two are combined several times as slowly: squeeze-and-excite took twice the time.
+    gradients, the two are combined slowly, element by element.
     """
 
     @staticmethod

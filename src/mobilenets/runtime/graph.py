@@ -24,7 +24,7 @@ def run_exactly(graph: bytes, threads: int) -> Callable[[Pixels], Rows]:
 def run_fast(graph: bytes, threads: int) -> Callable[[Pixels], Rows]:
     """As `run_exactly`, but in OpenVINO where that is installed, and there in bfloat16 where the processor has it.
 
-    Twice as fast then (`benchmarks/throughput.py`); a network's features are 3 % off (root mean square, of theirs).
+    Much faster then, and a network's features a few percent off (`benchmarks/throughput.py`, `benchmarks/probe.py`).
     """
     if find_spec("openvino") is None:
         return run_exactly(graph, threads)
