@@ -1,9 +1,11 @@
 """A training run as a whole: the run folder, determinism, resuming after a kill, Ctrl-C."""
 
+import contextlib
 import csv
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from PIL import Image
 
 import mobilenets as mn
 from mobilenets.artifact import read_card, read_tensors
+from mobilenets.data import store
 from mobilenets.training.run import train
 
 # Small and quick: random weights, a narrow network, pictures of 32 pixels.
@@ -195,7 +198,7 @@ def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(trained: tuple[Path, Pa
     assert audited in (out / "report.html").read_text("utf-8")
 
 
-def test_a_photograph_that_vanishes_while_training_is_told_once_and_nothing_else_is_lost(
+def test_photographs_that_vanish_or_break_while_training_are_told_once_and_nothing_else_is_lost(
     trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     photos, out = tmp_path / "photos", tmp_path / "run"
@@ -203,9 +206,12 @@ def test_a_photograph_that_vanishes_while_training_is_told_once_and_nothing_else
     command = [*_command(photos, out), "--cache=off", "--epochs=30"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     _wait_for(out / "history.csv", process)
-    for name in ("daisy", "红玫瑰"):  # whether they are of the training or of the validation part
-        for i in (3, 7):
-            (photos / name / f"{i}.png").rename(tmp_path / f"{name}{i}.png")
+    lost = [photos / name / f"{i}.png" for name in ("daisy", "红玫瑰") for i in (3, 7)]  # of whichever part
+    for path in lost[::2]:
+        path.unlink()
+    for path in lost[1::2]:  # replaced at once, as a program that saves well does
+        path.with_suffix(".new").write_bytes(b"no picture")
+        path.with_suffix(".new").replace(path)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr.decode()
     lines = [line for line in stderr.decode().splitlines() if line.startswith("skipped")]
@@ -213,8 +219,35 @@ def test_a_photograph_that_vanishes_while_training_is_told_once_and_nothing_else
     rows = (out / "predictions.csv").read_text("utf-8").splitlines()[1:]
     paths = [row.split(",")[0] for row in rows]
     assert len(paths) == len(set(paths)) == json.loads((out / "metrics.json").read_text("utf-8"))["n"]
-    assert not [path for path in paths if not Path(path).exists()]
+    assert paths
+    assert set(map(Path, paths)) <= set(photos.rglob("*.png")) - set(lost)
     assert len(list(csv.DictReader((out / "history.csv").open(encoding="utf-8")))) == 30
+
+
+def test_two_runs_at_once_share_a_cache_and_each_trains_as_if_alone(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    env = {**os.environ, "MOBILENETS_HOME": str(tmp_path / "home")}
+    outs = [tmp_path / "one", tmp_path / "two"]
+    commands = [[*_command(trained[0], out), "--cache=disk"] for out in outs]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, env=env) for command in commands]
+    for process, out in zip(processes, outs, strict=True):
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr.decode()
+        assert _equal(_tensors(trained[1]), _tensors(out))
+    (index,) = (tmp_path / "home").rglob("index.sqlite")
+    with contextlib.closing(sqlite3.connect(index)) as kept:
+        assert kept.execute("SELECT count(*), count(DISTINCT start) FROM pixels").fetchone() == (40, 40)
+
+
+def test_a_disk_without_room_for_the_cache_costs_a_line_and_nothing_else(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(store, "RESERVE", 2**60)  # no disk has as much left
+    again = train(trained[0], tmp_path / "again", CHANGES, epochs=EPOCHS, cache="disk", **QUICK)
+    assert _equal(_tensors(trained[1]), _tensors(again.path))
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("cache:")]
+    assert len(told) == 1
+    assert "are left on this disk" in told[0]
 
 
 def test_an_unreadable_photograph_is_reported_and_left_out(trained: tuple[Path, Path], tmp_path: Path) -> None:
