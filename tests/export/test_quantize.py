@@ -55,6 +55,26 @@ def test_the_onnx_file_computes_in_integers_and_keeps_its_card(tmp_path: Path) -
     assert OnnxRuntimeEngine(tmp_path / "model.onnx").card == engine.card
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large"])
+def test_a_residual_sum_reads_projections_rounded_and_other_sums_unrounded(name: str, tmp_path: Path) -> None:
+    """So that what passes many blocks is not rounded anew at each of them."""
+    engine = _engine(name)
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    sources = {o: n for n in graph.node for o in n.output}
+
+    def written_by(name: str) -> str:
+        node = sources[name]
+        if node.op_type != "DequantizeLinear":
+            return node.op_type
+        return f"rounded {sources[sources[node.input[0]].input[0]].op_type}"
+
+    read = [{written_by(name) for name in node.input} for node in graph.node if node.op_type == "Add"]
+    assert len(read) == sum(block.residual for block in engine.model.blocks)
+    assert set().union(*read) <= {"rounded Conv", "Add", "HardSwish"}
+    assert {"rounded Conv", "Add"} in read
+
+
 def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
     engine = _engine()
     calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)

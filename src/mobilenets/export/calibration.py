@@ -1,8 +1,8 @@
 """Photographs of the training part that show the quantiser how large activations become.
 
-The range of a tensor is that of its extremes over all photographs. What the quantisers do by themselves clips: the
-mean of every photograph's extremes, or a moving average, which with photographs in the order of their classes is
-the range of the last class.
+ONNX and LiteRT get the ranges of `ranges.py`; OpenVINO and ExecuTorch, which round fewer tensors, the extremes over all
+photographs. What the quantisers do by themselves is the mean of every photograph's extremes, or a moving average, which
+with photographs in the order of their classes is the range of the last class.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from mobilenets.artifact import ModelCard
 from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import deployed, example_pixels
 from mobilenets.export.quiet import quiet, silent
+from mobilenets.export.ranges import HARD_SWISH, Ranges, Tensor
 from mobilenets.export.tflite_metadata import LABELS, model_metadata
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engine import Pixels, available_cores
@@ -22,11 +23,12 @@ from mobilenets.runtime.litert import CARD
 with silent():
     import litert_torch
     from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter
 
 METADATA = "TFLITE_METADATA"  # the name under which readers of TFLite metadata look for it
 IDENTIFIER = b"TFL3"
-# All operators would include the pixels taken and the probabilities given.
-INT8_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD")
+# All operators would include the pixels taken and the probabilities given. Sums stay float, as in `qdq.py`.
+INT8_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -58,8 +60,7 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
                 operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                 algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
             )
-        ranges = _ranges(path, job.get_quantization_recipe(), calibration.pixels)
-        job.quantize(ranges).export_model(str(path), overwrite=True)
+        job.quantize(_ranges(path, calibration.pixels)).export_model(str(path), overwrite=True)
     _complete(path, card)
 
 
@@ -69,16 +70,22 @@ def _ends(path: Path) -> list[str]:
     return [f"{graph.tensors[layer.outputs[0]].name.decode()};" for layer in (operators[0], operators[-1])]
 
 
-def _ranges(path: Path, recipe: Any, pixels: Pixels) -> Any:
-    """Extremes over all pictures: see `calibration.py`. Left to itself the quantiser has a moving average of twenty."""
-    from ai_edge_quantizer import calibrator, recipe_manager
-    from ai_edge_quantizer.utils.qsv_utils import min_max_update
-
-    manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(recipe)
-    watcher = calibrator.Calibrator(path.read_bytes(), num_threads=available_cores(), qsv_update_func=min_max_update)
-    watcher.calibrate({"serving_default": [{"args_0": picture[None]} for picture in pixels]}, manager)
-    return watcher.get_model_qsvs()
+def _ranges(path: Path, photographs: Pixels) -> dict[str, dict[str, Tensor]]:
+    """The range of every float tensor, by name, as the quantiser wants it."""
+    graph, swishes = _operators(path, schema.BuiltinOperator.HARD_SWISH)
+    names = {i: tensor.name.decode() for i, tensor in enumerate(graph.tensors)}
+    written = [i for o in graph.operators for i in o.outputs if graph.tensors[i].type == schema.TensorType.FLOAT32]
+    ranges = Ranges({names[o.inputs[0]]: HARD_SWISH for o in swishes})
+    watched = Interpreter(str(path), num_threads=available_cores(), experimental_preserve_all_tensors=True)
+    watched.allocate_tensors()
+    for photograph in photographs:
+        watched.set_tensor(watched.get_input_details()[0]["index"], photograph[None])
+        watched.invoke()
+        ranges.add(photograph, ((names[i], watched.get_tensor(i)) for i in written))
+    return {
+        name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
+        for name, (low, high) in ranges.best().items()
+    }
 
 
 def _operators(path: Path, *kinds: int) -> tuple[Any, list[Any]]:

@@ -9,18 +9,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from torch import nn
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, write_atomic
 from mobilenets.errors import UserError
-from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import FromPixels, deployed, example_pixels, fold_norms
 from mobilenets.export.padding import pad_alike, set_pads
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engine import Pixels
 from mobilenets.runtime.onnxruntime import make_session
 
 OPSET = 18
@@ -84,43 +81,6 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     if not difference <= AGREEMENT:
         raise UserError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
     write_atomic(path, content)
-
-
-# Convolutions, the head and the sums between them: what processors have 8-bit arithmetic for. ReLU and ReLU6 (Clip)
-# become the range of the convolution before them. h-swish and the gates of squeeze-and-excite stay float between two
-# conversions; rounding them too costs accuracy and gains nothing.
-INT8_OPERATORS = ["Conv", "Gemm", "Add", "Relu", "Clip"]
-
-
-def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
-    """Write `model` as QDQ graph: 8-bit weights per output channel, 8-bit activations per tensor."""
-    graph = onnx.load_model_from_string(onnx_file(model, card))
-    layers = [node.name for node in graph.graph.node if node.op_type in ("Conv", "Gemm")]
-    with quiet():
-        quantize_static(
-            graph,
-            path,
-            _Reader(calibration.pixels),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=INT8_OPERATORS,
-            nodes_to_exclude=[layers[0], layers[-1]] if calibration.float_ends else [],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QUInt8,
-            calibrate_method=CalibrationMethod.MinMax,  # over all pictures: see `calibration.py`
-        )
-
-
-class _Reader:
-    """The pictures, one at a time, as onnxruntime asks for them."""
-
-    def __init__(self, pixels: Pixels) -> None:
-        self._rows = iter(pixels)
-
-    def get_next(self) -> dict[str, Pixels] | None:
-        """The next input, or None at the end."""
-        row = next(self._rows, None)
-        return None if row is None else {"image": row[None]}
 
 
 @torch.inference_mode()

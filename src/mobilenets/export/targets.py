@@ -110,7 +110,8 @@ def _writers(target: str) -> tuple[Export, Quantize | None]:
         from mobilenets.export.web.folder import export_web, quantize_web
 
         return export_web, quantize_web
-    from mobilenets.export.onnx import quantize_onnx, write_onnx
+    from mobilenets.export.onnx import write_onnx
+    from mobilenets.export.qdq import quantize_onnx
 
     return write_onnx, quantize_onnx
 

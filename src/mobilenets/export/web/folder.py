@@ -9,7 +9,8 @@ from pathlib import Path
 from mobilenets import page
 from mobilenets.artifact import ModelCard
 from mobilenets.export.calibration import Calibration
-from mobilenets.export.onnx import quantize_onnx, write_onnx
+from mobilenets.export.onnx import write_onnx
+from mobilenets.export.qdq import quantize_onnx
 from mobilenets.export.web.runtime import runtime_files
 from mobilenets.nn.model import MobileNet
 
