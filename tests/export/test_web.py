@@ -181,4 +181,4 @@ def test_without_a_network_one_line_says_what_to_put_where(cli: Cli, tmp_path: P
     result = cli("export", tmp_path / "run", "--to", "web", env=closed)
     result.stderr = result.stderr.split("\n", 1)[1]  # after the line that says what is being done
     assert is_one_line_error(result, NAME, "http://127.0.0.1:9/onnxruntime-web/-/", str(tmp_path / "home" / "npm"))
-    assert list((tmp_path / "run" / "exports").iterdir()) == []
+    assert not (tmp_path / "run" / "exports").exists()
