@@ -9,6 +9,9 @@ from mobilenets.evaluate.calibration import Bin, Coverage
 
 _SIDE, _LEFT, _BOTTOM, _TOP = 240, 44, 40, 10
 _MOST_POINTS = 200
+_TICKS = (0.0, 0.5, 1.0)  # shares of an axis that have a label
+
+Point = tuple[float, float]
 
 
 def reliability_chart(bins: Sequence[Bin | None]) -> str:
@@ -53,14 +56,55 @@ def _y(share: float) -> float:
     return _TOP + _SIDE * (1 - share)
 
 
+def line_chart(
+    points: Sequence[Point],
+    titles: Sequence[str],
+    across: str,
+    up: str,
+    guides: Sequence[Point] = (),
+    joined: bool = True,
+) -> str:
+    """Points (x, y), each with a title, joined in their order or not, and a dashed line through `guides`.
+
+    Both axes span what is shown; their labels are plain numbers.
+    """
+    spans = [_span([p[i] for p in (*points, *guides)]) for i in (0, 1)]
+
+    def at(point: Point) -> str:
+        x, y = ((value - low) / (high - low) for value, (low, high) in zip(point, spans, strict=True))
+        return f"{_x(x):.1f},{_y(y):.1f}"
+
+    marks = [f'<polyline class="curve" points="{" ".join(map(at, points))}"/>'] if joined else []
+    for point, title in zip(points, titles, strict=True):
+        x, y = at(point).split(",")
+        marks.append(f'<circle class="bar" cx="{x}" cy="{y}" r="4"><title>{escape(title)}</title></circle>')
+    if guides:
+        marks.append(f'<polyline class="guide" points="{" ".join(map(at, guides))}"/>')
+    ticks = [[f"{low + share * (high - low):.3g}" for share in _TICKS] for low, high in spans]
+    return _axes(marks, across, up, ticks[0], ticks[1], f"{up} against {across}: {'; '.join(titles)}")
+
+
+def _span(values: Sequence[float]) -> Point:
+    """From the least to the greatest, with a little room."""
+    low, high = min(values), max(values)
+    room = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - room, high + room
+
+
 def _chart(marks: Sequence[str], across: str, up: str, span: tuple[float, float], alt: str) -> str:
     """Marks within two axes from 0 to 100 % (across) and over `span` (up), with its words for a screen reader."""
     low, high = span
+    xs = [f"{100 * share:.0f} %" for share in _TICKS]
+    ys = [f"{100 * (low + share * (high - low)):.0f} %" for share in _TICKS]
+    return _axes(marks, across, up, xs, ys, alt)
+
+
+def _axes(marks: Sequence[str], across: str, up: str, xs: Sequence[str], ys: Sequence[str], alt: str) -> str:
+    """Marks within two axes, labelled at their ends and middles."""
     axes = [f'<path class="axis" d="M{_x(0)} {_y(1)}V{_y(0)}H{_x(1)}"/>']
-    for share in (0.0, 0.5, 1.0):
-        axes.append(f'<text x="{_x(share)}" y="{_y(0) + 16}" text-anchor="middle">{100 * share:.0f} %</text>')
-        value = low + share * (high - low)
-        axes.append(f'<text x="{_LEFT - 6}" y="{_y(share) + 4}" text-anchor="end">{100 * value:.0f} %</text>')
+    for share, x, y in zip(_TICKS, xs, ys, strict=True):
+        axes.append(f'<text x="{_x(share)}" y="{_y(0) + 16}" text-anchor="middle">{x}</text>')
+        axes.append(f'<text x="{_LEFT - 6}" y="{_y(share) + 4}" text-anchor="end">{y}</text>')
     axes.append(f'<text x="{_x(0.5)}" y="{_y(0) + 34}" text-anchor="middle">{across}</text>')
     axes.append(f'<text x="{_LEFT + 6}" y="{_y(1) + 10}">{up}</text>')
     size = f"{_LEFT + _SIDE + 20} {_TOP + _SIDE + _BOTTOM}"

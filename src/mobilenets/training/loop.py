@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.artifact import write_atomic
-from mobilenets.data.loader import Batch, Loader
+from mobilenets.data.loader import Batch
 from mobilenets.data.mix import mix
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.layers import channels_last
@@ -32,10 +34,23 @@ from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.parallel import ALONE, Group
 from mobilenets.training.recipe import Recipe
-from mobilenets.training.views import StoredViews
 from mobilenets.training.whole_batch import see_whole_batches
 
 CHECKPOINT_EVERY_S = 60.0
+
+
+class Batches(Protocol):
+    """What a trainer takes its batches from: a `Loader`, or what stands in for one."""
+
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from `start_batch` on."""
+
+
 OnBest = Callable[[nn.Module, dict[str, float]], None]
 
 
@@ -62,8 +77,8 @@ class Trainer:
         recipe: Recipe,
         place: Place,
         preprocess: Preprocess,
-        train: Loader | StoredViews,
-        val: Loader | StoredViews,
+        train: Batches,
+        val: Batches,
     ) -> None:
         self.recipe, self.place, self.preprocess = recipe, place, preprocess
         self.train, self.val = train, val
@@ -106,9 +121,13 @@ class Trainer:
         images, targets = mix(self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix)
         with autocast(self.place.device, precision):
             logits = model(images, batch.after).float()
-        loss = F.cross_entropy(logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing)
+        loss = self.loss(images, logits, targets)
         torch.autograd.backward(loss)
         return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().sum().item()
+
+    def loss(self, images: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean loss of what the network said, logits (N, K), of `images` whose classes are `targets` (N, K)."""
+        return F.cross_entropy(logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing)
 
     def fit(self, on_best: OnBest, folder: Path, interrupt: Interrupt) -> bool:
         """Train until the last epoch; True when it ended by itself, False when it was interrupted.
@@ -200,7 +219,7 @@ class Trainer:
         state.loss_sum, state.correct, state.seen = 0.0, 0.0, 0
 
     @torch.no_grad()
-    def predict(self, model: nn.Module, loader: Loader | StoredViews) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, model: nn.Module, loader: Batches) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order, of all processes' parts."""
         model.eval()
         rows, indices = [], []

@@ -1,0 +1,96 @@
+"""`mobilenets search`: the network that fits a latency, found from a trained run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.errors import UserError
+
+if TYPE_CHECKING:
+    from mobilenets.search.job import Result
+
+HELP = "find the most accurate network within a latency that is measured here, from a trained run"
+
+# Options that become fields of search.journal.Ask under the same name; None: not given.
+_ASKED: dict[str, dict[str, Any]] = {
+    "engine": {"metavar": "E", "help": "onnxruntime (default) or openvino"},
+    "threads": {"type": int, "metavar": "N", "help": "threads of the engine (default 1)"},
+    "method": {"metavar": "M", "help": "netadapt (default): cut the run's network step by step"},
+    "minutes": {"type": float, "metavar": "T", "help": "plan search and training into this time (default 20)"},
+    "seed": {"type": int, "metavar": "S", "help": "seed of every random number (default 0)"},
+    "tune": {"type": int, "metavar": "N", "help": "batches each finalist is tuned for, instead of planning"},
+    "epochs": {"type": int, "metavar": "N", "help": "epochs of the training at the end, instead of planning"},
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("data", nargs="?", metavar="DATA", help="the data that the run was trained on")
+    parser.add_argument("--from", dest="run_folder", metavar="RUN", help="run folder of the network to start from")
+    parser.add_argument("--latency", metavar="MS", help="what a picture may take, for example 2.0ms")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default runs/RUN-LATENCY)")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted search in --out")
+    for name, options in _ASKED.items():
+        parser.add_argument(f"--{name}", **options)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search or resume; 130 when interrupted."""
+    asked = {name: getattr(args, name) for name in _ASKED if getattr(args, name) is not None}
+    try:
+        result = _resume(args, asked) if args.resume else _search(args, asked)
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
+    if result.interrupted:
+        print(f"interrupted; go on with: mobilenets search --resume --out {result.path}")
+        return 130
+    _tell(result)
+    return 0
+
+
+def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
+    for value, name in ((args.data, "DATA"), (args.run_folder, "--from RUN"), (args.latency, "--latency MS")):
+        if value is None:
+            raise UserError(
+                f"{name}: is missing; for example: mobilenets search photos --from runs/photos --latency 2ms"
+            )
+    from mobilenets.search.latency import parse_latency
+
+    milliseconds = parse_latency(args.latency)
+    from mobilenets.search.job import search
+    from mobilenets.search.journal import Ask
+
+    return search(Ask(data=args.data, run=args.run_folder, latency_ms=milliseconds, **asked), args.out)
+
+
+def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
+    given = {"DATA": args.data, "--from": args.run_folder, "--latency": args.latency}
+    given |= {f"--{name}": value for name, value in asked.items()}
+    for name, value in given.items():
+        if value is not None:
+            raise UserError(f"{name}: a resumed search knows what was asked; leave it out")
+    if args.out is None:
+        raise UserError("--resume: say which folder with --out")
+    from mobilenets.search.job import resume
+
+    return resume(args.out)
+
+
+def _tell(result: Result) -> None:
+    found, folder = result.summary, result.path
+    if folder is None:
+        print(
+            f"nothing to do: the run takes {found['seed_latency_ms']:.2f} ms, "
+            f"which is within {found['budget_ms']:g} ms already"
+        )
+        return
+    print(
+        f"latency   {found['seed_latency_ms']:.2f} -> {found['latency_ms']:.2f} ms "
+        f"({found['engine']}, threads {found['threads']}; asked for {found['budget_ms']:g}, "
+        f"predicted {found['predicted_ms']:.2f})"
+    )
+    print(f"accuracy  {found['seed_accuracy']:.3f} -> {found['accuracy']:.3f} (validation)")
+    print(f"model     {folder / 'model.onnx'}")
+    print(f"search    {folder / 'search.html'}")

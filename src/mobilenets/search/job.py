@@ -1,0 +1,194 @@
+"""A search from a trained run to the run folder of the network that fits."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilenets.artifact import read_card, write_atomic
+from mobilenets.errors import UserError
+from mobilenets.search.journal import Ask, Journal
+from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.search.netadapt import NetAdapt
+from mobilenets.search.page import write_page
+from mobilenets.search.proposals import STEP, changed, floors, number_of, smallest
+from mobilenets.search.refine import distiller, keeper, planned_epochs
+from mobilenets.search.workbench import Workbench
+from mobilenets.spec.cost import total
+from mobilenets.training.finish import finish
+from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.run import LAST, new_folder
+
+FITTED, CHECKED = 14, 6  # random networks behind the latency model's line, and others that tell its error
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search came to: its folder, None where there was nothing to do; the content of `search.json`."""
+
+    path: Path | None
+    summary: dict[str, Any]
+    interrupted: bool = False
+
+
+# A method takes the bench, the latency model, the journal, an interrupt and a deadline, and leaves the network it found
+# as the journal's last step; False when interrupted.
+Method = Callable[[Workbench, LatencyModel, Journal, Interrupt, float], bool]
+
+
+def _netadapt(bench: Workbench, latency: LatencyModel, journal: Journal, interrupt: Interrupt, deadline: float) -> bool:
+    return NetAdapt(bench, latency, journal).run(interrupt, deadline)
+
+
+RUNS: dict[str, Method] = {"netadapt": _netadapt}
+
+
+def search(ask: Ask, out: Path | None = None) -> Result:
+    """Search for what `ask` says and write the run folder `out` (default: `runs/NAME-OF-RUN-LATENCY`).
+
+    Raises:
+        UserError: no such run or data, an engine that cannot measure, a budget out of reach, an existing `out`.
+    """
+    conditions = Conditions(ask.engine, ask.threads)
+    name = f"{Path(ask.run).resolve().name}-{ask.latency_ms:g}ms".replace(".", "_")
+    folder = new_folder(out, Path(name))
+    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
+    with LatencyTable(conditions) as table:
+        (seed_ms,) = table.networks_ms([bench.start])
+        if ask.latency_ms >= seed_ms:
+            return Result(None, {"seed_latency_ms": seed_ms, "budget_ms": ask.latency_ms})
+        least = smallest(bench.start)
+        (least_ms,) = table.networks_ms([least])
+        if ask.latency_ms < least_ms:
+            raise UserError(
+                f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed_ms:.3g} ms; "
+                f"the smallest possible is {least_ms:.3g} ms"
+            )
+        journal = Journal(folder, ask, seed={"latency_ms": seed_ms})
+        return _Session(bench, table, journal).run()
+
+
+def resume(folder: Path) -> Result:
+    """Go on with an interrupted search.
+
+    Raises:
+        UserError: nothing to go on with, or it is complete.
+    """
+    journal = Journal.read(folder)
+    if (folder / "search.json").exists():
+        raise UserError(f"{folder}: this search is complete; search into a new folder with another --out")
+    ask = journal.ask
+    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
+    with LatencyTable(Conditions(ask.engine, ask.threads)) as table:
+        return _Session(bench, table, journal).run()
+
+
+class _Session:
+    """The parts of one search, in order: latency model, the method's steps, training with distillation, finish."""
+
+    def __init__(self, bench: Workbench, table: LatencyTable, journal: Journal) -> None:
+        self.bench, self.table, self.journal, self.ask = bench, table, journal, journal.ask
+        self.folder = journal.folder
+        self.deadline = time.monotonic() + 60 * self.ask.minutes
+
+    def run(self) -> Result:
+        """Do what is left."""
+        with Interrupt() as interrupt:
+            latency = self._latency()
+            self._judge_seed()
+            if not self.journal.searched:
+                if not RUNS[self.ask.method](self.bench, latency, self.journal, interrupt, self.deadline):
+                    return Result(self.folder, {}, interrupted=True)
+                self.journal.searched = True
+                self.journal.save()
+            if not self._train(interrupt):
+                return Result(self.folder, {}, interrupted=True)
+        return Result(self.folder, self._finish(latency))
+
+    def _latency(self) -> LatencyModel:
+        """The latency model, fitted to random networks between the seed and the smallest."""
+        candidates = random_candidates(self.bench.start, FITTED + CHECKED, self.ask.seed)
+        latency = LatencyModel.fit(self.table, candidates[:FITTED])
+        others = candidates[FITTED:]
+        off = errors(latency.predict(others), self.table.networks_ms(others))
+        self.journal.fit = {"slope": latency.slope, "intercept": latency.intercept, **asdict(off)}
+        return latency
+
+    def _judge_seed(self) -> None:
+        journal, bench, size = self.journal, self.bench, self.bench.start.size
+        if "accuracy" not in journal.seed:
+            journal.seed |= bench.judge(bench.seed, size, bench.parts.val)
+            journal.seed["holdout_accuracy"] = bench.judge(bench.seed, size, bench.parts.holdout)["accuracy"]
+            journal.save()
+        print(
+            f"search: from {journal.seed['latency_ms']:.3g} to {self.ask.latency_ms:.3g} ms; predictions are "
+            f"{100 * journal.fit['mape']:.1f} % off on {CHECKED} other networks",
+            file=sys.stderr,
+        )
+
+    def _train(self, interrupt: Interrupt) -> bool:
+        """Fine-tune what was found, distilling from the seed; False when interrupted."""
+        journal, bench = self.journal, self.bench
+        found = journal.network()
+        assert found is not None  # a method that was not interrupted leaves a network
+        if journal.epochs is None:
+            left = self.deadline - time.monotonic()
+            journal.epochs = self.ask.epochs or planned_epochs(bench, *found, left)
+            journal.save()
+        trainer = distiller(bench, *found, journal.epochs)
+        if (self.folder / LAST).exists():
+            trainer.resume(self.folder / LAST)
+        return trainer.fit(keeper(bench, found[1], self.folder), self.folder, interrupt)
+
+    def _finish(self, latency: LatencyModel) -> dict[str, Any]:
+        """Every file of the run folder, and what the search says of itself."""
+        journal, bench = self.journal, self.bench
+        size = read_card(self.folder / "model.safetensors").preprocess.size
+        card = finish(self.folder, bench.loader(bench.parts.val, size))
+        found = Candidate(card.net, card.preprocess.size)
+        (predicted,) = latency.predict([found])
+        (measured,) = self.table.networks_ms([found])
+        summary = {
+            "method": self.ask.method,
+            "engine": self.ask.engine,
+            "threads": self.ask.threads,
+            "seed_run": self.ask.run,
+            "seed_latency_ms": journal.seed["latency_ms"],
+            "budget_ms": self.ask.latency_ms,
+            "latency_ms": measured,
+            "predicted_ms": predicted,
+            "seed_accuracy": journal.seed["accuracy"],
+            "accuracy": card.metrics["accuracy"],
+            "seed_mmacs": total(bench.start.net, bench.start.size)[1] / 1e6,
+            "mmacs": total(found.net, found.size)[1] / 1e6,
+            "latency_model": journal.fit,
+            "asked": asdict(self.ask),
+            "tuned_batches": journal.plan.get("tune"),
+            "epochs": journal.epochs,
+            "steps": journal.steps,
+        }
+        write_page(self.folder, summary, bench.start, found)
+        write_atomic(self.folder / "search.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        return summary
+
+
+def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidate]:
+    """Networks from everywhere between `seed` and the smallest: what a latency model is fitted to."""
+    rng = random.Random(number)
+    least = floors(seed)
+    result = []
+    for i in range(count):
+        current, share = seed, (i + rng.random()) / count  # how much is cut, evenly spread
+        for space, low in least.items():
+            now = number_of(current, space)
+            cut = share * rng.uniform(0.5, 1.0) * (now - low)
+            current = changed(current, space, max(low, int(now - cut) // STEP * STEP)) or current
+        result.append(current)
+    rng.shuffle(result)
+    return result

@@ -1,0 +1,254 @@
+"""NetAdapt as MobileNetV3 used it: many small cuts, each the cheapest in accuracy that saves its milliseconds.
+
+1804.03230, Algorithm 1; 1905.02244, §4.2. What differs, and why: proposals are ranked without training before the
+best few are tuned (tuning all takes hours where this takes minutes), and the size of the input is a proposal too
+(the same latency is often better spent on fewer pixels).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mobilenets.data.loader import Loader
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.progress import Progress
+from mobilenets.search.journal import Journal
+from mobilenets.search.latency import Candidate, LatencyModel
+from mobilenets.search.layout import layout
+from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose
+from mobilenets.search.prune import importance, most_important, sliced
+from mobilenets.search.tune import RECALIBRATED, Figures, Some, training_norms, tune
+from mobilenets.search.workbench import Workbench
+from mobilenets.training.device import autocast
+from mobilenets.training.interrupt import Interrupt
+
+SHARE = 0.05  # of the seed's latency, saved by each step; V3 used 0.01 with ten thousand steps of tuning each
+FINALISTS = 3  # proposals that are tuned
+RANKED = 128  # pictures that rank the proposals
+WEIGHED = 4  # batches that tell which channels matter
+SEARCHING = 0.5  # of the time; the rest is the training at the end
+FEWEST_TUNED, MOST_TUNED, DEFAULT_TUNED = 4, 300, 20  # batches per finalist
+
+Pick = Callable[[list[tuple[Proposal, float]]], list[Proposal]]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A finalist after its short training."""
+
+    proposal: Proposal
+    model: MobileNet
+    figures: Figures
+
+
+def best_ranked(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
+    """The proposals to be tuned, of all with their cost: the cheapest."""
+    return [proposal for proposal, _ in sorted(ranked, key=lambda pair: pair[1])[:FINALISTS]]
+
+
+class NetAdapt:
+    """The steps from the seed down to the budget; `pick` chooses whom to tune."""
+
+    def __init__(self, bench: Workbench, latency: LatencyModel, journal: Journal, pick: Pick = best_ranked) -> None:
+        self.bench, self.latency, self.journal, self.pick = bench, latency, journal, pick
+        self._floors = floors(bench.start)
+        found = journal.network()
+        self.model, size = found or (copy.deepcopy(bench.seed), bench.start.size)
+        self.candidate = Candidate(self.model.net, size)
+        self.latency_ms = journal.steps[-1]["latency_ms"] if journal.steps else journal.seed["latency_ms"]
+
+    @property
+    def budget_ms(self) -> float:
+        """What was asked for."""
+        return self.journal.ask.latency_ms
+
+    def run(self, interrupt: Interrupt, deadline: float) -> bool:
+        """Step until the budget is met; False when interrupted. `deadline`: of `time.monotonic()`."""
+        seed_ms = self.journal.seed["latency_ms"]
+        total = max(1, math.ceil((seed_ms - self.budget_ms) / (SHARE * seed_ms)))
+        if "tune" not in self.journal.plan:
+            self.journal.plan["tune"] = self._plan(total, deadline)
+            self.journal.save()
+        with Progress("search", total, "step", initial=min(len(self.journal.steps), total)) as progress:
+            while self.latency_ms > self.budget_ms:
+                if not self._step(interrupt):
+                    return False
+                last = self.journal.steps[-1]
+                progress.advance(1, ms=last["latency_ms"], holdout=last["accuracy"], cut=last["what"])
+        return True
+
+    def _plan(self, steps: int, deadline: float) -> int:
+        """How many batches a finalist can be tuned for in the time there is, from a measurement."""
+        if self.journal.ask.tune is not None:
+            return self.journal.ask.tune
+        bench, size = self.bench, self.candidate.size
+        trial = copy.deepcopy(self.model)
+        train = bench.loader(bench.parts.rest, size, train=True)
+
+        def seconds(batches: int) -> float:
+            start = time.monotonic()
+            tune(trial, bench.recipe, bench.place, bench.preprocess(size), train, batches)
+            return time.monotonic() - start
+
+        seconds(1)  # primitives are created and cached
+        few, more = seconds(1), seconds(4)
+        batch_s = max((more - few) / 3, 1e-4)
+        image_s = max(few - batch_s, 1e-4) / (RECALIBRATED * bench.recipe.batch_size)  # of a forward pass
+        smaller = (1 + self.budget_ms / self.journal.seed["latency_ms"]) / 2  # the networks become, on the way
+        ranking = len(self._floors) / 2 * RANKED  # half of a network runs for each, on average
+        judging = FINALISTS * (RECALIBRATED * bench.recipe.batch_size + len(bench.parts.holdout))
+        each = (deadline - time.monotonic()) * SEARCHING / steps - (ranking + judging) * image_s * smaller
+        return int(np.clip(each / (FINALISTS * batch_s * smaller), FEWEST_TUNED, MOST_TUNED))
+
+    def _step(self, interrupt: Interrupt) -> bool:
+        """Accept one proposal; False when interrupted before that."""
+        journal = self.journal
+        (now,) = self.latency.predict([self.candidate])
+        saved = min(SHARE * journal.seed["latency_ms"], max(self.latency_ms - self.budget_ms, 0.0))
+        # A prediction is off by a percent or two: the last step aims a little below.
+        limit = now - max(saved, 0.01 * journal.seed["latency_ms"])
+        proposals = propose(self.candidate, self._floors, self.latency, limit)
+        if not proposals:
+            raise UserError(
+                f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "
+                f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
+            )
+        scores = importance(self.model, self._losses())
+        ranked = rank(self.bench, self.model, self.candidate.size, proposals, scores, now)
+        tuned = []
+        for proposal in self.pick(ranked):
+            if interrupt.requested:
+                return False
+            tuned.append(self._tuned(proposal, scores))
+        before = journal.steps[-1]["accuracy"] if journal.steps else journal.seed["holdout_accuracy"]
+        options = [(t.figures["accuracy"], t.figures["log_loss"], now - t.proposal.predicted_ms) for t in tuned]
+        chosen = tuned[least_lost(before, options)]
+        self._accept(chosen, ranked, tuned)
+        return True
+
+    def _losses(self) -> Iterator[torch.Tensor]:
+        """The mean losses of some training batches."""
+        bench, model = self.bench, self.model
+        loader = bench.loader(bench.parts.rest, self.candidate.size, train=True)
+        model.eval().requires_grad_(True)
+        for batch in Some(loader, WEIGHED, WEIGHED * len(self.journal.steps)).epoch(0):
+            images = _images(bench, loader, batch.pixels)
+            with autocast(bench.place.device, bench.place.precision):
+                logits = model(images)
+            yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
+
+    def _tuned(self, proposal: Proposal, scores: dict[str, torch.Tensor]) -> Tuned:
+        bench, size, batches = self.bench, proposal.candidate.size, int(self.journal.plan["tune"])
+        model = cut(self.model, proposal, scores)
+        train = bench.loader(bench.parts.rest, size, train=True)
+        tune(
+            model, bench.recipe, bench.place, bench.preprocess(size), train, batches, batches * len(self.journal.steps)
+        )  # fmt: skip
+        return Tuned(proposal, model, bench.judge(model, size, bench.parts.holdout))
+
+    def _accept(self, chosen: Tuned, ranked: list[tuple[Proposal, float]], tuned: list[Tuned]) -> None:
+        """Measure it whole, and write it and how it came about."""
+        journal, proposal = self.journal, chosen.proposal
+        self.model, self.candidate = chosen.model, proposal.candidate
+        (self.latency_ms,) = self.latency.table.networks_ms([self.candidate])
+        path = journal.network_file(len(journal.steps) + 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.bench.write(path, self.model, self.bench.card_of(self.model, self.candidate.size, chosen.figures))
+        journal.steps.append(_record(chosen, self.latency_ms, ranked, tuned))
+        journal.save()
+        journal.network_file(len(journal.steps) - 1).unlink(missing_ok=True)
+
+
+def _record(
+    chosen: Tuned, latency_ms: float, ranked: list[tuple[Proposal, float]], tuned: list[Tuned]
+) -> dict[str, Any]:
+    """What search.json says of a step."""
+    proposal = chosen.proposal
+    return {
+        "space": proposal.space,
+        "what": proposal.told(),
+        "before": proposal.before,
+        "after": proposal.after,
+        "predicted_ms": proposal.predicted_ms,
+        "latency_ms": latency_ms,
+        **chosen.figures,
+        "proposals": len(ranked),
+        "tuned": [
+            {"what": t.proposal.told(), "after": t.proposal.after, "predicted_ms": t.proposal.predicted_ms, **t.figures}
+            for t in tuned
+        ],
+    }
+
+
+def cut(model: MobileNet, proposal: Proposal, scores: dict[str, torch.Tensor]) -> MobileNet:
+    """The network of a proposal, with weights from `model`."""
+    if proposal.space == INPUT:
+        return copy.deepcopy(model)
+    return sliced(model, most_important(scores, {proposal.space: proposal.after}))
+
+
+@torch.no_grad()
+def rank(
+    bench: Workbench,
+    model: MobileNet,
+    size: int,
+    proposals: list[Proposal],
+    scores: dict[str, torch.Tensor],
+    now_ms: float,
+) -> list[tuple[Proposal, float]]:
+    """Each proposal with what it costs untrained: rise of the log loss per millisecond saved.
+
+    On some held-out pictures, normalised with the statistics of each batch, which stand in for recalibrated ones. The
+    maps before a cut are the parent's, so each network only runs from its cut on.
+    """
+    pictures = bench.parts.holdout.spread(RANKED)
+    loader = bench.loader(pictures, size)
+    batches = [(_images(bench, loader, b.pixels), torch.from_numpy(b.labels)) for b in loader.epoch(0)]
+    labels = [y.to(bench.place.device) for _, y in batches]
+    maps, depth = [x for x, _ in batches], -1  # the parent's, before its stem (-1) or behind `depth` blocks
+    _by_batch(model)
+
+    def loss(network: MobileNet, inputs: list[torch.Tensor], after: int | None) -> float:
+        with autocast(bench.place.device, bench.place.precision):
+            logits = [network(x, after) for x in inputs]
+        return float(F.cross_entropy(torch.cat(logits).float(), torch.cat(labels)))
+
+    base = loss(model, maps, None)
+    first = {INPUT: -1, **{name: space.first for name, space in layout(model.net).spaces.items()}}
+    result = []
+    for proposal in sorted(proposals, key=lambda p: first[p.space]):
+        network = cut(model, proposal, scores)
+        _by_batch(network)
+        if proposal.space == INPUT:
+            side = (proposal.after, proposal.after)
+            small = [F.interpolate(x, side, mode="bilinear", antialias=True, align_corners=False) for x, _ in batches]
+            worse = loss(network, small, None) - base
+        else:
+            with autocast(bench.place.device, bench.place.precision):
+                while depth < first[proposal.space]:
+                    part = model.stem if depth < 0 else model.blocks[depth]
+                    maps, depth = [part(x) for x in maps], depth + 1
+            worse = loss(network, maps, None if depth < 0 else depth) - base
+        result.append((proposal, worse / (now_ms - proposal.predicted_ms)))
+    return result
+
+
+def _images(bench: Workbench, loader: Loader, pixels: Any) -> torch.Tensor:
+    """Normalised pictures (N, C, H, W) on the device."""
+    return torch.from_numpy(loader.preprocess.normalize(pixels)).to(bench.place.device)
+
+
+def _by_batch(model: MobileNet) -> None:
+    """Normalise with the statistics of each batch, and leave the running ones as they are."""
+    for norm in training_norms(model):
+        norm.momentum = 0.0

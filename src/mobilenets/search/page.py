@@ -1,0 +1,132 @@
+"""`search.html`: the path a search took, what it cut where, and how well latency was predicted."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mobilenets.artifact import write_atomic
+from mobilenets.evaluate.charts import line_chart
+from mobilenets.evaluate.html import name, percent, table
+from mobilenets.search.latency import Candidate
+from mobilenets.search.layout import layout, told
+from mobilenets.spec.cost import costs, total
+
+
+def write_page(folder: Path, summary: dict[str, Any], seed: Candidate, found: Candidate) -> None:
+    """Write `search.html` into a run folder; nothing in it is loaded from anywhere."""
+    style = files("mobilenets.evaluate").joinpath("report.css").read_text(encoding="utf-8")
+    head = (
+        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Search: {escape(folder.name)}</title>\n<style>{style}</style>"
+    )
+    body = [
+        f"<h1>Search: {name(folder.name)}</h1>",
+        _headline(summary, seed, found),
+        _charts(summary) if summary["steps"] else "",
+        _cuts(seed, found),
+        _steps(summary["steps"]),
+        _table(found),
+    ]
+    page = f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n'
+    write_atomic(folder / "search.html", page + "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n")
+
+
+def _headline(summary: dict[str, Any], seed: Candidate, found: Candidate) -> str:
+    rows = [
+        ("latency, measured", f"{summary['seed_latency_ms']:.2f} ms", f"{summary['latency_ms']:.2f} ms"),
+        ("validation accuracy", percent(summary["seed_accuracy"]), percent(summary["accuracy"])),
+        ("input", f"{seed.size} px", f"{found.size} px"),
+        ("million multiply-adds", f"{summary['seed_mmacs']:.0f}", f"{summary['mmacs']:.0f}"),
+        ("parameters", *(f"{total(c.net, c.size)[0]:,}" for c in (seed, found))),
+    ]
+    off = summary["latency_model"]
+    return (
+        f'<p class="headline">{summary["seed_latency_ms"]:.2f} → {summary["latency_ms"]:.2f} ms, '
+        f"{percent(summary['seed_accuracy'])} → {percent(summary['accuracy'])}</p>\n"
+        f"<p>Asked for {summary['budget_ms']:g} ms in {escape(summary['engine'])} on {summary['threads']} threads, one "
+        f"picture at a time; {escape(summary['method'])} from {name(summary['seed_run'])}. Predicted "
+        f"{summary['predicted_ms']:.2f} ms; on {off['n']} networks that the prediction was not fitted to it is "
+        f"{percent(off['mape'])} off on average.</p>\n"
+        + table(("", "before", "after"), [(a, b, f"<b>{c}</b>") for a, b, c in rows], 2)
+    )
+
+
+def _charts(summary: dict[str, Any]) -> str:
+    steps = summary["steps"]
+    path = [(s["latency_ms"], 100 * s["accuracy"]) for s in steps]
+    titles = [
+        f"{s['what']} {s['before']} to {s['after']}: {s['latency_ms']:.2f} ms, {percent(s['accuracy'])}" for s in steps
+    ]
+    low, high = min(y for _, y in path), max(y for _, y in path)
+    budget = [(summary["budget_ms"], low), (summary["budget_ms"], high)]
+    pairs = [(s["predicted_ms"], s["latency_ms"]) for s in steps]
+    ends = [(v, v) for v in (min(map(min, pairs)), max(map(max, pairs)))]
+    said = [f"{p:.2f} ms predicted, {m:.2f} measured" for p, m in pairs]
+    return (
+        "<h2>The path</h2>\n"
+        '<p class="quiet">Left: accuracy on held-out training pictures after each step\'s short training; the dashed '
+        "line is the budget. Right: on the dashed line prediction and measurement are equal.</p>\n"
+        f'<div class="charts">{line_chart(path, titles, "measured ms", "held-out accuracy, %", budget)}'
+        f"{line_chart(pairs, said, 'predicted ms', 'measured ms', ends, joined=False)}</div>"
+    )
+
+
+def _cuts(seed: Candidate, found: Candidate) -> str:
+    """A bar per space: the share that is left. Only where the network is one cut from the seed."""
+    before, after = layout(seed.net), layout(found.net)
+    if list(before.spaces) != list(after.spaces):
+        return ""
+    pairs = [("input size, pixels", seed.size, found.size)]
+    pairs += [(told(s), s.size, after.spaces[key].size) for key, s in before.spaces.items()]
+    bars = "".join(
+        f'<li{"" if left == whole else " class=us"}><span>{escape(what)}</span><span class="track">'
+        f'<i style="width:{100 * left / whole:.0f}%"></i></span><b>{left}/{whole}</b></li>'
+        for what, whole, left in pairs
+    )
+    return f'<h2>What was cut where</h2>\n<ul class="against cuts">{bars}</ul>'
+
+
+def _steps(steps: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            str(i),
+            escape(step["what"]),
+            str(step["before"]),
+            str(step["after"]),
+            f"{step['predicted_ms']:.2f}",
+            f"{step['latency_ms']:.2f}",
+            percent(step["accuracy"]),
+            f"{step['log_loss']:.3f}",
+            escape(", ".join(f"{t['what']} {percent(t['accuracy'])}" for t in step["tuned"])),
+        )
+        for i, step in enumerate(steps, 1)
+        if "before" in step
+    ]
+    header = (
+        "step", "cut", "from", "to", "predicted ms", "measured ms", "held-out accuracy", "log loss",
+        "tuned in this step",
+    )  # fmt: skip
+    return f"<h2>Step by step</h2>\n{table(header, rows)}" if rows else ""
+
+
+def _table(found: Candidate) -> str:
+    rows = [
+        (
+            escape(row.name),
+            f"{row.size}×{row.size}×{row.channels}",
+            str(getattr(row.row, "kernel", "–")),
+            str(getattr(row.row, "exp", "–")),
+            str(row.out),
+            str(getattr(row.row, "se", 0) or "–"),
+            escape(getattr(row.row, "act", "–")),
+            str(getattr(row.row, "stride", "–")),
+            f"{row.params:,}",
+            f"{row.macs / 1e6:.2f}",
+        )
+        for row in costs(found.net, found.size)
+    ]
+    header = ("row", "input", "kernel", "exp", "out", "SE", "activation", "stride", "parameters", "MMACs")
+    return f"<h2>The network</h2>\n{table(header, rows, 9)}"

@@ -1,0 +1,127 @@
+"""NetAdapt's proposals: for every space, how far it must be cut to save what a step has to save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mobilenets.search.latency import Candidate, LatencyModel
+from mobilenets.search.layout import layout, resized, told
+from mobilenets.spec.cost import MIN_SIZE
+
+INPUT = "input"  # a "space" of its own: the side of the picture
+STEP = 8  # channels, and pixels
+LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Cut `space` from `before` to `after` channels (or pixels), which gives `candidate` of `predicted_ms`."""
+
+    space: str
+    before: int
+    after: int
+    candidate: Candidate
+    predicted_ms: float
+
+    def told(self) -> str:
+        """What it cuts, in words."""
+        if self.space == INPUT:
+            return "input size"
+        net = self.candidate.net
+        return told(layout(net).spaces[self.space])
+
+
+def floors(seed: Candidate) -> dict[str, int]:
+    """The fewest channels of each space, and the smallest input, that a search goes down to."""
+    least = {name: _down(round(size * LEAST_CHANNELS)) for name, size in layout(seed.net).sizes.items()}
+    return {**least, INPUT: max(MIN_SIZE, _down(round(seed.size * LEAST_SIZE)))}
+
+
+def _down(value: int) -> int:
+    return max(STEP, value // STEP * STEP)
+
+
+def changed(parent: Candidate, space: str, to: int) -> Candidate | None:
+    """`parent` with `to` channels in `space` (or pixels); None where no such network of its kind exists."""
+    if space == INPUT:
+        return Candidate(parent.net, to)
+    net = resized(parent.net, {space: to})
+    return None if net is None else Candidate(net, parent.size)
+
+
+def smallest(seed: Candidate) -> Candidate:
+    """The smallest network that a search from `seed` can reach."""
+    current = seed
+    for space, least in floors(seed).items():
+        current = next(found for to in _steps(current, space, least)[::-1] if (found := changed(current, space, to)))
+    return current
+
+
+def _steps(parent: Candidate, space: str, least: int) -> list[int]:
+    """The present number, and the multiples of `STEP` below it from large to small."""
+    now = number_of(parent, space)
+    below = range((now - 1) // STEP * STEP, least - 1, -STEP)
+    return [now, *below]
+
+
+def propose(parent: Candidate, least: Mapping[str, int], latency: LatencyModel, limit_ms: float) -> list[Proposal]:
+    """For each space the mildest cut that is predicted to bring `parent` down to `limit_ms`; none where none does.
+
+    By bisection, of all spaces together: each round asks the latency table once.
+    """
+    choices = {space: _valid(parent, space, _steps(parent, space, least[space])[1:]) for space in least}
+    search = {space: _Bisection(options) for space, options in choices.items() if options}
+    while open_ := {space: s for space, s in search.items() if s.asks is not None}:
+        predicted = latency.predict([s.asks for s in open_.values() if s.asks is not None])
+        for bisection, ms in zip(open_.values(), predicted, strict=True):
+            bisection.tell(ms, limit_ms)
+    found = []
+    for space, bisection in search.items():
+        if bisection.best is not None:
+            candidate, ms = bisection.best
+            before, after = (number_of(c, space) for c in (parent, candidate))
+            found.append(Proposal(space, before, after, candidate, ms))
+    return found
+
+
+def number_of(candidate: Candidate, space: str) -> int:
+    """Channels in a space, or pixels of the input."""
+    return candidate.size if space == INPUT else layout(candidate.net).sizes[space]
+
+
+def _valid(parent: Candidate, space: str, numbers: list[int]) -> list[Candidate]:
+    return [candidate for n in numbers if (candidate := changed(parent, space, n)) is not None]
+
+
+class _Bisection:
+    """Over candidates from mild to strong: the mildest that is fast enough, if latency falls along them."""
+
+    def __init__(self, options: list[Candidate]) -> None:
+        self._options, self._low, self._high = options, 0, len(options)
+        self.best: tuple[Candidate, float] | None = None
+        self.asks: Candidate | None = options[len(options) // 2]
+
+    def tell(self, ms: float, limit_ms: float) -> None:
+        """The latency of what it asked for."""
+        middle = (self._low + self._high) // 2
+        if ms <= limit_ms:
+            self.best, self._high = (self._options[middle], ms), middle
+        else:
+            self._low = middle + 1
+        self.asks = self._options[(self._low + self._high) // 2] if self._low < self._high else None
+
+
+def least_lost(accuracy: float, options: list[tuple[float, float, float]]) -> int:
+    """Which of `options`, each (accuracy, log loss, saved ms), loses least against `accuracy` per millisecond saved.
+
+    A proposal that loses nothing has no ratio to compare: of those the one that saves most is taken (the ratio would
+    prefer the one that saves least, as published code does). Equals are told apart by log loss.
+    """
+
+    def cost(i: int) -> tuple[float, float, float]:
+        found, log_loss, saved = options[i]
+        lost = accuracy - found
+        return (0.0, -saved, log_loss) if lost <= 0 else (lost / max(saved, 1e-9), log_loss, -saved)
+
+    return min(range(len(options)), key=cost)

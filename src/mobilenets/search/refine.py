@@ -1,0 +1,64 @@
+"""The training at the end of a search: everything that was found, taught by the network it came from."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from torch import nn
+
+from mobilenets.nn.model import MobileNet
+from mobilenets.search.tune import Distiller, plain
+from mobilenets.search.workbench import Workbench
+from mobilenets.training.loop import OnBest
+
+AROUND_S = 20.0  # exporting, evaluating and drawing at the end
+TIMED = 3  # steps that tell how long an epoch takes
+EVALUATION_SHARE = 0.3  # of a step with a teacher: a forward pass
+MOST_EPOCHS = 60
+
+
+def distiller(bench: Workbench, model: MobileNet, size: int, epochs: int) -> Distiller:
+    """The trainer of `model`, with the seed as its teacher, on the whole training part."""
+    return Distiller(
+        model,
+        plain(bench.recipe, epochs),
+        bench.place,
+        bench.preprocess(size),
+        bench.loader(bench.parts.train, size, train=True),
+        bench.loader(bench.parts.val, size),
+        teacher=copy.deepcopy(bench.seed),
+        size=bench.start.size,
+    )
+
+
+def planned_epochs(bench: Workbench, model: MobileNet, size: int, seconds: float) -> int:
+    """The whole epochs that fit into `seconds`, at least one, from a measurement on a copy."""
+    trial = distiller(bench, copy.deepcopy(model), size, 1)
+    steps = _endless(trial)
+    next(steps)  # primitives are created and cached
+    start = time.monotonic()
+    timed = sum(1 for _ in islice(steps, TIMED))
+    step_s = (time.monotonic() - start) / timed
+    epoch_s = step_s * (len(trial.train) + EVALUATION_SHARE * len(trial.val))
+    return max(1, min(MOST_EPOCHS, int((seconds - AROUND_S) / epoch_s)))
+
+
+def _endless(trainer: Distiller) -> Iterator[object]:
+    """The steps of the first epoch, over and over: a small data set may have a single one."""
+    while True:
+        trainer.state.batch = 0
+        yield from trainer.steps()
+
+
+def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
+    """What keeps the best network as `folder/model.safetensors`."""
+
+    def keep(model: nn.Module, figures: dict[str, float]) -> None:
+        assert isinstance(model, MobileNet)
+        bench.write(folder / "model.safetensors", model, bench.card_of(model, size, figures))
+
+    return keep

@@ -1,0 +1,123 @@
+"""What a search does with a network besides cutting it: short training, distillation, statistics, judgement."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mobilenets.data.loader import Batch, Loader
+from mobilenets.evaluate.metrics import log_loss
+from mobilenets.nn.layers import channels_last
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.training.device import autocast
+from mobilenets.training.loop import Batches, Place, Trainer
+from mobilenets.training.recipe import Recipe
+
+DISTILLED = 0.5  # of the loss; the rest are the labels
+RECALIBRATED = 8  # batches behind BatchNorm's statistics
+
+Figures = dict[str, float]
+
+
+class Some:
+    """`batches` batches of a loader's run through its epochs, from batch number `begin` on, as if an epoch."""
+
+    def __init__(self, loader: Loader, batches: int, begin: int = 0) -> None:
+        self._whole, self._batches, self._begin = loader, batches, begin
+        self.labels = loader.labels
+
+    def __len__(self) -> int:
+        """Batches."""
+        return self._batches
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """As `Loader.epoch`; each goes on where the one before ended."""
+        start, left = self._begin + epoch * self._batches + start_batch, self._batches - start_batch
+        while left > 0:
+            number, first = divmod(start, len(self._whole))
+            for batch in itertools.islice(self._whole.epoch(number, first), left):
+                yield batch
+                start, left = start + 1, left - 1
+
+
+class Distiller(Trainer):
+    """A trainer whose network also learns what a teacher says of each picture (Hinton et al. 2015, 1503.02531).
+
+    The teacher sees the same augmented pictures, enlarged to the size it knows.
+    """
+
+    def __init__(self, *args: Any, teacher: MobileNet, size: int) -> None:
+        super().__init__(*args)
+        self._teacher = channels_last(teacher.to(self.place.device)).eval().requires_grad_(False)
+        self._size = size
+
+    def loss(self, images: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The usual loss, and cross-entropy against the teacher's probabilities."""
+        with torch.no_grad(), autocast(self.place.device, self.place.precision):
+            if images.shape[2] != self._size:
+                images = F.interpolate(images, (self._size, self._size), mode="bilinear", align_corners=False)
+            said = self._teacher(images).float().softmax(1)
+        own = super().loss(images, logits, targets)
+        return (1 - DISTILLED) * own + DISTILLED * F.cross_entropy(logits, said)
+
+
+def plain(recipe: Recipe, epochs: int = 1) -> Recipe:
+    """The run's recipe for a whole network from where it stands: nothing frozen."""
+    return replace(recipe, epochs=epochs, freeze="none", views=0, patience=0)
+
+
+def tune(
+    model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, train: Loader, batches: int, begin: int = 0
+) -> None:
+    """Train `model` for some batches, down to a learning rate of zero, and estimate its BatchNorm statistics anew.
+
+    `begin`: the number of the first batch in the run through the epochs of `train`.
+    """
+    short = replace(plain(recipe), warmup_epochs=0.0, ema=0.0)
+    trainer = Trainer(model, short, place, preprocess, Some(train, batches, begin), train)
+    if batches:
+        for _ in trainer.steps():
+            pass
+    recalibrate(trainer, Some(train, RECALIBRATED, begin))
+
+
+@torch.no_grad()
+def recalibrate(trainer: Trainer, loader: Batches) -> None:
+    """Set BatchNorm's statistics to their plain mean over the batches of `loader`."""
+    norms = training_norms(trainer.model)
+    momentum = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    for batch in loader.epoch(0):
+        with autocast(trainer.place.device, trainer.place.precision):
+            trainer.model(trainer.images(batch.pixels))
+    for norm, value in zip(norms, momentum, strict=True):
+        norm.momentum = value
+    trainer.model.eval()
+
+
+def training_norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """Put `model` in eval mode but for its BatchNorms, which then take the statistics of the batch; these."""
+    model.eval()
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.train()
+    return norms
+
+
+def judge(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, loader: Loader) -> Figures:
+    """Accuracy and log loss of `model` on the pictures of `loader`."""
+    trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, loader, loader)
+    probabilities, labels = trainer.predict(model, loader)
+    return {
+        "accuracy": float((probabilities.argmax(1) == labels).mean()),
+        "log_loss": log_loss(probabilities, labels),
+    }

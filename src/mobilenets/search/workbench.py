@@ -1,0 +1,112 @@
+"""A trained run taken up again: its network, its data split as it was, and a part of the training data held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from mobilenets.artifact import ModelCard, write_safetensors
+from mobilenets.data.cache import open_cache
+from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.sample import Samples
+from mobilenets.data.source import read_splits
+from mobilenets.data.split import split
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.torch import TorchEngine
+from mobilenets.search.latency import Candidate
+from mobilenets.search.tune import Figures, judge
+from mobilenets.training.device import pick_device
+from mobilenets.training.loop import Place
+from mobilenets.training.memory import keep_freed_memory
+from mobilenets.training.recipe import Recipe
+from mobilenets.training.settings import read_config
+
+HELD_OUT = 0.2  # of the training part: proposals are judged on it, never on the validation part
+MOST_HELD_OUT = 1000
+EVALUATED = 64  # pictures at a time
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The validation part, the training part, and how the latter is divided for a search."""
+
+    val: Samples
+    train: Samples
+    rest: Samples
+    holdout: Samples
+
+
+class Workbench:
+    """Everything that searches share: the seed network and its run's data, recipe and preprocess.
+
+    `data` is split as the run split it, so that what validated the seed validates what is found.
+
+    Raises:
+        UserError: no complete run, data that is gone or has other classes.
+    """
+
+    def __init__(self, run: Path, data: Path, seed: int = 0) -> None:
+        if not (run / "config.yaml").is_file():
+            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' wrote")
+        engine = TorchEngine.open(run)
+        self.run, self.card, self.seed = run, engine.card, engine.model
+        settings, recipe = read_config(run / "config.yaml")
+        self.recipe: Recipe = recipe
+        splits = read_splits(data, val=settings.val, seed=settings.seed)
+        if splits.classes != self.card.classes:
+            raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
+        rest, holdout = split(splits.train, splits.classes, HELD_OUT, seed)
+        self.parts = Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
+        keep_freed_memory()
+        precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
+        self.place = Place(pick_device(settings.device), precision, seed)
+        self._workers = settings.workers
+        self._cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
+        self._skipped = Skipped()
+
+    @property
+    def start(self) -> Candidate:
+        """The seed as a candidate."""
+        return Candidate(self.seed.net, self.card.preprocess.size)
+
+    def preprocess(self, size: int) -> Preprocess:
+        """The run's, at another size."""
+        return replace(self.card.preprocess, size=size)
+
+    def loader(self, samples: Samples, size: int, train: bool = False) -> Loader:
+        """Batches of `samples`: with `train` as the run's recipe shows them in training, else for evaluation."""
+        batch = self.recipe.batch_size if train else EVALUATED
+        return Loader(
+            samples,
+            self.preprocess(size),
+            batch,
+            augment=self.recipe.augment if train else None,
+            seed=self.place.seed,
+            workers=self._workers,
+            prefetch=0 if self.place.device.type == "cpu" else 2,
+            shuffle=train,
+            drop_last=train and len(samples) > batch,
+            balanced=train and self.recipe.balance == "sampler",
+            cache=self._cache,
+            skipped=self._skipped,
+        )
+
+    def judge(self, model: MobileNet, size: int, samples: Samples) -> Figures:
+        """Accuracy and log loss on `samples`."""
+        return judge(model, self.recipe, self.place, self.preprocess(size), self.loader(samples, size))
+
+    def card_of(self, model: MobileNet, size: int, figures: Figures | None = None) -> ModelCard:
+        """The card of a network that was found."""
+        return replace(
+            self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(figures or {}),
+            provenance={**self.card.provenance, "searched_from": self.run.name},
+        )  # fmt: skip
+
+    def write(self, path: Path, model: torch.nn.Module, card: ModelCard) -> None:
+        """Keep a network with its card."""
+        tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
+        write_safetensors(path, tensors, card)
