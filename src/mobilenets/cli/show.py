@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
@@ -21,45 +22,64 @@ _NL = {"none": "-", "relu": "RE", "relu6": "RE6", "hswish": "HS"}  # V3's abbrev
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="a network, for example mobilenet_v3_large")
-    parser.add_argument("--width", type=float, default=1.0, metavar="A", help="width multiplier (default 1)")
+    parser.add_argument("model", metavar="MODEL", help="a network, for example mobilenet_v3_large, or a run folder")
+    parser.add_argument("--width", type=float, metavar="A", help="width multiplier (default 1)")
     parser.add_argument(
-        "--size", type=int, default=SIZE, metavar="PX", help=f"side of the input in pixels (default {SIZE})"
+        "--size", type=int, metavar="PX", help=f"side of the input in pixels (default {SIZE}, or the run's)"
     )
     parser.add_argument(
         "--flavor", metavar="F", help="whose rounding of channels: torchvision, timm or tf (default: as published best)"
     )
     parser.add_argument("--reduced-tail", action="store_true", help="V3 with half the channels in its last stage")
-    parser.add_argument(
-        "--output-stride", type=int, default=32, metavar="S", help="32 (default), or 16 or 8 by dilation"
-    )
-    parser.add_argument("--classes", type=int, default=1000, metavar="N", help="outputs (default 1000)")
+    parser.add_argument("--output-stride", type=int, metavar="S", help="32 (default), or 16 or 8 by dilation")
+    parser.add_argument("--classes", type=int, metavar="N", help="outputs (default 1000)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and the totals."""
-    from mobilenets.spec import build
+    from mobilenets.spec import NAMES
     from mobilenets.spec.cost import costs
 
-    if args.size > MAX_SIZE:
-        raise UserError(f"--size: {args.size} pixels are too many; use {MAX_SIZE} or fewer")
-    net = build(
-        args.model,
-        width=args.width,
-        num_classes=args.classes,
-        reduced_tail=args.reduced_tail,
-        output_stride=args.output_stride,
-        flavor=args.flavor,
-    )
-    rows = costs(net, args.size)
-    print(f"{net.name}, width {net.width:g}, flavor {net.flavor}")
+    stored = args.model not in NAMES and Path(args.model).exists()
+    net, size = _stored(args) if stored else (_built(args), SIZE)
+    size = size if args.size is None else args.size
+    if size > MAX_SIZE:
+        raise UserError(f"--size: {size} pixels are too many; use {MAX_SIZE} or fewer")
+    rows = costs(net, size)
+    # Of a run the width says where its network began: a search may have cut every row by itself.
+    print(f"{net.name}, {f'of {args.model}' if stored else f'width {net.width:g}'}, flavor {net.flavor}")
     _print_table([HEADER, *_lines(net, rows)])
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
     print(f"parameters       {params:,} ({params / 1e6:.2f} M)")
-    print(f"MACs             {macs:,} ({macs / 1e6:.1f} M) at {args.size}x{args.size}")
+    print(f"MACs             {macs:,} ({macs / 1e6:.1f} M) at {size}x{size}")
     peak = max(rows, key=lambda row: row.activation_bytes)
     print(f"peak activation  {peak.activation_bytes / 2**20:.2f} MiB (float32, one image, in {peak.name})")
     return 0
+
+
+def _built(args: argparse.Namespace) -> Net:
+    """The network of a name, as the options say."""
+    from mobilenets.spec import build
+
+    return build(
+        args.model,
+        width=1.0 if args.width is None else args.width,
+        num_classes=1000 if args.classes is None else args.classes,
+        reduced_tail=args.reduced_tail,
+        output_stride=32 if args.output_stride is None else args.output_stride,
+        flavor=args.flavor,
+    )
+
+
+def _stored(args: argparse.Namespace) -> tuple[Net, int]:
+    """The network of a run folder or model file, which has its own of everything, and the size of its input."""
+    for name in ("width", "flavor", "reduced_tail", "output_stride", "classes"):
+        if getattr(args, name) not in (None, False):
+            raise UserError(f"--{name.replace('_', '-')}: {args.model} has its own; leave it out")
+    from mobilenets.artifact import read_card
+
+    card = read_card(Path(args.model))
+    return card.net, card.preprocess.size
 
 
 def _lines(net: Net, rows: list[RowCost]) -> list[tuple[str, ...]]:

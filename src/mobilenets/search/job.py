@@ -23,7 +23,8 @@ from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
 from mobilenets.training.finish import finish
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.run import LAST, new_folder
+from mobilenets.training.run import new_folder
+from mobilenets.training.session import LAST
 
 FITTED, CHECKED = 14, 6  # random networks behind the latency model's line, and others that tell its error
 

@@ -37,7 +37,9 @@ from mobilenets.spec.rows import Net
 
 FOLDER = "latency"  # in the cache folder: a table per machine, engine, version and number of threads
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
+SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
 FEWEST_FITTED = 10  # whole networks behind a and b
+LEAST_MS = 1e-3  # no line may promise less than a call of an engine takes
 FORMAT = 1
 
 
@@ -126,8 +128,7 @@ class LatencyTable:
             return
         names = list(files)
         with contextlib.ExitStack() as stack:
-            # A search asks for a few at a time, thousands of times: that is no progress of its own.
-            progress = stack.enter_context(Progress(title, len(names))) if len(names) > CHUNK else None
+            progress = stack.enter_context(Progress(title, len(names))) if len(names) > SHOWN else None
             for start in range(0, len(names), CHUNK):
                 chunk = names[start : start + CHUNK]
                 self._ms.update(zip(chunk, self._timed([files[name] for name in chunk]), strict=True))
@@ -189,11 +190,15 @@ _File = _PieceFile | _NetworkFile
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """Milliseconds of any network without measuring it whole: slope · (sum of its pieces) + intercept."""
+    """Milliseconds of any network without measuring it whole: scale · (slope · (sum of its pieces) + intercept).
+
+    `scale` is 1 as fitted; one that makes it exact for a network which was measured serves that network's neighbours.
+    """
 
     table: LatencyTable
     slope: float
     intercept: float
+    scale: float = 1.0
 
     @classmethod
     def fit(cls, table: LatencyTable, candidates: Sequence[Candidate]) -> LatencyModel:
@@ -212,7 +217,7 @@ class LatencyModel:
 
     def predict(self, candidates: Iterable[Candidate]) -> list[float]:
         """Predicted milliseconds of each; pieces that the table lacks are measured."""
-        return [self.slope * ms + self.intercept for ms in self.table.pieces_ms(candidates)]
+        return [self.scale * max(self.slope * ms + self.intercept, LEAST_MS) for ms in self.table.pieces_ms(candidates)]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from mobilenets.home import home
 
 # The folders it made itself: `MOBILENETS_HOME` may have been pointed at a folder with other things.
-_FOLDERS = ("weights", "data", "pixels", "shards", "npm")
+_FOLDERS = ("weights", "data", "pixels", "shards", "npm", "latency")
 
 
 def cached_files() -> list[tuple[Path, int]]:

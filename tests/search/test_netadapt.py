@@ -1,0 +1,283 @@
+"""NetAdapt: proposals, their ranking, the choice, short training, and a search from end to end."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mobilenets.artifact import read_card, read_tensors
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.search.job import random_candidates, resume, search
+from mobilenets.search.journal import Ask
+from mobilenets.search.latency import Candidate, LatencyModel
+from mobilenets.search.layout import layout
+from mobilenets.search.netadapt import cut, rank
+from mobilenets.search.proposals import INPUT, Proposal, changed, floors, least_lost, propose, smallest
+from mobilenets.search.refine import distiller
+from mobilenets.search.tune import DISTILLED, Some
+from mobilenets.search.workbench import Workbench
+from mobilenets.spec import build
+
+Trained = tuple[Path, Path]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One latency table for this file: blocks are timed once."""
+    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path_factory.getbasetemp() / "latency-home"))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_medium"])
+def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: LatencyModel) -> None:
+    seed = Candidate(build(name, width=0.5, num_classes=3), 96)
+    (now,) = counted.predict([seed])
+    limit = 0.97 * now
+    found = propose(seed, floors(seed), counted, limit)
+    assert INPUT in {p.space for p in found}
+    assert len(found) > 3
+    for proposal in found:
+        assert proposal.predicted_ms <= limit
+        assert proposal.candidate == changed(seed, proposal.space, proposal.after)
+        assert proposal.before > proposal.after >= floors(seed)[proposal.space]
+        milder = changed(seed, proposal.space, min(proposal.before, proposal.after + 8))
+        if milder is not None:
+            assert counted.predict([milder])[0] > limit, proposal.told()
+
+
+def test_no_proposal_is_made_where_none_saves_enough(counted: LatencyModel) -> None:
+    seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
+    assert propose(seed, floors(seed), counted, 0.001) == []
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])
+def test_the_smallest_network_is_below_all_others_of_the_search(name: str, counted: LatencyModel) -> None:
+    seed = Candidate(build(name, num_classes=3), 128)
+    (least,) = counted.predict([smallest(seed)])
+    others = random_candidates(seed, 12, 0)
+    assert all(least < ms <= counted.predict([seed])[0] for ms in counted.predict(others))
+    assert layout(smallest(seed).net).rows == layout(seed.net).rows
+
+
+def test_of_harmless_proposals_the_one_that_saves_most_is_taken() -> None:
+    #                       accuracy log loss saved
+    assert least_lost(0.90, [(0.91, 0.3, 0.1), (0.90, 0.3, 0.3), (0.80, 0.1, 0.9)]) == 1
+    assert least_lost(0.90, [(0.91, 0.3, 0.1), (0.95, 0.2, 0.1)]) == 1  # as much saved: the lower log loss
+
+
+def test_else_the_least_accuracy_lost_per_millisecond_is_taken() -> None:
+    assert least_lost(0.90, [(0.88, 0.3, 0.1), (0.86, 0.3, 0.4), (0.89, 0.3, 0.05)]) == 1
+    assert least_lost(0.90, [(0.88, 0.4, 0.1), (0.88, 0.3, 0.1)]) == 1
+
+
+def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, counted: LatencyModel) -> None:
+    bench = Workbench(*trained)
+    model, plan = bench.seed, layout(bench.seed.net)
+    dead = "blocks.9.exp"
+    state = model.state_dict()
+    half = plan.sizes[dead] // 2 // 8 * 8
+    for writer in plan.spaces[dead].writers:
+        state[f"{writer}.norm.weight"][half:] = 0
+        state[f"{writer}.norm.bias"][half:] = 0
+    scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}  # the first ones are kept
+    (now,) = counted.predict([bench.start])
+    names = [dead, "blocks.9.out", "blocks.4.exp", "stem", "last"]
+    proposals = [_proposal(bench.start, name, plan.sizes[name] // 2 // 8 * 8, counted) for name in names]
+    proposals.append(_proposal(bench.start, INPUT, 24, counted))
+    before = {k: v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
+    ranked = rank(bench, model, bench.start.size, proposals, scores, now)
+    assert {p.space for p, _ in ranked} == {*names, INPUT}
+    cost = {p.space: abs(c) for p, c in ranked}
+    assert cost[dead] < 1e-3
+    assert min(cost, key=cost.__getitem__) == dead
+    for name, tensor in before.items():
+        assert torch.equal(tensor, model.state_dict()[name]), name
+
+
+def _proposal(seed: Candidate, space: str, after: int, latency: LatencyModel) -> Proposal:
+    candidate = changed(seed, space, after)
+    assert candidate is not None
+    before = seed.size if space == INPUT else layout(seed.net).sizes[space]
+    return Proposal(space, before, after, candidate, latency.predict([candidate])[0])
+
+
+def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, counted: LatencyModel) -> None:
+    """The maps before a cut are reused; the loss must be that of the network run from its input."""
+    bench = Workbench(*trained)
+    plan = layout(bench.seed.net)
+    scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}
+    (now,) = counted.predict([bench.start])
+    proposal = _proposal(bench.start, "blocks.12.exp", plan.sizes["blocks.12.exp"] // 2 // 8 * 8, counted)
+    ((_, cost),) = rank(bench, bench.seed, bench.start.size, [proposal], scores, now)
+    losses = []
+    for network in (bench.seed, cut(bench.seed, proposal, scores)):
+        network.train()
+        network.dropout.eval()
+        loader = bench.loader(bench.parts.holdout.spread(128), bench.start.size)
+        (batch,) = loader.epoch(0)
+        with torch.no_grad():
+            logits = network(torch.from_numpy(loader.preprocess.normalize(batch.pixels)))
+        losses.append(float(F.cross_entropy(logits, torch.from_numpy(batch.labels))))
+    assert cost == pytest.approx((losses[1] - losses[0]) / (now - proposal.predicted_ms), rel=1e-3)
+
+
+def test_short_trainings_walk_through_the_epochs_of_their_loader(trained: Trained) -> None:
+    bench = Workbench(*trained)
+    loader = bench.loader(bench.parts.rest, 32, train=True)
+    whole = [b.indices.tolist() for e in range(4) for b in loader.epoch(e)]
+    assert [b.indices.tolist() for b in Some(loader, 7, 2).epoch(0)] == whole[2:9]
+    assert [b.indices.tolist() for b in Some(loader, 3).epoch(1, 1)] == whole[4:6]
+
+
+def test_the_students_loss_is_half_the_labels_and_half_the_teacher(trained: Trained) -> None:
+    bench = Workbench(*trained)
+    bench.recipe = replace(bench.recipe, label_smoothing=0.0)
+    trainer = distiller(bench, MobileNet(bench.seed.net), 32, epochs=1)
+    images, targets = torch.randn(4, 3, 32, 32), F.one_hot(torch.tensor([0, 1, 1, 0]), 2).float()
+    logits = torch.randn(4, 2)
+    with torch.no_grad():
+        said = bench.seed.eval()(images).softmax(1)
+    expected = (1 - DISTILLED) * F.cross_entropy(logits, targets) + DISTILLED * F.cross_entropy(logits, said)
+    assert trainer.loss(images, logits, targets) == pytest.approx(float(expected), rel=1e-5)
+    assert trainer.loss(images[:, :, :24, :24], logits, targets) > 0  # a smaller picture is enlarged for the teacher
+
+
+def test_the_held_out_part_is_of_the_training_part(trained: Trained) -> None:
+    parts = Workbench(*trained).parts
+    paths = {name: {s.path for s in getattr(parts, name)} for name in ("train", "rest", "holdout", "val")}
+    assert paths["rest"] | paths["holdout"] == paths["train"]
+    assert not paths["rest"] & paths["holdout"]
+    assert not paths["val"] & paths["train"]
+
+
+def _ask(trained: Trained, share: float, tmp_path: Path) -> Ask:
+    run, data = trained
+    nothing = search(Ask(str(data), str(run), 1e6), tmp_path / "unused")
+    assert nothing.path is None
+    return Ask(str(data), str(run), share * nothing.summary["seed_latency_ms"], tune=1, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def found(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = str(tmp_path_factory.getbasetemp() / "latency-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOBILENETS_HOME", home)
+        folder = tmp_path_factory.mktemp("found") / "run"
+        search(_ask(trained, 0.88, folder), folder)
+    return folder
+
+
+def test_a_search_gives_an_ordinary_run_within_the_budget(found: Path, trained: Trained) -> None:
+    summary = json.loads((found / "search.json").read_text())
+    assert {
+        "engine", "threads", "seed_latency_ms", "budget_ms", "latency_ms", "predicted_ms", "seed_accuracy", "accuracy",
+        "steps",
+    } <= set(summary)  # fmt: skip
+    assert summary["latency_ms"] <= summary["budget_ms"] < summary["seed_latency_ms"]
+    assert summary["accuracy"] == json.loads((found / "metrics.json").read_text())["accuracy"]
+    assert summary["steps"][-1]["latency_ms"] == summary["latency_ms"]
+    for step in summary["steps"]:
+        assert step["after"] < step["before"]
+        assert len(step["tuned"]) in (1, 2)
+    for file in ("model.onnx", "model.safetensors", "card.json", "class_indices.json", "report.html", "history.csv"):
+        assert (found / file).exists(), file
+    seed, card = read_card(trained[0]), read_card(found)
+    assert card.classes == seed.classes
+    assert card.net != seed.net or card.preprocess.size < seed.preprocess.size
+    assert layout(card.net).rows == layout(seed.net).rows
+    assert {k: v.shape for k, v in read_tensors(found / "model.safetensors").items()} == {
+        k: tuple(v.shape) for k, v in MobileNet(card.net).state_dict().items()
+    }
+
+
+def test_the_page_tells_the_path_and_loads_nothing(found: Path) -> None:
+    page = (found / "search.html").read_text(encoding="utf-8")
+    for text in ("The path", "What was cut where", "Step by step", "predicted ms", "<svg"):
+        assert text in page
+    assert "http" not in page
+    assert "<script" not in page
+
+
+def test_create_loads_what_was_found(found: Path) -> None:
+    import mobilenets as mn
+
+    model = mn.create("mobilenet_v2", weights=found / "model.safetensors")
+    assert model.net == read_card(found).net
+    assert model.provenance["classifier"] == "pretrained"
+
+
+def test_the_same_search_gives_the_same_weights(found: Path, tmp_path: Path) -> None:
+    """Latencies come from the table, everything else from the seed."""
+    ask = Ask(**json.loads((found / "search.json").read_text())["asked"])
+    search(ask, tmp_path / "again")
+    first, second = (read_tensors(f / "model.safetensors") for f in (found, tmp_path / "again"))
+    for name, tensor in first.items():
+        np.testing.assert_array_equal(tensor, second[name], err_msg=name)
+
+
+def test_an_interrupted_search_goes_on_to_the_same_weights(found: Path, tmp_path: Path) -> None:
+    asked = json.loads((found / "search.json").read_text())["asked"]
+    out = tmp_path / "stopped"
+    command = [
+        sys.executable, "-m", "mobilenets", "search", asked["data"], "--from", asked["run"],
+        "--latency", f"{asked['latency_ms']!r}ms", "--tune", "1", "--epochs", "1", "--out", str(out),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    journal = out / "checkpoint" / "search.json"
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        if journal.exists() and json.loads(journal.read_text())["steps"]:
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.02)
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert f"mobilenets search --resume --out {out}" in said
+    assert not (out / "search.json").exists()
+    resume(out)
+    first, second = (read_tensors(f / "model.safetensors") for f in (found, out))
+    for name, tensor in first.items():
+        np.testing.assert_array_equal(tensor, second[name], err_msg=name)
+    with pytest.raises(UserError, match="complete"):
+        resume(out)
+
+
+def test_a_budget_out_of_reach_says_the_smallest_possible(trained: Trained, tmp_path: Path) -> None:
+    run, data = trained
+    with pytest.raises(UserError, match=r"out of reach of .*; the smallest possible is 0\.\d+ ms"):
+        search(Ask(str(data), str(run), 1e-5), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_runs_and_data_are_named(trained: Trained, tmp_path: Path, photos: Path) -> None:
+    run, data = trained
+    with pytest.raises(UserError, match=r"nowhere: is no run folder"):
+        search(Ask(str(data), str(tmp_path / "nowhere"), 1.0), tmp_path / "out")
+    with pytest.raises(UserError, match=r"gone: no such file or folder"):
+        search(Ask(str(tmp_path / "gone"), str(run), 1.0), tmp_path / "out")
+    with pytest.raises(UserError, match=r"its classes are not those of"):
+        search(Ask(str(photos), str(run), 1.0), tmp_path / "out")
+    with pytest.raises(UserError, match="exists already"):
+        search(Ask(str(data), str(run), 1.0), tmp_path)
+    with pytest.raises(UserError, match="no search to go on with"):
+        resume(tmp_path)
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "search.json").write_text("[")
+    with pytest.raises(UserError, match="damaged"):
+        resume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("method", "magic"), ("minutes", 0), ("seed", -1), ("tune", -1), ("epochs", 0)]
+)
+def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(UserError, match=f"--{name}"):
+        Ask("data", "run", 1.0, **{name: value})
