@@ -186,7 +186,7 @@ def test_a_search_gives_an_ordinary_run_within_the_budget(found: Path, trained: 
     assert summary["steps"][-1]["latency_ms"] == summary["latency_ms"]
     for step in summary["steps"]:
         assert step["after"] < step["before"]
-        assert len(step["tuned"]) in (1, 2)
+        assert 1 <= len(step["tuned"]) <= 3
     for file in ("model.onnx", "model.safetensors", "card.json", "class_indices.json", "report.html", "history.csv"):
         assert (found / file).exists(), file
     seed, card = read_card(trained[0]), read_card(found)
