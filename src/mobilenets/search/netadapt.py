@@ -32,9 +32,8 @@ from mobilenets.search.workbench import Workbench
 from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
 
-SHARE = (
-    0.05  # of the seed's latency, saved by each step; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning
-)
+# Of the seed's latency, saved by each step; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning.
+SHARE = 0.05
 FINALISTS = 3  # proposals that are tuned
 RANKED = 128  # pictures that rank the proposals
 WEIGHED = 4  # batches that tell which channels matter
