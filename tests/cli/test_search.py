@@ -63,8 +63,8 @@ def test_show_prints_the_table_of_a_network_that_was_cut(cli: Cli, tmp_path: Pat
     result = cli("show", tmp_path)
     assert result.returncode == 0
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert rows[5][:5] == ["24x24x24", "bneck,", "3x3", "88", "32"]
-    assert rows[9][0] == "6x6x40"
+    assert rows[6][:5] == ["24x24x24", "bneck,", "3x3", "88", "32"]
+    assert rows[10][0] == "6x6x40"
     assert "at 96x96" in result.stdout
     assert "at 64x64" in cli("show", tmp_path / "model.safetensors", "--size", "64").stdout
     assert is_one_line_error(cli("show", tmp_path, "--width", "0.5"), "--width", "has its own")

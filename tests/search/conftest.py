@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("trained")
     data = write_photos(folder / "photos", ("daisy", "rose"), 20, size=40)
     run = train(
-        data, folder / "run", {"batch_size": 8}, model="mobilenet_v2", width=0.35, recipe="scratch", epochs=1, size=32,
+        data, folder / "run", {"batch_size": 8}, model="mobilenet_v2", width=0.35, recipe="scratch", epochs=1, size=48,
         precision="fp32", device="cpu",
     )  # fmt: skip
     return run.path, data

@@ -89,9 +89,9 @@ def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, coun
         state[f"{writer}.norm.bias"][half:] = 0
     scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}  # the first ones are kept
     (now,) = counted.predict([bench.start])
-    names = [dead, "blocks.9.out", "blocks.4.exp", "stem", "last"]
+    names = [dead, "blocks.10.out", "blocks.4.exp", "blocks.1.exp", "last"]
     proposals = [_proposal(bench.start, name, plan.sizes[name] // 2 // 8 * 8, counted) for name in names]
-    proposals.append(_proposal(bench.start, INPUT, 24, counted))
+    proposals.append(_proposal(bench.start, INPUT, 40, counted))
     before = {k: v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
     ranked = rank(bench, model, bench.start.size, proposals, scores, now)
     assert {p.space for p, _ in ranked} == {*names, INPUT}
@@ -140,14 +140,14 @@ def test_short_trainings_walk_through_the_epochs_of_their_loader(trained: Traine
 def test_the_students_loss_is_half_the_labels_and_half_the_teacher(trained: Trained) -> None:
     bench = Workbench(*trained)
     bench.recipe = replace(bench.recipe, label_smoothing=0.0)
-    trainer = distiller(bench, MobileNet(bench.seed.net), 32, epochs=1)
-    images, targets = torch.randn(4, 3, 32, 32), F.one_hot(torch.tensor([0, 1, 1, 0]), 2).float()
+    trainer = distiller(bench, MobileNet(bench.seed.net), 48, epochs=1)
+    images, targets = torch.randn(4, 3, 48, 48), F.one_hot(torch.tensor([0, 1, 1, 0]), 2).float()
     logits = torch.randn(4, 2)
     with torch.no_grad():
         said = bench.seed.eval()(images).softmax(1)
     expected = (1 - DISTILLED) * F.cross_entropy(logits, targets) + DISTILLED * F.cross_entropy(logits, said)
     assert trainer.loss(images, logits, targets) == pytest.approx(float(expected), rel=1e-5)
-    assert trainer.loss(images[:, :, :24, :24], logits, targets) > 0  # a smaller picture is enlarged for the teacher
+    assert trainer.loss(images[:, :, :40, :40], logits, targets) > 0  # a smaller picture is enlarged for the teacher
 
 
 def test_the_held_out_part_is_of_the_training_part(trained: Trained) -> None:
