@@ -55,6 +55,15 @@ def test_a_budget_an_engine_or_data_that_cannot_be_is_one_line(cli: Cli, run: tu
     assert is_one_line_error(cli("search", "gone", *asked, "1us"), "gone: no such file or folder")
 
 
+def test_what_evolve_cannot_do_is_one_line(cli: Cli, run: tuple[Path, Path]) -> None:
+    folder, data = run
+    asked = ("search", data, "--from", folder, "--latency", "1us")
+    assert is_one_line_error(cli(*asked, "--method", "evolve"), "--latency", "smallest possible is")
+    assert is_one_line_error(cli(*asked, "--method", "evolve", "--exponent", "1"), "--exponent", "-0.07")
+    assert is_one_line_error(cli(*asked, "--evaluations", "9"), "--evaluations", "--method evolve")
+    assert is_one_line_error(cli(*asked, "--method", "breed"), "breed", "netadapt, evolve")
+
+
 def test_show_prints_the_table_of_a_network_that_was_cut(cli: Cli, tmp_path: Path) -> None:
     net = resized(build("mobilenet_v2", num_classes=2), {"blocks.3.exp": 88, "blocks.6.out": 40})
     assert net is not None

@@ -17,11 +17,17 @@ HELP = "find the most accurate network within a latency that is measured here, f
 _ASKED: dict[str, dict[str, Any]] = {
     "engine": {"metavar": "E", "help": "onnxruntime (default) or openvino"},
     "threads": {"type": int, "metavar": "N", "help": "threads of the engine (default 1)"},
-    "method": {"metavar": "M", "help": "netadapt (default): cut the run's network step by step"},
+    "method": {"metavar": "M", "help": "netadapt (default): cut the run's network step by step; evolve: other blocks"},
     "minutes": {"type": float, "metavar": "T", "help": "plan search and training into this time (default 20)"},
     "seed": {"type": int, "metavar": "S", "help": "seed of every random number (default 0)"},
-    "tune": {"type": int, "metavar": "N", "help": "batches each finalist is tuned for, instead of planning"},
+    "tune": {
+        "type": int,
+        "metavar": "N",
+        "help": "batches each finalist (evolve: the supernet) is trained for, instead of planning",
+    },
     "epochs": {"type": int, "metavar": "N", "help": "epochs of the training at the end, instead of planning"},
+    "evaluations": {"type": int, "metavar": "N", "help": "evolve: networks that are judged, instead of planning"},
+    "exponent": {"type": float, "metavar": "W", "help": "evolve: rank by accuracy * (ms / budget)^W, above it too"},
 }
 
 

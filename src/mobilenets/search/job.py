@@ -13,6 +13,7 @@ from typing import Any
 
 from mobilenets.artifact import read_card, write_atomic
 from mobilenets.errors import UserError
+from mobilenets.search import blocks
 from mobilenets.search.journal import Ask, Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.netadapt import NetAdapt
@@ -38,16 +39,26 @@ class Result:
     interrupted: bool = False
 
 
-# A method takes the bench, the latency model, the journal, an interrupt and a deadline, and leaves the network it found
-# as the journal's last step; False when interrupted.
-Method = Callable[[Workbench, LatencyModel, Journal, Interrupt, float], bool]
+@dataclass(frozen=True)
+class Method:
+    """A way to search.
+
+    `smallest` is the fastest network that it reaches from a candidate, `random` so many from everywhere it goes (also
+    given a seed). `run` takes the bench, the latency model, the journal, an interrupt and a deadline, and leaves the
+    network it found as the journal's last step; False when interrupted.
+    """
+
+    smallest: Callable[[Candidate], Candidate]
+    random: Callable[[Candidate, int, int], list[Candidate]]
+    run: Callable[[Workbench, LatencyModel, Journal, Interrupt, float], bool]
 
 
 def _netadapt(bench: Workbench, latency: LatencyModel, journal: Journal, interrupt: Interrupt, deadline: float) -> bool:
     return NetAdapt(bench, latency, journal).run(interrupt, deadline)
 
 
-RUNS: dict[str, Method] = {"netadapt": _netadapt}
+def _evolve(bench: Workbench, latency: LatencyModel, journal: Journal, interrupt: Interrupt, deadline: float) -> bool:
+    return blocks.BlockSearch(bench, latency, journal).run(interrupt, deadline)
 
 
 def search(ask: Ask, out: Path | None = None) -> Result:
@@ -64,7 +75,7 @@ def search(ask: Ask, out: Path | None = None) -> Result:
         (seed_ms,) = table.networks_ms([bench.start])
         if ask.latency_ms >= seed_ms:
             return Result(None, {"seed_latency_ms": seed_ms, "budget_ms": ask.latency_ms})
-        least = smallest(bench.start)
+        least = METHODS[ask.method].smallest(bench.start)
         (least_ms,) = table.networks_ms([least])
         if ask.latency_ms < least_ms:
             raise UserError(
@@ -104,7 +115,7 @@ class _Session:
             latency = self._latency()
             self._judge_seed()
             if not self.journal.searched:
-                if not RUNS[self.ask.method](self.bench, latency, self.journal, interrupt, self.deadline):
+                if not METHODS[self.ask.method].run(self.bench, latency, self.journal, interrupt, self.deadline):
                     return Result(self.folder, {}, interrupted=True)
                 self.journal.searched = True
                 self.journal.save()
@@ -114,7 +125,7 @@ class _Session:
 
     def _latency(self) -> LatencyModel:
         """The latency model, fitted to random networks between the seed and the smallest."""
-        candidates = random_candidates(self.bench.start, FITTED + CHECKED, self.ask.seed)
+        candidates = METHODS[self.ask.method].random(self.bench.start, FITTED + CHECKED, self.ask.seed)
         latency = LatencyModel.fit(self.table, candidates[:FITTED])
         others = candidates[FITTED:]
         off = errors(latency.predict(others), self.table.networks_ms(others))
@@ -173,6 +184,7 @@ class _Session:
             "tuned_batches": journal.plan.get("tune"),
             "epochs": journal.epochs,
             "steps": journal.steps,
+            **({"judged": journal.judged} if journal.judged else {}),
         }
         write_page(self.folder, summary, bench.start, found)
         write_atomic(self.folder / "search.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
@@ -193,3 +205,9 @@ def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidat
         result.append(current)
     rng.shuffle(result)
     return result
+
+
+METHODS = {
+    "netadapt": Method(smallest, random_candidates, _netadapt),
+    "evolve": Method(blocks.smallest, blocks.random_candidates, _evolve),
+}

@@ -15,7 +15,7 @@ from mobilenets.runtime.torch import TorchEngine
 FOLDER = "checkpoint"  # of a run folder
 FILE = "search.json"
 
-METHODS = ("netadapt",)
+METHODS = ("netadapt", "evolve")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class Ask:
     """What was asked for.
 
     `latency_ms`: the budget. `minutes`: what the search and the training after it are planned into; `tune` (batches
-    of short training per proposal) and `epochs` (of the training at the end) replace the plan where they are given.
+    of short training per proposal; for evolve of the supernet's training), `evaluations` (networks that evolve judges)
+    and `epochs` (of the training at the end) replace the plan where they are given. `exponent`: of evolve's reward
+    (`evolve.Goal`); None keeps the budget hard.
     """
 
     data: str
@@ -36,6 +38,8 @@ class Ask:
     seed: int = 0
     tune: int | None = None
     epochs: int | None = None
+    evaluations: int | None = None
+    exponent: float | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -48,6 +52,13 @@ class Ask:
             raise UserError(f"--tune: {self.tune} is negative; use 0 or more batches")
         if self.epochs is not None and self.epochs < 1:
             raise UserError(f"--epochs: {self.epochs} is too few; use 1 or more")
+        if self.evaluations is not None and self.evaluations < 1:
+            raise UserError(f"--evaluations: {self.evaluations} is too few; use 1 or more")
+        if self.exponent is not None and not -10 <= self.exponent <= 0:
+            raise UserError(f"--exponent: {self.exponent:g} is none of -10 to 0; MnasNet's is -0.07")
+        for name, value in (("evaluations", self.evaluations), ("exponent", self.exponent)):
+            if self.method != "evolve" and value is not None:
+                raise UserError(f"--{name}: is for --method evolve")
 
 
 @dataclass
@@ -55,7 +66,8 @@ class Journal:
     """What is known so far; written after every step.
 
     `seed`: latency_ms, accuracy and log_loss (validation), holdout_accuracy of the seed; `fit`: slope, intercept and
-    errors of the latency model; `steps`: one object per accepted step; `epochs` of the last training once planned.
+    errors of the latency model; `steps`: one object per accepted step; `judged`: one per network that evolve judged;
+    `epochs` of the last training once planned.
     """
 
     folder: Path
@@ -64,6 +76,7 @@ class Journal:
     fit: dict[str, float] = field(default_factory=dict)
     plan: dict[str, float] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    judged: list[dict[str, Any]] = field(default_factory=list)
     searched: bool = False
     epochs: int | None = None
 

@@ -28,6 +28,7 @@ def write_page(folder: Path, summary: dict[str, Any], seed: Candidate, found: Ca
         _charts(summary) if summary["steps"] else "",
         _cuts(seed, found),
         _steps(summary["steps"]),
+        _finalists(summary["steps"]),
         _table(found),
     ]
     page = f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n'
@@ -55,23 +56,55 @@ def _headline(summary: dict[str, Any], seed: Candidate, found: Candidate) -> str
 
 
 def _charts(summary: dict[str, Any]) -> str:
-    steps = summary["steps"]
-    path = [(s["latency_ms"], 100 * s["accuracy"]) for s in steps]
-    titles = [
-        f"{s['what']} {s['before']} to {s['after']}: {s['latency_ms']:.2f} ms, {percent(s['accuracy'])}" for s in steps
-    ]
+    """Accuracy against latency, of the steps or of all networks that were judged; predictions against measurements."""
+    steps, judged = summary["steps"], summary.get("judged")
+    shown, key = (judged, "predicted_ms") if judged else (steps, "latency_ms")
+    path = [(s[key], 100 * s["accuracy"]) for s in shown]
+    titles = [f"{_what(s)}: {s[key]:.2f} ms, {percent(s['accuracy'])}" for s in shown]
     low, high = min(y for _, y in path), max(y for _, y in path)
     budget = [(summary["budget_ms"], low), (summary["budget_ms"], high)]
     pairs = [(s["predicted_ms"], s["latency_ms"]) for s in steps]
     ends = [(v, v) for v in (min(map(min, pairs)), max(map(max, pairs)))]
     said = [f"{p:.2f} ms predicted, {m:.2f} measured" for p, m in pairs]
+    left = (
+        f"all {len(shown)} networks that were judged, with weights from the supernet"
+        if judged
+        else "accuracy on held-out training pictures after each step's short training"
+    )
+    heading, across = ("The front", "predicted ms") if judged else ("The path", "measured ms")
     return (
-        "<h2>The path</h2>\n"
-        '<p class="quiet">Left: accuracy on held-out training pictures after each step\'s short training; the dashed '
-        "line is the budget. Right: on the dashed line prediction and measurement are equal.</p>\n"
-        f'<div class="charts">{line_chart(path, titles, "measured ms", "held-out accuracy, %", budget)}'
+        f"<h2>{heading}</h2>\n"
+        f'<p class="quiet">Left: {left}; the dashed line is the budget. '
+        "Right: on the dashed line prediction and measurement are equal.</p>\n"
+        f'<div class="charts">{line_chart(path, titles, across, "held-out accuracy, %", budget, joined=not judged)}'
         f"{line_chart(pairs, said, 'predicted ms', 'measured ms', ends, joined=False)}</div>"
     )
+
+
+def _what(step: dict[str, Any]) -> str:
+    """A step, or a network that was judged, in words."""
+    return f"{step['what']} {step['before']} to {step['after']}" if "before" in step else str(step["what"])
+
+
+def _finalists(steps: list[dict[str, Any]]) -> str:
+    """The networks that a block search measured whole, best first; the last is the one it took."""
+    rows = [
+        (
+            escape(step["what"]),
+            f"{step['predicted_ms']:.2f}",
+            f"{step['latency_ms']:.2f}",
+            percent(step["accuracy"]),
+            f"{step['log_loss']:.3f}",
+        )
+        for step in steps
+        if "before" not in step
+    ]
+    header = (
+        "network (per stage: blocks, kernel, expansion, width)", "predicted ms", "measured ms", "held-out accuracy",
+        "log loss",
+    )  # fmt: skip
+    text = '<p class="quiet">The most accurate first, each measured whole; the last is the one taken.</p>\n'
+    return f"<h2>Finalists</h2>\n{text}{table(header, rows)}" if rows else ""
 
 
 def _cuts(seed: Candidate, found: Candidate) -> str:
