@@ -97,6 +97,7 @@ def test_measuring_leaves_the_random_numbers_of_a_search_alone(table: LatencyTab
     assert torch.equal(torch.rand(2), expected)
 
 
+@pytest.mark.slow
 def test_the_fitted_line_orders_networks_as_their_latencies_do(table: LatencyTable) -> None:
     sizes, widths = (32, 96, 160), (0.25, 0.5, 0.75, 1.0)
     candidates = [Candidate(build("mobilenet_v2", width=w, num_classes=3), size) for w in widths for size in sizes]
