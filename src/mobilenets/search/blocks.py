@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
 from mobilenets.search.evolve import Goal, Judge, Judged, Plan, Score, evolve
 from mobilenets.search.journal import FOLDER, Journal
-from mobilenets.search.latency import Candidate, LatencyModel
+from mobilenets.search.latency import Candidate, LatencyModel, relative_line
 from mobilenets.search.prune import importance
 from mobilenets.search.space import Choice, Space
 from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet
 from mobilenets.search.tune import Some, plain, tune
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
-from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.session import LAST
 
@@ -110,7 +108,9 @@ class BlockSearch:
         bench, size = self.bench, self.bench.start.size
         torch.manual_seed(bench.place.seed)  # of what the seed does not have
         train = bench.loader(bench.parts.rest, size, train=True)
-        supernet = make_supernet(self.space, bench.seed, importance(bench.seed, self._losses()))
+        supernet = make_supernet(
+            self.space, bench.seed, importance(bench.seed, bench.losses(bench.seed, size, WEIGHED))
+        )
         recipe = replace(plain(bench.recipe), warmup_epochs=0.1)
         parts = bench.preprocess(size), Some(train, steps), bench.loader(bench.parts.holdout, size)
         return SandwichTrainer(self.space, supernet, recipe, bench.place, *parts)
@@ -138,17 +138,6 @@ class BlockSearch:
         train = bench.loader(bench.parts.rest, choice.size, train=True)
         tune(model, bench.recipe, bench.place, bench.preprocess(choice.size), train, 0)
         return model
-
-    def _losses(self) -> Iterator[torch.Tensor]:
-        """The seed's mean losses on some training batches."""
-        bench = self.bench
-        loader = bench.loader(bench.parts.rest, bench.start.size, train=True)
-        bench.seed.eval().requires_grad_(True)
-        for batch in Some(loader, WEIGHED).epoch(0):
-            images = torch.from_numpy(loader.preprocess.normalize(batch.pixels)).to(bench.place.device)
-            with autocast(bench.place.device, bench.place.precision):
-                logits = bench.seed(images)
-            yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
 
     def _plan(self, deadline: float) -> dict[str, float]:
         """Steps of the supernet and evaluations that fit into the time there is, from a measurement of both."""
@@ -206,8 +195,7 @@ def _line(space: Space, latency: LatencyModel, candidates: Sequence[Candidate]) 
     """A latency guessed from multiply-adds alone, by a line through predictions: it costs no measurement."""
     macs = np.array([total(c.net, c.size)[1] for c in candidates], float)
     ms = np.array(latency.predict(candidates))
-    rows = np.stack([macs, np.ones_like(macs)], 1) / ms[:, None]
-    (slope, intercept), *_ = np.linalg.lstsq(rows, np.ones_like(ms), rcond=None)
+    slope, intercept = relative_line(macs, ms)
     return lambda choice: float(slope * total(space.net(choice), choice.size)[1] + intercept)
 
 

@@ -22,6 +22,7 @@ from types import TracebackType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mobilenets.artifact import ModelCard, write_atomic
 from mobilenets.errors import UserError
@@ -188,6 +189,13 @@ class _NetworkFile:
 _File = _PieceFile | _NetworkFile
 
 
+def relative_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of the line that minimises the mean squared *relative* error of `y` (N,) over `x` (N,)."""
+    rows = np.stack([x, np.ones_like(x)], 1) / y[:, None]
+    (slope, intercept), *_ = np.linalg.lstsq(rows, np.ones_like(y), rcond=None)
+    return float(slope), float(intercept)
+
+
 @dataclass(frozen=True)
 class LatencyModel:
     """Milliseconds of any network without measuring it whole: scale · (slope · (sum of its pieces) + intercept).
@@ -211,9 +219,7 @@ class LatencyModel:
             raise ValueError(f"{len(candidates)} networks are too few to fit; use {FEWEST_FITTED} or more")
         sums = np.array(table.pieces_ms(candidates))
         measured = np.array(table.networks_ms(candidates))
-        rows = np.stack([sums, np.ones_like(sums)], 1) / measured[:, None]
-        (slope, intercept), *_ = np.linalg.lstsq(rows, np.ones_like(sums), rcond=None)
-        return cls(table, float(slope), float(intercept))
+        return cls(table, *relative_line(sums, measured))
 
     def predict(self, candidates: Iterable[Candidate]) -> list[float]:
         """Predicted milliseconds of each; pieces that the table lacks are measured."""

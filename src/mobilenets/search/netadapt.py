@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mobilenets.data.loader import Loader
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
@@ -27,7 +26,7 @@ from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
 from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose
 from mobilenets.search.prune import importance, most_important, sliced
-from mobilenets.search.tune import RECALIBRATED, Figures, Some, training_norms, tune
+from mobilenets.search.tune import RECALIBRATED, Figures, training_norms, tune
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
@@ -125,7 +124,8 @@ class NetAdapt:
                 f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "
                 f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
             )
-        scores = importance(self.model, self._losses())
+        begin = WEIGHED * len(journal.steps)
+        scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
         ranked = rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
         tuned = []
         for proposal in self.pick(ranked):
@@ -138,17 +138,6 @@ class NetAdapt:
         chosen = tuned[least_lost(before, options)]
         self._accept(chosen, ranked, tuned)
         return True
-
-    def _losses(self) -> Iterator[torch.Tensor]:
-        """The mean losses of some training batches."""
-        bench, model = self.bench, self.model
-        loader = bench.loader(bench.parts.rest, self.candidate.size, train=True)
-        model.eval().requires_grad_(True)
-        for batch in Some(loader, WEIGHED, WEIGHED * len(self.journal.steps)).epoch(0):
-            images = _images(bench, loader, batch.pixels)
-            with autocast(bench.place.device, bench.place.precision):
-                logits = model(images)
-            yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
 
     def _tuned(self, proposal: Proposal, scores: dict[str, torch.Tensor]) -> Tuned:
         bench, size, batches = self.bench, proposal.candidate.size, int(self.journal.plan["tune"])
@@ -216,7 +205,7 @@ def rank(
     """
     pictures = bench.parts.holdout.spread(RANKED)
     loader = bench.loader(pictures, size)
-    batches = [(_images(bench, loader, b.pixels), torch.from_numpy(b.labels)) for b in loader.epoch(0)]
+    batches = [(bench.images(b.pixels, size), torch.from_numpy(b.labels)) for b in loader.epoch(0)]
     labels = [y.to(bench.place.device) for _, y in batches]
     maps, depth = [x for x, _ in batches], -1  # the parent's, before its stem (-1) or behind `depth` blocks
     _by_batch(model)
@@ -244,11 +233,6 @@ def rank(
             worse = loss(network, maps, None if depth < 0 else depth) - base
         result.append((proposal, worse / (now_ms - proposal.predicted_ms)))
     return result
-
-
-def _images(bench: Workbench, loader: Loader, pixels: Any) -> torch.Tensor:
-    """Normalised pictures (N, C, H, W) on the device."""
-    return torch.from_numpy(loader.preprocess.normalize(pixels)).to(bench.place.device)
 
 
 def _by_batch(model: MobileNet) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.data.cache import open_cache
-from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.loader import PREFETCH, Loader, Skipped
 from mobilenets.data.sample import Samples
 from mobilenets.data.source import read_splits
 from mobilenets.data.split import split
@@ -18,8 +22,8 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.torch import TorchEngine
 from mobilenets.search.latency import Candidate
-from mobilenets.search.tune import Figures, judge
-from mobilenets.training.device import pick_device
+from mobilenets.search.tune import Figures, Some, judge
+from mobilenets.training.device import autocast, pick_device
 from mobilenets.training.loop import Place
 from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.recipe import Recipe
@@ -87,13 +91,29 @@ class Workbench:
             augment=self.recipe.augment if train else None,
             seed=self.place.seed,
             workers=self._workers,
-            prefetch=0 if self.place.device.type == "cpu" else 2,
+            prefetch=0 if self.place.device.type == "cpu" else PREFETCH,
             shuffle=train,
             drop_last=train and len(samples) > batch,
             balanced=train and self.recipe.balance == "sampler",
             cache=self._cache,
             skipped=self._skipped,
         )
+
+    def images(self, pixels: NDArray[np.uint8], size: int) -> torch.Tensor:
+        """Pixels (N, size, size, C) as normalised pictures (N, C, size, size) on the device."""
+        return torch.from_numpy(self.preprocess(size).normalize(pixels)).to(self.place.device)
+
+    def losses(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Iterator[torch.Tensor]:
+        """The mean losses of `model` in eval mode on some training batches that are not held out, to be differentiated.
+
+        `begin`: the number of the first batch in the run through the epochs.
+        """
+        model.eval().requires_grad_(True)
+        for batch in Some(self.loader(self.parts.rest, size, train=True), batches, begin).epoch(0):
+            images = self.images(batch.pixels, size)
+            with autocast(self.place.device, self.place.precision):
+                logits = model(images)
+            yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
 
     def judge(self, model: MobileNet, size: int, samples: Samples) -> Figures:
         """Accuracy and log loss on `samples`."""
