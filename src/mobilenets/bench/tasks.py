@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobilenets.artifact import ModelCard, write_safetensors
+from mobilenets.artifact import ModelCard
 from mobilenets.bench.worker import Task
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
@@ -63,6 +63,7 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
     try:
         from mobilenets.export.onnx import write_onnx
         from mobilenets.nn.model import MobileNet
+        from mobilenets.runtime.torch import write_network
     except ModuleNotFoundError as missing:
         raise UserError(f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
 
@@ -72,5 +73,5 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
         if file.suffix == ".onnx":
             write_onnx(network, card, file)
         else:
-            write_safetensors(file, {k: v.numpy() for k, v in network.state_dict().items()}, card)
+            write_network(file, network, card)
     return list(files)

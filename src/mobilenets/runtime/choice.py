@@ -47,13 +47,13 @@ def open_fastest(path: Path, threads: int | None = None) -> Engine:
     return engines[fastest]
 
 
-def measure(engines: list[Engine]) -> list[float]:
+def measure(engines: list[Engine], rounds: int = ROUNDS) -> list[float]:
     """Median seconds of each for one picture, measured in turns so that a busy moment hits all alike."""
     preprocess = engines[0].card.preprocess
     shape = (1, preprocess.size, preprocess.size, preprocess.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     seconds: list[list[float]] = [[] for _ in engines]
-    for _ in range(WARM_UP + ROUNDS):
+    for _ in range(WARM_UP + rounds):
         for engine, row in zip(engines, seconds, strict=True):
             start = time.perf_counter()
             engine(pixels)

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import torch
 
-from mobilenets.artifact import ModelCard, read_card, read_tensors
+from mobilenets.artifact import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.errors import UserError
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
+
+
+def write_network(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
+    """Keep a network with its card: a `.safetensors` that `TorchEngine.read` reads."""
+    tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
+    write_safetensors(path, tensors, card)
 
 
 class TorchEngine:

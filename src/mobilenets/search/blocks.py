@@ -18,6 +18,7 @@ import torch
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
+from mobilenets.runtime.torch import write_network
 from mobilenets.search.evolve import Goal, Judge, Judged, Plan, Score, evolve
 from mobilenets.search.journal import FOLDER, Journal
 from mobilenets.search.latency import Candidate, LatencyModel, relative_line
@@ -184,7 +185,7 @@ class BlockSearch:
         figures = {"accuracy": winner.score.accuracy, "log_loss": winner.score.loss}
         path = journal.network_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.bench.write(path, model, self.bench.card_of(model, winner.choice.size, figures))
+        write_network(path, model, self.bench.card_of(model, winner.choice.size, figures))
 
 
 class _Stopped(Exception):

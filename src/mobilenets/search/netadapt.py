@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
+from mobilenets.runtime.torch import write_network
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
@@ -155,7 +156,7 @@ class NetAdapt:
         (self.latency_ms,) = self.latency.table.networks_ms([self.candidate])
         path = journal.network_file(len(journal.steps) + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.bench.write(path, self.model, self.bench.card_of(self.model, self.candidate.size, chosen.figures))
+        write_network(path, self.model, self.bench.card_of(self.model, self.candidate.size, chosen.figures))
         journal.steps.append(_record(chosen, self.latency_ms, ranked, tuned))
         journal.save()
         journal.network_file(len(journal.steps) - 1).unlink(missing_ok=True)

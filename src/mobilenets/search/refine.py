@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.torch import write_network
 from mobilenets.search.tune import Distiller, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.loop import OnBest
@@ -59,6 +60,6 @@ def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
 
     def keep(model: nn.Module, figures: dict[str, float]) -> None:
         assert isinstance(model, MobileNet)
-        bench.write(folder / "model.safetensors", model, bench.card_of(model, size, figures))
+        write_network(folder / "model.safetensors", model, bench.card_of(model, size, figures))
 
     return keep

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from mobilenets.artifact import ModelCard, write_safetensors
+from mobilenets.artifact import ModelCard
 from mobilenets.data.cache import open_cache
 from mobilenets.data.loader import PREFETCH, Loader, Skipped
 from mobilenets.data.sample import Samples
@@ -125,8 +125,3 @@ class Workbench:
             self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(figures or {}),
             provenance={**self.card.provenance, "searched_from": self.run.name},
         )  # fmt: skip
-
-    def write(self, path: Path, model: torch.nn.Module, card: ModelCard) -> None:
-        """Keep a network with its card."""
-        tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
-        write_safetensors(path, tensors, card)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +21,11 @@ from mobilenets.evaluate.predictions import written
 from mobilenets.evaluate.report import write_report
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.choice import measure
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.torch import TorchEngine
 
-_WARM_UP, _CALLS = 3, 25
+_CALLS = 25
 
 
 def finish(folder: Path, val: Loader, audit: Audit | None = None) -> ModelCard:
@@ -62,16 +62,8 @@ def finish(folder: Path, val: Loader, audit: Audit | None = None) -> ModelCard:
 
 def _latency_ms(path: Path) -> float:
     """Median time of one picture on one thread: for the report only, as no second run would repeat it."""
-    engine = OnnxRuntimeEngine(path, threads=1)
-    preprocess = engine.card.preprocess
-    shape = (1, preprocess.size, preprocess.size, preprocess.channels)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # zeros would be faster than any photograph
-    seconds = []
-    for _ in range(_WARM_UP + _CALLS):
-        start = time.perf_counter()
-        engine(pixels)
-        seconds.append(time.perf_counter() - start)
-    return 1000 * float(np.median(seconds[_WARM_UP:]))
+    (seconds,) = measure([OnnxRuntimeEngine(path, threads=1)], _CALLS)
+    return 1000 * seconds
 
 
 def _json(value: object) -> str:

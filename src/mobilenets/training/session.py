@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mobilenets import launch
-from mobilenets.artifact import ModelCard, write_atomic, write_safetensors
+from mobilenets.artifact import ModelCard, write_atomic
 from mobilenets.data.audit.job import audit_splits
 from mobilenets.data.cache import Cache, open_cache
 from mobilenets.data.loader import PREFETCH, Loader, Skipped
@@ -23,6 +23,7 @@ from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.torch import write_network
 from mobilenets.training.device import pick_device
 from mobilenets.training.features import extractor, features
 from mobilenets.training.finish import finish
@@ -225,8 +226,7 @@ class Session:
             metrics=figures,
             provenance=self.model.provenance,
         )
-        tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
-        write_safetensors(self.folder / "model.safetensors", tensors, card)
+        write_network(self.folder / "model.safetensors", model, card)
 
     def _seen(self, loader: Loader) -> Loader | StoredViews:
         """The loader, or its photographs as the frozen blocks see them."""
