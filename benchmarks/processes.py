@@ -4,7 +4,8 @@
 
 MobileNetV2 at 224 pixels, batch 32 (two processes: 16 each), float32: the loop of `mobilenets train` with decoding,
 augmenting, gradient exchange by gloo and all; images per second of the median step of ten. Processes are started by
-torchrun; rounds alternate; median (lowest to highest) of the rounds.
+torchrun; rounds alternate; median (lowest to highest) of the rounds. Two trainings at once, which exchange nothing,
+show what two cores that share memory and cache can do at best.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ from itertools import islice
 from pathlib import Path
 
 BATCH, WARM_UP, STEPS = 32, 2, 10
-CASES = {"1 process": (1, False), "2 processes": (2, False), "2 processes, --sync-bn": (2, True)}
+CASES = {  # trainings at the same time, processes of each, whether BatchNorm is synchronised
+    "1 process": (1, 1, False),
+    "2 processes": (1, 2, False),
+    "2 processes, --sync-bn": (1, 2, True),
+    "2 trainings that know nothing of each other": (2, 1, False),
+}
 
 
 def worker(folder: Path, sync_norm: bool) -> None:
@@ -59,20 +65,18 @@ def worker(folder: Path, sync_norm: bool) -> None:
             print(json.dumps(BATCH / statistics.median(seconds[WARM_UP:])))
 
 
-def rate(folder: Path, processes: int, sync_norm: bool) -> float:
+def rate(folder: Path, trainings: int, processes: int, sync_norm: bool) -> float:
     """Images per second over all processes, each on one thread."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--local-addr=127.0.0.1",
-        f"--nproc-per-node={processes}",
-    ]
-    command += [__file__, "--worker", str(folder), *(["--sync-bn"] if sync_norm else [])]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
+    command += [f"--nproc-per-node={processes}", __file__, "--worker", str(folder)]
+    command += ["--sync-bn"] if sync_norm else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-    return float(output.split()[-1])
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+        for _ in range(trainings)
+    ]
+    outputs = [process.communicate()[0] for process in running]
+    return sum(float(output.split()[-1]) for output in outputs)
 
 
 def main() -> None:
@@ -91,8 +95,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = write_photos(Path(name))
         for _ in range(args.rounds):
-            for case, (processes, sync_norm) in CASES.items():
-                rates[case].append(rate(folder, processes, sync_norm))
+            for case, how in CASES.items():
+                rates[case].append(rate(folder, *how))
     one = statistics.median(rates["1 process"])
     rows: list[list[object]] = [
         [

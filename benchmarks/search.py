@@ -1,13 +1,17 @@
-"""A search against plain ways to the same measured latency, and how well latency is predicted.
+"""A search against plain ways to the same measured latency.
 
-    python benchmarks/search.py latency                              # error on 20 networks that were not fitted
-    python benchmarks/search.py train DATA RUN SEARCHED WHAT --epochs 14    # WHAT: netadapt, width, size, both, seed
-    python benchmarks/search.py table RUN SEARCHED                   # what was trained, as results/search.md
+    python benchmarks/search.py enter --keep DIR --seed 0 --share 0.5 --who netadapt   # goes on where it was stopped
+    python benchmarks/search.py report --keep DIR
 
-SEARCHED is what `mobilenets search DATA --from RUN` wrote. Every network is brought to at most its measured latency and
-then trained by the same recipe: on the same photographs, for as many epochs, distilled from the same seed. `width` cuts
-all channels by one factor, `size` the picture, `both` each by half as much; channels are kept by the importance that
-the search keeps them by. One process, one thread.
+MobileNetV2 on the demo's solar cells (`mobilenets demo`'s settings, 12 epochs) is brought to a share of its latency,
+in onnxruntime on one thread: by NetAdapt; by the same steps with three proposals picked at random and tuned as long
+(`random`); by one factor for all channels (`width`), for the side of the picture (`size`), or for both alike (`both`).
+Each takes the largest network of its kind that measures within the budget, keeps the channels that the search would
+keep, and trains by the same recipe with the same seed as teacher. The three that have no search train longer by as
+many batches as the accepted cuts of NetAdapt were tuned for. NetAdapt's way to a quarter goes on from its half.
+
+A seed is one of split, training and search. Accuracies are those of the last epoch on the validation part, so that
+nothing is picked by it.
 """
 
 from __future__ import annotations
@@ -15,102 +19,168 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import tempfile
+import random
+import shutil
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from common import table, write_result
+from common import spread, table, write_result
 
+from mobilenets.artifact import write_atomic
+from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
+from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.torch import TorchEngine, write_network
 from mobilenets.search.job import random_candidates
-from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.search.journal import Ask, Journal
+from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
 from mobilenets.search.layout import layout, resized
+from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
+from mobilenets.search.proposals import Proposal
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import Some, tune
+from mobilenets.search.tune import tune
 from mobilenets.search.workbench import Workbench
-from mobilenets.spec import build
 from mobilenets.spec.cost import total
 from mobilenets.spec.scaling import make_divisible
 from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.run import train
+from mobilenets.training.session import LAST
 
-FITTED, HELD_OUT = 14, 20
-NETWORKS = (("mobilenet_v2", 192), ("mobilenet_v3_large", 224), ("mobilenet_v4_conv_small", 224))
-PACKAGES = ("torch", "onnxruntime", "openvino")
-
-
-def latency(engines: list[str]) -> None:
-    """Errors of the latency model on networks between a published one and its smallest."""
-    rows: list[list[object]] = []
-    for engine in engines:
-        for name, size in NETWORKS:
-            seed = Candidate(build(name, num_classes=2), size)
-            candidates = random_candidates(seed, FITTED + HELD_OUT, 0)
-            rows.append([engine, name, size, *predicted(engine, candidates)])
-    header = ["engine", "from", "size", "graphs timed", "ms", "line", "error", "Spearman", "error of the plain sum"]
-    text = (
-        f"Mean absolute percentage error and rank correlation on {HELD_OUT} networks that the line was not fitted to "
-        f"({FITTED} others were), between the published network and the smallest a search reaches; one thread, one "
-        "picture at a time, float32."
-    )
-    command = f"python benchmarks/search.py latency --engine {' '.join(engines)}"
-    write_result("search_latency", "Predicted latency", command, f"{text}\n\n{table(header, rows)}", *PACKAGES)
+SEED_EPOCHS, EPOCHS, TUNED = 12, 10, 24  # of the seed, of every network at the end, batches per finalist
+FITTED = 14
+TITLES = {
+    "netadapt": "NetAdapt",
+    "random": "random proposals, tuned alike",
+    "width": "uniform width",
+    "size": "smaller pictures",
+    "both": "width and size",
+    "seed": "the seed, trained on with itself as teacher",
+}
 
 
-def predicted(engine: str, candidates: list[Candidate]) -> list[object]:
-    """Graphs timed, span of latencies, fitted line, its errors on the last `HELD_OUT` and those of the plain sum."""
-    held = candidates[FITTED:]
-    with (
-        tempfile.TemporaryDirectory() as folder,  # a table of its own: everything is measured now
-        LatencyTable(Conditions(engine, 1), Path(folder) / "table.json") as latencies,
-    ):
-        model = LatencyModel.fit(latencies, candidates[:FITTED])
-        measured = latencies.networks_ms(held)
-        off, plain = errors(model.predict(held), measured), errors(latencies.pieces_ms(held), measured)
-        return [
-            len(latencies), f"{min(measured):.2f} to {max(measured):.2f}",
-            f"{model.slope:.3f} · sum {model.intercept:+.3f}", f"{100 * off.mape:.1f} %", f"{off.spearman:.3f}",
-            f"{100 * plain.mape:.1f} %",
-        ]  # fmt: skip
+@dataclass(frozen=True)
+class Entry:
+    """One entrant after its training: side in pixels, multiply-adds, accuracies on the validation part."""
+
+    who: str
+    share: float
+    seed: int
+    size: int
+    macs: int
+    epochs: int
+    untrained: float
+    accuracy: float
+    best: float
+    seed_accuracy: float
 
 
-def train(data: Path, run: Path, searched: Path, what: str, epochs: int) -> None:
-    """Bring the seed to the latency of the searched network in one way, train it and keep the figures."""
-    bench = Workbench(run, data)
-    summary = json.loads((searched / "search.json").read_text())
-    limit = summary["latency_ms"]
-    with LatencyTable(Conditions(summary["engine"], summary["threads"])) as latencies:
-        if what == "netadapt":
-            engine = TorchEngine.read(searched / "checkpoint" / f"step-{len(summary['steps'])}.safetensors")
-            model, size = engine.model, engine.card.preprocess.size
-        elif what == "seed":
-            model, size = copy.deepcopy(bench.seed), bench.start.size
+class Race:
+    """One split seed: the trained run, and where its entrants keep what they have done."""
+
+    def __init__(self, keep: Path, seed: int, share: float, latencies: LatencyTable) -> None:
+        self.keep, self.seed, self.share, self.latencies = keep, seed, share, latencies
+        self.data = keep / "cells.csv"
+        if not self.data.exists():
+            keep.mkdir(parents=True, exist_ok=True)
+            write_csv(self.data)
+        run = keep / f"run-{seed}"
+        if not (run / "metrics.json").exists():
+            shutil.rmtree(run, ignore_errors=True)
+            train(self.data, run, CHANGES, model=MODEL, weights=WEIGHTS, val=VAL_SHARE, seed=seed,
+                  epochs=SEED_EPOCHS, **SETTINGS)  # fmt: skip
+        self.bench = Workbench(run, self.data, seed)
+        (self.seed_ms,) = latencies.networks_ms([self.bench.start])
+        self.budget_ms = share * self.seed_ms
+
+    def folder(self, who: str, share: float | None = None) -> Path:
+        """Where an entrant keeps what it has done."""
+        return self.keep / f"{who}-{self.share if share is None else share:g}-{self.seed}"
+
+    def enter(self, who: str) -> None:
+        """Bring the seed within the budget, train what came of it and keep `entry.json`."""
+        folder = self.folder(who)
+        if (folder / "entry.json").exists():
+            return
+        folder.mkdir(exist_ok=True)
+        start = folder / "start.safetensors"
+        if not start.exists():
+            model, size = self._start(who, folder)
+            write_network(start, model, self.bench.card_of(model, size))
+        found = TorchEngine.read(start)
+        model, size = found.model, found.card.preprocess.size
+        epochs = EPOCHS + (0 if who in ("netadapt", "random") else self._path_epochs())
+        untrained = self.bench.judge(model, size, self.bench.parts.val)["accuracy"]
+        trainer = distiller(self.bench, model, size, epochs)
+        if (folder / LAST).exists():
+            trainer.resume(folder / LAST)
+        with Interrupt() as interrupt:
+            if not trainer.fit(lambda model, figures: None, folder, interrupt):
+                raise SystemExit(130)
+        entry = Entry(
+            who, self.share, self.seed, size, total(model.net, size)[1], epochs, untrained,
+            trainer.state.history[-1]["val_accuracy"], max(row["val_accuracy"] for row in trainer.state.history),
+            self.bench.judge(self.bench.seed, self.bench.start.size, self.bench.parts.val)["accuracy"],
+        )  # fmt: skip
+        write_atomic(folder / "entry.json", json.dumps(asdict(entry), indent=1) + "\n")
+        print(entry, flush=True)
+
+    def _start(self, who: str, folder: Path) -> tuple[MobileNet, int]:
+        """The untrained network of an entrant, and the side of its input."""
+        if who == "seed":
+            return copy.deepcopy(self.bench.seed), self.bench.start.size
+        if who == "netadapt":
+            return self._stepped(folder, best_ranked)
+        if who == "random":
+            return self._stepped(folder, picked_at_random(self.seed))
+        candidate = scaled(self.bench.start, who, self.budget_ms, self.latencies)
+        return narrowed(self.bench, candidate), candidate.size
+
+    def _stepped(self, folder: Path, pick: Pick) -> tuple[MobileNet, int]:
+        """NetAdapt's steps down to the budget, from where a larger share has ended."""
+        ask = Ask(str(self.data), str(self.bench.run), self.budget_ms, seed=self.seed, tune=TUNED, epochs=EPOCHS)
+        before = self.folder("netadapt", 2 * self.share) / "checkpoint"
+        if pick is best_ranked and before.exists() and not (folder / "checkpoint").exists():
+            shutil.copytree(before, folder / "checkpoint")
+        if (folder / "checkpoint" / "search.json").exists():
+            journal = replace(Journal.read(folder), ask=ask)
         else:
-            candidate = scaled(bench.start, what, limit, latencies)
-            model, size = narrowed(bench, candidate), candidate.size
-        (ms,) = latencies.networks_ms([Candidate(model.net, size)])
-    start = bench.judge(model, size, bench.parts.val)["accuracy"]
-    trainer = distiller(bench, model, size, epochs)
-    with tempfile.TemporaryDirectory() as folder, Interrupt() as interrupt:
-        done = trainer.fit(lambda model, figures: None, Path(folder), interrupt)
-    if not done:
-        raise KeyboardInterrupt
-    figures = {
-        "latency_ms": ms, "size": size, "mmacs": total(model.net, size)[1] / 1e6, "epochs": epochs,
-        "before": start, "accuracy": trainer.state.best["val_accuracy"],
-        "last": trainer.state.history[-1]["val_accuracy"], "log_loss": trainer.state.best["val_loss"],
-    }  # fmt: skip
-    (searched / f"bench-{what}.json").write_text(json.dumps(figures, indent=1))
-    print(what, figures)
+            journal = Journal(folder, ask, seed={"latency_ms": self.seed_ms})
+            journal.seed["holdout_accuracy"] = self.bench.judge(
+                self.bench.seed, self.bench.start.size, self.bench.parts.holdout
+            )["accuracy"]
+        latency = LatencyModel.fit(self.latencies, random_candidates(self.bench.start, FITTED, 0))
+        with Interrupt() as interrupt:
+            if not NetAdapt(self.bench, latency, journal, pick).run(interrupt, float("inf")):
+                raise SystemExit(130)
+        found = journal.network()
+        assert found is not None
+        return found
+
+    def _path_epochs(self) -> int:
+        """Epochs that come nearest to the batches which NetAdapt's accepted cuts were tuned for."""
+        steps = len(Journal.read(self.folder("netadapt")).steps)
+        batches = len(self.bench.parts.train) // self.bench.recipe.batch_size
+        return round(steps * TUNED / batches)
+
+
+def picked_at_random(seed: int) -> Pick:
+    rng = random.Random(seed)
+
+    def pick(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
+        return rng.sample([proposal for proposal, _ in ranked], min(FINALISTS, len(ranked)))
+
+    return pick
 
 
 def scaled(seed: Candidate, what: str, limit_ms: float, latencies: LatencyTable) -> Candidate:
     """The largest network of a uniform family whose measured latency is at most `limit_ms`."""
-    low, high, best = 0.2, 1.0, None
+    low, high, best = 0.1, 1.0, None
     with Progress(f"{what} to {limit_ms:.2f} ms", None) as progress:
-        for _ in range(7):
+        for _ in range(8):
             middle = (low + high) / 2
             candidate = uniform(seed, what, middle)
             (ms,) = latencies.networks_ms([candidate])
@@ -134,80 +204,78 @@ def uniform(seed: Candidate, what: str, share: float) -> Candidate:
     return Candidate(net, max(32, round(seed.size * side / 8) * 8))
 
 
-def narrowed(bench: Workbench, candidate: Candidate) -> torch.nn.Module:
+def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:
     """The seed with the most important channels of each space, and new BatchNorm statistics."""
-    loader = bench.loader(bench.parts.rest, bench.start.size, train=True)
     model = copy.deepcopy(bench.seed)
-
-    def losses():
-        for batch in Some(loader, 8).epoch(0):
-            images = torch.from_numpy(loader.preprocess.normalize(batch.pixels))
-            yield F.cross_entropy(model(images), torch.from_numpy(batch.labels))
-
     now, then = (layout(net).sizes for net in (model.net, candidate.net))
     fewer = {space: size for space, size in then.items() if size < now[space]}
     if fewer:
-        model = sliced(model, most_important(importance(model, losses()), fewer))
+        scores = importance(model, bench.losses(model, bench.start.size, 2 * WEIGHED))
+        model = sliced(model, most_important(scores, fewer))
     train = bench.loader(bench.parts.rest, candidate.size, train=True)
     tune(model, bench.recipe, bench.place, bench.preprocess(candidate.size), train, 0)
     return model
 
 
-def report(run: Path, searched: Path) -> None:
-    """The table of everything that was trained."""
-    summary = json.loads((searched / "search.json").read_text())
-    seed = json.loads((run / "metrics.json").read_text())
-    rows: list[list[object]] = [
-        ["the seed, as it was trained", f"{summary['seed_latency_ms']:.2f}", "", f"{summary['seed_mmacs']:.0f}", "", "",
-         f"{summary['seed_accuracy']:.4f}", ""],
-        ["the search as it ended", f"{summary['latency_ms']:.2f}", "", f"{summary['mmacs']:.0f}", summary["epochs"], "",
-         f"{summary['accuracy']:.4f}", ""],
-    ]  # fmt: skip
-    names = {
-        "seed": "seed, trained on with itself as teacher", "netadapt": "NetAdapt's network",
-        "width": "uniform width", "size": "smaller pictures", "both": "width and size",
-    }  # fmt: skip
-    for what, title in names.items():
-        path = searched / f"bench-{what}.json"
-        if path.exists():
-            f = json.loads(path.read_text())
-            rows.append([
-                title, f"{f['latency_ms']:.2f}", f["size"], f"{f['mmacs']:.0f}", f["epochs"], f"{f['before']:.4f}",
-                f"{f['accuracy']:.4f}", f"{f['last']:.4f}",
-            ])  # fmt: skip
+def report(keep: Path, latencies: LatencyTable) -> None:
+    """The table of everything that was trained, every network measured once more beside the seeds."""
+    entries = [Entry(**json.loads(path.read_text())) for path in sorted(keep.glob("*/entry.json"))]
+    nets = [TorchEngine.read(keep / f"{e.who}-{e.share:g}-{e.seed}" / "start.safetensors").model.net for e in entries]
+    seed = Workbench(keep / f"run-{entries[0].seed}", keep / "cells.csv").start
+    candidates = [seed, *(Candidate(net, e.size) for net, e in zip(nets, entries, strict=True))]
+    seed_ms, *measured = latencies.networks_ms(candidates, again=True)
+    ms = dict(zip(entries, measured, strict=True))
+    rows: list[list[object]] = []
+    for share in sorted({e.share for e in entries}, reverse=True):
+        for who, title in TITLES.items():
+            mine = [e for e in entries if (e.who, e.share) == (who, share)]
+            if mine:
+                rows.append([f"{share:g}×", title, *cells(mine, ms)])
     header = [
-        "network", "ms measured", "pixels", "MMACs", "epochs", "accuracy before", "best epoch", "last epoch",
+        "budget", "network", "seeds", "ms measured", "pixels", "MMACs", "epochs", "accuracy before", "accuracy",
+        "against the seed, points", "best epoch",
     ]  # fmt: skip
+    of = [e.seed_accuracy for e in {e.seed: e for e in entries}.values()]
     text = (
-        f"Solar cells (`{Path(summary['asked']['data']).name}`), {seed['n']} validation photographs, one seed: the "
-        f"95 % interval of one accuracy is about ±2.7 points. {summary['engine']}, {summary['threads']} thread. "
-        f"{len(summary['steps'])} steps of the search, {summary['tuned_batches']} batches per finalist."
+        f"The seeds: {MODEL} at {seed.size} pixels, {SEED_EPOCHS} epochs, {seed_ms:.2f} ms, accuracy {spread(of)} "
+        f"(best epoch). {TUNED} batches per finalist, {FINALISTS} finalists per step. ± is the standard deviation over "
+        "seeds; that of one accuracy, over other photographs, is about 1.3 points."
     )
-    command = f"python benchmarks/search.py table {run.name} {searched.name}"
-    body = f"{text}\n\n{table(header, rows)}"
-    write_result("search", "A search against uniform networks of equal latency", command, body, *PACKAGES)
+    body = f"{text}\n\n{table(header, rows)}\n\n" + str(__doc__).split("\n\n", 2)[2].strip()
+    write_result("search", "A search against uniform networks of equal latency",
+                 "python benchmarks/search.py report --keep DIR", body, "torch", "onnxruntime")  # fmt: skip
+
+
+def cells(mine: list[Entry], ms: dict[Entry, float]) -> list[object]:
+    """What the table says of one way to one budget, over its seeds."""
+    numbers: list[Callable[[Entry], float]] = [lambda e: e.size, lambda e: e.macs / 1e6, lambda e: e.epochs]
+    return [
+        " ".join(str(e.seed) for e in mine),
+        f"{statistics.mean(ms[e] for e in mine):.2f}",
+        *(f"{statistics.mean(number(e) for e in mine):.0f}" for number in numbers),
+        f"{statistics.mean(e.untrained for e in mine):.4f}",
+        spread([e.accuracy for e in mine]),
+        spread([100 * (e.accuracy - e.seed_accuracy) for e in mine], 1),
+        f"{statistics.mean(e.best for e in mine):.4f}",
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    sub = commands.add_parser("latency")
-    sub.add_argument("--engine", nargs="+", default=["onnxruntime"])
-    sub = commands.add_parser("train")
-    for name in ("data", "run", "searched"):
-        sub.add_argument(name, type=Path)
-    sub.add_argument("what", choices=("netadapt", "width", "size", "both", "seed"))
-    sub.add_argument("--epochs", type=int, default=14)
-    sub = commands.add_parser("table")
-    for name in ("run", "searched"):
-        sub.add_argument(name, type=Path)
+    parser.add_argument("part", choices=("enter", "report"))
+    parser.add_argument("--keep", type=Path, required=True, help="where networks and figures are kept between calls")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=0.5, help="of the seed's latency")
+    parser.add_argument("--who", choices=TITLES, nargs="+", default=["netadapt"])
     args = parser.parse_args()
-    if args.command == "latency":
-        latency(args.engine)
-    elif args.command == "train":
-        train(args.data, args.run, args.searched, args.what, args.epochs)
-    else:
-        report(args.run, args.searched)
+    torch.manual_seed(args.seed)
+    with LatencyTable(Conditions()) as latencies:
+        if args.part == "report":
+            report(args.keep, latencies)
+        else:
+            race = Race(args.keep, args.seed, args.share, latencies)
+            for who in args.who:
+                race.enter(who)
 
 
 if __name__ == "__main__":
