@@ -93,3 +93,27 @@ def write_photos(folder: Path, classes: tuple[str, ...], per_class: int, size: i
 def photos(tmp_path: Path) -> Path:
     """`photos/` with three classes of twelve pictures each."""
     return write_photos(tmp_path / "photos", ("daisy", "rose", "tulip"), 12)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(run, its data): what searches begin with."""
+    from short import short_run
+
+    return short_run(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def latency_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for all searches of the tests: blocks are timed once."""
+    return tmp_path_factory.mktemp("latency-home")
+
+
+@pytest.fixture(scope="session")
+def searched(trained: tuple[Path, Path], latency_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a search found from `trained`."""
+    from short import short_search
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOBILENETS_HOME", str(latency_home))
+        return short_search(trained, tmp_path_factory.mktemp("searched") / "run")

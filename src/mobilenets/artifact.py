@@ -25,6 +25,7 @@ from mobilenets.spec.rows import Net
 
 METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
 FORMAT = 1
+SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
 _MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}

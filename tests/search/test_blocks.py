@@ -24,9 +24,8 @@ Trained = tuple[Path, Path]
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One latency table for this folder: blocks are timed once."""
-    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path_factory.getbasetemp() / "latency-home"))
+def own_cache(latency_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
 
 
 def _ask(trained: Trained, **options: object) -> Ask:
@@ -40,9 +39,9 @@ def _ask(trained: Trained, **options: object) -> Ask:
 
 
 @pytest.fixture(scope="module")
-def found(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def found(trained: Trained, latency_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOBILENETS_HOME", str(tmp_path_factory.getbasetemp() / "latency-home"))
+        patch.setenv("MOBILENETS_HOME", str(latency_home))
         result = search(_ask(trained), tmp_path_factory.mktemp("blocks") / "found")
     assert result.path is not None
     return result.path

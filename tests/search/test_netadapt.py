@@ -1,10 +1,7 @@
 """NetAdapt: proposals, their ranking, the choice, short training, and a search from end to end."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +20,7 @@ from mobilenets.search.layout import layout
 from mobilenets.search.netadapt import cut, rank
 from mobilenets.search.proposals import INPUT, Proposal, changed, floors, least_lost, propose, smallest
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import DISTILLED, Some
+from mobilenets.search.tune import DISTILLED, Some, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec import build
 
@@ -31,9 +28,8 @@ Trained = tuple[Path, Path]
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One latency table for this file: blocks are timed once."""
-    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path_factory.getbasetemp() / "latency-home"))
+def own_cache(latency_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_medium"])
@@ -81,7 +77,7 @@ def test_else_the_least_accuracy_lost_per_millisecond_is_taken() -> None:
 def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, counted: LatencyModel) -> None:
     bench = Workbench(*trained)
     model, plan = bench.seed, layout(bench.seed.net)
-    dead = "blocks.9.exp"
+    dead = "blocks.3.exp"
     state = model.state_dict()
     half = plan.sizes[dead] // 2 // 8 * 8
     for writer in plan.spaces[dead].writers:
@@ -89,7 +85,7 @@ def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, coun
         state[f"{writer}.norm.bias"][half:] = 0
     scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}  # the first ones are kept
     (now,) = counted.predict([bench.start])
-    names = [dead, "blocks.10.out", "blocks.4.exp", "blocks.1.exp", "last"]
+    names = [dead, "blocks.3.out", "blocks.4.exp", "blocks.1.exp", "last"]
     proposals = [_proposal(bench.start, name, plan.sizes[name] // 2 // 8 * 8, counted) for name in names]
     proposals.append(_proposal(bench.start, INPUT, 40, counted))
     before = {k: v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
@@ -115,7 +111,7 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     plan = layout(bench.seed.net)
     scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}
     (now,) = counted.predict([bench.start])
-    proposal = _proposal(bench.start, "blocks.12.exp", plan.sizes["blocks.12.exp"] // 2 // 8 * 8, counted)
+    proposal = _proposal(bench.start, "blocks.4.exp", plan.sizes["blocks.4.exp"] // 2 // 8 * 8, counted)
     ((_, cost),) = rank(bench, bench.seed, bench.start.size, [proposal], scores, now)
     losses = []
     for network in (bench.seed, cut(bench.seed, proposal, scores)):
@@ -150,6 +146,27 @@ def test_the_students_loss_is_half_the_labels_and_half_the_teacher(trained: Trai
     assert trainer.loss(images[:, :, :40, :40], logits, targets) > 0  # a smaller picture is enlarged for the teacher
 
 
+def test_photographs_that_cannot_be_read_are_told_and_left_out(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = shutil.copytree(trained[1], tmp_path / "photos")
+    broken = next(iter(Workbench(trained[0], photos).parts.train)).path
+    broken.write_bytes(b"no picture")
+    parts = Workbench(trained[0], photos).parts
+    assert f"skipped {broken}" in capsys.readouterr().err
+    assert len(parts.train) == len(Workbench(*trained).parts.train) - 1
+    for photo in (photos / "rose").iterdir():
+        photo.write_bytes(b"no picture")
+    with pytest.raises(UserError, match="rose: no readable image is left for train"):
+        search(Ask(str(photos), str(trained[0]), 0.9 * _latency_ms(trained)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def _latency_ms(trained: Trained) -> float:
+    nothing = search(Ask(str(trained[1]), str(trained[0]), 1e6))
+    return float(nothing.summary["seed_latency_ms"])
+
+
 def test_the_held_out_part_is_of_the_training_part(trained: Trained) -> None:
     parts = Workbench(*trained).parts
     paths = {name: {s.path for s in getattr(parts, name)} for name in ("train", "rest", "holdout", "val")}
@@ -158,96 +175,70 @@ def test_the_held_out_part_is_of_the_training_part(trained: Trained) -> None:
     assert not paths["val"] & paths["train"]
 
 
-def _ask(trained: Trained, share: float, tmp_path: Path) -> Ask:
-    run, data = trained
-    nothing = search(Ask(str(data), str(run), 1e6), tmp_path / "unused")
-    assert nothing.path is None
-    return Ask(str(data), str(run), share * nothing.summary["seed_latency_ms"], tune=1, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def found(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = str(tmp_path_factory.getbasetemp() / "latency-home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOBILENETS_HOME", home)
-        folder = tmp_path_factory.mktemp("found") / "run"
-        search(_ask(trained, 0.88, folder), folder)
-    return folder
-
-
-def test_a_search_gives_an_ordinary_run_within_the_budget(found: Path, trained: Trained) -> None:
-    summary = json.loads((found / "search.json").read_text())
+def test_a_search_gives_an_ordinary_run_within_the_budget(searched: Path, trained: Trained) -> None:
+    summary = json.loads((searched / "search.json").read_text())
     assert {
         "engine", "threads", "seed_latency_ms", "budget_ms", "latency_ms", "predicted_ms", "seed_accuracy", "accuracy",
         "steps",
     } <= set(summary)  # fmt: skip
     assert summary["latency_ms"] <= summary["budget_ms"] < summary["seed_latency_ms"]
-    assert summary["accuracy"] == json.loads((found / "metrics.json").read_text())["accuracy"]
+    assert summary["accuracy"] == json.loads((searched / "metrics.json").read_text())["accuracy"]
     assert summary["steps"][-1]["latency_ms"] == summary["latency_ms"]
     for step in summary["steps"]:
         assert step["after"] < step["before"]
         assert 1 <= len(step["tuned"]) <= 3
-    for file in ("model.onnx", "model.safetensors", "card.json", "class_indices.json", "report.html", "history.csv"):
-        assert (found / file).exists(), file
-    seed, card = read_card(trained[0]), read_card(found)
+    for file in (
+        "model.onnx",
+        "model.safetensors",
+        "card.json",
+        "class_indices.json",
+        "report.html",
+        "history.csv",
+        "config.yaml",
+    ):
+        assert (searched / file).exists(), file
+    seed, card = read_card(trained[0]), read_card(searched)
     assert card.classes == seed.classes
     assert card.net != seed.net or card.preprocess.size < seed.preprocess.size
     assert layout(card.net).rows == layout(seed.net).rows
-    assert {k: v.shape for k, v in read_tensors(found / "model.safetensors").items()} == {
+    assert {k: v.shape for k, v in read_tensors(searched / "model.safetensors").items()} == {
         k: tuple(v.shape) for k, v in MobileNet(card.net).state_dict().items()
     }
 
 
-def test_the_page_tells_the_path_and_loads_nothing(found: Path) -> None:
-    page = (found / "search.html").read_text(encoding="utf-8")
+def test_what_was_found_is_taken_up_again_with_the_data_and_the_split_of_its_seed(
+    searched: Path, trained: Trained
+) -> None:
+    seed, again = Workbench(*trained), Workbench(searched, trained[1])
+    for name in ("train", "rest", "holdout", "val"):
+        assert list(getattr(again.parts, name)) == list(getattr(seed.parts, name)), name
+    assert again.start == Candidate(read_card(searched).net, read_card(searched).preprocess.size)
+    assert again.recipe == plain(seed.recipe, epochs=3)
+
+
+def test_the_page_tells_the_path_and_loads_nothing(searched: Path) -> None:
+    page = (searched / "search.html").read_text(encoding="utf-8")
     for text in ("The path", "What was cut where", "Step by step", "predicted ms", "<svg"):
         assert text in page
     assert "http" not in page
     assert "<script" not in page
 
 
-def test_create_loads_what_was_found(found: Path) -> None:
+def test_create_loads_what_was_found(searched: Path) -> None:
     import mobilenets as mn
 
-    model = mn.create("mobilenet_v2", weights=found / "model.safetensors")
-    assert model.net == read_card(found).net
+    model = mn.create("mobilenet_v2", weights=searched / "model.safetensors")
+    assert model.net == read_card(searched).net
     assert model.provenance["classifier"] == "pretrained"
 
 
-def test_the_same_search_gives_the_same_weights(found: Path, tmp_path: Path) -> None:
+def test_the_same_search_gives_the_same_weights(searched: Path, tmp_path: Path) -> None:
     """Latencies come from the table, everything else from the seed."""
-    ask = Ask(**json.loads((found / "search.json").read_text())["asked"])
+    ask = Ask(**json.loads((searched / "search.json").read_text())["asked"])
     search(ask, tmp_path / "again")
-    first, second = (read_tensors(f / "model.safetensors") for f in (found, tmp_path / "again"))
+    first, second = (read_tensors(f / "model.safetensors") for f in (searched, tmp_path / "again"))
     for name, tensor in first.items():
         np.testing.assert_array_equal(tensor, second[name], err_msg=name)
-
-
-def test_an_interrupted_search_goes_on_to_the_same_weights(found: Path, tmp_path: Path) -> None:
-    asked = json.loads((found / "search.json").read_text())["asked"]
-    out = tmp_path / "stopped"
-    command = [
-        sys.executable, "-m", "mobilenets", "search", asked["data"], "--from", asked["run"],
-        "--latency", f"{asked['latency_ms']!r}ms", "--tune", "1", "--epochs", "1", "--out", str(out),
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    journal = out / "checkpoint" / "search.json"
-    end = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < end:
-        if journal.exists() and json.loads(journal.read_text())["steps"]:
-            process.send_signal(signal.SIGINT)
-            break
-        time.sleep(0.02)
-    said, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert f"mobilenets search --resume --out {out}" in said
-    assert not (out / "search.json").exists()
-    resume(out)
-    first, second = (read_tensors(f / "model.safetensors") for f in (found, out))
-    for name, tensor in first.items():
-        np.testing.assert_array_equal(tensor, second[name], err_msg=name)
-    with pytest.raises(UserError, match="complete"):
-        resume(out)
 
 
 def test_a_budget_out_of_reach_says_the_smallest_possible(trained: Trained, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
 from mobilenets import images
-from mobilenets.data.loader import WORKERS
-from mobilenets.data.sample import Indices, Sample, Samples
+from mobilenets.data.loader import WORKERS, Skipped
+from mobilenets.data.sample import Indices, Sample, Samples, Splits
 from mobilenets.errors import UserError
 from mobilenets.progress import Progress
 
@@ -47,6 +48,24 @@ def readable(samples: Sequence[Sample], workers: int = WORKERS) -> tuple[Samples
             usable[job] = len(found) < min(len(job), _MOST_TRIED)
             progress.advance()
     return samples.take(usable), messages
+
+
+def readable_splits(splits: Splits, skipped: Skipped) -> Splits:
+    """The splits with the training and validation photographs that can be read; each of the others is told once.
+
+    Raises:
+        UserError: a class of which none is left in one of the two.
+    """
+
+    def kept(samples: Samples, part: str) -> Samples:
+        usable, failures = readable(samples)
+        for failure in failures:
+            skipped.tell(failure)
+        for k in sorted(set(range(len(splits.classes))) - set(usable.labels.tolist())):
+            raise UserError(f"{splits.classes[k]}: no readable image is left for {part}; replace the files named")
+        return usable
+
+    return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
 
 
 def _by_class(samples: Samples) -> list[Indices]:

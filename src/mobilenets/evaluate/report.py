@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobilenets import __version__
-from mobilenets.artifact import ModelCard, write_atomic
+from mobilenets.artifact import SEARCHED_FROM, ModelCard, write_atomic
 from mobilenets.data.audit.job import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
@@ -83,7 +83,7 @@ def write_report(
         sureness(metrics["accuracy"], predictions),
         findings(audit) if audit else "",
         _model(card, folder, latency_ms),
-        _next(folder),
+        _next(folder, card),
     ]
     style = files("mobilenets.evaluate").joinpath("report.css").read_text(encoding="utf-8")
     head = (
@@ -224,7 +224,8 @@ def _model(card: ModelCard, folder: Path, latency_ms: float | None) -> str:
     return "<h2>Model</h2>\n" + table((), rows)
 
 
-def _next(folder: Path) -> str:
+def _next(folder: Path, card: ModelCard) -> str:
+    again = "train this network on" if SEARCHED_FROM in card.provenance else "the same training again"
     run = shlex.quote(str(folder))
     commands = (
         "# name what is on new photographs, then also draw them with their names\n"
@@ -234,7 +235,7 @@ def _next(folder: Path) -> str:
         f"mobilenets explain {run} PHOTO.jpg --save heat.png\n"
         "# score photographs that neither training nor validation has seen\n"
         f"mobilenets evaluate {run} DATA\n"
-        "# the same training again\n"
+        f"# {again}\n"
         f"mobilenets train --config {shlex.quote(str(folder / 'config.yaml'))} --out NEW_FOLDER"
     )
     versions = [f"mobilenets {__version__}", f"Python {python_version()}", *_versions()]

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.artifact import read_card, write_atomic
+from mobilenets.data.audit.job import audit_splits
 from mobilenets.errors import UserError
 from mobilenets.search import blocks
-from mobilenets.search.journal import Ask, Journal
+from mobilenets.search.journal import EVOLVE, NETADAPT, Ask, Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.netadapt import NetAdapt
 from mobilenets.search.page import write_page
 from mobilenets.search.proposals import STEP, changed, floors, number_of, smallest
-from mobilenets.search.refine import distiller, keeper, planned_epochs
+from mobilenets.search.refine import distiller, keeper, planned_epochs, write_settings
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
 from mobilenets.training.finish import finish
@@ -82,6 +83,7 @@ def search(ask: Ask, out: Path | None = None) -> Result:
                 f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed_ms:.3g} ms; "
                 f"the smallest possible is {least_ms:.3g} ms"
             )
+        assert bench.parts  # what is wrong with the photographs is told before a folder is made
         journal = Journal(folder, ask, seed={"latency_ms": seed_ms})
         return _Session(bench, table, journal).run()
 
@@ -111,17 +113,26 @@ class _Session:
 
     def run(self) -> Result:
         """Do what is left."""
+        self.journal.save()  # from here on there is something to go on with
+        try:
+            summary = self._run()
+        except KeyboardInterrupt:  # between steps `Interrupt` is asked; all else keeps what it has and starts anew
+            summary = None
+        return Result(self.folder, summary or {}, interrupted=summary is None)
+
+    def _run(self) -> dict[str, Any] | None:
+        """What the search says of itself; None when interrupted."""
+        latency = self._latency()
+        self._judge_seed()
         with Interrupt() as interrupt:
-            latency = self._latency()
-            self._judge_seed()
             if not self.journal.searched:
                 if not METHODS[self.ask.method].run(self.bench, latency, self.journal, interrupt, self.deadline):
-                    return Result(self.folder, {}, interrupted=True)
+                    return None
                 self.journal.searched = True
                 self.journal.save()
             if not self._train(interrupt):
-                return Result(self.folder, {}, interrupted=True)
-        return Result(self.folder, self._finish(latency))
+                return None
+        return self._finish(latency)
 
     def _latency(self) -> LatencyModel:
         """The latency model, fitted to random networks between the seed and the smallest."""
@@ -161,8 +172,11 @@ class _Session:
     def _finish(self, latency: LatencyModel) -> dict[str, Any]:
         """Every file of the run folder, and what the search says of itself."""
         journal, bench = self.journal, self.bench
+        assert journal.epochs is not None  # planned before the training
         size = read_card(self.folder / "model.safetensors").preprocess.size
-        card = finish(self.folder, bench.loader(bench.parts.val, size))
+        write_settings(bench, self.folder, size, journal.epochs)
+        audit = audit_splits(Path(self.ask.data), bench.listed)
+        card = finish(self.folder, bench.loader(bench.parts.val, size), audit)
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])
         (measured,) = self.table.networks_ms([found])
@@ -208,6 +222,6 @@ def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidat
 
 
 METHODS = {
-    "netadapt": Method(smallest, random_candidates, _netadapt),
-    "evolve": Method(blocks.smallest, blocks.random_candidates, _evolve),
+    NETADAPT: Method(smallest, random_candidates, _netadapt),
+    EVOLVE: Method(blocks.smallest, blocks.random_candidates, _evolve),
 }

@@ -15,7 +15,7 @@ from mobilenets.runtime.torch import TorchEngine
 FOLDER = "checkpoint"  # of a run folder
 FILE = "search.json"
 
-METHODS = ("netadapt", "evolve")
+NETADAPT, EVOLVE = "netadapt", "evolve"  # the methods
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Ask:
     latency_ms: float
     engine: str = "onnxruntime"
     threads: int = 1
-    method: str = "netadapt"
+    method: str = NETADAPT
     minutes: float = 20.0
     seed: int = 0
     tune: int | None = None
@@ -42,8 +42,8 @@ class Ask:
     exponent: float | None = None
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise UserError(f"--method {self.method}: is not one of {', '.join(METHODS)}")
+        if self.method not in (NETADAPT, EVOLVE):
+            raise UserError(f"--method {self.method}: is not one of {NETADAPT}, {EVOLVE}")
         if not self.minutes > 0:
             raise UserError(f"--minutes: {self.minutes:g} is not a time; use a positive number")
         if self.seed < 0:
@@ -57,8 +57,8 @@ class Ask:
         if self.exponent is not None and not -10 <= self.exponent <= 0:
             raise UserError(f"--exponent: {self.exponent:g} is none of -10 to 0; MnasNet's is -0.07")
         for name, value in (("evaluations", self.evaluations), ("exponent", self.exponent)):
-            if self.method != "evolve" and value is not None:
-                raise UserError(f"--{name}: is for --method evolve")
+            if self.method != EVOLVE and value is not None:
+                raise UserError(f"--{name}: is for --method {EVOLVE}")
 
 
 @dataclass

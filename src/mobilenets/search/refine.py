@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mobilenets.runtime.torch import write_network
 from mobilenets.search.tune import Distiller, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.loop import OnBest
+from mobilenets.training.settings import write_config
 
 AROUND_S = 20.0  # exporting, evaluating and drawing at the end
 TIMED = 3  # steps that tell how long an epoch takes
@@ -63,3 +65,22 @@ def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
         write_network(folder / "model.safetensors", model, bench.card_of(model, size, figures))
 
     return keep
+
+
+def write_settings(bench: Workbench, folder: Path, size: int, epochs: int) -> None:
+    """Write the `config.yaml` of what was found: its data and split, and the recipe that it was trained by.
+
+    A training from it goes on from the network in `folder`, whose table is in its card, by itself: no teacher is a
+    setting of a run.
+    """
+    settings = replace(
+        bench.settings,
+        model=bench.card.name,
+        weights=str(folder / "model.safetensors"),
+        recipe="finetune",
+        minutes=None,
+        epochs=epochs,
+        size=size,
+        precision=bench.place.precision,
+    )
+    write_config(folder / "config.yaml", settings, plain(bench.recipe, epochs), "Train the network that was found on")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from mobilenets.artifact import ModelCard
+from mobilenets.artifact import SEARCHED_FROM, ModelCard
 from mobilenets.data.cache import open_cache
-from mobilenets.data.loader import PREFETCH, Loader, Skipped
+from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples
 from mobilenets.data.source import read_splits
 from mobilenets.data.split import split
@@ -24,9 +26,9 @@ from mobilenets.runtime.torch import TorchEngine
 from mobilenets.search.latency import Candidate
 from mobilenets.search.tune import Figures, Some, judge
 from mobilenets.training.device import autocast, pick_device
+from mobilenets.training.feed import Feed
 from mobilenets.training.loop import Place
 from mobilenets.training.memory import keep_freed_memory
-from mobilenets.training.recipe import Recipe
 from mobilenets.training.settings import read_config
 
 HELD_OUT = 0.2  # of the training part: proposals are judged on it, never on the validation part
@@ -55,22 +57,30 @@ class Workbench:
 
     def __init__(self, run: Path, data: Path, seed: int = 0) -> None:
         if not (run / "config.yaml").is_file():
-            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' wrote")
+            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         engine = TorchEngine.open(run)
         self.run, self.card, self.seed = run, engine.card, engine.model
-        settings, recipe = read_config(run / "config.yaml")
-        self.recipe: Recipe = recipe
-        splits = read_splits(data, val=settings.val, seed=settings.seed)
-        if splits.classes != self.card.classes:
+        settings, self.recipe = read_config(run / "config.yaml")
+        self.settings = replace(settings, data=str(data))
+        self.listed = read_splits(data, val=settings.val, seed=settings.seed)
+        if self.listed.classes != self.card.classes:
             raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
-        rest, holdout = split(splits.train, splits.classes, HELD_OUT, seed)
-        self.parts = Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
         keep_freed_memory()
         precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
         self.place = Place(pick_device(settings.device), precision, seed)
-        self._workers = settings.workers
-        self._cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
-        self._skipped = Skipped()
+        cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
+        self._feed = Feed(self.place.device, seed, settings.workers, Skipped(), cache)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The photographs that can be read, divided; the first time that is found out, and the others are told.
+
+        Raises:
+            UserError: a class without any.
+        """
+        splits = readable_splits(self.listed, self._feed.skipped)
+        rest, holdout = split(splits.train, splits.classes, HELD_OUT, self.place.seed)
+        return Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
 
     @property
     def start(self) -> Candidate:
@@ -83,21 +93,8 @@ class Workbench:
 
     def loader(self, samples: Samples, size: int, train: bool = False) -> Loader:
         """Batches of `samples`: with `train` as the run's recipe shows them in training, else for evaluation."""
-        batch = self.recipe.batch_size if train else EVALUATED
-        return Loader(
-            samples,
-            self.preprocess(size),
-            batch,
-            augment=self.recipe.augment if train else None,
-            seed=self.place.seed,
-            workers=self._workers,
-            prefetch=0 if self.place.device.type == "cpu" else PREFETCH,
-            shuffle=train,
-            drop_last=train and len(samples) > batch,
-            balanced=train and self.recipe.balance == "sampler",
-            cache=self._cache,
-            skipped=self._skipped,
-        )
+        batch, recipe = (self.recipe.batch_size, self.recipe) if train else (EVALUATED, None)
+        return self._feed.loader(samples, self.preprocess(size), batch, recipe)
 
     def images(self, pixels: NDArray[np.uint8], size: int) -> torch.Tensor:
         """Pixels (N, size, size, C) as normalised pictures (N, C, size, size) on the device."""
@@ -123,5 +120,5 @@ class Workbench:
         """The card of a network that was found."""
         return replace(
             self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(figures or {}),
-            provenance={**self.card.provenance, "searched_from": self.run.name},
+            provenance={**self.card.provenance, SEARCHED_FROM: self.run.name},
         )  # fmt: skip

@@ -15,10 +15,10 @@ from torch import nn
 from mobilenets import launch
 from mobilenets.artifact import ModelCard, write_atomic
 from mobilenets.data.audit.job import audit_splits
-from mobilenets.data.cache import Cache, open_cache
-from mobilenets.data.loader import PREFETCH, Loader, Skipped
-from mobilenets.data.readable import readable
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.cache import open_cache
+from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.readable import readable_splits
+from mobilenets.data.sample import Samples
 from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate.metrics import log_loss
@@ -26,6 +26,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
 from mobilenets.training.device import pick_device
 from mobilenets.training.features import extractor, features
+from mobilenets.training.feed import Feed
 from mobilenets.training.finish import finish
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
@@ -86,11 +87,11 @@ class Session:
             write_config(folder / "config.yaml", settings, recipe)
             if launch.may_restart():
                 write_atomic(folder / JOB, launch.job())
-        self.skipped = Skipped()
-        self.listed, self.splits = splits, self._readable(splits)
+        self.feed = Feed(self.device, settings.seed, settings.workers, Skipped(), share=(group.rank, group.size))
+        self.listed, self.splits = splits, readable_splits(splits, self.feed.skipped)
         self._check_parts()
-        self.cache: Cache | None = None
-        self.cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
+        cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
+        self.feed = replace(self.feed, cache=cache)
         self.best: dict[str, float] = {}
 
     def _create(self, classes: int) -> MobileNet:
@@ -102,19 +103,6 @@ class Session:
             width=asked.width,
             dropout=asked.dropout,
         )
-
-    def _readable(self, splits: Splits) -> Splits:
-        """The splits without files that cannot be read; each of those is reported once."""
-
-        def kept(samples: Samples, part: str) -> Samples:
-            usable, failures = readable(samples)
-            for failure in failures:
-                self.skipped.tell(failure)
-            for k in sorted(set(range(len(splits.classes))) - set(usable.labels.tolist())):
-                raise UserError(f"{splits.classes[k]}: no readable image is left for {part}; replace the files named")
-            return usable
-
-        return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
 
     def _check_parts(self) -> None:
         """That several processes see the same photographs and that batches divide among them."""
@@ -145,22 +133,8 @@ class Session:
         whole: bool = False,
     ) -> Loader:
         """Batches of `samples`; with a recipe, as it wants them for training; `whole`: not this process's share."""
-        training = shuffle or recipe is not None
-        return Loader(
-            samples,
-            self.preprocess,
-            batch_size,
-            augment=recipe.augment if recipe else None,
-            seed=self.settings.seed,
-            workers=self.settings.workers,
-            prefetch=0 if self.device.type == "cpu" else PREFETCH,
-            shuffle=training,
-            drop_last=training and len(samples) > batch_size,
-            balanced=recipe is not None and recipe.balance == "sampler",
-            cache=self.cache,
-            skipped=self.skipped,
-            share=(0, 1) if whole else (self.group.rank, self.group.size),
-        )
+        feed = replace(self.feed, share=(0, 1)) if whole else self.feed
+        return feed.loader(samples, self.preprocess, batch_size, recipe, shuffle)
 
     def run(self) -> bool:
         """Train and write every file of the run folder; False when interrupted."""

@@ -92,10 +92,13 @@ class Settings:
         return recipe.override(changes)
 
 
-def write_config(path: Path, settings: Settings, recipe: Recipe) -> None:
-    """Write every setting, also the defaults: training again from this file gives the same model."""
+def write_config(path: Path, settings: Settings, recipe: Recipe, what: str = "Train again") -> None:
+    """Write every setting, also the defaults: training again from this file gives the same model.
+
+    `what`: what else training from it does.
+    """
     content = {"settings": asdict(settings), "recipe": recipe.to_dict()}
-    head = "# Train again with: mobilenets train --config THIS_FILE --out NEW_FOLDER\n"
+    head = f"# {what} with: mobilenets train --config THIS_FILE --out NEW_FOLDER\n"
     write_atomic(path, head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 

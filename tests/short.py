@@ -1,0 +1,43 @@
+"""A run whose network has five blocks, and a search from it, in seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from conftest import write_photos
+from mobilenets.artifact import ModelCard
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.torch import write_network
+from mobilenets.search.job import search
+from mobilenets.search.journal import Ask
+from mobilenets.spec import build
+from mobilenets.training.run import train
+
+CLASSES = ("daisy", "rose")
+SIZE = 48
+
+
+def short_run(folder: Path) -> tuple[Path, Path]:
+    """(run, its data) in a new folder: two classes of tiny photographs, the first five blocks of MobileNetV2."""
+    data = write_photos(folder / "photos", CLASSES, 20, size=40)
+    net = build("mobilenet_v2", width=0.35, num_classes=len(CLASSES))
+    net = replace(net, blocks=net.blocks[:5])
+    torch.manual_seed(0)
+    weights = folder / "short.safetensors"
+    write_network(weights, MobileNet(net), ModelCard(net.name, net, CLASSES, Preprocess(size=SIZE)))
+    run = train(
+        data, folder / "run", {"batch_size": 8}, weights=str(weights), model=net.name, recipe="finetune", epochs=1,
+        precision="fp32", device="cpu",
+    )  # fmt: skip
+    return run.path, data
+
+
+def short_search(trained: tuple[Path, Path], out: Path) -> Path:
+    """`out`: what NetAdapt finds within 0.7 of the latency of a short run, with as little training as there is."""
+    run, data = trained
+    nothing = search(Ask(str(data), str(run), latency_ms=1e6), out)
+    assert nothing.path is None
+    search(Ask(str(data), str(run), 0.7 * nothing.summary["seed_latency_ms"], tune=1, epochs=3), out)
+    return out
