@@ -10,13 +10,13 @@ from mobilenets.artifact import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.torch import write_network
+from mobilenets.search.ask import Ask
 from mobilenets.search.job import search
-from mobilenets.search.journal import Ask
 from mobilenets.spec import build
 from mobilenets.training.run import train
 
 CLASSES = ("daisy", "rose")
-SIZE = 48
+SIZE = 96
 
 
 def short_run(folder: Path) -> tuple[Path, Path]:

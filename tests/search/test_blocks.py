@@ -9,10 +9,11 @@ import pytest
 from conftest import Cli
 from mobilenets.artifact import read_card
 from mobilenets.errors import UserError
+from mobilenets.search.ask import Ask
 from mobilenets.search.blocks import BlockSearch, random_candidates, smallest
 from mobilenets.search.evolve import Judge, Judged, Plan, evolve
 from mobilenets.search.job import resume, search
-from mobilenets.search.journal import Ask, Journal
+from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
 from mobilenets.search.space import Choice, Space
 from mobilenets.search.workbench import Workbench

@@ -13,13 +13,13 @@ from mobilenets.errors import UserError
 from mobilenets.export.onnx import graph_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.onnxruntime import make_session
+from mobilenets.search.ask import parse_latency
 from mobilenets.search.latency import (
     Candidate,
     Conditions,
     LatencyModel,
     LatencyTable,
     errors,
-    parse_latency,
 )
 from mobilenets.search.pieces import pieces
 from mobilenets.spec import build

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
+from mobilenets.search.ask import Ask
 from mobilenets.search.job import random_candidates, resume, search
-from mobilenets.search.journal import Ask
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
 from mobilenets.search.netadapt import cut, rank
@@ -136,8 +136,8 @@ def test_short_trainings_walk_through_the_epochs_of_their_loader(trained: Traine
 def test_the_students_loss_is_half_the_labels_and_half_the_teacher(trained: Trained) -> None:
     bench = Workbench(*trained)
     bench.recipe = replace(bench.recipe, label_smoothing=0.0)
-    trainer = distiller(bench, MobileNet(bench.seed.net), 48, epochs=1)
-    images, targets = torch.randn(4, 3, 48, 48), F.one_hot(torch.tensor([0, 1, 1, 0]), 2).float()
+    trainer = distiller(bench, MobileNet(bench.seed.net), 96, epochs=1)
+    images, targets = torch.randn(4, 3, 96, 96), F.one_hot(torch.tensor([0, 1, 1, 0]), 2).float()
     logits = torch.randn(4, 2)
     with torch.no_grad():
         said = bench.seed.eval()(images).softmax(1)

@@ -62,13 +62,12 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
             raise UserError(
                 f"{name}: is missing; for example: mobilenets search photos --from runs/photos --latency 2ms"
             )
-    from mobilenets.search.latency import parse_latency
+    from mobilenets.search.ask import Ask, parse_latency
 
-    milliseconds = parse_latency(args.latency)
+    ask = Ask(data=args.data, run=args.run_folder, latency_ms=parse_latency(args.latency), **asked)
     from mobilenets.search.job import search
-    from mobilenets.search.journal import Ask
 
-    return search(Ask(data=args.data, run=args.run_folder, latency_ms=milliseconds, **asked), args.out)
+    return search(ask, args.out)
 
 
 def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:

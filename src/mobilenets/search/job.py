@@ -15,7 +15,8 @@ from mobilenets.artifact import read_card, write_atomic
 from mobilenets.data.audit.job import audit_splits
 from mobilenets.errors import UserError
 from mobilenets.search import blocks
-from mobilenets.search.journal import EVOLVE, NETADAPT, Ask, Journal
+from mobilenets.search.ask import EVOLVE, NETADAPT, Ask
+from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.netadapt import NetAdapt
 from mobilenets.search.page import write_page
@@ -83,7 +84,6 @@ def search(ask: Ask, out: Path | None = None) -> Result:
                 f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed_ms:.3g} ms; "
                 f"the smallest possible is {least_ms:.3g} ms"
             )
-        assert bench.parts  # what is wrong with the photographs is told before a folder is made
         journal = Journal(folder, ask, seed={"latency_ms": seed_ms})
         return _Session(bench, table, journal).run()
 
@@ -108,6 +108,7 @@ class _Session:
 
     def __init__(self, bench: Workbench, table: LatencyTable, journal: Journal) -> None:
         self.bench, self.table, self.journal, self.ask = bench, table, journal, journal.ask
+        self.parts = bench.parts  # what is wrong with the photographs is told before anything is written
         self.folder = journal.folder
         self.deadline = time.monotonic() + 60 * self.ask.minutes
 
@@ -146,8 +147,8 @@ class _Session:
     def _judge_seed(self) -> None:
         journal, bench, size = self.journal, self.bench, self.bench.start.size
         if "accuracy" not in journal.seed:
-            journal.seed |= bench.judge(bench.seed, size, bench.parts.val)
-            journal.seed["holdout_accuracy"] = bench.judge(bench.seed, size, bench.parts.holdout)["accuracy"]
+            journal.seed |= bench.judge(bench.seed, size, self.parts.val)
+            journal.seed["holdout_accuracy"] = bench.judge(bench.seed, size, self.parts.holdout)["accuracy"]
             journal.save()
         print(
             f"search: from {journal.seed['latency_ms']:.3g} to {self.ask.latency_ms:.3g} ms; predictions are "
@@ -176,7 +177,7 @@ class _Session:
         size = read_card(self.folder / "model.safetensors").preprocess.size
         write_settings(bench, self.folder, size, journal.epochs)
         audit = audit_splits(Path(self.ask.data), bench.listed)
-        card = finish(self.folder, bench.loader(bench.parts.val, size), audit)
+        card = finish(self.folder, bench.loader(self.parts.val, size), audit)
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])
         (measured,) = self.table.networks_ms([found])

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import platform
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -241,21 +240,3 @@ def errors(predicted: Sequence[float], measured: Sequence[float]) -> Errors:
     apart = np.argsort(np.argsort(p)) - np.argsort(np.argsort(m))  # of ranks
     rank_correlation = 1 - 6 * float(np.sum(apart**2)) / (len(p) * (len(p) ** 2 - 1))
     return Errors(float(np.mean(np.abs(p - m) / m)), rank_correlation, len(p))
-
-
-def parse_latency(text: str) -> float:
-    """Milliseconds that "2.0ms", "2.0", "1500us" or "0.002s" stand for.
-
-    Raises:
-        UserError: anything else.
-    """
-    units: dict[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3, "": 1.0}
-    number = text.strip().rstrip("musµ ")
-    unit = text.strip().removeprefix(number).strip().replace("µ", "u")
-    try:
-        value = float(number) * units[unit]
-    except (ValueError, KeyError):
-        raise UserError(f"--latency {text}: is no time; write it as 2.0ms") from None
-    if not (math.isfinite(value) and value > 0):
-        raise UserError(f"--latency {text}: is no positive time; write it as 2.0ms")
-    return value

@@ -1,0 +1,71 @@
+"""What a search is asked for: checked before torch is loaded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mobilenets.errors import UserError
+
+NETADAPT, EVOLVE = "netadapt", "evolve"  # the methods
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What was asked for.
+
+    `latency_ms`: the budget. `minutes`: what the search and the training after it are planned into; `tune` (batches
+    of short training per proposal; for evolve of the supernet's training), `evaluations` (networks that evolve judges)
+    and `epochs` (of the training at the end) replace the plan where they are given. `exponent`: of evolve's reward
+    (`evolve.Goal`); None keeps the budget hard.
+    """
+
+    data: str
+    run: str
+    latency_ms: float
+    engine: str = "onnxruntime"
+    threads: int = 1
+    method: str = NETADAPT
+    minutes: float = 20.0
+    seed: int = 0
+    tune: int | None = None
+    epochs: int | None = None
+    evaluations: int | None = None
+    exponent: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in (NETADAPT, EVOLVE):
+            raise UserError(f"--method {self.method}: is not one of {NETADAPT}, {EVOLVE}")
+        if not self.minutes > 0:
+            raise UserError(f"--minutes: {self.minutes:g} is not a time; use a positive number")
+        if self.seed < 0:
+            raise UserError(f"--seed: {self.seed} is negative; use 0 or more")
+        if self.tune is not None and self.tune < 0:
+            raise UserError(f"--tune: {self.tune} is negative; use 0 or more batches")
+        if self.epochs is not None and self.epochs < 1:
+            raise UserError(f"--epochs: {self.epochs} is too few; use 1 or more")
+        if self.evaluations is not None and self.evaluations < 1:
+            raise UserError(f"--evaluations: {self.evaluations} is too few; use 1 or more")
+        if self.exponent is not None and not -10 <= self.exponent <= 0:
+            raise UserError(f"--exponent: {self.exponent:g} is none of -10 to 0; MnasNet's is -0.07")
+        for name, value in (("evaluations", self.evaluations), ("exponent", self.exponent)):
+            if self.method != EVOLVE and value is not None:
+                raise UserError(f"--{name}: is for --method {EVOLVE}")
+
+
+def parse_latency(text: str) -> float:
+    """Milliseconds that "2.0ms", "2.0", "1500us" or "0.002s" stand for.
+
+    Raises:
+        UserError: anything else.
+    """
+    units: dict[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3, "": 1.0}
+    number = text.strip().rstrip("musµ ")
+    unit = text.strip().removeprefix(number).strip().replace("µ", "u")
+    try:
+        value = float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise UserError(f"--latency {text}: is no time; write it as 2.0ms") from None
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"--latency {text}: is no positive time; write it as 2.0ms")
+    return value
