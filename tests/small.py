@@ -1,5 +1,6 @@
 """A small network with a card, and pictures for it: what tests of exports and engines start from."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,27 @@ def noise(n: int, preprocess: Preprocess) -> np.ndarray:
     pixels = rng.normal(rng.uniform(0, 255, (n, 1, 1, shape[3])), 50, shape).clip(0, 255).astype(np.uint8)
     pixels[0], pixels[-1] = 255, 0
     return pixels
+
+
+@cache
+def learned(name: str, size: int) -> MobileNet:
+    """A narrow network that tells whether red, green or blue is brightest: its answers depend on the picture.
+
+    Those of `network` need not: a random network may give one class to everything.
+    """
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    model = MobileNet(build(name, width=0.35, num_classes=3, dropout=0.0))
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = 0.1  # there are a few steps, not epochs
+    optimizer = torch.optim.Adam(model.parameters(), 4e-3)
+    for _ in range(60):
+        colours = rng.uniform(0, 255, (32, 1, 1, 3))
+        pixels = rng.normal(colours, 20, (32, size, size, 3)).clip(0, 255).astype(np.uint8)
+        logits = model(torch.from_numpy(card_of(model, size).preprocess.normalize(pixels)))
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(colours.argmax(3).ravel()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()

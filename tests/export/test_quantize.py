@@ -10,13 +10,14 @@ import torch
 from mobilenets.errors import UserError
 from mobilenets.export.calibration import Calibration, read_calibration
 from mobilenets.export.job import export
+from mobilenets.export.pictures import random_pictures
 from mobilenets.export.quantize import layer_noise
 from mobilenets.export.targets import INT8_TARGETS, TARGETS, exporter, quantizer
 from mobilenets.export.verify import INT8
 from mobilenets.runtime.engines import open_engine
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.torch import TorchEngine
-from small import card_of, network, noise
+from small import card_of, learned, network, noise
 
 ALL = [pytest.param(t, marks=() if t == "onnx" else pytest.mark.exports) for t in INT8_TARGETS if t != "web"]
 
@@ -27,18 +28,23 @@ def _engine(name: str = "mobilenet_v2") -> TorchEngine:
 
 
 @pytest.mark.parametrize("target", ALL)
-@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small"])
-def test_an_8_bit_file_is_smaller_and_gives_nearly_the_same_answers(target: str, name: str, tmp_path: Path) -> None:
-    engine = _engine(name)
-    calibration = Calibration(noise(32, engine.card.preprocess))
+@pytest.mark.parametrize(("name", "size"), [("mobilenet_v2", 64), ("mobilenet_v3_small", 32)])
+def test_an_8_bit_file_is_smaller_and_gives_nearly_the_same_answers(
+    target: str, name: str, size: int, tmp_path: Path
+) -> None:
+    """Also where late maps are of one pixel, as V3-Small's are in pictures of 32."""
+    model = learned(name, size)
+    engine = TorchEngine(model, card_of(model, size))
+    pictures = random_pictures(engine.card.preprocess)  # what is compared without photographs
+    calibration = Calibration(np.stack([picture.pixels for picture in pictures]))
     quantize = quantizer(target)
     _, whole = export(engine, target, exporter(target), tmp_path / "float", [])
     _, small = export(engine, target, lambda m, c, p: quantize(m, c, p, calibration), tmp_path / "int8", [], INT8)
     assert small.bytes < 0.65 * whole.bytes  # of a tiny network: names and metadata weigh as much as weights
     assert small.top1_agreement is not None
-    assert small.top1_agreement >= 0.9
+    assert small.top1_agreement >= 0.85  # six of the 32 pictures are near a tie
     assert small.max_probability_difference is not None
-    assert 1e-4 < small.max_probability_difference < 0.3  # 8 bits leave a trace: it is no float file under another name
+    assert 1e-4 < small.max_probability_difference < 0.5  # 8 bits leave a trace: it is no float file under another name
 
 
 def test_the_onnx_file_computes_in_integers_and_keeps_its_card(tmp_path: Path) -> None:
