@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,3 +118,12 @@ def searched(trained: tuple[Path, Path], latency_home: Path, tmp_path_factory: p
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOBILENETS_HOME", str(latency_home))
         return short_search(trained, tmp_path_factory.mktemp("searched") / "run")
+
+
+def unprivileged() -> list[str]:
+    """What a command begins with so that permissions hold for it, also where the superuser tests."""
+    if os.name != "posix" or os.getuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("the superuser writes everywhere, and there is no setpriv to take that right away")
+    return ["setpriv", "--bounding-set=-dac_override"]

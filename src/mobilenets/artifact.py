@@ -95,6 +95,22 @@ def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
+def check_new_file(option: str, path: Path, suffix: str) -> None:
+    """Refuse before the work what would be lost after it: the value of an option that names a file to write.
+
+    Raises:
+        UserError: `path` exists, does not end in `suffix`, or lies in a folder that is not there or cannot be written.
+    """
+    if path.exists():
+        raise UserError(f"{option} {path}: exists already; name a new file")
+    if path.suffix.lower() != suffix:
+        raise UserError(f"{option} {path}: name a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import is_one_line_error
+from conftest import is_one_line_error, unprivileged
 from mobilenets.cli.demo import write_csv
 
 KINDS = {
@@ -107,6 +107,7 @@ def test_ctrl_c_ends_it_with_nothing_half_written(photos: Path, tmp_path: Path) 
         (["photos", "--write-clean", "missing/clean.csv"], "missing"),
         (["photos", "--html", "taken.csv"], "taken.csv"),
         (["photos", "--html", "missing/page.html"], "missing"),
+        (["photos", "--html", "page.png"], "page.png: name a file that ends in .html"),
         (["photos", "--weights", "magic"], "magic"),
         (["photos", "--model", "resnet"], "resnet"),
         ([], "DATA"),
@@ -117,3 +118,14 @@ def test_wrong_use_is_one_line(cli, photos: Path, tmp_path: Path, arguments: lis
     (tmp_path / "taken.csv").write_text("mine")
     assert is_one_line_error(cli("audit", *arguments), named)
     assert (tmp_path / "taken.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("option", "name"), [("--html", "page.html"), ("--write-clean", "clean.csv")])
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    photos: Path, tmp_path: Path, option: str, name: str
+) -> None:
+    (tmp_path / "kept").mkdir(mode=0o500)
+    command = [*unprivileged(), sys.executable, "-m", "mobilenets", "audit", photos, "--weights", "none"]
+    target = tmp_path / "kept" / name
+    result = subprocess.run([*command, option, target], capture_output=True, text=True, timeout=60)
+    assert is_one_line_error(result, f"{option} {target}: the folder {target.parent} cannot be written")

@@ -1,13 +1,12 @@
 """`mobilenets export` and what cannot be done: one line on standard error, exit code 2, and nothing left behind."""
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from conftest import unprivileged
 from mobilenets.artifact import write_safetensors
 from small import CLASSES, card_of, network
 
@@ -87,12 +86,3 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Path, tmp_
     result = export(run, "--to", "onnx", "--out", tmp_path / "kept" / "a" / "onnx", prefix=unprivileged())
     expect_refusal(result, f"the folder {tmp_path / 'kept'} cannot be written; choose another --out")
     assert not any((tmp_path / "kept").iterdir())
-
-
-def unprivileged() -> list[str]:
-    """What a command begins with so that permissions hold for it, also where the superuser tests."""
-    if os.name != "posix" or os.getuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        pytest.skip("the superuser writes everywhere, and there is no setpriv to take that right away")
-    return ["setpriv", "--bounding-set=-dac_override"]

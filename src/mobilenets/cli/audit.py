@@ -39,18 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Audit; 1 when some files could not be read."""
+    from mobilenets.artifact import check_new_file, write_atomic
     from mobilenets.cli.train import fraction_or_folder
     from mobilenets.cli.writers import accept_any_text
-    from mobilenets.data.audit.clean import check_files, check_target, write_clean
+    from mobilenets.data.audit.clean import check_files, write_clean
     from mobilenets.data.audit.job import audit
     from mobilenets.data.source import read_parts
 
     if args.write_clean:
-        check_target(args.write_clean)
-    if args.html and args.html.exists():
-        raise UserError(f"--html {args.html}: exists already; name a new file")
-    if args.html and not args.html.parent.is_dir():
-        raise UserError(f"--html {args.html}: no such folder {args.html.parent}; make it first")
+        check_new_file("--write-clean", args.write_clean, ".csv")
+    if args.html:
+        check_new_file("--html", args.html, ".html")
     _, parts = read_parts(args.data)  # what is wrong with the data is told before weights are fetched
     if args.write_clean:
         check_files(args.data, parts)
@@ -61,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
     for note in result.notes:
         print(note, file=sys.stderr)
     if args.html:
-        from mobilenets.artifact import write_atomic
         from mobilenets.evaluate.audit_page import page
 
         write_atomic(args.html, page(result))

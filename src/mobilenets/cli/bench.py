@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.model and not args.family:
         raise UserError("give a MODEL, or --family for the published networks")
     if args.save is not None:
-        from mobilenets.cli.predict import check_free
+        from mobilenets.artifact import check_new_file
 
-        check_free(args.save)
+        check_new_file("--save", args.save, ".png")
     return _bench_family(args) if args.family else _bench_models(args)
 
 

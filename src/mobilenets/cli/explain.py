@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.cli.predict import MANY_CLASSES, check_free
+from mobilenets.cli.predict import MANY_CLASSES
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Explain; 1 when some pictures could not be read."""
     if args.top is not None and args.top < 1:
         raise UserError(f"--top: {args.top} is too few; use 1 or more")
-    if args.save is not None:
-        check_free(args.save)
+    from mobilenets.artifact import check_new_file
     from mobilenets.cli.sources import expand
     from mobilenets.cli.writers import make_writer
     from mobilenets.evaluate.heat import describe
@@ -47,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.progress import Progress
     from mobilenets.runtime.classifier import Failure
 
+    if args.save is not None:
+        check_new_file("--save", args.save, ".png")
     paths = expand(args.image)
     explainer = _open(args.model)
     explainer.check(args.label)

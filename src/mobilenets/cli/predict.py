@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
     if args.save is not None:
-        check_free(args.save)
+        from mobilenets.artifact import check_new_file
+
+        check_new_file("--save", args.save, ".png")
     if args.ray:
         return _bulk(args)
     if args.out is not None or args.format == "parquet":
@@ -118,18 +120,6 @@ def _bulk(args: argparse.Namespace) -> int:
         print(f"{failed} of {done} could not be read", file=sys.stderr)
     print(f"predicted {args.out} ({manifest.pictures} pictures in {manifest.parts} parts)")
     return 1 if failed else 0
-
-
-def check_free(path: Path) -> None:
-    """Refuse before the work what would be lost after it."""
-    if path.exists():
-        raise UserError(f"{path}: exists already; choose another name for --save")
-    if path.suffix.lower() != ".png":
-        raise UserError(f"{path}: --save draws PNG; use a name that ends in .png")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}; make it, or choose another name for --save")
-    if not os.access(path.parent, os.W_OK):
-        raise UserError(f"{path}: the folder {path.parent} cannot be written; choose another name for --save")
 
 
 def _save(shown: list[Prediction], path: Path, read: int) -> None:

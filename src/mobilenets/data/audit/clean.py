@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenets.artifact import write_atomic
+from mobilenets.artifact import check_new_file, write_atomic
 from mobilenets.data.audit.duplicates import groups_of
 from mobilenets.data.audit.job import Audit, Member
 from mobilenets.data.sample import Samples
@@ -27,16 +27,6 @@ class Cleaned:
     left_out: dict[str, int]
 
 
-def check_target(table: Path) -> None:
-    """Raise UserError if a clean CSV cannot go to `table`: said before the work, not after it."""
-    if table.suffix.lower() != ".csv":
-        raise UserError(f"--write-clean {table}: name a .csv file")
-    if table.exists():
-        raise UserError(f"--write-clean {table}: exists already; name a new file")
-    if not table.parent.is_dir():
-        raise UserError(f"--write-clean {table}: no such folder {table.parent}; make it first")
-
-
 def check_files(data: Path, parts: Mapping[str, Samples]) -> None:
     """Raise UserError if the pictures are no files of their own, which alone a CSV can name."""
     if any(samples.table.places is not None for samples in parts.values()):
@@ -51,9 +41,9 @@ def write_clean(audit: Audit, table: Path) -> Cleaned:
     shots share a group, so that `train` keeps them on one side. Labels stay as they are, suspected ones too.
 
     Raises:
-        UserError: see `check_target`; a file name that is no UTF-8 text.
+        UserError: see `check_new_file`; a file name that is no UTF-8 text.
     """
-    check_target(table)
+    check_new_file("--write-clean", table, ".csv")
     left_out = {"unreadable": len(audit.findings["unreadable"])}
     kept = _without_copies(audit, left_out)
     kept = _without_leaks(audit, kept, left_out)
