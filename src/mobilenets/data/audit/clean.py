@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mobilenets.artifact import check_new_file, write_atomic
 from mobilenets.data.audit.duplicates import groups_of
-from mobilenets.data.audit.job import Audit, Member
+from mobilenets.data.audit.job import Audit, Placed
 from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
 
@@ -83,7 +83,7 @@ def _without_leaks(audit: Audit, kept: set[int], left_out: dict[str, int]) -> se
     return kept - gone
 
 
-def _text(rows: Sequence[tuple[Member, str]], classes: Sequence[str], table: Path) -> str:
+def _text(rows: Sequence[tuple[Placed, str]], classes: Sequence[str], table: Path) -> str:
     columns = {
         "path": [_relative(m.sample.path, table) for m, _ in rows],
         "label": [classes[m.sample.label] for m, _ in rows],

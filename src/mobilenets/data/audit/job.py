@@ -40,7 +40,7 @@ Doubter = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], 
 
 
 @dataclass(frozen=True)
-class Member:
+class Placed:
     """A picture that could be read: its sample, the part that the data names ("" for none), and in which it stands."""
 
     sample: Sample
@@ -60,7 +60,7 @@ class Audit:
     files: int
     findings: dict[str, list[Finding]]
     notes: tuple[str, ...]
-    members: tuple[Member, ...]
+    members: tuple[Placed, ...]
     pairs: tuple[Pair, ...]
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
@@ -91,7 +91,7 @@ def audit(
         members = _in_parts(named, data, val, seed)
     except UserError as error:
         notes.append(f"leaks are not looked for: {error}")
-        members = [Member(s, part, part) for part, samples in named.items() for s in samples]
+        members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
     return _judged(data, classes, members, _hidden(data, members), notes, embedder, doubter)
 
 
@@ -105,12 +105,12 @@ def audit_splits(data: Path, splits: Splits, most: int = MOST_IN_A_RUN) -> Audit
     if total > most:
         parts = {part: samples.spread(most * len(samples) // total) for part, samples in parts.items()}
         notes.append(f"The data has {total:,}: copies and leaks among the others are not seen here.")
-    members = [Member(s, part, part) for part, samples in parts.items() for s in samples]
+    members = [Placed(s, part, part) for part, samples in parts.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
     return _judged(data, splits.classes, members, [] if notes else _hidden(data, members), notes)
 
 
-def _hidden(data: Path, members: Sequence[Member]) -> list[Finding]:
+def _hidden(data: Path, members: Sequence[Placed]) -> list[Finding]:
     """Pictures in a folder that nobody reads, for their names."""
     known = {m.sample.file for m in members}
     return list(misnamed(data, known.__contains__)) if data.is_dir() else []
@@ -119,7 +119,7 @@ def _hidden(data: Path, members: Sequence[Member]) -> list[Finding]:
 def _judged(
     data: Path,
     classes: tuple[str, ...],
-    members: Sequence[Member],
+    members: Sequence[Placed],
     found: Sequence[Finding],
     notes: Sequence[str],
     embedder: Embedder | None = None,
@@ -145,19 +145,19 @@ def _judged(
     return Audit(data, classes, len(members), ranked(found), tuple(notes), readable, tuple(pairs))
 
 
-def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Member]:
+def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Placed]:
     """Every sample with the part that training would put it in, sorted by path."""
     part_named = {s.path: part for part, samples in named.items() for s in samples}
     if "val" in named and val is None:
-        members = [Member(s, part, part) for part, samples in named.items() for s in samples]
+        members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
     else:
         splits = read_splits(data, val=val, seed=seed)
         sides = {"train": splits.train, "val": splits.val, "test": splits.test}
-        members = [Member(s, part_named.get(s.path, "val"), side) for side, of in sides.items() for s in of]
+        members = [Placed(s, part_named.get(s.path, "val"), side) for side, of in sides.items() for s in of]
     return sorted(members, key=lambda m: str(m.sample.path))
 
 
-def _duplicates(members: Sequence[Member], classes: Sequence[str], pairs: Sequence[Pair]) -> list[Finding]:
+def _duplicates(members: Sequence[Placed], classes: Sequence[str], pairs: Sequence[Pair]) -> list[Finding]:
     exact = groups_of(len(members), [(p.first, p.second) for p in pairs if p.exact])
     every = groups_of(len(members), [(p.first, p.second) for p in pairs])
     best: dict[int, float] = {}
@@ -187,7 +187,7 @@ def _duplicates(members: Sequence[Member], classes: Sequence[str], pairs: Sequen
     return found
 
 
-def _group_numbers(members: Sequence[Member], pairs: Sequence[Pair]) -> NDArray[np.int64]:
+def _group_numbers(members: Sequence[Placed], pairs: Sequence[Pair]) -> NDArray[np.int64]:
     """A number for every picture, equal for near-identical shots and for those that the data groups."""
     numbers = np.arange(len(members))
     tags = [m.sample.group for m in members]
