@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
@@ -20,7 +21,7 @@ import pytest
 from PIL import Image
 
 from mobilenets.artifact import ModelCard
-from mobilenets.data.audit.job import audit_splits
+from mobilenets.data.audit.job import audit, audit_splits
 from mobilenets.data.audit.kinds import KINDS
 from mobilenets.data.source import read_samples, read_splits
 from mobilenets.errors import UserError
@@ -375,6 +376,17 @@ def test_what_the_audit_of_the_data_found_is_shown_kind_by_kind_worst_first(tmp_
     assert f"mobilenets audit &#x27;{data}&#x27; --html audit.html" in section
     assert Page(page).open == []
     assert "<script" not in page
+
+
+def test_the_command_that_audits_again_splits_as_the_run_did(tmp_path: Path) -> None:
+    folder, data = run_folder(tmp_path / "run", ["daisy", "rose"]), faulty(tmp_path / "photos")
+    of_the_run = audit_splits(data, read_splits(data, val=0.25, seed=3), val=0.25, seed=3)
+    write_report(folder, audit=of_the_run)
+    page = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
+    command = re.findall(r"<code>(mobilenets audit .*?)</code>", page)[0]
+    assert command == f"mobilenets audit {data} --val 0.25 --seed 3 --html audit.html"
+    assert audit(data, val=0.25, seed=3).findings["leak"] == of_the_run.findings["leak"] == []
+    assert audit(data, val=0.25).findings["leak"] != []  # another seed tears the copies apart
 
 
 def test_a_mistake_says_what_the_audit_found_about_its_photograph(tmp_path: Path) -> None:

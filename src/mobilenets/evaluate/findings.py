@@ -25,7 +25,9 @@ def findings(audit: Audit) -> str:
     found = [kind for kind in KINDS if audit.findings[kind]]
     # A probe judges labels; this audit runs at the end of every training and has no network.
     clean = [KINDS[kind][0] for kind in KINDS if kind not in found and kind != "likely_mislabelled"]
-    command = f"mobilenets audit {shlex.quote(str(audit.data))} --html audit.html"
+    split = [] if audit.val is None else ["--val", str(audit.val)]
+    split += ["--seed", str(audit.seed)] if audit.seed else []
+    command = shlex.join(["mobilenets", "audit", str(audit.data), *split, "--html", "audit.html"])
     notes = [f"{audit.files:,} photographs were looked at.", *audit.notes]
     return "\n".join(
         [

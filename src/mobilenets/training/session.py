@@ -153,7 +153,8 @@ class Session:
         if group.is_main:
             # Before metrics.json, which completes a run: after a Ctrl-C here --resume goes on. Whoever stopped the
             # training does not wait for it.
-            audit = None if interrupted else audit_splits(Path(self.settings.data), self.listed)
+            data, val, seed = Path(self.settings.data), self.settings.val, self.settings.seed
+            audit = None if interrupted else audit_splits(data, self.listed, val=val, seed=seed)
             finish(self.folder, self.loader(self.splits.val, 16, whole=True), audit)
         group.wait()
         return not interrupted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ class Placed:
 class Audit:
     """What was found. `findings`: from every kind to its findings, the worst first; `notes`: what was not looked for.
 
-    `members` are the readable pictures and `pairs` their duplicates, as indices into `members`.
+    `members` are the readable pictures and `pairs` their duplicates, as indices into `members`. `val` and `seed` are
+    what unsplit data was split with.
     """
 
     data: Path
@@ -62,6 +63,8 @@ class Audit:
     notes: tuple[str, ...]
     members: tuple[Placed, ...]
     pairs: tuple[Pair, ...]
+    val: float | str | Path | None = None
+    seed: int = 0
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """The content of `audit --json`: from every kind to a list of findings."""
@@ -92,11 +95,16 @@ def audit(
     except UserError as error:
         notes.append(f"leaks are not looked for: {error}")
         members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
-    return _judged(data, classes, members, _hidden(data, members), notes, embedder, doubter)
+    result = _judged(data, classes, members, _hidden(data, members), notes, embedder, doubter)
+    return replace(result, val=val, seed=seed)
 
 
-def audit_splits(data: Path, splits: Splits, most: int = MOST_IN_A_RUN) -> Audit:
+def audit_splits(
+    data: Path, splits: Splits, *, val: float | str | Path | None = None, seed: int = 0, most: int = MOST_IN_A_RUN
+) -> Audit:
     """`audit` of what a training was given, without a network: what the report of a run says about its data.
+
+    `val` and `seed` are those that `splits` were made with.
 
     Of more than `most` pictures about so many are looked at, from all over, and `notes` says so.
     """
@@ -107,7 +115,8 @@ def audit_splits(data: Path, splits: Splits, most: int = MOST_IN_A_RUN) -> Audit
         notes.append(f"The data has {total:,}: copies and leaks among the others are not seen here.")
     members = [Placed(s, part, part) for part, samples in parts.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
-    return _judged(data, splits.classes, members, [] if notes else _hidden(data, members), notes)
+    result = _judged(data, splits.classes, members, [] if notes else _hidden(data, members), notes)
+    return replace(result, val=val, seed=seed)
 
 
 def _hidden(data: Path, members: Sequence[Placed]) -> list[Finding]:
