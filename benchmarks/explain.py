@@ -1,8 +1,9 @@
 """Does the heat map show what the network uses? Two checks on photographs of the demo that it has not been trained on.
 
-    python benchmarks/explain.py RUN [--photographs 120]
+    python benchmarks/explain.py RUN [--photographs 240]
 
-RUN is the run folder of `mobilenets demo`. Deletion: the hottest fifth of each picture is taken out, and the fall of
+RUN is the run folder of `mobilenets demo`; without --photographs all that validated it are taken, classes in the demo's
+own proportions. Deletion: the hottest fifth of each picture is taken out, and the fall of
 the predicted class's probability is compared with that after taking out as large a part elsewhere: a square at a
 random place, and the same shape shifted to a random place. Taken out means blurred until no detail is left, with a
 soft rim (Fong and Vedaldi 2017, 1704.03296): a patch of one colour with a sharp rim is itself a defect of a solar
@@ -30,7 +31,7 @@ from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.torch import TorchEngine
 
 SHARE = 0.2  # of the picture's area that is replaced
-DRAWS = 8  # random places per picture
+DRAWS = 4  # random places per picture
 BATCH = 16
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -38,7 +39,7 @@ Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument("--photographs", type=int, default=120, help="of each predicted class")
+    parser.add_argument("--photographs", type=int, metavar="N", help="so many, drawn at random (default: all)")
     args = parser.parse_args()
     network = TorchEngine.open(args.run)
     pixels = read(network, args.run / "predictions.csv", args.photographs)
@@ -46,20 +47,16 @@ def main() -> None:
     heat = maps(network, pixels, targets)
     parts = [deletion(network, pixels, targets, heat, fill) for fill in (blurred, flat)]
     body = "\n\n".join([*parts, randomisation(network, pixels, targets, heat)])
-    command = f"python benchmarks/explain.py RUN --photographs {args.photographs}"
-    write_result("explain", "Grad-CAM on solar cells, MobileNetV2", command, body, "torch", "captum")
+    command = "python benchmarks/explain.py RUN" + (f" --photographs {args.photographs}" if args.photographs else "")
+    write_result("explain", f"Grad-CAM on solar cells, {network.card.name}", command, body, "torch", "captum")
 
 
-def read(network: TorchEngine, predictions: Path, count: int) -> np.ndarray:
-    """Validation photographs as the network sees them: of each predicted class `count`, drawn at random."""
+def read(network: TorchEngine, predictions: Path, count: int | None) -> np.ndarray:
+    """Validation photographs as the network sees them."""
     with predictions.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    chosen = []
-    for name in network.card.classes:
-        paths = [row["path"] for row in rows if row["predicted"] == name]
-        chosen += [paths[i] for i in sorted(np.random.default_rng(0).permutation(len(paths))[:count])]
+        paths = [row["path"] for row in csv.DictReader(file)]
     classifier = Classifier(network)
-    return np.stack([classifier.pixels(path) for path in chosen])
+    return np.stack([classifier.pixels(paths[i]) for i in np.random.default_rng(0).permutation(len(paths))[:count]])
 
 
 def batches(pixels: np.ndarray) -> list[np.ndarray]:
@@ -82,19 +79,23 @@ def deletion(network: TorchEngine, pixels: np.ndarray, targets: np.ndarray, heat
             masks = np.stack([elsewhere(mask, rng) for mask in hottest])
             draws.append(before - probability(network, fill(pixels, masks), targets))
         falls[name] = np.mean(draws, axis=0)
+    classes = [(network.card.classes[k], targets == k) for k in np.unique(targets)]
     rows = []
     for name, fall in falls.items():
         more = "" if name == "the hottest part" else f"{100 * (falls['the hottest part'] > fall).mean():.0f} %"
-        error = fall.std(ddof=1) / np.sqrt(len(fall))
-        rows.append([name, f"{fall.mean():.3f} ± {error:.3f}", more])
-    by_class = [
-        [network.card.classes[k], int((targets == k).sum()), *(f"{f[targets == k].mean():.3f}" for f in falls.values())]
-        for k in np.unique(targets)
-    ]
+        rows.append([name, mean_of([fall]), mean_of([fall[own] for _, own in classes]), more])
+    by_class = [[name, int(own.sum()), *(mean_of([fall[own]]) for fall in falls.values())] for name, own in classes]
     head = f"{len(pixels)} validation photographs; {SHARE:.0%} of the area {fill.__name__}; "
     head += f"{DRAWS} random places each; ± is the standard error over photographs.\n\n"
-    kinds = ["taken out", "fall of the class's probability", "photographs where the hottest part counts more"]
+    fallen = "fall of the class's probability"
+    kinds = ["taken out", fallen, "every class counting the same", "photographs where the hottest part counts more"]
     return head + table(kinds, rows) + "\n\n" + table(["predicted class", "photographs", *falls], by_class)
+
+
+def mean_of(groups: list[np.ndarray]) -> str:
+    """The mean of the groups' means and its standard error."""
+    errors = [group.std(ddof=1) / np.sqrt(len(group)) for group in groups]
+    return f"{np.mean([group.mean() for group in groups]):.3f} ± {np.linalg.norm(errors) / len(groups):.3f}"
 
 
 def hottest_part(heat: np.ndarray) -> np.ndarray:

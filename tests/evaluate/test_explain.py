@@ -1,5 +1,6 @@
-"""Grad-CAM, for every network: compared with its formula, worked out by autograd through the whole network."""
+"""The heat map of every network, compared with its formula, worked out by autograd through the whole network."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import nn
 
 from mobilenets.artifact import write_safetensors
 from mobilenets.errors import UserError
@@ -34,47 +36,73 @@ def explainer(name: str = "mobilenet_v3_small", size: int = 96, **options: Any) 
     return Explainer(TorchEngine(model, card_of(model, size, **grey)))
 
 
-def by_formula(engine: TorchEngine, pixels: np.ndarray, target: int) -> np.ndarray:
-    """Selvaraju et al. 2017, equations 1 and 2, at the map's own size."""
+def by_formula(engine: TorchEngine, pixels: np.ndarray, target: int) -> tuple[torch.Tensor, float]:
+    """The map at its own size: Selvaraju et al. 2017, equation 1, with the rest spread evenly; and what it explains."""
     model = engine.model
     maps: list[torch.Tensor] = []
     handle = model.last.register_forward_hook(lambda module, inputs, output: maps.append(output))
     images = torch.from_numpy(engine.card.preprocess.normalize(pixels[None])).requires_grad_()
-    logit = model(images)[0, target]
+    logs = model(images)[0].log_softmax(0)
     handle.remove()
-    weights = torch.autograd.grad(logit, maps[0])[0].mean((2, 3), keepdim=True)
-    return F.relu((weights * maps[0]).sum(1))[0].detach().numpy()
+    others = torch.cat([logs[:target], logs[target + 1 :]])
+    score = logs[target] - (others.logsumexp(0) - math.log(len(others)))  # over the mean of the others
+    slopes = torch.autograd.grad(score, maps[0])[0].sum((2, 3), keepdim=True)
+    cam = (slopes * maps[0]).sum(1)[0]
+    return (cam + score - cam.mean()).detach(), score.item()
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda v: v if isinstance(v, str) else str(v or ""))
 def test_the_map_is_that_of_the_formula(name: str, options: dict[str, Any]) -> None:
     subject = explainer(name, **options)
     engine = subject._network
-    weight = engine.model.classifier.weight.data
-    weight[2] = -weight[0]  # what speaks against the one speaks for the other: not all maps can be empty
     pixels, targets = np.repeat(noise(4, engine.card.preprocess)[1:3], 3, axis=0), np.tile(np.arange(3), 2)
     heat = subject.heat(pixels, targets)
     assert (heat.dtype, heat.shape) == (np.float32, (6, 96, 96))
     assert heat.any()
     for one, picture, target in zip(heat, pixels, targets, strict=True):
-        cam = by_formula(engine, picture, target)
+        cam, score = by_formula(engine, picture, target)
         assert 96 // cam.shape[0] == options.get("output_stride", 32)
-        large = F.interpolate(torch.from_numpy(cam)[None, None], (96, 96), mode="bicubic").clamp(min=0)[0, 0].numpy()
+        assert cam.mean().item() == pytest.approx(score, rel=1e-3, abs=1e-4)
+        large = F.interpolate(cam[None, None], (96, 96), mode="bicubic").clamp(min=0)[0, 0].numpy()
         assert np.allclose(one, large / (large.max() or 1), atol=1e-4)
         assert one.min() >= 0
         assert one.max() in (0, 1)
 
 
-def test_for_global_pooling_and_one_layer_it_is_the_class_activation_map() -> None:
-    """V1 has no layer between pooling and classifier: Zhou et al. 2016 (1512.04150) is the same up to scale."""
+def test_before_pooling_and_one_layer_it_is_what_the_network_says_of_each_place() -> None:
+    """V1 has no layer between pooling and classifier: the classifier itself can be asked at every place."""
     subject = explainer("mobilenet_v1", size=64)
     model = subject._network.model
-    pixels = noise(3, subject._network.card.preprocess)[1:2]
+    model.classifier = nn.Linear(model.head_width, 2)  # of two classes the odds are linear too
+    model.classifier.bias.data = torch.tensor([0.3, -0.2])
+    pixels = noise(3, subject._network.card.preprocess)
     with torch.inference_mode():
         features = model.forward_features(torch.from_numpy(subject._network.card.preprocess.normalize(pixels)))
-        cam = F.relu((model.classifier.weight[1][None, :, None, None] * features).sum(1, keepdim=True))
-        large = F.interpolate(cam, (64, 64), mode="bicubic").clamp(min=0)[0, 0]
-    assert np.allclose(subject.heat(pixels, np.array([1]))[0], large / large.max(), atol=1e-4)
+        logits = model.classifier(features.movedim(1, -1))  # (N, h, w, 2)
+        odds = (logits[..., 0] - logits[..., 1])[:, None]
+        large = F.interpolate(odds, (64, 64), mode="bicubic").clamp(min=0)[:, 0]
+    assert large.any()
+    expected = large / large.amax((1, 2), keepdim=True).clamp(min=1e-9)
+    assert np.allclose(subject.heat(pixels, np.zeros(3, int)), expected, atol=1e-4)
+
+
+def test_some_place_always_speaks_for_the_predicted_class() -> None:
+    subject = explainer("mobilenet_v2", size=64)
+    pixels = noise(8, subject._network.card.preprocess)
+    for bias in ([0.0, 0.0, 0.0], [3.0, 0.0, -3.0], [-9.0, -9.5, -9.0]):
+        subject._network.model.classifier.bias.data = torch.tensor(bias)
+        heat = subject.heat(pixels, subject._network(pixels).argmax(1))
+        assert (heat.max((1, 2)) == 1).all()
+
+
+def test_what_is_added_to_every_class_changes_no_map() -> None:
+    subject = explainer(size=64)
+    pixels, targets = noise(3, subject._network.card.preprocess), np.arange(3)
+    before = subject.heat(pixels, targets)
+    classifier = subject._network.model.classifier
+    classifier.weight.data += torch.linspace(-1, 1, classifier.in_features)
+    classifier.bias.data += 5
+    assert np.allclose(subject.heat(pixels, targets), before, atol=1e-3)
 
 
 def test_an_explanation_holds_what_the_network_saw_and_what_it_said(tmp_path: Path) -> None:
@@ -111,7 +139,9 @@ def test_a_class_the_network_does_not_know_is_refused() -> None:
 
 def test_where_nothing_speaks_for_a_class_the_map_is_zero() -> None:
     subject = explainer("mobilenet_v1", size=64)
-    subject._network.model.classifier.weight.data[0] = -1.0  # of features that are never negative
+    classifier = subject._network.model.classifier
+    classifier.weight.data[0] = classifier.weight.data.amin(0) - 1.0  # of features that are never negative
+    classifier.bias.data.zero_()
     heat = subject.heat(noise(2, subject._network.card.preprocess), np.array([0, 0]))
     assert not heat.any()
 

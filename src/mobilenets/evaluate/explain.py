@@ -1,17 +1,23 @@
-"""Where a network looks: Grad-CAM at its last map.
+"""Where a network looks: Grad-CAM at its last map, with a zero that means something.
 
-Selvaraju et al. 2017 (1610.02391): the channels of the map, weighted by the mean gradient of the class's logit,
-summed, and cut below zero, so that what speaks *for* the class is left.
+Selvaraju et al. 2017 (1610.02391) weigh the channels of the map by the mean gradient of the class's logit, sum them
+and cut the sum below zero. But a logit alone decides nothing, and where its zero lies is chance: any bias moves it, one
+that all classes share too. So what is explained here is how much more probable the class is than the average other one,
+and what that owes to no place, as a bias, is spread evenly: the mean over all places is the quantity explained. Where
+a linear layer follows pooling, a place of two classes has the value that the network would give to a picture that looks
+like it everywhere. Above zero it speaks for the class, and for the predicted class some place always does.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import nn
@@ -107,12 +113,14 @@ class Explainer:
     def _heat(self, features: torch.Tensor, targets: torch.Tensor) -> Heat:
         head = _Head(self._network.model)
         with torch.enable_grad():
-            maps = LayerGradCam(head, head.map).attribute(
-                features.requires_grad_(), target=targets, relu_attributions=True
-            )
+            maps = LayerGradCam(head, head.map).attribute(features.requires_grad_(), additional_forward_args=targets)
+        maps, places = maps.detach(), maps[0].numel()
+        with torch.no_grad():
+            whole = head(features, targets)[:, None, None, None]
+        local = whole + places * (maps - maps.mean((2, 3), keepdim=True))
         size = self._network.card.preprocess.size
-        # Bilinear would draw the squares of a 7×7 map; bicubic swings a little below zero beside a peak.
-        large = LayerAttribution.interpolate(maps.detach(), (size, size), "bicubic")[:, 0].clamp(min=0)
+        # Bilinear would draw the squares of a 7×7 map.
+        large = LayerAttribution.interpolate(local, (size, size), "bicubic")[:, 0].clamp(min=0)
         most = large.amax((1, 2), keepdim=True)
         result: Heat = torch.where(most > 0, large / most, 0).numpy()
         return result
@@ -129,6 +137,9 @@ class _Head(nn.Module):
         self.map = nn.Identity()
         self.model = model
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """The last map (N, C, h, w) → logits (N, K)."""
-        return self.model.forward_head(self.map(features))
+    def forward(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The last map (N, C, h, w), classes (N,) → log of the class's probability over the others' mean (N,)."""
+        logits = self.model.forward_head(self.map(features))
+        own = F.one_hot(targets, logits.shape[1]).bool()
+        others = logits.masked_fill(own, -torch.inf).logsumexp(1) - math.log(max(1, logits.shape[1] - 1))
+        return logits[own] - others
