@@ -61,6 +61,43 @@ def test_the_onnx_file_computes_in_integers_and_keeps_its_card(tmp_path: Path) -
     assert OnnxRuntimeEngine(tmp_path / "model.onnx").card == engine.card
 
 
+def test_the_onnx_file_holds_nothing_that_is_not_read(tmp_path: Path) -> None:
+    engine = _engine()
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert {i.name for i in graph.initializer} <= {name for node in graph.node for name in node.input}
+    biases = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.INT32}
+    read = [node for node in graph.node if biases & {*node.input}]
+    assert {len(node.input) for node in read} == {2}  # a bias and its scale: its zero point is zero
+    assert len(read) == len([node for node in graph.node if node.op_type in ("Conv", "Gemm")])
+
+
+@pytest.mark.exports
+def test_the_openvino_file_is_written_without_what_changes_nothing(tmp_path: Path) -> None:
+    """No ReLU6 before what is rounded into its range, every number once, names of layers only."""
+    import openvino
+
+    model = network("mobilenet_v2")
+    engine = TorchEngine(model, card_of(model, 64))  # at 32 pixels some layers stay float
+    calibration = Calibration(noise(8, engine.card.preprocess))
+    quantizer("openvino")(engine.model, engine.card, tmp_path / "model.xml", calibration)
+    graph = openvino.Core().read_model(tmp_path / "model.xml")
+    nodes = graph.get_ordered_ops()
+    kinds = [node.get_type_name() for node in nodes]
+    assert "FakeQuantize" in kinds
+    assert not {"Minimum", "Clamp"} & set(kinds)
+    numbers = [
+        (str(node.get_element_type()), tuple(node.get_output_shape(0)), node.data.tobytes())
+        for node in nodes
+        if node.get_type_name() == "Constant" and node.data.size == 1
+    ]
+    assert len(set(numbers)) == len(numbers)
+    assert (graph.input(0).get_any_name(), graph.output(0).get_any_name()) == ("image", "probabilities")
+    named = {node.get_friendly_name() for node in nodes if not node.get_friendly_name().isdigit()}
+    assert any(name.startswith("blocks.3/project") for name in named)
+    assert not any("fq" in name for name in named)
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large"])
 def test_a_residual_sum_reads_projections_rounded_and_other_sums_unrounded(name: str, tmp_path: Path) -> None:
     """So that what passes many blocks is not rounded anew at each of them."""

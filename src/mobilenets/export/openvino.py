@@ -18,6 +18,7 @@ from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 
+AROUND = "/from_planes/network/network/"  # `FromPixels`, `FromPlanes` and `Probabilities`
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
 
 
@@ -51,6 +52,9 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
             ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
             advanced_parameters=extremes,
         )
+    _drop_clips(quantized)
+    _share_constants(quantized)
+    _shorten_names(quantized)
     _save(quantized, card, path)
 
 
@@ -64,6 +68,59 @@ def _computed_wrongly(graph: openvino.Model) -> list[str]:
     return [
         o.get_friendly_name() for o in depthwise if o.get_input_partial_shape(0)[2:] == openvino.PartialShape([1, 1])
     ]
+
+
+def _drop_clips(graph: openvino.Model) -> None:
+    """Let what is rounded into a range not be clipped to a wider one before: two operations of every ReLU6."""
+    for rounding in graph.get_ordered_ops():
+        if rounding.get_type_name() != "FakeQuantize":
+            continue
+        ends = [_numbers(rounding.input_value(i)) for i in (1, 2)]  # one of each, or one for each channel
+        if ends[0] is not None and ends[1] is not None:
+            low, high = ends[0].min(), ends[1].max()
+            while (wider := _clipped(rounding.input_value(0).get_node(), low, high)) is not None:
+                rounding.input(0).replace_source_output(wider)
+
+
+def _clipped(node: Any, low: float, high: float) -> Any:
+    """What `node` clips, if it leaves `low` to `high` as it is; else None."""
+    kind, inputs = node.get_type_name(), node.input_values()
+    if kind == "Relu" and low >= 0:
+        return inputs[0]
+    if kind in ("Minimum", "Maximum"):
+        for bound, other in (inputs, inputs[::-1]):
+            limit = _numbers(bound)
+            if limit is not None and (limit.min() >= high if kind == "Minimum" else limit.max() <= low):
+                return other
+    return None
+
+
+def _numbers(value: Any) -> Any:
+    """The array that `value` is, where it is a constant."""
+    node = value.get_node()
+    return node.data if node.get_type_name() == "Constant" else None
+
+
+def _share_constants(graph: openvino.Model) -> None:
+    """Write a number that several operations read once: a range is read twice by each rounding."""
+    first: dict[tuple[object, ...], Any] = {}
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() == "Constant" and node.data.size == 1:
+            key = (str(node.get_element_type()), *node.get_output_shape(0), node.data.tobytes())
+            output = first.setdefault(key, node.output(0))
+            if output.get_node() is not node:
+                node.output(0).replace(output)
+
+
+def _shorten_names(graph: openvino.Model) -> None:
+    """Call layers as the network calls them, input and output by their names, everything else by a number."""
+    ends = {value.get_any_name() for value in (*graph.inputs, *graph.outputs)}
+    for i, node in enumerate(graph.get_ordered_ops()):
+        for output in node.outputs():
+            if not output.get_names() & ends:
+                output.get_tensor().set_names(set())
+        named = node.get_type_name() in (*LAYERS, "Parameter", "Result")
+        node.set_friendly_name(node.get_friendly_name().removeprefix(AROUND) if named else str(i))
 
 
 def full_openvino(path: Path, card: ModelCard) -> None:

@@ -43,7 +43,8 @@ def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Ca
             extra_options={},
         )
         job.quantize_model()
-    _keep_sums_float(job.model.model)
+    _keep_sums_float(job.model.model.graph)
+    _drop_idle(job.model.model.graph)
     write_atomic(path, job.model.model.SerializeToString())
 
 
@@ -67,14 +68,14 @@ def _as_told(ranges: dict[str, Range]) -> TensorsData:
     return TensorsData(CalibrationMethod.MinMax, data)
 
 
-def _keep_sums_float(graph: onnx.ModelProto) -> None:
+def _keep_sums_float(graph: onnx.GraphProto) -> None:
     """Let residual sums read each other as they are, not as the next convolution reads them.
 
     Otherwise a sum is rounded anew at every block it passes, in the network's narrowest tensors: of what a V3-Large
     lost, that was two thirds. The projections that are added are rounded, as integer convolutions write integers.
     """
-    writers = {name: node for node in graph.graph.node for name in node.output}
-    for node in graph.graph.node:
+    writers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
         if node.op_type != "Add":
             continue
         for i, name in enumerate(node.input):
@@ -83,3 +84,15 @@ def _keep_sums_float(graph: onnx.ModelProto) -> None:
                 source = writers[before.input[0]].input[0]
                 if writers[source].op_type != "Conv":
                     node.input[i] = source
+
+
+def _drop_idle(graph: onnx.GraphProto) -> None:
+    """Remove the zero points of biases, a zero for every channel, and constants that nothing reads."""
+    biases = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.INT32}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in biases:
+            del node.input[2:]  # zero is the default
+    read = {name for node in graph.node for name in node.input}
+    unread = [i for i in graph.initializer if i.name not in read]
+    for initializer in unread:
+        graph.initializer.remove(initializer)
