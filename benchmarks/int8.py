@@ -1,0 +1,158 @@
+"""What 8 bits cost and gain: accuracy, probabilities, size and latency, every int8 target against its float file.
+
+    python benchmarks/int8.py [RUN...] [--targets TARGET...] [--work DIR]   # writes the files and compares answers
+    python benchmarks/int8.py --latency [--work DIR]                        # measures them, a minute on an idle machine
+
+The second command writes benchmarks/results/int8.md. RUN is a run on the demo's solar cells; without one, three are
+trained, which takes half an hour: MobileNetV2 as `mobilenets demo` does (6 epochs, torchvision's weights), V3-Large (20
+epochs) and V3-Small (30) from random weights at 128 pixels. What WORK holds already is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import table, write_result
+
+from mobilenets.artifact import write_atomic
+from mobilenets.bench.latency import measure, size_of
+from mobilenets.bench.worker import Task
+from mobilenets.cli import demo
+from mobilenets.data.source import read_splits
+from mobilenets.export.calibration import Calibration, read_calibration
+from mobilenets.export.pictures import Picture, read_pictures
+from mobilenets.export.targets import INT8_TARGETS, TARGETS, exporter, quantizer
+from mobilenets.runtime.engine import Engine
+from mobilenets.runtime.engines import open_engine
+from mobilenets.runtime.torch import TorchEngine
+from mobilenets.training.run import train
+from mobilenets.training.settings import read_config
+
+CHOSEN = tuple(target for target in INT8_TARGETS if target != "web")  # its model is that of onnx
+FROM_RANDOM: dict[str, Any] = {
+    "weights": "none",
+    "recipe": "finetune",
+    "size": 128,
+    "crop": 1.0,
+    "any_orientation": True,
+}
+LITTLE_CROPPED = {"lr": 0.002, "augment.crop_scale": (0.75, 1.0)}
+NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # settings, changes of the recipe
+    demo.MODEL: (demo.SETTINGS | {"weights": demo.WEIGHTS, "epochs": 6}, demo.CHANGES),
+    "mobilenet_v3_large": (FROM_RANDOM | {"epochs": 20}, LITTLE_CROPPED),
+    "mobilenet_v3_small": (FROM_RANDOM | {"epochs": 30}, LITTLE_CROPPED),
+}
+ANSWERS = "answers.json"  # beside the 8-bit file: how its answers differ
+HEADER = [
+    "network", "target", "accuracy", "in 8 bits", "points", "same", "off",
+    "MB", "in 8 bits", "ratio", "ms", "in 8 bits", "times as fast",
+]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    parser.add_argument("--targets", nargs="+", choices=CHOSEN, default=CHOSEN, help="default: all")
+    parser.add_argument("--work", type=Path, default=Path("int8-work"), metavar="DIR", help="kept between starts")
+    parser.add_argument("--latency", action="store_true", help="measure what was written, and write the result")
+    args = parser.parse_args()
+    if args.latency:
+        tell([measured(answers) for answers in args.work.glob(f"*/*-int8/{ANSWERS}")])
+        return
+    for run in args.runs or trained(args.work):
+        compare(run, args.targets, args.work / run.name)
+
+
+def trained(work: Path) -> Iterator[Path]:
+    work.mkdir(parents=True, exist_ok=True)
+    data = demo.write_csv(work / "cells.csv")
+    for name, (settings, changes) in NETWORKS.items():
+        folder = work / "runs" / name
+        if not (folder / "metrics.json").exists():
+            train(data, folder, changes, model=name, val=demo.VAL_SHARE, **settings)
+        yield folder
+
+
+def compare(run: Path, targets: tuple[str, ...], folder: Path) -> None:
+    """Write the files of `run` into `folder`, and beside every 8-bit file what the whole validation part shows."""
+    settings, _ = read_config(run / "config.yaml")
+    splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+    network = TorchEngine.open(run)
+    preprocess = network.card.preprocess
+    calibration = read_calibration(preprocess, splits.train)
+    pictures = list(read_pictures(preprocess, splits.val, len(splits.val), "validation photographs"))
+    labels = np.array([picture.label for picture in pictures])
+    wanted = probabilities(network, pictures)
+    for target in targets:
+        file = write(network, target, folder, calibration)
+        given = probabilities(open_engine(file, str(TARGETS[target].engine)), pictures)
+        answers = {
+            "network": network.card.net.name,
+            "pixels": preprocess.size,
+            "target": target,
+            "n": len(labels),
+            "before": float((wanted.argmax(1) == labels).mean()),
+            "after": float((given.argmax(1) == labels).mean()),
+            "same": float((given.argmax(1) == wanted.argmax(1)).mean()),
+            "off": float(np.abs(given - wanted).max(1).mean()),
+        }
+        print(answers, flush=True)
+        write_atomic(file.with_name(ANSWERS), json.dumps(answers, indent=1) + "\n")
+
+
+def probabilities(engine: Engine, pictures: list[Picture]) -> Any:
+    return np.concatenate([engine(picture.pixels[None]) for picture in pictures])
+
+
+def write(network: TorchEngine, target: str, folder: Path, calibration: Calibration) -> Path:
+    """The 8-bit file of `target`, its float file in the folder beside it."""
+    whole, rounded = (folder / name / TARGETS[target].file for name in (target, f"{target}-int8"))
+    for file in (whole, rounded):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    if not whole.exists():
+        exporter(target)(network.model, network.card, whole)
+    if not rounded.exists():
+        quantizer(target)(network.model, network.card, rounded, calibration)
+    return rounded
+
+
+def measured(answers: Path) -> dict[str, Any]:
+    """`answers` with sizes and latencies of the float file and the 8-bit file, which take turns."""
+    row: dict[str, Any] = json.loads(answers.read_text(encoding="utf-8"))
+    target = TARGETS[row["target"]]
+    files = [answers.parents[1] / name / target.file for name in (row["target"], f"{row['target']}-int8")]
+    threads = None if target.engine == "executorch" else 1  # it takes no number
+    times = measure([Task(row["network"], file, str(target.engine), threads, 1) for file in files])
+    return row | {"ms": [time.median_ms for time in times], "mb": [size_of(file) / 1e6 for file in files]}
+
+
+def tell(rows: list[dict[str, Any]]) -> None:
+    rows.sort(key=lambda row: (row["network"], CHOSEN.index(row["target"])))
+    body = f"""\
+Calibrated with 300 photographs of the training part, compared on all {rows[0]["n"]} of the validation part.
+*Same*: share of photographs that get the float network's class. *Off*: distance of a probability from the float
+network's, the largest over classes, mean over photographs. *ms*: one photograph, one thread (ExecuTorch chooses its
+threads itself), the float file and the 8-bit file in turns, each in its own process.
+
+{table(HEADER, [cells(row) for row in rows])}"""
+    write_result("int8", "8-bit integers on solar cells", "python benchmarks/int8.py --latency", body, "torch",
+                 "onnxruntime", "openvino", "nncf", "executorch", "ai-edge-litert", "ai-edge-quantizer")  # fmt: skip
+
+
+def cells(row: dict[str, Any]) -> list[object]:
+    (before, after), (large, small) = row["ms"], row["mb"]
+    return [
+        f"{row['network']}, {row['pixels']} px", row["target"], f"{row['before']:.4f}", f"{row['after']:.4f}",
+        f"{100 * (row['after'] - row['before']):+.1f}", f"{row['same']:.3f}", f"{row['off']:.4f}",
+        f"{large:.2f}", f"{small:.2f}", f"{small / large:.3f}",
+        f"{before:.2f}", f"{after:.2f}", f"{before / after:.2f}",
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
