@@ -39,6 +39,22 @@ def test_the_table_names_what_was_found_and_what_to_do(cli, photos: Path) -> Non
     assert "duplicates across classes" in result.stdout
     assert "tulip/copy.jpg" in result.stdout
     assert "nothing found:" in result.stdout
+    assert "not looked for: likely wrong labels\n" in result.stdout  # without a network nobody judges them
+    assert result.stdout.count("likely wrong labels") == 1
+
+
+def test_names_of_a_table_that_lists_files_elsewhere_are_told_below_the_folder_of_these(
+    cli, photos: Path, tmp_path: Path
+) -> None:
+    copy = photos / "tulip" / "copy.jpg"
+    shutil.copy(photos / "rose" / "000.jpg", copy)
+    (tmp_path / "tables").mkdir()
+    rows = [f"{p},{p.parent.name}" for p in sorted(photos.rglob("*.jpg"))]
+    (tmp_path / "tables" / "photos.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    result = cli("audit", "tables/photos.csv", "--weights", "none")
+    assert result.stdout.startswith(f"37 pictures, 3 classes, in {photos}\n")
+    assert str(copy) not in result.stdout
+    assert "rose/000.jpg  tulip/copy.jpg" in result.stdout
 
 
 def test_page_and_clean_csv_are_written_and_the_csv_trains(cli, photos: Path, tmp_path: Path) -> None:

@@ -282,6 +282,8 @@ def test_data_too_small_to_split_is_audited_all_the_same(tmp_path: Path) -> None
     result = audit(tmp_path / "cells")
     assert result.files == 2
     assert any("leaks are not looked for" in note for note in result.notes)
+    assert result.omitted == {"leak", "likely_mislabelled"}
+    assert not result.omitted & set(result.clean)
 
 
 # --- what comes out -------------------------------------------------------------------------------------

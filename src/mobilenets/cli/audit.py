@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,22 +100,40 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
 def _table(result: Audit) -> list[str]:
     from mobilenets.data.audit.kinds import KINDS
 
-    lines = [f"{result.files} pictures, {len(result.classes)} classes"]
+    base = _base(result)
+    inside = "" if base == _folder(result) else f", in {base}"
+    lines = [f"{result.files} pictures, {len(result.classes)} classes{inside}"]
     for kind, (title, remedy) in KINDS.items():
         findings = result.findings[kind]
         if not findings:
             continue
         lines += ["", f"{len(findings):6d}  {title}: {remedy}"]
         for finding in findings[:_SHOWN]:
-            names = [_below(path, result.data) for path in finding.paths[:3]] + ["…"] * (len(finding.paths) > 3)
+            names = [_below(path, base) for path in finding.paths[:3]] + ["…"] * (len(finding.paths) > 3)
             lines.append(f"        {finding.score:.2f}  {'  '.join(names)}  ({finding.why})")
         if len(findings) > _SHOWN:
             lines.append(f"        and {len(findings) - _SHOWN} more: --json or --html")
-    clean = [title for kind, (title, _) in KINDS.items() if not result.findings[kind]]
-    return [*lines, "", f"nothing found: {', '.join(clean)}"] if clean else lines
+    for title, kinds in (("nothing found", result.clean), ("not looked for", sorted(result.omitted))):
+        if kinds:
+            lines += ["", f"{title}: {', '.join(KINDS[kind][0] for kind in kinds)}"]
+    return lines
 
 
-def _below(path: Path, data: Path) -> str:
-    """The path as it is below DATA, where it is."""
-    base = data if data.is_dir() else data.parent
-    return str(path.relative_to(base)) if path.is_relative_to(base) and path != base else str(path)
+def _folder(result: Audit) -> Path:
+    return (result.data if result.data.is_dir() else result.data.parent).absolute()
+
+
+def _base(result: Audit) -> Path:
+    """The folder that names are relative to: DATA's, or where all that its CSV lists and the audit found lies."""
+    folder = _folder(result)
+    paths = [path.absolute() for found in result.findings.values() for finding in found for path in finding.paths]
+    outside = [path.parent for path in paths if not path.is_relative_to(folder)]
+    if not outside or len({path.anchor for path in outside}) > 1:  # on several drives nothing is common
+        return folder
+    return Path(os.path.commonpath(outside))
+
+
+def _below(path: Path, base: Path) -> str:
+    """The path as it is below `base`, where it is."""
+    whole = path.absolute()
+    return str(whole.relative_to(base)) if whole.is_relative_to(base) and whole != base else str(path)

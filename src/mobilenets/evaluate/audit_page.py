@@ -50,7 +50,7 @@ def page(audit: Audit) -> str:
     found = [kind for kind in KINDS if audit.findings[kind]]
     samples = {member.sample.path: member.sample for member in audit.members}
     name = escape(audit.data.resolve().name)
-    clean = ", ".join(KINDS[kind][0] for kind in KINDS if kind not in found)
+    clean, omitted = (", ".join(KINDS[kind][0] for kind in kinds) for kinds in (audit.clean, sorted(audit.omitted)))
     total = sum(len(audit.findings[kind]) for kind in found)
     parts = [
         f"<h1>Audit of <bdi>{name}</bdi></h1>",
@@ -59,6 +59,7 @@ def page(audit: Audit) -> str:
         _links(audit, found) if found else "",
         *(_section(kind, audit.findings[kind], samples) for kind in found),
         f'<p class="quiet">Nothing found: {escape(clean)}.</p>' if clean else "",
+        f'<p class="quiet">Not looked for: {escape(omitted)}.</p>' if omitted else "",
     ]
     head = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'

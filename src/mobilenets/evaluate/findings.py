@@ -23,8 +23,7 @@ def findings(audit: Audit) -> str:
     """What was found, kind by kind, to be unfolded; what was not; and the command that shows everything."""
     samples = {member.sample.path: member.sample for member in audit.members}
     found = [kind for kind in KINDS if audit.findings[kind]]
-    # A probe judges labels; this audit runs at the end of every training and has no network.
-    clean = [KINDS[kind][0] for kind in KINDS if kind not in found and kind != "likely_mislabelled"]
+    clean = [KINDS[kind][0] for kind in audit.clean]
     split = [] if audit.val is None else ["--val", str(audit.val)]
     split += ["--seed", str(audit.seed)] if audit.seed else []
     command = shlex.join(["mobilenets", "audit", str(audit.data), *split, "--html", "audit.html"])

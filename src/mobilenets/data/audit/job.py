@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.audit.duplicates import Pair, find_pairs, groups_of
-from mobilenets.data.audit.kinds import Finding, ranked
+from mobilenets.data.audit.kinds import KINDS, Finding, ranked
 from mobilenets.data.audit.photo import Embedder, look
 from mobilenets.data.audit.quality import imbalance, misnamed, quality
 from mobilenets.data.sample import Sample, Samples, Splits
@@ -50,10 +50,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found. `findings`: from every kind to its findings, the worst first; `notes`: what was not looked for.
+    """What was found. `findings`: from every kind to its findings, the worst first; `notes`: what stood in the way.
 
     `members` are the readable pictures and `pairs` their duplicates, as indices into `members`. `val` and `seed` are
-    what unsplit data was split with.
+    what unsplit data was split with; `omitted` are the kinds that were not looked for.
     """
 
     data: Path
@@ -65,6 +65,12 @@ class Audit:
     pairs: tuple[Pair, ...]
     val: float | str | Path | None = None
     seed: int = 0
+    omitted: frozenset[str] = frozenset()
+
+    @property
+    def clean(self) -> list[str]:
+        """The kinds that were looked for, of which there are none."""
+        return [kind for kind in KINDS if not self.findings[kind] and kind not in self.omitted]
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """The content of `audit --json`: from every kind to a list of findings."""
@@ -90,13 +96,15 @@ def audit(
     data = Path(data)
     classes, named = read_parts(data)
     notes = []
+    omitted: set[str] = set()
     try:
         members = _in_parts(named, data, val, seed)
     except UserError as error:
         notes.append(f"leaks are not looked for: {error}")
+        omitted = {"leak"}
         members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
     result = _judged(data, classes, members, _hidden(data, members), notes, embedder, doubter)
-    return replace(result, val=val, seed=seed)
+    return replace(result, val=val, seed=seed, omitted=result.omitted | omitted)
 
 
 def audit_splits(
@@ -144,14 +152,17 @@ def _judged(
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
     found += imbalance(data, classes, np.bincount(labels, minlength=len(classes)).tolist())
+    omitted = {"likely_mislabelled"}
     if seen.features is not None and doubter is not None:
         groups = _group_numbers(readable, pairs)
         try:
             for doubt in doubter(seen.features, labels, groups):
                 found.append(_mislabelled(readable[doubt.index].sample, classes, doubt))
+            omitted = set()
         except UserError as error:
             notes.append(f"labels are not judged: {error}")
-    return Audit(data, classes, len(members), ranked(found), tuple(notes), readable, tuple(pairs))
+    everything = ranked(found), tuple(notes), readable, tuple(pairs)
+    return Audit(data, classes, len(members), *everything, omitted=frozenset(omitted))
 
 
 def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Placed]:
