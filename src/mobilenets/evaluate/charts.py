@@ -7,7 +7,7 @@ from html import escape
 
 from mobilenets.evaluate.calibration import Bin, Coverage
 
-_SIDE, _LEFT, _BOTTOM, _TOP = 240, 44, 40, 10
+_SIDE, _LEFT, _BOTTOM, _TOP = 240, 44, 40, 24
 _MOST_POINTS = 200
 _TICKS = (0.0, 0.5, 1.0)  # shares of an axis that have a label
 
@@ -106,7 +106,7 @@ def _axes(marks: Sequence[str], across: str, up: str, xs: Sequence[str], ys: Seq
         axes.append(f'<text x="{_x(share)}" y="{_y(0) + 16}" text-anchor="middle">{x}</text>')
         axes.append(f'<text x="{_LEFT - 6}" y="{_y(share) + 4}" text-anchor="end">{y}</text>')
     axes.append(f'<text x="{_x(0.5)}" y="{_y(0) + 34}" text-anchor="middle">{across}</text>')
-    axes.append(f'<text x="{_LEFT + 6}" y="{_y(1) + 10}">{up}</text>')
+    axes.append(f'<text x="{_LEFT}" y="{_y(1) - 10}">{up}</text>')
     size = f"{_LEFT + _SIDE + 20} {_TOP + _SIDE + _BOTTOM}"
     inside = "".join([*marks, *axes])
     return f'<svg class="chart" viewBox="0 0 {size}" role="img" aria-label="{escape(alt)}">{inside}</svg>'
