@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mobilenets.artifact import ModelCard
@@ -14,6 +15,8 @@ from mobilenets.export.targets import TARGETS, exporter, with_full_input
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import load
 from mobilenets.runtime.torch import TorchEngine
+from mobilenets.search.layout import layout, resized
+from mobilenets.search.prune import most_important, sliced
 from small import card_of, network, noise
 
 EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not in the test install
@@ -56,6 +59,29 @@ def test_the_file_alone_predicts_as_the_network_does(target: str, name: str, tmp
     loaded = load(path, TARGETS[target].engine or "auto")
     assert loaded.card == engine.card
     np.testing.assert_allclose(loaded.probabilities(pixels), engine(pixels), atol=1e-4)
+
+
+@pytest.mark.exports
+@pytest.mark.parametrize("target", [t for t in TARGETS if t not in NETWORK])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])
+def test_a_network_that_a_search_has_cut_is_exported_like_any_other(target: str, name: str, tmp_path: Path) -> None:
+    """Its widths are in no table's proportions: of every third set of channels a quarter is left."""
+    whole = network(name, width=1.0)
+    net, fewer = whole.net, {}
+    for space, channels in list(layout(net).sizes.items())[::3]:
+        left = max(8, channels // 4 // 8 * 8)
+        narrowed = resized(net, {space: left})
+        if narrowed is not None:
+            net, fewer = narrowed, {**fewer, space: left}
+    scores = {space: torch.arange(channels) for space, channels in layout(whole.net).sizes.items()}
+    model = sliced(whole, most_important(scores, fewer)).eval()
+    assert model.net == net != whole.net
+    engine = TorchEngine(model, card_of(model, size=72))
+    path, result = export(engine, target, exporter(target), tmp_path / "out", [])
+    assert result.ran == (target != "coreml")
+    assert result.agrees, result
+    if target not in ("coreml", "torch"):
+        assert load(path, TARGETS[target].engine or "auto").card == engine.card
 
 
 @pytest.mark.parametrize("target", RUN_HERE)

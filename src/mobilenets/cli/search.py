@@ -15,19 +15,26 @@ HELP = "find the most accurate network within a latency that is measured here, f
 
 # Options that become fields of search.journal.Ask under the same name; None: not given.
 _ASKED: dict[str, dict[str, Any]] = {
-    "engine": {"metavar": "E", "help": "onnxruntime (default) or openvino"},
+    "engine": {"metavar": "E", "help": "measure in onnxruntime (default) or openvino"},
     "threads": {"type": int, "metavar": "N", "help": "threads of the engine (default 1)"},
-    "method": {"metavar": "M", "help": "netadapt (default): cut the run's network step by step; evolve: other blocks"},
-    "minutes": {"type": float, "metavar": "T", "help": "plan search and training into this time (default 20)"},
+    "method": {
+        "metavar": "M",
+        "help": "netadapt (default): narrow the run's network step by step; evolve: search other blocks too",
+    },
+    "minutes": {"type": float, "metavar": "T", "help": "time for the search and the training after it (default 20)"},
     "seed": {"type": int, "metavar": "S", "help": "seed of every random number (default 0)"},
     "tune": {
         "type": int,
         "metavar": "N",
-        "help": "batches each finalist (evolve: the supernet) is trained for, instead of planning",
+        "help": "batches that each proposal (evolve: the supernet) is trained for, instead of planning it",
     },
-    "epochs": {"type": int, "metavar": "N", "help": "epochs of the training at the end, instead of planning"},
-    "evaluations": {"type": int, "metavar": "N", "help": "evolve: networks that are judged, instead of planning"},
-    "exponent": {"type": float, "metavar": "W", "help": "evolve: rank by accuracy * (ms / budget)^W, above it too"},
+    "epochs": {"type": int, "metavar": "N", "help": "epochs of the training at the end, instead of planning them"},
+    "evaluations": {"type": int, "metavar": "N", "help": "evolve: networks that are judged, instead of planning it"},
+    "exponent": {
+        "type": float,
+        "metavar": "W",
+        "help": "evolve: a soft budget: the best accuracy * (ms / budget)^W; W from -10 to 0",
+    },
 }
 
 
@@ -35,8 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("data", nargs="?", metavar="DATA", help="the data that the run was trained on")
     parser.add_argument("--from", dest="run_folder", metavar="RUN", help="run folder of the network to start from")
-    parser.add_argument("--latency", metavar="MS", help="what a picture may take, for example 2.0ms")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default runs/RUN-LATENCY)")
+    parser.add_argument(
+        "--latency", metavar="MS", help="what one picture may take on this machine: 2.0ms, 1500us, 0.002s"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new run folder (default runs/RUN-LATENCY)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted search in --out")
     for name, options in _ASKED.items():
         parser.add_argument(f"--{name}", **options)
