@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -194,12 +195,10 @@ def test_ctrl_c_while_blocks_are_timed_keeps_those_that_were(
 
 
 def _command(searched: Path, out: Path) -> list[str]:
-    """What `searched` was asked for, once more."""
-    asked = json.loads((searched / "search.json").read_text("utf-8"))["asked"]
-    return [
-        "search", asked["data"], "--from", asked["run"], "--latency", f"{asked['latency_ms']!r}ms",
-        "--tune", str(asked["tune"]), "--epochs", str(asked["epochs"]), "--out", str(out),
-    ]  # fmt: skip
+    """What its page says to search again with."""
+    lines = unescape((searched / "search.html").read_text("utf-8")).splitlines()
+    (command,) = [line.removesuffix("</pre>") for line in lines if line.startswith("mobilenets search ")]
+    return [*shlex.split(command)[1:], "--out", str(out)]
 
 
 def _journal(out: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,7 @@ def test_the_page_tells_the_path_and_loads_nothing(searched: Path) -> None:
     page = (searched / "search.html").read_text(encoding="utf-8")
     for text in ("The path", "What was cut where", "Step by step", "predicted ms", "<svg"):
         assert text in page
+    assert escape(Ask(**json.loads((searched / "search.json").read_text())["asked"]).command()) in page
     assert "http" not in page
     assert "<script" not in page
 

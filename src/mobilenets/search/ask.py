@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import shlex
+from dataclasses import MISSING, dataclass, fields
 
 from mobilenets.errors import UserError
 
@@ -51,6 +52,17 @@ class Ask:
         for name, value in (("evaluations", self.evaluations), ("exponent", self.exponent)):
             if self.method != EVOLVE and value is not None:
                 raise UserError(f"--{name}: is for --method {EVOLVE}")
+
+    def command(self) -> str:
+        """The command that asks for this."""
+        options = [
+            text
+            for f in fields(self)
+            if f.default is not MISSING and getattr(self, f.name) != f.default
+            for text in (f"--{f.name}", str(getattr(self, f.name)))
+        ]
+        words = ["mobilenets", "search", self.data, "--from", self.run, "--latency", f"{self.latency_ms!r}ms", *options]
+        return shlex.join(words)
 
 
 def parse_latency(text: str) -> float:

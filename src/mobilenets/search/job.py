@@ -176,7 +176,8 @@ class _Session:
         assert journal.epochs is not None  # planned before the training
         size = read_card(self.folder / "model.safetensors").preprocess.size
         write_settings(bench, self.folder, size, journal.epochs)
-        audit = audit_splits(Path(self.ask.data), bench.listed)
+        split_by = bench.settings
+        audit = audit_splits(Path(self.ask.data), bench.listed, val=split_by.val, seed=split_by.seed)
         card = finish(self.folder, bench.loader(self.parts.val, size), audit)
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from mobilenets.artifact import write_atomic
 from mobilenets.evaluate.charts import line_chart
 from mobilenets.evaluate.html import name, percent, table
+from mobilenets.search.ask import Ask
 from mobilenets.search.latency import Candidate
 from mobilenets.search.layout import layout, told
 from mobilenets.spec.cost import costs, total
@@ -30,6 +32,7 @@ def write_page(folder: Path, summary: dict[str, Any], seed: Candidate, found: Ca
         _steps(summary["steps"]),
         _finalists(summary["steps"]),
         _table(found),
+        _next(folder, summary["asked"]),
     ]
     page = f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n'
     write_atomic(folder / "search.html", page + "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n")
@@ -45,10 +48,11 @@ def _headline(summary: dict[str, Any], seed: Candidate, found: Candidate) -> str
     ]
     off = summary["latency_model"]
     return (
-        f'<p class="headline">{summary["seed_latency_ms"]:.2f} → {summary["latency_ms"]:.2f} ms, '
-        f"{percent(summary['seed_accuracy'])} → {percent(summary['accuracy'])}</p>\n"
-        f"<p>Asked for {summary['budget_ms']:g} ms in {escape(summary['engine'])} on {summary['threads']} threads, one "
-        f"picture at a time; {escape(summary['method'])} from {name(summary['seed_run'])}. Predicted "
+        f'<p class="headline"><span class="one">{summary["seed_latency_ms"]:.2f} → {summary["latency_ms"]:.2f} ms,'
+        f'</span> <span class="one">{percent(summary["seed_accuracy"])} → {percent(summary["accuracy"])}</span></p>\n'
+        f"<p>Asked for {summary['budget_ms']:g} ms in {escape(summary['engine'])} on {summary['threads']} "
+        f"{'thread' if summary['threads'] == 1 else 'threads'}, one picture at a time. Found by "
+        f"{escape(summary['method'])}, which began with the network of {name(summary['seed_run'])}. Predicted "
         f"{summary['predicted_ms']:.2f} ms; on {off['n']} networks that the prediction was not fitted to it is "
         f"{percent(off['mape'])} off on average.</p>\n"
         + table(("", "before", "after"), [(a, b, f"<b>{c}</b>") for a, b, c in rows], 2)
@@ -126,14 +130,16 @@ def _steps(steps: list[dict[str, Any]]) -> str:
     rows = [
         (
             str(i),
-            escape(step["what"]),
+            f'<span class="one">{escape(step["what"])}</span>',
             str(step["before"]),
             str(step["after"]),
             f"{step['predicted_ms']:.2f}",
             f"{step['latency_ms']:.2f}",
             percent(step["accuracy"]),
             f"{step['log_loss']:.3f}",
-            escape(", ".join(f"{t['what']} {percent(t['accuracy'])}" for t in step["tuned"])),
+            "<br>".join(
+                f'<span class="one">{escape(t["what"])} {percent(t["accuracy"])}</span>' for t in step["tuned"]
+            ),
         )
         for i, step in enumerate(steps, 1)
         if "before" in step
@@ -163,3 +169,17 @@ def _table(found: Candidate) -> str:
     ]
     header = ("row", "input", "kernel", "exp", "out", "SE", "activation", "stride", "parameters", "MMACs")
     return f"<h2>The network</h2>\n{table(header, rows, 9)}"
+
+
+def _next(folder: Path, asked: dict[str, Any]) -> str:
+    run = shlex.quote(str(folder))
+    commands = (
+        "# write it for another runtime, which is then compared with it\n"
+        f"mobilenets export {run} --to TARGET\n"
+        "# train it on\n"
+        f"mobilenets train --config {shlex.quote(str(folder / 'config.yaml'))} --out NEW_FOLDER\n"
+        "# the same search again\n"
+        f"{Ask(**asked).command()}"
+    )
+    report = '<p>What it gets right and wrong is in its <a href="report.html">report</a>.</p>'
+    return f"<h2>What to run next</h2>\n<pre>{escape(commands)}</pre>\n{report}"
