@@ -93,6 +93,7 @@ def _drop_idle(graph: onnx.GraphProto) -> None:
         if node.op_type == "DequantizeLinear" and node.input[0] in biases:
             del node.input[2:]  # zero is the default
     read = {name for node in graph.node for name in node.input}
-    unread = [i for i in graph.initializer if i.name not in read]
-    for initializer in unread:
+    for initializer in [i for i in graph.initializer if i.name not in read]:
         graph.initializer.remove(initializer)
+    for node in [n for n in graph.node if n.op_type == "Constant" and n.output[0] not in read]:
+        graph.node.remove(node)
