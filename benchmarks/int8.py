@@ -62,7 +62,10 @@ def main() -> None:
     parser.add_argument("--latency", action="store_true", help="measure what was written, and write the result")
     args = parser.parse_args()
     if args.latency:
-        tell([measured(answers) for answers in args.work.glob(f"*/*-int8/{ANSWERS}")])
+        written = sorted(args.work.glob(f"*/*-int8/{ANSWERS}"))
+        if not written:
+            parser.error(f"{args.work}: nothing to measure; run without --latency first")
+        tell([measured(answers) for answers in written])
         return
     for run in args.runs or trained(args.work):
         compare(run, args.targets, args.work / run.name)
