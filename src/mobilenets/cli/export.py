@@ -6,20 +6,26 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
+    from mobilenets.artifact import ModelCard
     from mobilenets.data.sample import Sample, Samples, Splits
-    from mobilenets.export.targets import Export, Quantize
+    from mobilenets.export.calibration import Calibration
+    from mobilenets.export.targets import Quantize
+    from mobilenets.nn.model import MobileNet
     from mobilenets.runtime.torch import TorchEngine
 
 HELP = "write a model for another runtime, run it there and compare"
 
 DISAGREES = 1
 WORST = 5
+QAT_MINUTES = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--int8", action="store_true", help="8-bit integers: smaller and faster, nearly as right")
     parser.add_argument("--float-ends", action="store_true", help="with --int8: first and last layer stay float")
+    parser.add_argument(
+        "--qat-minutes",
+        type=float,
+        default=QAT_MINUTES,
+        metavar="T",
+        help="with --int8, where that costs more than a point of accuracy: train for 8 bits, at most so long, and keep "
+        f"the better file; 0: never (default {QAT_MINUTES:g})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.export.targets import TARGETS, exporter, quantizer, with_full_input
     from mobilenets.export.verify import FLOAT, INT8, table
 
+    if not 0 <= args.qat_minutes < inf:
+        raise UserError(f"--qat-minutes {args.qat_minutes}: not a time; give minutes, or 0 for never")
     quantize = quantizer(args.to) if args.int8 else None
     write = exporter(args.to)
     network = open_network(args.model)
@@ -56,12 +72,15 @@ def run(args: argparse.Namespace) -> int:
     name = f"{args.to}{'-full' if args.input == 'full' else ''}{'-int8' if args.int8 else ''}"
     out = args.out or folder_of(args.model, network.card) / name
     check_free(out)
+    retrain = None
     if quantize is not None:
-        write = _calibrated(quantize, network, training, args)
+        calibration = _calibration(network, training, args.float_ends)
+        write = partial(_write_int8, quantize, calibration)
+        retrain = partial(_retrain, network, training, calibration, args.qat_minutes) if args.qat_minutes else None
     if args.input == "full":
         write = with_full_input(args.to, write)
     print(f"exporting {network.card.name} to {args.to}, which takes up to a minute", file=sys.stderr)
-    path, result = export(network, args.to, write, out, validation, INT8 if args.int8 else FLOAT)
+    path, result = export(network, args.to, write, out, validation, INT8 if args.int8 else FLOAT, retrain)
     print("\n".join(table(result)))
     if not result.agrees:
         print(
@@ -74,19 +93,31 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _calibrated(
-    quantize: Quantize, network: TorchEngine, samples: Sequence[Sample], args: argparse.Namespace
-) -> Export:
-    """The writer of an 8-bit file, its calibration photographs read; says which layers suffer most."""
+def _calibration(network: TorchEngine, samples: Sequence[Sample], float_ends: bool) -> Calibration:
+    """The photographs to calibrate with; says which layers suffer most."""
     from mobilenets.export.calibration import read_calibration
     from mobilenets.export.quantize import layer_noise
 
-    calibration = read_calibration(network.card.preprocess, samples, args.float_ends)
+    calibration = read_calibration(network.card.preprocess, samples, float_ends, measured_on=network.model)
     worst = list(layer_noise(network.model, network.card, calibration).items())[:WORST]
     print("layers that 8 bits hurt most, signal to noise:")
     for name, decibels in worst:
         print(f"  {name:<32} {decibels:5.1f} dB")
-    return lambda model, card, path: quantize(model, card, path, calibration)
+    return calibration
+
+
+def _write_int8(quantize: Quantize, calibration: Calibration, model: MobileNet, card: ModelCard, path: Path) -> None:
+    quantize(model, card, path, calibration)
+
+
+def _retrain(network: TorchEngine, samples: Sequence[Sample], calibration: Calibration, minutes: float) -> MobileNet:
+    from mobilenets.export.qat import train_for_int8
+
+    print(
+        f"more than a point lost: training for 8 bits, at most {minutes:g} min; Ctrl-C keeps what there is",
+        file=sys.stderr,
+    )
+    return train_for_int8(network.model, network.card, samples, calibration, minutes)
 
 
 def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[Sequence[Sample], Sequence[Sample]]:

@@ -15,6 +15,7 @@ import numpy as np
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.export.pictures import read_pictures
+from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engine import Pixels
 
@@ -23,13 +24,23 @@ PICTURES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
 
 @dataclass(frozen=True)
 class Calibration:
-    """Pixels uint8 (N, size, size, C), and whether the first and the last layer stay float."""
+    """Pixels uint8 (N, size, size, C), and whether the first and the last layer stay float.
+
+    `measured_on`: the network whose activations give ONNX and LiteRT their ranges; None: the one that is written.
+    Weights that `qat.py` trained for the ranges of the float network lose part of what they gained with others.
+    """
 
     pixels: Pixels
     float_ends: bool = False
+    measured_on: MobileNet | None = None
 
 
-def read_calibration(preprocess: Preprocess, samples: Sequence[Sample], float_ends: bool = False) -> Calibration:
+def read_calibration(
+    preprocess: Preprocess,
+    samples: Sequence[Sample],
+    float_ends: bool = False,
+    measured_on: MobileNet | None = None,
+) -> Calibration:
     """At most 300 of `samples`.
 
     Raises:
@@ -38,4 +49,4 @@ def read_calibration(preprocess: Preprocess, samples: Sequence[Sample], float_en
     rows = [picture.pixels for picture in read_pictures(preprocess, samples, PICTURES, "calibration photographs")]
     if not rows:
         raise UserError("--int8: no training photograph to calibrate with can be read; give --data")
-    return Calibration(np.stack(rows), float_ends)
+    return Calibration(np.stack(rows), float_ends, measured_on)

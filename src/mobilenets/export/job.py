@@ -6,8 +6,9 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mobilenets.artifact import ModelCard
@@ -16,48 +17,92 @@ from mobilenets.errors import UserError
 from mobilenets.export.pictures import random_pictures, read_pictures
 from mobilenets.export.targets import TARGETS, Export, reopen
 from mobilenets.export.verify import FLOAT, Verification, size_of, verify
+from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import TorchEngine
 
+Retrain = Callable[[], MobileNet]
+
 MOST_PICTURES = 1000
+MOST_LOST = 0.01  # of the accuracy, before `retrain` is asked
 UNVERIFIED = ".unverified"
 
 
 def export(
-    network: TorchEngine, target: str, write: Export, out: Path, samples: Sequence[Sample], precision: str = FLOAT
+    network: TorchEngine,
+    target: str,
+    write: Export,
+    out: Path,
+    samples: Sequence[Sample],
+    precision: str = FLOAT,
+    retrain: Retrain | None = None,
 ) -> tuple[Path, Verification]:
     """Write `network` with `write` into the new folder `out` and compare on `samples`, or random pixels if none.
 
     A float file that disagrees is kept under another suffix. Nothing is left of an export that fails.
+    Where a file is more than a point less accurate, the network that `retrain` gives is written too, and the more
+    accurate file of the two kept. Interrupted in that, the first file is kept before the interrupt goes on.
 
     Raises:
         UserError: `out` exists or cannot be written, the network cannot be written so, or no photograph be read.
     """
     check_free(out)
-    file = TARGETS[target].file
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     made = [folder for folder in part.parents if not folder.exists()]
-    part.mkdir(parents=True)
+    interrupted: KeyboardInterrupt | None = None
+
+    def attempt(model: MobileNet, folder: Path) -> tuple[Path, Verification]:
+        return folder, _attempt(model, network, target, write, folder, samples, precision)
+
     try:
-        write(network.model, network.card, part / file)
-        if samples:
-            pictures = read_pictures(network.card.preprocess, samples, MOST_PICTURES, "comparing")
-        else:
-            pictures = random_pictures(network.card.preprocess)
-        engine = reopen(target, part / file, network.card)
-        result = verify(engine, network, pictures, target, precision, size_of(part), TARGETS[target].engine)
-        del engine  # an open file cannot be renamed everywhere
+        kept, result = attempt(network.model, part / "first")
+        if retrain is not None and result.lost > MOST_LOST:
+            try:
+                other, trained = attempt(retrain(), part / "second")
+                trained = replace(trained, trained=True)
+                if trained.lost < result.lost:
+                    kept, result, trained = other, trained, result
+                result = replace(result, other=trained)
+            except KeyboardInterrupt as stop:
+                interrupted = stop
+        file = TARGETS[target].file
         if not result.agrees:
-            file = (part / file).rename(part / f"{file}{UNVERIFIED}").name
+            file = (kept / file).rename(kept / f"{file}{UNVERIFIED}").name
         text = json.dumps(asdict(result), indent=2) + "\n"
-        (part / "verify.json").write_text(text, encoding="utf-8")
-        part.rename(out)
+        (kept / "verify.json").write_text(text, encoding="utf-8")
+        kept.rename(out)
+        shutil.rmtree(part, ignore_errors=True)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         with contextlib.suppress(OSError):  # another export is in one of them
             for folder in made:
                 folder.rmdir()
         raise
+    if interrupted is not None:
+        print(f"kept the file without training, in {out}", file=sys.stderr)
+        raise interrupted
     return out / file, result
+
+
+def _attempt(
+    model: MobileNet,
+    network: TorchEngine,
+    target: str,
+    write: Export,
+    folder: Path,
+    samples: Sequence[Sample],
+    precision: str,
+) -> Verification:
+    """Write `model` into the new `folder` and compare that file with `network`."""
+    folder.mkdir(parents=True)
+    file = folder / TARGETS[target].file
+    write(model, network.card, file)
+    if samples:
+        pictures = read_pictures(network.card.preprocess, samples, MOST_PICTURES, "comparing")
+    else:
+        pictures = random_pictures(network.card.preprocess)
+    engine = reopen(target, file, network.card)
+    # The engine ends here with its last use: an open file cannot be renamed everywhere.
+    return verify(engine, network, pictures, target, precision, size_of(folder), TARGETS[target].engine)
 
 
 def check_free(out: Path) -> None:

@@ -34,8 +34,7 @@ INT8_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write the model: one picture uint8 (1, size, size, C) in, probabilities float32 (1, K) out."""
     with silent():
-        converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
-        converted.export(str(path))
+        _convert(model, card, path)
     _complete(path, card)
 
 
@@ -44,8 +43,11 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
     with silent():
         from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
-        converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
-        converted.export(str(path))
+        measured = calibration.measured_on or model
+        _convert(measured, card, path)
+        ranges = _ranges(path, calibration.pixels)
+        if measured is not model:
+            _convert(model, card, path)
         job = quantizer.Quantizer(str(path))
         for name in INT8_OPERATORS:
             job.add_static_config(
@@ -60,8 +62,13 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
                 operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
                 algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
             )
-        job.quantize(_ranges(path, calibration.pixels)).export_model(str(path), overwrite=True)
+        job.quantize(ranges).export_model(str(path), overwrite=True)
     _complete(path, card)
+
+
+def _convert(model: MobileNet, card: ModelCard, path: Path) -> None:
+    converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
+    converted.export(str(path))
 
 
 def _ends(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,32 @@ from mobilenets.runtime.onnxruntime import make_session
 # them too costs accuracy and gains nothing. Sums stay float: see `_keep_sums_float`.
 LAYERS = ("Conv", "Gemm")
 INT8_OPERATORS = [*LAYERS, "Relu", "Clip"]
+QUANTIZED = "_quantized"  # what the quantiser appends to the name of a weight
 TOLD_APART = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
+
+
+Grid = tuple[float, int]  # the step between two of 256 values, and which of them, from 0, is zero
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Where one layer is rounded: what it reads, what it writes (after a ReLU), its weights."""
+
+    reads: Grid | None
+    writes: Grid | None
+    weights: bool
 
 
 def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
     """Write `model` as QDQ graph: 8-bit weights per output channel, 8-bit activations per tensor."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(onnx_file(model, card)))
+    write_atomic(path, qdq_graph(model, card, calibration).SerializeToString())
+
+
+def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> onnx.ModelProto:
+    """What `quantize_onnx` writes."""
+    graph = _float_graph(model, card)
+    measured = calibration.measured_on or model
+    ranges = _ranges(graph if measured is model else _float_graph(measured, card), calibration.pixels)
     layers = [node.name for node in graph.graph.node if node.op_type in LAYERS]
     with quiet():
         job = QDQQuantizer(
@@ -36,16 +57,43 @@ def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Ca
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=_as_told(_ranges(graph, calibration.pixels)),
+            tensors_range=_as_told(ranges),
             nodes_to_quantize=[],
             nodes_to_exclude=[layers[0], layers[-1]] if calibration.float_ends else [],
             op_types_to_quantize=INT8_OPERATORS,
             extra_options={},
         )
         job.quantize_model()
-    _keep_sums_float(job.model.model.graph)
-    _drop_idle(job.model.model.graph)
-    write_atomic(path, job.model.model.SerializeToString())
+    quantized: onnx.ModelProto = job.model.model
+    _keep_sums_float(quantized.graph)
+    _drop_idle(quantized.graph)
+    return quantized
+
+
+def roundings(quantized: onnx.ModelProto) -> dict[str, Rounding]:
+    """How every layer of a QDQ graph is rounded, by the name of its module in `graph.deployed`."""
+    graph = quantized.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    writers = {name: node for node in graph.node for name in node.output}
+    rounders = {node.input[0]: node for node in graph.node if node.op_type == "QuantizeLinear"}
+
+    def grid(node: onnx.NodeProto | None) -> Grid | None:
+        if node is None or node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            return None
+        scale, zero = (onnx.numpy_helper.to_array(stored[name]) for name in node.input[1:3])
+        return float(scale), int(zero)
+
+    result = {}
+    for layer in (node for node in graph.node if node.op_type in LAYERS):
+        weights = writers.get(layer.input[1])
+        name = weights.input[0].removesuffix(QUANTIZED) if weights else layer.input[1]
+        reads, writes = grid(writers[layer.input[0]]), grid(rounders.get(layer.output[0]))
+        result[name.removesuffix(".weight")] = Rounding(reads, writes, weights is not None)
+    return result
+
+
+def _float_graph(model: MobileNet, card: ModelCard) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(onnx.load_model_from_string(onnx_file(model, card)))
 
 
 def _ranges(graph: onnx.ModelProto, photographs: Pixels) -> dict[str, Range]:

@@ -29,7 +29,8 @@ class Verification:
     `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
     `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
     all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
-    `latency_ms`: median for one picture, pixels to probabilities. `runtime`: what ran the file.
+    `latency_ms`: median for one picture, pixels to probabilities. `runtime`: what ran the file. `trained`: whether its
+    weights were trained for 8 bits. `other`: the same of the file, trained or not, that this one was preferred to.
     """
 
     target: str
@@ -44,6 +45,15 @@ class Verification:
     latency_ms: float | None
     bytes: int
     runtime: str | None = None
+    trained: bool = False
+    other: Verification | None = None
+
+    @property
+    def lost(self) -> float:
+        """By how much the accuracy fell; 0 where it is not known."""
+        if self.accuracy_before is None or self.accuracy_after is None:
+            return 0.0
+        return round(self.accuracy_before - self.accuracy_after, 9)  # 0.80 - 0.79 is a point, not more
 
     @property
     def agrees(self) -> bool:
@@ -118,7 +128,19 @@ def size_of(path: Path) -> int:
 
 
 def table(result: Verification) -> list[str]:
-    """The result in lines to print."""
+    """The result in lines to print, that of the file it was preferred to before its own."""
+    if result.other is None:
+        return _table(result, f"{result.target} {result.precision}")
+    return [
+        line
+        for file, fate in ((result.other, "not kept"), (result, "kept"))
+        for line in _table(
+            file, f"{file.target} {file.precision} {'after training' if file.trained else 'without training'}: {fate}"
+        )
+    ]
+
+
+def _table(result: Verification, title: str) -> list[str]:
     megabytes = result.bytes / 1e6
     if not result.ran:
         return [
@@ -132,4 +154,4 @@ def table(result: Verification) -> list[str]:
     if result.accuracy_before is not None:
         rows.append(("accuracy", f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
     rows += [("latency", f"{result.latency_ms:.1f} ms a picture"), ("size", f"{megabytes:.1f} MB")]
-    return [f"{result.target} {result.precision}", *(f"  {name:<18} {value}" for name, value in rows)]
+    return [title, *(f"  {name:<18} {value}" for name, value in rows)]
