@@ -59,5 +59,8 @@ def locate(checkpoint: Checkpoint) -> Path:
     except UserError as error:
         published = checkpoints(checkpoint.model, checkpoint.width)
         others = [c.tag for c in published if c != checkpoint and (_place(c).exists() or installed(c) is not None)]
-        hint = f"; at hand without a network: --weights {others[0]}" if others else ""
+        hint = ""
+        if others:
+            ways = f"--weights {others[0]}, or {checkpoint.model}/{others[0]} as MODEL"
+            hint = f"; at hand without a network: {ways}"
         raise UserError(f"{error}{hint}") from error
