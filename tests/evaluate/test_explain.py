@@ -1,6 +1,5 @@
 """The heat map of every network, compared with its formula, worked out by autograd through the whole network."""
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def by_formula(engine: TorchEngine, pixels: np.ndarray, target: int) -> tuple[to
     logs = model(images)[0].log_softmax(0)
     handle.remove()
     others = torch.cat([logs[:target], logs[target + 1 :]])
-    score = logs[target] - (others.logsumexp(0) - math.log(len(others)))  # over the mean of the others
+    score = logs[target] - others.max()
     slopes = torch.autograd.grad(score, maps[0])[0].sum((2, 3), keepdim=True)
     cam = (slopes * maps[0]).sum(1)[0]
     return (cam + score - cam.mean()).detach(), score.item()

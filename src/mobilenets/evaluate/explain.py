@@ -2,15 +2,14 @@
 
 Selvaraju et al. 2017 (1610.02391) weigh the channels of the map by the mean gradient of the class's logit, sum them
 and cut the sum below zero. But a logit alone decides nothing, and where its zero lies is chance: any bias moves it, one
-that all classes share too. So what is explained here is how much more probable the class is than the average other one,
-and what that owes to no place, as a bias, is spread evenly: the mean over all places is the quantity explained. Where
-a linear layer follows pooling, a place of two classes has the value that the network would give to a picture that looks
-like it everywhere. Above zero it speaks for the class, and for the predicted class some place always does.
+that all classes share too. So what is explained here is how much more probable the class is than the most probable
+other one, and what that owes to no place, as a bias, is spread evenly: the mean over all places is the quantity
+explained. Where a linear layer follows pooling, a place has the value that the network would give to a picture that
+looks like it everywhere. Above zero it speaks for the class, and for the predicted class some place always does.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,8 +137,7 @@ class _Head(nn.Module):
         self.model = model
 
     def forward(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The last map (N, C, h, w), classes (N,) → log of the class's probability over the others' mean (N,)."""
+        """The last map (N, C, h, w), classes (N,) → log of the class's probability over the largest other (N,)."""
         logits = self.model.forward_head(self.map(features))
         own = F.one_hot(targets, logits.shape[1]).bool()
-        others = logits.masked_fill(own, -torch.inf).logsumexp(1) - math.log(max(1, logits.shape[1] - 1))
-        return logits[own] - others
+        return logits[own] - logits.masked_fill(own, -torch.inf).amax(1)
