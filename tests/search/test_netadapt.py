@@ -19,7 +19,7 @@ from mobilenets.search.job import random_candidates, resume, search
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
 from mobilenets.search.netadapt import cut, rank
-from mobilenets.search.proposals import INPUT, Proposal, changed, floors, least_lost, propose, smallest
+from mobilenets.search.proposals import INPUT, Proposal, changed, floors, least_lost, propose, propose_step, smallest
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import DISTILLED, Some, plain
 from mobilenets.search.workbench import Workbench
@@ -53,6 +53,25 @@ def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: 
 def test_no_proposal_is_made_where_none_saves_enough(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
     assert propose(seed, floors(seed), counted, 0.001) == []
+
+
+def test_where_no_single_cut_saves_a_step_smaller_steps_are_taken(counted: LatencyModel) -> None:
+    seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
+    now, end = counted.predict([seed, smallest(seed)])
+    step = 0.9 * now  # more than any cut of one space saves
+    assert propose(seed, floors(seed), counted, now - step) == []
+    found = propose_step(seed, floors(seed), counted, now, step, end)
+    assert found
+    assert all(p.predicted_ms < now for p in found)
+    assert propose_step(smallest(seed), floors(seed), counted, end, step, 0.0) == []
+
+
+def test_the_last_step_saves_what_is_left_however_little(counted: LatencyModel) -> None:
+    seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
+    (now,) = counted.predict([seed])
+    budget = 0.99999 * now
+    found = propose_step(seed, floors(seed), counted, now, 0.05 * now, budget)
+    assert len(found) == len(propose(seed, floors(seed), counted, budget)) > 3
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])

@@ -25,7 +25,7 @@ from mobilenets.runtime.torch import write_network
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
-from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose
+from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose_step
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.tune import RECALIBRATED, Figures, training_norms, tune
 from mobilenets.search.workbench import Workbench
@@ -114,12 +114,11 @@ class NetAdapt:
     def _step(self, interrupt: Interrupt) -> bool:
         """Accept one proposal; False when interrupted before that."""
         journal = self.journal
-        share = SHARE * journal.seed["latency_ms"]
-        target = max(self.budget_ms, self.latency_ms - share)
+        saving = SHARE * journal.seed["latency_ms"]
         # Predictions of neighbours are off in the same way: they count relative to what was measured here.
         (predicted,) = self.latency.predict([self.candidate])
         local = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
-        proposals = propose(self.candidate, self._floors, local, target)
+        proposals = propose_step(self.candidate, self._floors, local, self.latency_ms, saving, self.budget_ms)
         if not proposals:
             raise UserError(
                 f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "

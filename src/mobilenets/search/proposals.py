@@ -12,6 +12,7 @@ from mobilenets.spec.cost import MIN_SIZE
 INPUT = "input"  # a "space" of its own: the side of the picture
 STEP = 8  # channels, and pixels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
+LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,27 @@ def propose(parent: Candidate, least: Mapping[str, int], latency: LatencyModel, 
             before, after = (number_of(c, space) for c in (parent, candidate))
             found.append(Proposal(space, before, after, candidate, ms))
     return found
+
+
+def propose_step(
+    parent: Candidate,
+    least: Mapping[str, int],
+    latency: LatencyModel,
+    now_ms: float,
+    saving_ms: float,
+    budget_ms: float,
+) -> list[Proposal]:
+    """Proposals that save `saving_ms` of `now_ms`, or what is left to `budget_ms`; half of it where no single cut does.
+
+    Small networks have no channels left that are worth as much as a step from the seed.
+    """
+    saving_ms = min(saving_ms, now_ms - budget_ms)
+    least_ms = min(saving_ms, LEAST_SAVED * now_ms)
+    while saving_ms >= least_ms:
+        if found := propose(parent, least, latency, now_ms - saving_ms):
+            return found
+        saving_ms /= 2
+    return []
 
 
 def number_of(candidate: Candidate, space: str) -> int:
