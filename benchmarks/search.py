@@ -144,7 +144,7 @@ class Race:
         ask = Ask(str(self.data), str(self.bench.run), self.budget_ms, seed=self.seed, tune=TUNED, epochs=EPOCHS)
         before = self.folder("netadapt", 2 * self.share) / "checkpoint"
         if pick is best_ranked and before.exists() and not (folder / "checkpoint").exists():
-            shutil.copytree(before, folder / "checkpoint")
+            shutil.copytree(before, folder / "checkpoint", ignore=shutil.ignore_patterns(LAST.name))
         if (folder / "checkpoint" / "search.json").exists():
             journal = replace(Journal.read(folder), ask=ask)
         else:
