@@ -24,17 +24,15 @@ from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.sample import Sample
 from mobilenets.export.calibration import Calibration
 from mobilenets.export.graph import FromPixels, deployed, network_of
-from mobilenets.export.qdq import Grid, Rounding, qdq_graph, roundings
+from mobilenets.export.qdq import Rounding, qdq_graph, roundings
+from mobilenets.export.quantize import SMALLEST, Grid, rounded, rounded_weight, weight_steps
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.progress import Progress
 
-LEAST, MOST = 0, 255
-LARGEST_WEIGHT = 127  # -128 is not used: symmetric
 BATCH = 32
 RATE = 3e-5  # of Adam, falling to 0; 1e-4 took V3-Large further from the float network than rounding had
-SMALLEST = 1e-12
 
 
 class RoundedLayer(nn.Module):
@@ -49,11 +47,8 @@ class RoundedLayer(nn.Module):
         x = _rounded(x, self.rounding.reads)
         own: dict[str, torch.Tensor] = dict(self.layer.named_parameters())
         if self.rounding.weights:
-            steps = own["weight"].detach().abs().flatten(1).amax(1).clamp_min(SMALLEST) / LARGEST_WEIGHT
-            zeros = torch.zeros_like(steps, dtype=torch.int32)
-            own["weight"] = torch.fake_quantize_per_channel_affine(
-                own["weight"], steps, zeros, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT
-            )
+            steps = weight_steps(own["weight"])
+            own["weight"] = rounded_weight(own["weight"], steps)
             if self.rounding.reads:  # what integers are added up to
                 unit = steps * self.rounding.reads[0]
                 own["bias"] = own["bias"] + ((own["bias"] / unit).round() * unit - own["bias"]).detach()
@@ -61,7 +56,7 @@ class RoundedLayer(nn.Module):
 
 
 def _rounded(x: torch.Tensor, grid: Grid | None) -> torch.Tensor:
-    return x if grid is None else torch.fake_quantize_per_tensor_affine(x, *grid, LEAST, MOST)
+    return x if grid is None else rounded(x, grid)
 
 
 def simulated(model: MobileNet, card: ModelCard, calibration: Calibration) -> FromPixels:

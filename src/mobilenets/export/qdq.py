@@ -12,6 +12,7 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType,
 from mobilenets.artifact import ModelCard, write_atomic
 from mobilenets.export.calibration import Calibration
 from mobilenets.export.onnx import onnx_file
+from mobilenets.export.quantize import Grid
 from mobilenets.export.quiet import quiet
 from mobilenets.export.ranges import HARD_SIGMOID, HARD_SWISH, Range, Ranges
 from mobilenets.nn.model import MobileNet
@@ -25,9 +26,6 @@ LAYERS = ("Conv", "Gemm")
 INT8_OPERATORS = [*LAYERS, "Relu", "Clip"]
 QUANTIZED = "_quantized"  # what the quantiser appends to the name of a weight
 TOLD_APART = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
-
-
-Grid = tuple[float, int]  # the step between two of 256 values, and which of them, from 0, is zero
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""8-bit arithmetic: which layers suffer from it."""
+"""8-bit arithmetic, and which layers suffer from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from mobilenets.export.graph import fold_norms
 from mobilenets.nn.model import MobileNet
 
 PICTURES = 16
-LEVELS = 255
+LEAST, MOST = 0, 255
+LARGEST_WEIGHT = 127  # -128 is not used: symmetric
+SMALLEST = 1e-12
+
+Grid = tuple[float, int]  # the step between two of 256 values, and which of them, from 0, is zero
 
 
 @torch.inference_mode()
@@ -29,8 +33,8 @@ def layer_noise(model: MobileNet, card: ModelCard, calibration: Calibration) -> 
     def compare(name: str) -> Any:
         def hook(layer: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
             weight = layer.weight.data
-            layer.weight.data = _round_channels(weight)
-            difference = layer.forward(_round_tensor(inputs[0])) - output
+            layer.weight.data = rounded_weight(weight, weight_steps(weight))
+            difference = layer.forward(rounded(inputs[0], _between_extremes(inputs[0]))) - output
             layer.weight.data = weight
             ratio = output.square().mean() / difference.square().mean().clamp_min(1e-20)
             noise[name] = 10 * ratio.clamp_min(1e-20).log10().item()
@@ -44,14 +48,23 @@ def layer_noise(model: MobileNet, card: ModelCard, calibration: Calibration) -> 
     return dict(sorted(noise.items(), key=lambda item: item[1]))
 
 
-def _round_channels(weight: torch.Tensor) -> torch.Tensor:
-    largest = weight.abs().flatten(1).amax(1).clamp_min(1e-12)
-    scale = (2 * largest / (LEVELS - 1)).view(-1, *[1] * (weight.ndim - 1))
-    return (weight / scale).round() * scale
+def weight_steps(weight: torch.Tensor) -> torch.Tensor:
+    """The step of each output channel's 8-bit weights (C,); `weight`: (C, …)."""
+    return weight.detach().abs().flatten(1).amax(1).clamp_min(SMALLEST) / LARGEST_WEIGHT
 
 
-def _round_tensor(x: torch.Tensor) -> torch.Tensor:
+def rounded_weight(weight: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """`weight` in 8 bits, symmetric; gradients pass as if it were not rounded."""
+    zeros = torch.zeros_like(steps, dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(weight, steps, zeros, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+
+
+def rounded(x: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """`x` on `grid`; gradients pass where nothing is cut off."""
+    return torch.fake_quantize_per_tensor_affine(x, *grid, LEAST, MOST)
+
+
+def _between_extremes(x: torch.Tensor) -> Grid:
     low, high = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
-    scale = max(high - low, 1e-12) / LEVELS
-    zero = round(-low / scale)
-    return ((x / scale).round() + zero).clamp(0, LEVELS).sub(zero) * scale
+    scale = max(high - low, SMALLEST) / MOST
+    return scale, round(-low / scale)
