@@ -17,9 +17,10 @@ from pathlib import Path
 from common import spread, table, write_result
 
 from mobilenets.artifact import write_atomic
+from mobilenets.search.ask import Ask
 from mobilenets.search.blocks import BlockSearch, candidate, random_candidates
 from mobilenets.search.evolve import Judge, Judged, Plan, Score, evolve, random_search
-from mobilenets.search.journal import Ask, Journal
+from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.refine import distiller
 from mobilenets.search.space import Choice

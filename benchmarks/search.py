@@ -34,12 +34,12 @@ from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, wr
 from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
 from mobilenets.runtime.torch import TorchEngine, write_network
-from mobilenets.search.job import random_candidates
-from mobilenets.search.journal import Ask, Journal
+from mobilenets.search.ask import Ask
+from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
 from mobilenets.search.layout import layout, resized
 from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
-from mobilenets.search.proposals import Proposal
+from mobilenets.search.proposals import Proposal, random_candidates
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import tune

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from common import table, write_result
 
-from mobilenets.search.job import random_candidates
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.search.proposals import random_candidates
 from mobilenets.spec import build
 
 FITTED, HELD_OUT = 14, 20

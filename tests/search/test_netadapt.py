@@ -15,11 +15,21 @@ from mobilenets.artifact import read_card, read_tensors
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.search.ask import Ask
-from mobilenets.search.job import random_candidates, resume, search
+from mobilenets.search.job import resume, search
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
 from mobilenets.search.netadapt import cut, rank
-from mobilenets.search.proposals import INPUT, Proposal, changed, floors, least_lost, propose, propose_step, smallest
+from mobilenets.search.proposals import (
+    INPUT,
+    Proposal,
+    changed,
+    floors,
+    least_lost,
+    propose,
+    propose_step,
+    random_candidates,
+    smallest,
+)
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import DISTILLED, Some, plain
 from mobilenets.search.workbench import Workbench

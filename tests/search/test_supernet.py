@@ -15,7 +15,8 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.search.layout import layout
 from mobilenets.search.space import Choice, Space, Stage
-from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet, resized
+from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet
+from mobilenets.search.tune import at_size
 from mobilenets.spec.rows import Inverted
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place
@@ -115,7 +116,7 @@ def test_only_the_largest_moves_the_statistics() -> None:
     _, space, supernet = _supernet("mobilenet_v2")
     images = torch.randn(4, 3, SIZE, SIZE)
     before = supernet.state_dict()["stem.norm.running_mean"].clone()
-    Subnet(space, supernet, space.smallest)(resized(images, space.smallest.size), training=True)
+    Subnet(space, supernet, space.smallest)(at_size(images, space.smallest.size), training=True)
     assert torch.equal(supernet.state_dict()["stem.norm.running_mean"], before)
     Subnet(space, supernet, space.largest)(images, training=True)
     assert not torch.equal(supernet.state_dict()["stem.norm.running_mean"], before)

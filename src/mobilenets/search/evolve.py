@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -136,7 +137,7 @@ def evolve(judge: Judge, plan: Plan, seed: int) -> list[Judged]:
         best = sorted(population, key=judge.rank, reverse=True)[: max(2, round(plan.parents * plan.population))]
         children = []
         count = min(plan.population - len(best), plan.evaluations - len(judged))
-        for child in _new(lambda best=best: judge.within(_child(space, best, plan, rng), rng), seen, count):  # type: ignore[misc]
+        for child in _new(partial(_fitting_child, judge, best, plan, rng), seen, count):
             children.append(judge(child))
         if not children:
             break
@@ -149,6 +150,10 @@ def random_search(judge: Judge, evaluations: int, seed: int) -> list[Judged]:
     """As many networks drawn at random and made to fit; every one judged, in order."""
     rng = np.random.default_rng(seed)
     return [judge(c) for c in _new(lambda: judge.within(judge.space.sample(rng), rng), set(), evaluations)]
+
+
+def _fitting_child(judge: Judge, parents: list[Judged], plan: Plan, rng: Generator) -> Choice:
+    return judge.within(_child(judge.space, parents, plan, rng), rng)
 
 
 def _child(space: Space, parents: list[Judged], plan: Plan, rng: Generator) -> Choice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -14,13 +13,12 @@ from typing import Any
 from mobilenets.artifact import read_card, write_atomic
 from mobilenets.data.audit.job import audit_splits
 from mobilenets.errors import UserError
-from mobilenets.search import blocks
+from mobilenets.search import blocks, proposals
 from mobilenets.search.ask import EVOLVE, NETADAPT, Ask
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.netadapt import NetAdapt
 from mobilenets.search.page import write_page
-from mobilenets.search.proposals import STEP, changed, floors, number_of, smallest
 from mobilenets.search.refine import distiller, keeper, planned_epochs, write_settings
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
@@ -207,23 +205,7 @@ class _Session:
         return summary
 
 
-def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidate]:
-    """Networks from everywhere between `seed` and the smallest: what a latency model is fitted to."""
-    rng = random.Random(number)
-    least = floors(seed)
-    result = []
-    for i in range(count):
-        current, share = seed, (i + rng.random()) / count  # how much is cut, evenly spread
-        for space, low in least.items():
-            now = number_of(current, space)
-            cut = share * rng.uniform(0.5, 1.0) * (now - low)
-            current = changed(current, space, max(low, int(now - cut) // STEP * STEP)) or current
-        result.append(current)
-    rng.shuffle(result)
-    return result
-
-
 METHODS = {
-    NETADAPT: Method(smallest, random_candidates, _netadapt),
+    NETADAPT: Method(proposals.smallest, proposals.random_candidates, _netadapt),
     EVOLVE: Method(blocks.smallest, blocks.random_candidates, _evolve),
 }

@@ -27,7 +27,7 @@ from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
 from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose_step
 from mobilenets.search.prune import importance, most_important, sliced
-from mobilenets.search.tune import RECALIBRATED, Figures, training_norms, tune
+from mobilenets.search.tune import RECALIBRATED, Figures, at_size, training_norms, tune
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
@@ -222,8 +222,7 @@ def rank(
         network = cut(model, proposal, scores)
         _by_batch(network)
         if proposal.space == INPUT:
-            side = (proposal.after, proposal.after)
-            small = [F.interpolate(x, side, mode="bilinear", antialias=True, align_corners=False) for x, _ in batches]
+            small = [at_size(x, proposal.after) for x, _ in batches]
             worse = loss(network, small, None) - base
         else:
             with autocast(bench.place.device, bench.place.precision):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -58,7 +59,7 @@ def pieces(net: Net, size: int) -> Iterator[Piece]:
             f"{row.kind} {_words(net, row)} in={at.channels} @{at.size}",
             (1, at.channels, at.size, at.size),
             "float32",
-            lambda row=row, channels=at.channels: make_block(net, channels, row),  # type: ignore[misc]
+            partial(make_block, net, at.channels, row),
         )
     side, channels = at.out_size, at.out
     last = _words(net, net.last) if net.last else "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,22 @@ def smallest(seed: Candidate) -> Candidate:
     for space, least in floors(seed).items():
         current = next(found for to in _steps(current, space, least)[::-1] if (found := changed(current, space, to)))
     return current
+
+
+def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidate]:
+    """Networks from everywhere between `seed` and the smallest: what a latency model is fitted to."""
+    rng = random.Random(number)
+    least = floors(seed)
+    result = []
+    for i in range(count):
+        current, share = seed, (i + rng.random()) / count  # how much is cut, evenly spread
+        for space, low in least.items():
+            now = number_of(current, space)
+            cut = share * rng.uniform(0.5, 1.0) * (now - low)
+            current = changed(current, space, max(low, int(now - cut) // STEP * STEP)) or current
+        result.append(current)
+    rng.shuffle(result)
+    return result
 
 
 def _steps(parent: Candidate, space: str, least: int) -> list[int]:

@@ -20,6 +20,7 @@ from mobilenets.data.loader import Batch
 from mobilenets.nn.model import MobileNet
 from mobilenets.search.prune import sliced
 from mobilenets.search.space import Choice, Space
+from mobilenets.search.tune import at_size
 from mobilenets.training.device import autocast
 from mobilenets.training.loop import Trainer
 
@@ -110,13 +111,6 @@ class Subnet:
         return model
 
 
-def resized(images: torch.Tensor, size: int) -> torch.Tensor:
-    """A batch at another side, averaged as `Preprocess` does."""
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-
-
 class SandwichTrainer(Trainer):
     """Trains a supernet: in every step the largest, the smallest and some random networks (1903.05134).
 
@@ -143,4 +137,4 @@ class SandwichTrainer(Trainer):
     def _logits(self, model: MobileNet, choice: Choice, images: torch.Tensor, precision: str) -> torch.Tensor:
         subnet = Subnet(self.space, model, choice)
         with autocast(self.place.device, precision):
-            return subnet(resized(images, choice.size), training=True).float()
+            return subnet(at_size(images, choice.size), training=True).float()

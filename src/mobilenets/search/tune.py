@@ -47,6 +47,13 @@ class Some:
                 start, left = start + 1, left - 1
 
 
+def at_size(images: torch.Tensor, size: int) -> torch.Tensor:
+    """A batch at another side, averaged as `Preprocess` does."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
 class Distiller(Trainer):
     """A trainer whose network also learns what a teacher says of each picture (Hinton et al. 2015, 1503.02531).
 
