@@ -37,7 +37,7 @@ from mobilenets.runtime.torch import TorchEngine, write_network
 from mobilenets.search.ask import Ask
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
-from mobilenets.search.layout import layout, resized
+from mobilenets.search.layout import fewer, layout, resized
 from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
 from mobilenets.search.proposals import Proposal, random_candidates
 from mobilenets.search.prune import importance, most_important, sliced
@@ -52,6 +52,7 @@ from mobilenets.training.session import LAST
 
 SEED_EPOCHS, EPOCHS, TUNED = 12, 8, 16  # of the seed, of every network at the end, batches per finalist
 FITTED = 14
+MEASURED = 3  # times: no uniform network is picked by one lucky measurement
 TITLES = {
     "netadapt": "NetAdapt",
     "random": "random proposals, tuned alike",
@@ -183,7 +184,7 @@ def scaled(seed: Candidate, what: str, limit_ms: float, latencies: LatencyTable)
         for _ in range(8):
             middle = (low + high) / 2
             candidate = uniform(seed, what, middle)
-            (ms,) = latencies.networks_ms([candidate])
+            ms = statistics.median(latencies.networks_ms([candidate], again=True)[0] for _ in range(MEASURED))
             progress.advance(1, share=middle, ms=ms)
             if ms <= limit_ms:
                 low, best = middle, candidate
@@ -207,11 +208,9 @@ def uniform(seed: Candidate, what: str, share: float) -> Candidate:
 def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:
     """The seed with the most important channels of each space, and new BatchNorm statistics."""
     model = copy.deepcopy(bench.seed)
-    now, then = (layout(net).sizes for net in (model.net, candidate.net))
-    fewer = {space: size for space, size in then.items() if size < now[space]}
-    if fewer:
+    if cuts := fewer(model.net, candidate.net):
         scores = importance(model, bench.losses(model, bench.start.size, 2 * WEIGHED))
-        model = sliced(model, most_important(scores, fewer))
+        model = sliced(model, most_important(scores, cuts))
     train = bench.loader(bench.parts.rest, candidate.size, train=True)
     tune(model, bench.recipe, bench.place, bench.preprocess(candidate.size), train, 0)
     return model

@@ -1,5 +1,6 @@
 """NetAdapt: proposals, their ranking, the choice, short training, and a search from end to end."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -20,11 +21,13 @@ from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
 from mobilenets.search.netadapt import cut, rank
 from mobilenets.search.proposals import (
+    EVERYWHERE,
     INPUT,
     Proposal,
     changed,
     floors,
     least_lost,
+    narrower,
     propose,
     propose_step,
     random_candidates,
@@ -43,15 +46,21 @@ def own_cache(latency_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
 
 
+def _scores(seed: Candidate) -> dict[str, torch.Tensor]:
+    """Importances: the first channels of a space matter most."""
+    return {name: torch.arange(size, 0, -1.0) for name, size in layout(seed.net).sizes.items()}
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_medium"])
 def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: LatencyModel) -> None:
     seed = Candidate(build(name, width=0.5, num_classes=3), 96)
     (now,) = counted.predict([seed])
     limit = 0.97 * now
-    found = propose(seed, floors(seed), counted, limit)
-    assert INPUT in {p.space for p in found}
-    assert len(found) > 3
-    for proposal in found:
+    found = {p.space: p for p in propose(seed, floors(seed), _scores(seed), counted, limit)}
+    assert {INPUT, EVERYWHERE} < set(found)
+    assert len(found) > 4
+    assert found.pop(EVERYWHERE).predicted_ms <= limit
+    for proposal in found.values():
         assert proposal.predicted_ms <= limit
         assert proposal.candidate == changed(seed, proposal.space, proposal.after)
         assert proposal.before > proposal.after >= floors(seed)[proposal.space]
@@ -60,28 +69,47 @@ def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: 
             assert counted.predict([milder])[0] > limit, proposal.told()
 
 
+def test_cut_everywhere_the_channels_that_matter_least_for_their_time_go_first(counted: LatencyModel) -> None:
+    seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
+    sizes, least = layout(seed.net).sizes, floors(seed)
+    scores = {name: torch.full((size,), 1e6) for name, size in sizes.items()}
+    for free in ("blocks.5.exp", "blocks.10.out"):
+        scores[free][:] = 0.0
+    path = narrower(seed, least, scores, counted)
+    cut = [layout(c.net).sizes for c in (seed, *path)]
+    for before, after in itertools.pairwise(cut):
+        (changed_space,) = (name for name in sizes if before[name] != after[name])
+        assert 0 < before[changed_space] - after[changed_space] <= 16  # 8; 16 past a number that means another network
+    free = next(c for c in cut if any(c[n] < sizes[n] for n in sizes if n not in ("blocks.5.exp", "blocks.10.out")))
+    assert (free["blocks.5.exp"], free["blocks.10.out"]) == (least["blocks.5.exp"], least["blocks.10.out"])
+    times = counted.predict([seed, *path])
+    assert all(a > b for a, b in itertools.pairwise(times))
+    assert times[-1] < 0.1 * times[0]
+
+
 def test_no_proposal_is_made_where_none_saves_enough(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
-    assert propose(seed, floors(seed), counted, 0.001) == []
+    assert propose(seed, floors(seed), _scores(seed), counted, 0.001) == []
 
 
 def test_where_no_single_cut_saves_a_step_smaller_steps_are_taken(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
     now, end = counted.predict([seed, smallest(seed)])
     step = 0.9 * now  # more than any cut of one space saves
-    assert propose(seed, floors(seed), counted, now - step) == []
-    found = propose_step(seed, floors(seed), counted, now, step, end)
+    assert propose(seed, floors(seed), _scores(seed), counted, now - step) == []
+    found = propose_step(seed, floors(seed), _scores(seed), counted, now, step, end)
     assert found
     assert all(p.predicted_ms < now for p in found)
-    assert propose_step(smallest(seed), floors(seed), counted, end, step, 0.0) == []
+    least = smallest(seed)
+    assert propose_step(least, floors(seed), _scores(least), counted, end, step, 0.0) == []
 
 
 def test_the_last_step_saves_what_is_left_however_little(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
     (now,) = counted.predict([seed])
     budget = 0.99999 * now
-    found = propose_step(seed, floors(seed), counted, now, 0.05 * now, budget)
-    assert len(found) == len(propose(seed, floors(seed), counted, budget)) > 3
+    found = propose_step(seed, floors(seed), _scores(seed), counted, now, 0.05 * now, budget)
+    assert len(found) == len(propose(seed, floors(seed), _scores(seed), counted, budget)) > 3
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])
@@ -99,6 +127,11 @@ def test_of_harmless_proposals_the_one_that_saves_most_is_taken() -> None:
     assert least_lost(0.90, [(0.91, 0.3, 0.1), (0.95, 0.2, 0.1)]) == 1  # as much saved: the lower log loss
 
 
+def test_what_saves_nothing_is_taken_only_where_nothing_else_is_left() -> None:
+    assert least_lost(0.90, [(0.95, 0.1, -0.1), (0.80, 0.5, 0.1)]) == 1
+    assert least_lost(0.90, [(0.95, 0.1, -0.1), (0.80, 0.5, 0.0)]) == 1
+
+
 def test_else_the_least_accuracy_lost_per_millisecond_is_taken() -> None:
     assert least_lost(0.90, [(0.88, 0.3, 0.1), (0.86, 0.3, 0.4), (0.89, 0.3, 0.05)]) == 1
     assert least_lost(0.90, [(0.88, 0.4, 0.1), (0.88, 0.3, 0.1)]) == 1
@@ -113,7 +146,7 @@ def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, coun
     for writer in plan.spaces[dead].writers:
         state[f"{writer}.norm.weight"][half:] = 0
         state[f"{writer}.norm.bias"][half:] = 0
-    scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}  # the first ones are kept
+    scores = _scores(bench.start)  # the first ones are kept
     (now,) = counted.predict([bench.start])
     names = [dead, "blocks.3.out", "blocks.4.exp", "blocks.1.exp", "last"]
     proposals = [_proposal(bench.start, name, plan.sizes[name] // 2 // 8 * 8, counted) for name in names]
@@ -139,7 +172,7 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     """The maps before a cut are reused; the loss must be that of the network run from its input."""
     bench = Workbench(*trained)
     plan = layout(bench.seed.net)
-    scores = {name: torch.arange(size, 0, -1.0) for name, size in plan.sizes.items()}
+    scores = _scores(bench.start)
     (now,) = counted.predict([bench.start])
     proposal = _proposal(bench.start, "blocks.4.exp", plan.sizes["blocks.4.exp"] // 2 // 8 * 8, counted)
     ((_, cost),) = rank(bench, bench.seed, bench.start.size, [proposal], scores, now)

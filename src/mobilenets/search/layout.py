@@ -142,6 +142,12 @@ def resized(net: Net, sizes: Mapping[str, int]) -> Net | None:
     return changed if layout(changed).rows == plan.rows else None
 
 
+def fewer(before: Net, after: Net) -> dict[str, int]:
+    """The spaces of which `after`, cut from `before`, has fewer channels, with how many it has."""
+    now = layout(before).sizes
+    return {name: size for name, size in layout(after).sizes.items() if size < now[name]}
+
+
 def told(space: Space) -> str:
     """The space in words."""
     if space.name in (STEM, LAST, HIDDEN):

@@ -24,7 +24,7 @@ from mobilenets.progress import Progress
 from mobilenets.runtime.torch import write_network
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
-from mobilenets.search.layout import layout
+from mobilenets.search.layout import fewer, layout
 from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose_step
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.tune import RECALIBRATED, Figures, at_size, training_norms, tune
@@ -45,9 +45,10 @@ Pick = Callable[[list[tuple[Proposal, float]]], list[Proposal]]
 
 @dataclass(frozen=True)
 class Tuned:
-    """A finalist after its short training."""
+    """A finalist, measured whole, after its short training."""
 
     proposal: Proposal
+    latency_ms: float
     model: MobileNet
     figures: Figures
 
@@ -118,75 +119,67 @@ class NetAdapt:
         # Predictions of neighbours are off in the same way: they count relative to what was measured here.
         (predicted,) = self.latency.predict([self.candidate])
         local = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
-        proposals = propose_step(self.candidate, self._floors, local, self.latency_ms, saving, self.budget_ms)
+        begin = WEIGHED * len(journal.steps)
+        scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
+        proposals = propose_step(self.candidate, self._floors, scores, local, self.latency_ms, saving, self.budget_ms)
         if not proposals:
             raise UserError(
                 f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "
                 f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
             )
-        begin = WEIGHED * len(journal.steps)
-        scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
         ranked = rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
+        picked = self.pick(ranked)
+        measured = self.latency.table.networks_ms([proposal.candidate for proposal in picked])
         tuned = []
-        for proposal in self.pick(ranked):
+        for proposal, ms in zip(picked, measured, strict=True):
             if interrupt.requested:
                 return False
-            tuned.append(self._tuned(proposal, scores))
+            tuned.append(self._tuned(proposal, ms, scores))
         before = journal.steps[-1]["accuracy"] if journal.steps else journal.seed["holdout_accuracy"]
-        now = self.latency_ms
-        options = [(t.figures["accuracy"], t.figures["log_loss"], now - t.proposal.predicted_ms) for t in tuned]
-        chosen = tuned[least_lost(before, options)]
-        self._accept(chosen, ranked, tuned)
+        # What is saved beyond the budget is worth nothing.
+        saved = [self.latency_ms - max(t.latency_ms, self.budget_ms) for t in tuned]
+        options = [(t.figures["accuracy"], t.figures["log_loss"], ms) for t, ms in zip(tuned, saved, strict=True)]
+        self._accept(tuned[least_lost(before, options)], len(ranked), tuned)
         return True
 
-    def _tuned(self, proposal: Proposal, scores: dict[str, torch.Tensor]) -> Tuned:
+    def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:
         bench, size, batches = self.bench, proposal.candidate.size, int(self.journal.plan["tune"])
         model = cut(self.model, proposal, scores)
         train = bench.loader(bench.parts.rest, size, train=True)
         tune(
             model, bench.recipe, bench.place, bench.preprocess(size), train, batches, batches * len(self.journal.steps)
         )  # fmt: skip
-        return Tuned(proposal, model, bench.judge(model, size, bench.parts.holdout))
+        return Tuned(proposal, latency_ms, model, bench.judge(model, size, bench.parts.holdout))
 
-    def _accept(self, chosen: Tuned, ranked: list[tuple[Proposal, float]], tuned: list[Tuned]) -> None:
-        """Measure it whole, and write it and how it came about."""
-        journal, proposal = self.journal, chosen.proposal
-        self.model, self.candidate = chosen.model, proposal.candidate
-        (self.latency_ms,) = self.latency.table.networks_ms([self.candidate])
+    def _accept(self, chosen: Tuned, proposals: int, tuned: list[Tuned]) -> None:
+        """Go on from it; write it and how it came about."""
+        journal = self.journal
+        self.model, self.candidate, self.latency_ms = chosen.model, chosen.proposal.candidate, chosen.latency_ms
         path = journal.network_file(len(journal.steps) + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_network(path, self.model, self.bench.card_of(self.model, self.candidate.size, chosen.figures))
-        journal.steps.append(_record(chosen, self.latency_ms, ranked, tuned))
+        space, before = chosen.proposal.space, chosen.proposal.before
+        told = {"space": space, "before": before, **_told(chosen), "proposals": proposals}
+        journal.steps.append({**told, "tuned": [_told(t) for t in tuned]})
         journal.save()
         journal.network_file(len(journal.steps) - 1).unlink(missing_ok=True)
 
 
-def _record(
-    chosen: Tuned, latency_ms: float, ranked: list[tuple[Proposal, float]], tuned: list[Tuned]
-) -> dict[str, Any]:
-    """What search.json says of a step."""
-    proposal = chosen.proposal
+def _told(tuned: Tuned) -> dict[str, Any]:
+    """What search.json says of a finalist."""
+    proposal = tuned.proposal
     return {
-        "space": proposal.space,
         "what": proposal.told(),
-        "before": proposal.before,
         "after": proposal.after,
         "predicted_ms": proposal.predicted_ms,
-        "latency_ms": latency_ms,
-        **chosen.figures,
-        "proposals": len(ranked),
-        "tuned": [
-            {"what": t.proposal.told(), "after": t.proposal.after, "predicted_ms": t.proposal.predicted_ms, **t.figures}
-            for t in tuned
-        ],
+        "latency_ms": tuned.latency_ms,
+        **tuned.figures,
     }
 
 
 def cut(model: MobileNet, proposal: Proposal, scores: dict[str, torch.Tensor]) -> MobileNet:
     """The network of a proposal, with weights from `model`."""
-    if proposal.space == INPUT:
-        return copy.deepcopy(model)
-    return sliced(model, most_important(scores, {proposal.space: proposal.after}))
+    return sliced(model, most_important(scores, fewer(model.net, proposal.candidate.net)))
 
 
 @torch.no_grad()
@@ -216,9 +209,13 @@ def rank(
         return float(F.cross_entropy(torch.cat(logits).float(), torch.cat(labels)))
 
     base = loss(model, maps, None)
-    first = {INPUT: -1, **{name: space.first for name, space in layout(model.net).spaces.items()}}
+    plan = layout(model.net)
+
+    def first(proposal: Proposal) -> int:
+        return min((plan.spaces[name].first for name in fewer(model.net, proposal.candidate.net)), default=-1)
+
     result = []
-    for proposal in sorted(proposals, key=lambda p: first[p.space]):
+    for proposal in sorted(proposals, key=first):
         network = cut(model, proposal, scores)
         _by_batch(network)
         if proposal.space == INPUT:
@@ -226,7 +223,7 @@ def rank(
             worse = loss(network, small, None) - base
         else:
             with autocast(bench.place.device, bench.place.precision):
-                while depth < first[proposal.space]:
+                while depth < first(proposal):
                     part = model.stem if depth < 0 else model.blocks[depth]
                     maps, depth = [part(x) for x in maps], depth + 1
             worse = loss(network, maps, None if depth < 0 else depth) - base

@@ -1,24 +1,35 @@
-"""NetAdapt's proposals: for every space, how far it must be cut to save what a step has to save."""
+"""NetAdapt's proposals: for every space, and for all together, how far to cut to save what a step has to save."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
+
+import torch
 
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout, resized, told
 from mobilenets.spec.cost import MIN_SIZE
 
 INPUT = "input"  # a "space" of its own: the side of the picture
+EVERYWHERE = "everywhere"  # no space, all of them: each loses the channels that matter least for their milliseconds
 STEP = 8  # channels, and pixels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
 LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
+LEAST_MS = 1e-6  # a channel costs at least this: a table has noise
+
+Scores = Mapping[str, torch.Tensor]  # space → importance of each of its channels, float (size,)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Cut `space` from `before` to `after` channels (or pixels), which gives `candidate` of `predicted_ms`."""
+    """Cut `space` from `before` to `after` channels (or pixels), which gives `candidate` of `predicted_ms`.
+
+    Of `EVERYWHERE` the channels of all spaces together are told.
+    """
 
     space: str
     before: int
@@ -30,8 +41,9 @@ class Proposal:
         """What it cuts, in words."""
         if self.space == INPUT:
             return "input size"
-        net = self.candidate.net
-        return told(layout(net).spaces[self.space])
+        if self.space == EVERYWHERE:
+            return "channels of all layers"
+        return told(layout(self.candidate.net).spaces[self.space])
 
 
 def floors(seed: Candidate) -> dict[str, int]:
@@ -83,12 +95,16 @@ def _steps(parent: Candidate, space: str, least: int) -> list[int]:
     return [now, *below]
 
 
-def propose(parent: Candidate, least: Mapping[str, int], latency: LatencyModel, limit_ms: float) -> list[Proposal]:
+def propose(
+    parent: Candidate, least: Mapping[str, int], scores: Scores, latency: LatencyModel, limit_ms: float
+) -> list[Proposal]:
     """For each space the mildest cut that is predicted to bring `parent` down to `limit_ms`; none where none does.
 
-    By bisection, of all spaces together: each round asks the latency table once.
+    By bisection, of all spaces together: each round asks the latency table once. `scores` are `prune.importance` of
+    each space's channels.
     """
     choices = {space: _valid(parent, space, _steps(parent, space, least[space])[1:]) for space in least}
+    choices[EVERYWHERE] = narrower(parent, least, scores, latency)
     search = {space: _Bisection(options) for space, options in choices.items() if options}
     while open_ := {space: s for space, s in search.items() if s.asks is not None}:
         predicted = latency.predict([s.asks for s in open_.values() if s.asks is not None])
@@ -106,6 +122,7 @@ def propose(parent: Candidate, least: Mapping[str, int], latency: LatencyModel, 
 def propose_step(
     parent: Candidate,
     least: Mapping[str, int],
+    scores: Scores,
     latency: LatencyModel,
     now_ms: float,
     saving_ms: float,
@@ -118,15 +135,44 @@ def propose_step(
     saving_ms = min(saving_ms, now_ms - budget_ms)
     least_ms = min(saving_ms, LEAST_SAVED * now_ms)
     while saving_ms >= least_ms:
-        if found := propose(parent, least, latency, now_ms - saving_ms):
+        if found := propose(parent, least, scores, latency, now_ms - saving_ms):
             return found
         saving_ms /= 2
     return []
 
 
+def narrower(parent: Candidate, least: Mapping[str, int], scores: Scores, latency: LatencyModel) -> list[Candidate]:
+    """Networks from mildly to strongly narrowed, in steps of `STEP` channels of whichever space gives them cheapest.
+
+    One space alone must lose most of its channels before a step is saved; cutting all where they matter least saves it
+    with a few of each. Cheapest: the least importance per millisecond, where a channel costs what it costs on average
+    when half of its space is cut (single steps of `STEP` are lost in the noise of a table).
+    """
+    below = {space: _steps(parent, space, least[space])[1:] for space in scores}
+    halves = {space: valid[len(valid) // 2] for space, to in below.items() if (valid := _valid(parent, space, to))}
+    now, *less = latency.predict([parent, *halves.values()])
+    cuts: list[tuple[float, str, int]] = []
+    for (space, half), ms in zip(halves.items(), less, strict=True):
+        before = left = number_of(parent, space)
+        channel_ms = max((now - ms) / (before - number_of(half, space)), LEAST_MS)
+        ascending = scores[space].sort().values
+        for to in below[space]:
+            cuts.append((float(ascending[before - left : before - to].mean()) / channel_ms, space, to))
+            left = to
+    current, result = parent, []
+    for _, space, to in sorted(cuts, key=itemgetter(0)):
+        if found := changed(current, space, to):
+            current = found
+            result.append(current)
+    return result
+
+
 def number_of(candidate: Candidate, space: str) -> int:
-    """Channels in a space, or pixels of the input."""
-    return candidate.size if space == INPUT else layout(candidate.net).sizes[space]
+    """Channels in a space or in all, or pixels of the input."""
+    if space == INPUT:
+        return candidate.size
+    sizes = layout(candidate.net).sizes
+    return sum(sizes.values()) if space == EVERYWHERE else sizes[space]
 
 
 def _valid(parent: Candidate, space: str, numbers: list[int]) -> list[Candidate]:
@@ -155,12 +201,15 @@ def least_lost(accuracy: float, options: list[tuple[float, float, float]]) -> in
     """Which of `options`, each (accuracy, log loss, saved ms), loses least against `accuracy` per millisecond saved.
 
     A proposal that loses nothing has no ratio to compare: of those the one that saves most is taken (the ratio would
-    prefer the one that saves least, as published code does). Equals are told apart by log loss.
+    prefer the one that saves least, as published code does). One that saves nothing is taken only if all are such.
+    Equals are told apart by log loss.
     """
 
     def cost(i: int) -> tuple[float, float, float]:
         found, log_loss, saved = options[i]
         lost = accuracy - found
-        return (0.0, -saved, log_loss) if lost <= 0 else (lost / max(saved, 1e-9), log_loss, -saved)
+        if saved <= 0:
+            return math.inf, -saved, log_loss
+        return (lost / saved, log_loss, -saved) if lost > 0 else (0.0, -saved, log_loss)
 
     return min(range(len(options)), key=cost)
