@@ -1,8 +1,9 @@
 """NetAdapt as MobileNetV3 used it: many small cuts, each the cheapest in accuracy that saves its milliseconds.
 
 1804.03230, Algorithm 1; 1905.02244, §4.2. What differs, and why: proposals are ranked without training before the
-best few are tuned (tuning all takes hours where this takes minutes), and the size of the input is a proposal too
-(the same latency is often better spent on fewer pixels).
+best few are tuned (tuning all takes hours where this takes minutes); the size of the input is a proposal too (the
+same latency is often better spent on fewer pixels); and so is a little of every layer, since one alone must lose most
+of its channels before it saves a step.
 """
 
 from __future__ import annotations
