@@ -19,7 +19,7 @@ from mobilenets.search.ask import Ask
 from mobilenets.search.job import resume, search
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
-from mobilenets.search.netadapt import cut, rank
+from mobilenets.search.netadapt import best_ranked, cut, rank
 from mobilenets.search.proposals import (
     EVERYWHERE,
     INPUT,
@@ -28,6 +28,7 @@ from mobilenets.search.proposals import (
     floors,
     least_lost,
     narrower,
+    notches,
     propose,
     propose_step,
     random_candidates,
@@ -46,6 +47,15 @@ def own_cache(latency_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
 
 
+def _evenly(seed: Candidate, latency: LatencyModel) -> list[Candidate]:
+    """Cuts everywhere, where every millisecond costs the same."""
+    return narrower(seed, floors(seed), [(notch, 1.0) for notch in notches(seed, floors(seed), latency)])
+
+
+def _proposals(seed: Candidate, latency: LatencyModel, limit_ms: float) -> list[Proposal]:
+    return propose(seed, floors(seed), _evenly(seed, latency), latency, limit_ms)
+
+
 def _scores(seed: Candidate) -> dict[str, torch.Tensor]:
     """Importances: the first channels of a space matter most."""
     return {name: torch.arange(size, 0, -1.0) for name, size in layout(seed.net).sizes.items()}
@@ -56,7 +66,7 @@ def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: 
     seed = Candidate(build(name, width=0.5, num_classes=3), 96)
     (now,) = counted.predict([seed])
     limit = 0.97 * now
-    found = {p.space: p for p in propose(seed, floors(seed), _scores(seed), counted, limit)}
+    found = {p.space: p for p in _proposals(seed, counted, limit)}
     assert {INPUT, EVERYWHERE} < set(found)
     assert len(found) > 4
     assert found.pop(EVERYWHERE).predicted_ms <= limit
@@ -69,47 +79,72 @@ def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: 
             assert counted.predict([milder])[0] > limit, proposal.told()
 
 
-def test_cut_everywhere_the_channels_that_matter_least_for_their_time_go_first(counted: LatencyModel) -> None:
+def test_a_notch_is_an_eighth_of_a_space_and_saves_something(counted: LatencyModel) -> None:
+    seed = Candidate(build("mobilenet_v3_large", num_classes=3), 96)
+    (now,) = counted.predict([seed])
+    found = notches(seed, floors(seed), counted)
+    assert {p.space for p in found} > {"blocks.10.exp", "last", "hidden"}
+    for proposal in found:
+        assert proposal.predicted_ms < now
+        assert proposal.after % 8 == 0
+        assert 1 <= proposal.before - proposal.after <= max(16, proposal.before // 8), (
+            proposal.space
+        )  # 16: past a number
+
+
+def test_cut_everywhere_each_space_gives_the_more_the_less_it_costs(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
     sizes, least = layout(seed.net).sizes, floors(seed)
-    scores = {name: torch.full((size,), 1e6) for name, size in sizes.items()}
-    for free in ("blocks.5.exp", "blocks.10.out"):
-        scores[free][:] = 0.0
-    path = narrower(seed, least, scores, counted)
+    dear, cheap, free = "blocks.12.exp", "blocks.11.exp", "last"  # the first two are alike
+    cost = {dear: 4.0, cheap: 1.0, free: -3.0}
+    path = narrower(seed, least, [(p, cost.get(p.space, 10.0)) for p in notches(seed, least, counted)])
     cut = [layout(c.net).sizes for c in (seed, *path)]
     for before, after in itertools.pairwise(cut):
-        (changed_space,) = (name for name in sizes if before[name] != after[name])
-        assert 0 < before[changed_space] - after[changed_space] <= 16  # 8; 16 past a number that means another network
-    free = next(c for c in cut if any(c[n] < sizes[n] for n in sizes if n not in ("blocks.5.exp", "blocks.10.out")))
-    assert (free["blocks.5.exp"], free["blocks.10.out"]) == (least["blocks.5.exp"], least["blocks.10.out"])
+        (space,) = (name for name in sizes if before[name] != after[name])
+        assert 0 < before[space] - after[space] <= max(16, sizes[space] // 8)
+    half = next(c for c in cut if c[cheap] <= sizes[cheap] / 2)
+    assert sizes[dear] * 0.7 < half[dear] < sizes[dear]
+    assert half[free] < 0.7 * sizes[free]
     times = counted.predict([seed, *path])
     assert all(a > b for a, b in itertools.pairwise(times))
-    assert times[-1] < 0.1 * times[0]
+    assert times[-1] < 0.2 * times[0]
+    assert narrower(seed, least, []) == []
+
+
+def test_finalists_are_the_best_of_each_kind(counted: LatencyModel) -> None:
+    seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
+    (now,) = counted.predict([seed])
+    ranked = [(p, float(i)) for i, p in enumerate(_proposals(seed, counted, 0.97 * now))]
+    ranked[0] = (ranked[0][0], 0.5)
+    picked = best_ranked(ranked)
+    assert [p.space for p in picked] == [INPUT, EVERYWHERE, ranked[0][0].space]
+    single = [pair for pair in ranked if pair[0].space not in (INPUT, EVERYWHERE)]
+    assert best_ranked(single) == [p for p, _ in sorted(single, key=lambda pair: pair[1])[:3]]
 
 
 def test_no_proposal_is_made_where_none_saves_enough(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
-    assert propose(seed, floors(seed), _scores(seed), counted, 0.001) == []
+    assert _proposals(seed, counted, 0.001) == []
 
 
 def test_where_no_single_cut_saves_a_step_smaller_steps_are_taken(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
     now, end = counted.predict([seed, smallest(seed)])
     step = 0.9 * now  # more than any cut of one space saves
-    assert propose(seed, floors(seed), _scores(seed), counted, now - step) == []
-    found = propose_step(seed, floors(seed), _scores(seed), counted, now, step, end)
+    assert _proposals(seed, counted, now - step) == []
+    found = propose_step(seed, floors(seed), _evenly(seed, counted), counted, now, step, end)
     assert found
     assert all(p.predicted_ms < now for p in found)
     least = smallest(seed)
-    assert propose_step(least, floors(seed), _scores(least), counted, end, step, 0.0) == []
+    assert propose_step(least, floors(seed), _evenly(least, counted), counted, end, step, 0.0) == []
 
 
 def test_the_last_step_saves_what_is_left_however_little(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
     (now,) = counted.predict([seed])
     budget = 0.99999 * now
-    found = propose_step(seed, floors(seed), _scores(seed), counted, now, 0.05 * now, budget)
-    assert len(found) == len(propose(seed, floors(seed), _scores(seed), counted, budget)) > 3
+    found = propose_step(seed, floors(seed), _evenly(seed, counted), counted, now, 0.05 * now, budget)
+    assert len(found) == len(_proposals(seed, counted, budget)) > 3
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])

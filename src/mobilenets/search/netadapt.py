@@ -26,7 +26,7 @@ from mobilenets.runtime.torch import write_network
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import fewer, layout
-from mobilenets.search.proposals import INPUT, Proposal, floors, least_lost, propose_step
+from mobilenets.search.proposals import EVERYWHERE, INPUT, Proposal, floors, least_lost, narrower, notches, propose_step
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.tune import RECALIBRATED, Figures, at_size, training_norms, tune
 from mobilenets.search.workbench import Workbench
@@ -55,8 +55,12 @@ class Tuned:
 
 
 def best_ranked(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
-    """The proposals to be tuned, of all with their cost: the cheapest."""
-    return [proposal for proposal, _ in sorted(ranked, key=lambda pair: pair[1])[:FINALISTS]]
+    """The proposals to be tuned, of all with their cost: a smaller picture, all spaces, and the cheapest of one space.
+
+    Untrained, a smaller picture looks free and a little of everything dear; only proposals of one kind are compared.
+    """
+    cheapest = sorted(ranked, key=lambda pair: (pair[0].space not in (INPUT, EVERYWHERE), pair[1]))
+    return [proposal for proposal, _ in cheapest[:FINALISTS]]
 
 
 class NetAdapt:
@@ -119,17 +123,24 @@ class NetAdapt:
         saving = SHARE * journal.seed["latency_ms"]
         # Predictions of neighbours are off in the same way: they count relative to what was measured here.
         (predicted,) = self.latency.predict([self.candidate])
-        local = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
+        latency = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
         begin = WEIGHED * len(journal.steps)
         scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
-        proposals = propose_step(self.candidate, self._floors, scores, local, self.latency_ms, saving, self.budget_ms)
+
+        def judged(proposals: list[Proposal]) -> list[tuple[Proposal, float]]:
+            return rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
+
+        small = judged(notches(self.candidate, self._floors, latency))
+        everywhere = narrower(self.candidate, self._floors, small)
+        proposals = propose_step(
+            self.candidate, self._floors, everywhere, latency, self.latency_ms, saving, self.budget_ms
+        )
         if not proposals:
             raise UserError(
                 f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "
                 f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
             )
-        ranked = rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
-        picked = self.pick(ranked)
+        picked = self.pick(judged(proposals))
         measured = self.latency.table.networks_ms([proposal.candidate for proposal in picked])
         tuned = []
         for proposal, ms in zip(picked, measured, strict=True):
@@ -140,7 +151,7 @@ class NetAdapt:
         # What is saved beyond the budget is worth nothing.
         saved = [self.latency_ms - max(t.latency_ms, self.budget_ms) for t in tuned]
         options = [(t.figures["accuracy"], t.figures["log_loss"], ms) for t, ms in zip(tuned, saved, strict=True)]
-        self._accept(tuned[least_lost(before, options)], len(ranked), tuned)
+        self._accept(tuned[least_lost(before, options)], len(proposals), tuned)
         return True
 
     def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-
-import torch
 
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout, resized, told
@@ -18,10 +16,9 @@ INPUT = "input"  # a "space" of its own: the side of the picture
 EVERYWHERE = "everywhere"  # no space, all of them: each loses the channels that matter least for their milliseconds
 STEP = 8  # channels, and pixels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
+NOTCH = 1 / 8  # of a space's channels
+LEAST_COST = 1e-6  # log loss per millisecond
 LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
-LEAST_MS = 1e-6  # a channel costs at least this: a table has noise
-
-Scores = Mapping[str, torch.Tensor]  # space → importance of each of its channels, float (size,)
 
 
 @dataclass(frozen=True)
@@ -96,15 +93,18 @@ def _steps(parent: Candidate, space: str, least: int) -> list[int]:
 
 
 def propose(
-    parent: Candidate, least: Mapping[str, int], scores: Scores, latency: LatencyModel, limit_ms: float
+    parent: Candidate,
+    least: Mapping[str, int],
+    everywhere: list[Candidate],
+    latency: LatencyModel,
+    limit_ms: float,
 ) -> list[Proposal]:
     """For each space the mildest cut that is predicted to bring `parent` down to `limit_ms`; none where none does.
 
-    By bisection, of all spaces together: each round asks the latency table once. `scores` are `prune.importance` of
-    each space's channels.
+    By bisection, of all spaces together: each round asks the latency table once. `everywhere`: see `narrower`.
     """
     choices = {space: _valid(parent, space, _steps(parent, space, least[space])[1:]) for space in least}
-    choices[EVERYWHERE] = narrower(parent, least, scores, latency)
+    choices[EVERYWHERE] = everywhere
     search = {space: _Bisection(options) for space, options in choices.items() if options}
     while open_ := {space: s for space, s in search.items() if s.asks is not None}:
         predicted = latency.predict([s.asks for s in open_.values() if s.asks is not None])
@@ -122,7 +122,7 @@ def propose(
 def propose_step(
     parent: Candidate,
     least: Mapping[str, int],
-    scores: Scores,
+    everywhere: list[Candidate],
     latency: LatencyModel,
     now_ms: float,
     saving_ms: float,
@@ -135,32 +135,46 @@ def propose_step(
     saving_ms = min(saving_ms, now_ms - budget_ms)
     least_ms = min(saving_ms, LEAST_SAVED * now_ms)
     while saving_ms >= least_ms:
-        if found := propose(parent, least, scores, latency, now_ms - saving_ms):
+        if found := propose(parent, least, everywhere, latency, now_ms - saving_ms):
             return found
         saving_ms /= 2
     return []
 
 
-def narrower(parent: Candidate, least: Mapping[str, int], scores: Scores, latency: LatencyModel) -> list[Candidate]:
-    """Networks from mildly to strongly narrowed, in steps of `STEP` channels of whichever space gives them cheapest.
+def notches(parent: Candidate, least: Mapping[str, int], latency: LatencyModel) -> list[Proposal]:
+    """For every space of channels a small cut, by which to judge what it is worth; none where it saves nothing."""
+    small: dict[str, Candidate] = {}
+    for space in layout(parent.net).spaces:
+        now = number_of(parent, space)
+        options = _valid(parent, space, _steps(parent, space, least[space])[1:])
+        if within := [c for c in options if number_of(c, space) >= now * (1 - NOTCH)] or options[:1]:
+            small[space] = within[-1]
+    now_ms, *predicted = latency.predict([parent, *small.values()])
+    return [
+        Proposal(space, number_of(parent, space), number_of(candidate, space), candidate, ms)
+        for (space, candidate), ms in zip(small.items(), predicted, strict=True)
+        if ms < now_ms
+    ]
 
-    One space alone must lose most of its channels before a step is saved; cutting all where they matter least saves it
-    with a few of each. Cheapest: the least importance per millisecond, where a channel costs what it costs on average
-    when half of its space is cut (single steps of `STEP` are lost in the noise of a table).
+
+def narrower(parent: Candidate, least: Mapping[str, int], judged: Sequence[tuple[Proposal, float]]) -> list[Candidate]:
+    """Networks from mildly to strongly narrowed: one notch of one space at a time, always the one that costs least.
+
+    One space alone must lose most of its channels before a step is saved; all together save it with a few of each.
+    `judged`: `notches`, each with what it costs (the rise of the log loss per millisecond saved). The loss is flat
+    around a trained network and rises with the square of a cut: the n-th notch of a space costs 2n - 1 times the first.
+    None is taken to be free: the least cost is a tenth of the median.
     """
-    below = {space: _steps(parent, space, least[space])[1:] for space in scores}
-    halves = {space: valid[len(valid) // 2] for space, to in below.items() if (valid := _valid(parent, space, to))}
-    now, *less = latency.predict([parent, *halves.values()])
+    if not judged:
+        return []
+    floor = max(statistics.median(cost for _, cost in judged) / 10, LEAST_COST)
     cuts: list[tuple[float, str, int]] = []
-    for (space, half), ms in zip(halves.items(), less, strict=True):
-        before = left = number_of(parent, space)
-        channel_ms = max((now - ms) / (before - number_of(half, space)), LEAST_MS)
-        ascending = scores[space].sort().values
-        for to in below[space]:
-            cuts.append((float(ascending[before - left : before - to].mean()) / channel_ms, space, to))
-            left = to
+    for notch, cost in judged:
+        width = max(STEP, _down(notch.before - notch.after))
+        numbers = range(notch.after, least[notch.space] - 1, -width)
+        cuts += [((2 * i + 1) * max(cost, floor), notch.space, to) for i, to in enumerate(numbers)]
     current, result = parent, []
-    for _, space, to in sorted(cuts, key=itemgetter(0)):
+    for _, space, to in sorted(cuts):
         if found := changed(current, space, to):
             current = found
             result.append(current)
