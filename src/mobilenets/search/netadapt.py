@@ -112,7 +112,7 @@ class NetAdapt:
         batch_s = max((more - few) / 3, 1e-4)
         image_s = max(few - batch_s, 1e-4) / (RECALIBRATED * bench.recipe.batch_size)  # of a forward pass
         smaller = (1 + self.budget_ms / self.journal.seed["latency_ms"]) / 2  # the networks become, on the way
-        ranking = len(self._floors) / 2 * RANKED  # half of a network runs for each, on average
+        ranking = 2 * len(self._floors) / 2 * RANKED  # half of a network, on average, for each notch and each proposal
         judging = FINALISTS * (RECALIBRATED * bench.recipe.batch_size + len(bench.parts.holdout))
         each = (deadline - time.monotonic()) * SEARCHING / steps - (ranking + judging) * image_s * smaller
         return int(np.clip(each / (FINALISTS * batch_s * smaller), FEWEST_TUNED, MOST_TUNED))
