@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout, resized, told
@@ -17,7 +17,6 @@ EVERYWHERE = "everywhere"  # no space, all of them: each loses the channels that
 STEP = 8  # channels, and pixels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
 NOTCH = 1 / 8  # of a space's channels
-LEAST_COST = 1e-6  # log loss per millisecond
 LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
 
 
@@ -161,20 +160,16 @@ def narrower(parent: Candidate, least: Mapping[str, int], judged: Sequence[tuple
     """Networks from mildly to strongly narrowed: one notch of one space at a time, always the one that costs least.
 
     One space alone must lose most of its channels before a step is saved; all together save it with a few of each.
-    `judged`: `notches`, each with what it costs (the rise of the log loss per millisecond saved). The loss is flat
-    around a trained network and rises with the square of a cut: the n-th notch of a space costs 2n - 1 times the first.
-    None is taken to be free: the least cost is a tenth of the median.
+    `judged`: `notches`, each with what it costs (divergence per millisecond saved, 0 or more). A divergence grows with
+    the square of a small cut: the n-th notch of a space costs 2n - 1 times the first.
     """
-    if not judged:
-        return []
-    floor = max(statistics.median(cost for _, cost in judged) / 10, LEAST_COST)
     cuts: list[tuple[float, str, int]] = []
     for notch, cost in judged:
         width = max(STEP, _down(notch.before - notch.after))
         numbers = range(notch.after, least[notch.space] - 1, -width)
-        cuts += [((2 * i + 1) * max(cost, floor), notch.space, to) for i, to in enumerate(numbers)]
+        cuts += [((2 * i + 1) * cost, notch.space, to) for i, to in enumerate(numbers)]
     current, result = parent, []
-    for _, space, to in sorted(cuts):
+    for _, space, to in sorted(cuts, key=itemgetter(0)):
         if found := changed(current, space, to):
             current = found
             result.append(current)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mobilenets.errors import UserError
 from mobilenets.runtime.engines import KINDS
 
-ROUNDS = 5
-FEWEST, MOST = 10, 40  # calls per graph and round: at least 50 in all
+FEWEST_ROUNDS, MOST_ROUNDS = 7, 40
+LEAST_S = 2.0  # of all rounds together: something else that runs for half a second must not move a median
+FEWEST, MOST = 10, 40  # calls per graph and round: at least 70 in all
 ROUND_S = 0.01  # of one graph's turn: many graphs share a chunk, and drift between its rounds should hit all alike
 WARM_UP = 3
 
@@ -130,13 +131,15 @@ def _example(graph: Graph) -> NDArray[Any]:
 
 
 def _medians(runs: Sequence[tuple[Run, NDArray[Any]]]) -> list[float]:
-    calls = []
+    calls, round_s = [], 0.0
     for run, x in runs:
         for _ in range(WARM_UP):
             run(x)
-        calls.append(int(np.clip(ROUND_S / _seconds(run, x), FEWEST, MOST)))
+        once = _seconds(run, x)
+        calls.append(int(np.clip(ROUND_S / once, FEWEST, MOST)))
+        round_s += calls[-1] * once
     seconds: list[list[float]] = [[] for _ in runs]
-    for _ in range(ROUNDS):
+    for _ in range(int(np.clip(LEAST_S / round_s, FEWEST_ROUNDS, MOST_ROUNDS))):
         for (run, x), times, row in zip(runs, calls, seconds, strict=True):
             run(x)  # the others have emptied the caches
             row.extend(_seconds(run, x) for _ in range(times))
