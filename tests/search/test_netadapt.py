@@ -96,7 +96,7 @@ def test_cut_everywhere_each_space_gives_the_more_the_less_it_costs(counted: Lat
     seed = Candidate(build("mobilenet_v2", num_classes=3), 96)
     sizes, least = layout(seed.net).sizes, floors(seed)
     dear, cheap, free = "blocks.12.exp", "blocks.11.exp", "last"  # the first two are alike
-    cost = {dear: 4.0, cheap: 1.0, free: -3.0}
+    cost = {dear: 4.0, cheap: 1.0, free: -1e-9}  # divergences have rounding errors
     path = narrower(seed, least, [(p, cost.get(p.space, 10.0)) for p in notches(seed, least, counted)])
     cut = [layout(c.net).sizes for c in (seed, *path)]
     for before, after in itertools.pairwise(cut):
@@ -136,7 +136,8 @@ def test_where_no_single_cut_saves_a_step_smaller_steps_are_taken(counted: Laten
     assert found
     assert all(p.predicted_ms < now for p in found)
     least = smallest(seed)
-    assert propose_step(least, floors(seed), _evenly(least, counted), counted, end, step, 0.0) == []
+    assert notches(least, floors(seed), counted) == []
+    assert propose_step(least, floors(seed), [], counted, end, step, 0.0) == []
 
 
 def test_the_last_step_saves_what_is_left_however_little(counted: LatencyModel) -> None:
@@ -189,9 +190,9 @@ def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, coun
     before = {k: v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
     ranked = rank(bench, model, bench.start.size, proposals, scores, now)
     assert {p.space for p, _ in ranked} == {*names, INPUT}
-    cost = {p.space: abs(c) for p, c in ranked}
-    assert cost[dead] < 1e-3
-    assert min(cost, key=cost.__getitem__) == dead
+    cost = dict((p.space, c) for p, c in ranked)
+    assert cost[dead] == pytest.approx(0, abs=1e-3), cost
+    assert min(names, key=cost.__getitem__) == dead, cost
     for name, tensor in before.items():
         assert torch.equal(tensor, model.state_dict()[name]), name
 
@@ -204,14 +205,14 @@ def _proposal(seed: Candidate, space: str, after: int, latency: LatencyModel) ->
 
 
 def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, counted: LatencyModel) -> None:
-    """The maps before a cut are reused; the loss must be that of the network run from its input."""
+    """The maps before a cut are reused; the answers must be those of the network run from its input."""
     bench = Workbench(*trained)
     plan = layout(bench.seed.net)
     scores = _scores(bench.start)
     (now,) = counted.predict([bench.start])
     proposal = _proposal(bench.start, "blocks.4.exp", plan.sizes["blocks.4.exp"] // 2 // 8 * 8, counted)
     ((_, cost),) = rank(bench, bench.seed, bench.start.size, [proposal], scores, now)
-    losses = []
+    answers = []
     for network in (bench.seed, cut(bench.seed, proposal, scores)):
         network.train()
         network.dropout.eval()
@@ -219,8 +220,10 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
         (batch,) = loader.epoch(0)
         with torch.no_grad():
             logits = network(torch.from_numpy(loader.preprocess.normalize(batch.pixels)))
-        losses.append(float(F.cross_entropy(logits, torch.from_numpy(batch.labels))))
-    assert cost == pytest.approx((losses[1] - losses[0]) / (now - proposal.predicted_ms), rel=1e-3)
+        answers.append(logits.softmax(1).double().numpy())
+    parent, child = answers
+    apart = (parent * np.log(parent / child)).sum(1).mean()
+    assert cost == pytest.approx(apart / (now - proposal.predicted_ms), rel=1e-2)
 
 
 def test_short_trainings_walk_through_the_epochs_of_their_loader(trained: Trained) -> None:

@@ -151,7 +151,7 @@ class NetAdapt:
         # What is saved beyond the budget is worth nothing.
         saved = [self.latency_ms - max(t.latency_ms, self.budget_ms) for t in tuned]
         options = [(t.figures["accuracy"], t.figures["log_loss"], ms) for t, ms in zip(tuned, saved, strict=True)]
-        self._accept(tuned[least_lost(before, options)], len(proposals), tuned)
+        self._accept(tuned[least_lost(before, options, len(self.bench.parts.holdout))], len(proposals), tuned)
         return True
 
     def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:

@@ -167,7 +167,7 @@ def narrower(parent: Candidate, least: Mapping[str, int], judged: Sequence[tuple
     for notch, cost in judged:
         width = max(STEP, _down(notch.before - notch.after))
         numbers = range(notch.after, least[notch.space] - 1, -width)
-        cuts += [((2 * i + 1) * cost, notch.space, to) for i, to in enumerate(numbers)]
+        cuts += [((2 * i + 1) * max(cost, 0.0), notch.space, to) for i, to in enumerate(numbers)]
     current, result = parent, []
     for _, space, to in sorted(cuts, key=itemgetter(0)):
         if found := changed(current, space, to):
@@ -206,19 +206,19 @@ class _Bisection:
         self.asks = self._options[(self._low + self._high) // 2] if self._low < self._high else None
 
 
-def least_lost(accuracy: float, options: list[tuple[float, float, float]]) -> int:
-    """Which of `options`, each (accuracy, log loss, saved ms), loses least against `accuracy` per millisecond saved.
+def least_lost(before: float, options: list[tuple[float, float, float]], pictures: int) -> int:
+    """Which of `options`, each (accuracy, log loss, saved ms), loses least accuracy per millisecond saved.
 
-    A proposal that loses nothing has no ratio to compare: of those the one that saves most is taken (the ratio would
-    prefer the one that saves least, as published code does). One that saves nothing is taken only if all are such.
-    Equals are told apart by log loss.
+    Lost against `before`, or, where short training has raised the accuracy, against the best of the options and one
+    standard error of an accuracy on so many `pictures` above it: without that, what loses nothing has no ratio to
+    compare (published code then takes whatever saves least); with it, differences that chance makes count little, and
+    time saved decides. What saves nothing is taken only if all save nothing. Equals are told apart by log loss.
     """
+    best = max(accuracy for accuracy, _, _ in options)
+    reference = max(before, best + math.sqrt(best * (1 - best) / pictures))
 
-    def cost(i: int) -> tuple[float, float, float]:
-        found, log_loss, saved = options[i]
-        lost = accuracy - found
-        if saved <= 0:
-            return math.inf, -saved, log_loss
-        return (lost / saved, log_loss, -saved) if lost > 0 else (0.0, -saved, log_loss)
+    def cost(i: int) -> tuple[float, float]:
+        accuracy, log_loss, saved = options[i]
+        return ((reference - accuracy) / saved if saved > 0 else math.inf), log_loss
 
     return min(range(len(options)), key=cost)
