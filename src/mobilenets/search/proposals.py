@@ -212,13 +212,14 @@ def least_lost(before: float, options: list[tuple[float, float, float]], picture
     Lost against `before`, or, where short training has raised the accuracy, against the best of the options and one
     standard error of an accuracy on so many `pictures` above it: without that, what loses nothing has no ratio to
     compare (published code then takes whatever saves least); with it, differences that chance makes count little, and
-    time saved decides. What saves nothing is taken only if all save nothing. Equals are told apart by log loss.
+    time saved decides. What saves nothing is taken only if all save nothing. Of equals the one that saves most is
+    taken, then the one of lower log loss.
     """
     best = max(accuracy for accuracy, _, _ in options)
     reference = max(before, best + math.sqrt(best * (1 - best) / pictures))
 
-    def cost(i: int) -> tuple[float, float]:
+    def cost(i: int) -> tuple[float, float, float]:
         accuracy, log_loss, saved = options[i]
-        return ((reference - accuracy) / saved if saved > 0 else math.inf), log_loss
+        return ((reference - accuracy) / saved if saved > 0 else math.inf), -saved, log_loss
 
     return min(range(len(options)), key=cost)
