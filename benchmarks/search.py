@@ -42,7 +42,7 @@ from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_
 from mobilenets.search.proposals import Proposal, random_candidates
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import tune
+from mobilenets.search.tune import recalibrate
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
 from mobilenets.spec.scaling import make_divisible
@@ -212,7 +212,7 @@ def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:
         scores = importance(model, bench.losses(model, bench.start.size, 2 * WEIGHED))
         model = sliced(model, most_important(scores, cuts))
     train = bench.loader(bench.parts.rest, candidate.size, train=True)
-    tune(model, bench.recipe, bench.place, bench.preprocess(candidate.size), train, 0)
+    recalibrate(model, bench.recipe, bench.place, bench.preprocess(candidate.size), train)
     return model
 
 

@@ -1,5 +1,6 @@
 """NetAdapt: proposals, their ranking, the choice, short training, and a search from end to end."""
 
+import copy
 import itertools
 import json
 import shutil
@@ -35,7 +36,7 @@ from mobilenets.search.proposals import (
     smallest,
 )
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import DISTILLED, Some, plain
+from mobilenets.search.tune import DISTILLED, Some, Tuner, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec import build
 
@@ -102,12 +103,15 @@ def test_cut_everywhere_each_space_gives_the_more_the_less_it_costs(counted: Lat
     for before, after in itertools.pairwise(cut):
         (space,) = (name for name in sizes if before[name] != after[name])
         assert 0 < before[space] - after[space] <= max(16, sizes[space] // 8)
-    half = next(c for c in cut if c[cheap] <= sizes[cheap] / 2)
-    assert sizes[dear] * 0.7 < half[dear] < sizes[dear]
-    assert half[free] < 0.7 * sizes[free]
+    halfway = next(c for c in cut if c[cheap] == sizes[cheap] * 3 / 4)
+    assert halfway[free] == sizes[free] * 3 / 4
+    assert halfway[dear] == sizes[dear]
+    assert cut[-1][dear] == sizes[dear] * 3 / 4
+    for space, now in cut[-1].items():  # no further in one step, but a notch of 8 or 16 where a space has few channels
+        assert now >= min(sizes[space] * 3 / 4, sizes[space] - 16), space
     times = counted.predict([seed, *path])
     assert all(a > b for a, b in itertools.pairwise(times))
-    assert times[-1] < 0.2 * times[0]
+    assert times[-1] < 0.7 * times[0]
     assert narrower(seed, least, []) == []
 
 
@@ -177,9 +181,13 @@ def test_what_saves_nothing_is_taken_only_where_nothing_else_is_left() -> None:
 
 
 def _unsure(trained: Trained) -> Workbench:
-    """The trained run with logits around 1; by the statistics of six pictures its probabilities are 0 and 1."""
+    """The trained run with logits of about 1: what so little training leaves is too sure or too flat to compare."""
     bench = Workbench(*trained)
-    torch.nn.init.normal_(bench.seed.classifier.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    model, loader = bench.seed.eval(), bench.loader(bench.parts.holdout, bench.start.size)
+    with torch.no_grad():
+        torch.nn.init.normal_(model.classifier.weight, generator=torch.Generator().manual_seed(0))
+        logits = torch.cat([model(bench.images(b.pixels, bench.start.size)) for b in loader.epoch(0)])
+        model.classifier.weight /= logits.std(0).mean()
     return bench
 
 
@@ -224,8 +232,7 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     ((_, cost),) = rank(bench, bench.seed, bench.start.size, [proposal], scores, now)
     answers = []
     for network in (bench.seed, cut(bench.seed, proposal, scores)):
-        network.train()
-        network.dropout.eval()
+        network.eval()
         loader = bench.loader(bench.parts.holdout.spread(128), bench.start.size)
         (batch,) = loader.epoch(0)
         with torch.no_grad():
@@ -234,6 +241,18 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     parent, child = answers
     apart = (parent * np.log(parent / child)).sum(1).mean()
     assert cost == pytest.approx(apart / (now - proposal.predicted_ms), rel=1e-2)
+
+
+def test_a_short_training_leaves_batch_norm_statistics_as_they_are(trained: Trained) -> None:
+    bench = Workbench(*trained)
+    model, loader = copy.deepcopy(bench.seed), bench.loader(bench.parts.rest, 32, train=True)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    place, preprocess = bench.place, bench.preprocess(32)
+    tuner = Tuner(model, bench.recipe, place, preprocess, loader, loader, teacher=bench.seed, size=bench.start.size)
+    assert len(list(tuner.steps())) == len(loader)
+    for name, tensor in model.state_dict().items():
+        statistic = "running" in name or "num_batches" in name
+        assert torch.equal(tensor, before[name]) == statistic, name
 
 
 def test_short_trainings_walk_through_the_epochs_of_their_loader(trained: Trained) -> None:

@@ -25,7 +25,7 @@ from mobilenets.search.latency import Candidate, LatencyModel, relative_line
 from mobilenets.search.prune import importance
 from mobilenets.search.space import Choice, Space
 from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet
-from mobilenets.search.tune import Some, plain, tune
+from mobilenets.search.tune import Some, plain, recalibrate
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
 from mobilenets.training.interrupt import Interrupt
@@ -137,7 +137,7 @@ class BlockSearch:
         assert isinstance(supernet, MobileNet)
         model = Subnet(self.space, supernet, choice).extract()
         train = bench.loader(bench.parts.rest, choice.size, train=True)
-        tune(model, bench.recipe, bench.place, bench.preprocess(choice.size), train, 0)
+        recalibrate(model, bench.recipe, bench.place, bench.preprocess(choice.size), train)
         return model
 
     def _plan(self, deadline: float) -> dict[str, float]:

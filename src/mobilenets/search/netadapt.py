@@ -28,7 +28,8 @@ from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import fewer, layout
 from mobilenets.search.proposals import EVERYWHERE, INPUT, Proposal, floors, least_lost, narrower, notches, propose_step
 from mobilenets.search.prune import importance, most_important, sliced
-from mobilenets.search.tune import RECALIBRATED, Figures, at_size, training_norms, tune
+from mobilenets.search.refine import EVALUATION_SHARE, TIMED
+from mobilenets.search.tune import Figures, Some, Tuner, at_size, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
@@ -38,6 +39,7 @@ SHARE = 0.05
 FINALISTS = 3  # proposals that are tuned
 RANKED = 128  # pictures that rank the proposals
 WEIGHED = 4  # batches that tell which channels matter
+TUNING_LR = 0.1  # of the run's learning rate: a few batches at the whole of it only disturb a trained network
 SEARCHING = 0.5  # of the time; the rest is the training at the end
 FEWEST_TUNED, MOST_TUNED, DEFAULT_TUNED = 4, 300, 20  # batches per finalist
 
@@ -98,22 +100,18 @@ class NetAdapt:
         """How many batches a finalist can be tuned for in the time there is, from a measurement."""
         if self.journal.ask.tune is not None:
             return self.journal.ask.tune
-        bench, size = self.bench, self.candidate.size
-        trial = copy.deepcopy(self.model)
-        train = bench.loader(bench.parts.rest, size, train=True)
-
-        def seconds(batches: int) -> float:
-            start = time.monotonic()
-            tune(trial, bench.recipe, bench.place, bench.preprocess(size), train, batches)
-            return time.monotonic() - start
-
-        seconds(1)  # primitives are created and cached
-        few, more = seconds(1), seconds(4)
-        batch_s = max((more - few) / 3, 1e-4)
-        image_s = max(few - batch_s, 1e-4) / (RECALIBRATED * bench.recipe.batch_size)  # of a forward pass
+        bench = self.bench
+        trial = self._tuner(copy.deepcopy(self.model), self.candidate.size, 1 + TIMED)
+        trial_steps = trial.steps()
+        next(trial_steps)  # primitives are created and cached
+        start = time.monotonic()
+        for _ in trial_steps:
+            pass
+        batch_s = (time.monotonic() - start) / TIMED
+        image_s = batch_s * EVALUATION_SHARE / bench.recipe.batch_size
         smaller = (1 + self.budget_ms / self.journal.seed["latency_ms"]) / 2  # the networks become, on the way
         ranking = 2 * len(self._floors) / 2 * RANKED  # half of a network, on average, for each notch and each proposal
-        judging = FINALISTS * (RECALIBRATED * bench.recipe.batch_size + len(bench.parts.holdout))
+        judging = FINALISTS * len(bench.parts.holdout)
         each = (deadline - time.monotonic()) * SEARCHING / steps - (ranking + judging) * image_s * smaller
         return int(np.clip(each / (FINALISTS * batch_s * smaller), FEWEST_TUNED, MOST_TUNED))
 
@@ -155,13 +153,20 @@ class NetAdapt:
         return True
 
     def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:
-        bench, size, batches = self.bench, proposal.candidate.size, int(self.journal.plan["tune"])
-        model = cut(self.model, proposal, scores)
-        train = bench.loader(bench.parts.rest, size, train=True)
-        tune(
-            model, bench.recipe, bench.place, bench.preprocess(size), train, batches, batches * len(self.journal.steps)
-        )  # fmt: skip
-        return Tuned(proposal, latency_ms, model, bench.judge(model, size, bench.parts.holdout))
+        size, batches = proposal.candidate.size, int(self.journal.plan["tune"])
+        tuner = self._tuner(cut(self.model, proposal, scores), size, batches, batches * len(self.journal.steps))
+        for _ in tuner.steps():
+            pass
+        return Tuned(proposal, latency_ms, tuner.model, self.bench.judge(tuner.model, size, self.bench.parts.holdout))
+
+    def _tuner(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Tuner:
+        """The short training of `model` on batches from number `begin` on, down to a learning rate of zero."""
+        bench = self.bench
+        recipe = replace(plain(bench.recipe), warmup_epochs=0.0, ema=0.0, lr=TUNING_LR * bench.recipe.lr)
+        some = Some(bench.loader(bench.parts.rest, size, train=True), batches, begin)
+        return Tuner(
+            model, recipe, bench.place, bench.preprocess(size), some, some, teacher=bench.seed, size=bench.start.size
+        )
 
     def _accept(self, chosen: Tuned, proposals: int, tuned: list[Tuned]) -> None:
         """Go on from it; write it and how it came about."""
@@ -205,14 +210,14 @@ def rank(
 ) -> list[tuple[Proposal, float]]:
     """Each proposal with what it costs untrained: how far its answers are from the parent's, per millisecond saved.
 
-    That is the Kullback-Leibler divergence (nats, mean over pictures), which tells small cuts apart where the rise of
-    the log loss is lost in noise. On some held-out pictures, normalised with the statistics of each batch, which stand
-    in for recalibrated ones. The maps before a cut are the parent's, so each network only runs from its cut on.
+    That is the Kullback-Leibler divergence (nats, mean over some held-out pictures), which tells small cuts apart where
+    the rise of the log loss is lost in noise. The maps before a cut are the parent's, so that each network only runs
+    from its cut on.
     """
     pictures = bench.parts.holdout.spread(RANKED)
     batches = [bench.images(b.pixels, size) for b in bench.loader(pictures, size).epoch(0)]
     maps, depth = batches, -1  # the parent's, before its stem (-1) or behind `depth` blocks
-    _by_batch(model)
+    model.eval()
 
     def said(network: MobileNet, inputs: list[torch.Tensor], after: int | None) -> torch.Tensor:
         with autocast(bench.place.device, bench.place.precision):
@@ -228,7 +233,7 @@ def rank(
     result = []
     for proposal in sorted(proposals, key=first):
         network = cut(model, proposal, scores)
-        _by_batch(network)
+        network.eval()
         if proposal.space == INPUT:
             answers = said(network, [at_size(x, proposal.after) for x in batches], None)
         else:
@@ -240,9 +245,3 @@ def rank(
         apart = float(F.kl_div(answers, parent, reduction="batchmean", log_target=True))
         result.append((proposal, apart / (now_ms - proposal.predicted_ms)))
     return result
-
-
-def _by_batch(model: MobileNet) -> None:
-    """Normalise with the statistics of each batch, and leave the running ones as they are."""
-    for norm in training_norms(model):
-        norm.momentum = 0.0

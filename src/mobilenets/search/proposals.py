@@ -16,7 +16,7 @@ INPUT = "input"  # a "space" of its own: the side of the picture
 EVERYWHERE = "everywhere"  # no space, all of them: each loses the channels that matter least for their milliseconds
 STEP = 8  # channels, and pixels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
-NOTCH = 1 / 8  # of a space's channels
+NOTCH, MOST_AT_ONCE = 1 / 8, 1 / 4  # of a space's channels
 LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
 
 
@@ -161,12 +161,14 @@ def narrower(parent: Candidate, least: Mapping[str, int], judged: Sequence[tuple
 
     One space alone must lose most of its channels before a step is saved; all together save it with a few of each.
     `judged`: `notches`, each with what it costs (divergence per millisecond saved, 0 or more). A divergence grows with
-    the square of a small cut: the n-th notch of a space costs 2n - 1 times the first.
+    the square of a small cut: the n-th notch of a space costs 2n - 1 times the first. No space loses more than a notch
+    or `MOST_AT_ONCE` of its channels, since a first small cut tells little of what the last ones cost.
     """
     cuts: list[tuple[float, str, int]] = []
     for notch, cost in judged:
         width = max(STEP, _down(notch.before - notch.after))
-        numbers = range(notch.after, least[notch.space] - 1, -width)
+        lowest = max(least[notch.space], min(notch.after, math.ceil(notch.before * (1 - MOST_AT_ONCE))))
+        numbers = range(notch.after, lowest - 1, -width)
         cuts += [((2 * i + 1) * max(cost, 0.0), notch.space, to) for i, to in enumerate(numbers)]
     current, result = parent, []
     for _, space, to in sorted(cuts, key=itemgetter(0)):

@@ -21,7 +21,7 @@ from mobilenets.training.loop import Batches, Place, Trainer
 from mobilenets.training.recipe import Recipe
 
 DISTILLED = 0.5  # of the loss; the rest are the labels
-RECALIBRATED = 8  # batches behind BatchNorm's statistics
+RECALIBRATED = 8  # batches behind BatchNorm's statistics where they are estimated anew
 
 Figures = dict[str, float]
 
@@ -80,44 +80,38 @@ def plain(recipe: Recipe, epochs: int = 1) -> Recipe:
     return replace(recipe, epochs=epochs, freeze="none", views=0, patience=0)
 
 
-def tune(
-    model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, train: Loader, batches: int, begin: int = 0
-) -> None:
-    """Train `model` for some batches, down to a learning rate of zero, and estimate its BatchNorm statistics anew.
+class Tuner(Distiller):
+    """Touches up a network that was cut a little: its BatchNorms keep the statistics of the network it comes from.
 
-    `begin`: the number of the first batch in the run through the epochs of `train`.
+    Those that a few batches would give are worse. A run that freezes its first blocks, as `finetune` does, has theirs
+    from ImageNet, and all else has learnt to live with them: estimated anew they cost the seed itself 2 to 6 points of
+    accuracy (`docs/search.md`).
     """
-    short = replace(plain(recipe), warmup_epochs=0.0, ema=0.0)
-    trainer = Trainer(model, short, place, preprocess, Some(train, batches, begin), train)
-    if batches:
-        for _ in trainer.steps():
-            pass
-    recalibrate(trainer, Some(train, RECALIBRATED, begin))
+
+    def __init__(self, *args: Any, teacher: MobileNet, size: int) -> None:
+        super().__init__(*args, teacher=teacher, size=size)
+        self.frozen = [*_norms(self.model)]
+
+
+def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 @torch.no_grad()
-def recalibrate(trainer: Trainer, loader: Batches) -> None:
-    """Set BatchNorm's statistics to their plain mean over the batches of `loader`."""
-    norms = training_norms(trainer.model)
-    momentum = [norm.momentum for norm in norms]
-    for norm in norms:
+def recalibrate(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, train: Batches) -> None:
+    """Set BatchNorm's statistics to their plain mean over some batches: for a network that was changed a lot."""
+    trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, train, train)
+    model.eval()
+    for norm in _norms(model):
         norm.reset_running_stats()
         norm.momentum = None
-    for batch in loader.epoch(0):
-        with autocast(trainer.place.device, trainer.place.precision):
-            trainer.model(trainer.images(batch.pixels))
-    for norm, value in zip(norms, momentum, strict=True):
-        norm.momentum = value
-    trainer.model.eval()
-
-
-def training_norms(model: nn.Module) -> list[nn.BatchNorm2d]:
-    """Put `model` in eval mode but for its BatchNorms, which then take the statistics of the batch; these."""
-    model.eval()
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
         norm.train()
-    return norms
+    for batch in itertools.islice(train.epoch(0), RECALIBRATED):
+        with autocast(place.device, place.precision):
+            model(trainer.images(batch.pixels))
+    for norm in _norms(model):
+        norm.momentum = recipe.norm_momentum
+    model.eval()
 
 
 def judge(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, loader: Loader) -> Figures:
