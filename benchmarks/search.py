@@ -150,9 +150,9 @@ class Race:
             journal = replace(Journal.read(folder), ask=ask)
         else:
             journal = Journal(folder, ask, seed={"latency_ms": self.seed_ms})
-            journal.seed["holdout_accuracy"] = self.bench.judge(
+            journal.seed["holdout"] = self.bench.judge(
                 self.bench.seed, self.bench.start.size, self.bench.parts.holdout
-            )["accuracy"]
+            )["expected_accuracy"]
         latency = LatencyModel.fit(self.latencies, random_candidates(self.bench.start, FITTED, 0))
         with Interrupt() as interrupt:
             if not NetAdapt(self.bench, latency, journal, pick).run(interrupt, float("inf")):

@@ -146,7 +146,7 @@ class _Session:
         journal, bench, size = self.journal, self.bench, self.bench.start.size
         if "accuracy" not in journal.seed:
             journal.seed |= bench.judge(bench.seed, size, self.parts.val)
-            journal.seed["holdout_accuracy"] = bench.judge(bench.seed, size, self.parts.holdout)["accuracy"]
+            journal.seed["holdout"] = bench.judge(bench.seed, size, self.parts.holdout)["expected_accuracy"]
             journal.save()
         print(
             f"search: from {journal.seed['latency_ms']:.3g} to {self.ask.latency_ms:.3g} ms; predictions are "

@@ -145,11 +145,11 @@ class NetAdapt:
             if interrupt.requested:
                 return False
             tuned.append(self._tuned(proposal, ms, scores))
-        before = journal.steps[-1]["accuracy"] if journal.steps else journal.seed["holdout_accuracy"]
+        before = journal.steps[-1]["expected_accuracy"] if journal.steps else journal.seed["holdout"]
         # What is saved beyond the budget is worth nothing.
         saved = [self.latency_ms - max(t.latency_ms, self.budget_ms) for t in tuned]
-        options = [(t.figures["accuracy"], t.figures["log_loss"], ms) for t, ms in zip(tuned, saved, strict=True)]
-        self._accept(tuned[least_lost(before, options, len(self.bench.parts.holdout))], len(proposals), tuned)
+        options = [(t.figures["expected_accuracy"], ms) for t, ms in zip(tuned, saved, strict=True)]
+        self._accept(tuned[least_lost(before, options)], len(proposals), tuned)
         return True
 
     def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:

@@ -208,20 +208,18 @@ class _Bisection:
         self.asks = self._options[(self._low + self._high) // 2] if self._low < self._high else None
 
 
-def least_lost(before: float, options: list[tuple[float, float, float]], pictures: int) -> int:
-    """Which of `options`, each (accuracy, log loss, saved ms), loses least accuracy per millisecond saved.
+def least_lost(before: float, options: list[tuple[float, float]]) -> int:
+    """Which of `options`, each (accuracy, saved ms), loses least accuracy per millisecond saved.
 
-    Lost against `before`, or, where short training has raised the accuracy, against the best of the options and one
-    standard error of an accuracy on so many `pictures` above it: without that, what loses nothing has no ratio to
-    compare (published code then takes whatever saves least); with it, differences that chance makes count little, and
-    time saved decides. What saves nothing is taken only if all save nothing. Of equals the one that saves most is
-    taken, then the one of lower log loss.
+    Lost against `before`, or against the best of the options where short training has raised it above that: what loses
+    nothing has no ratio to compare (published code then takes whatever saves least). So the best is taken where it is
+    no worse than before, and of equally good ones the one that saves most. What saves nothing is taken only if all save
+    nothing.
     """
-    best = max(accuracy for accuracy, _, _ in options)
-    reference = max(before, best + math.sqrt(best * (1 - best) / pictures))
+    reference = max(before, *(accuracy for accuracy, _ in options))
 
-    def cost(i: int) -> tuple[float, float, float]:
-        accuracy, log_loss, saved = options[i]
-        return ((reference - accuracy) / saved if saved > 0 else math.inf), -saved, log_loss
+    def cost(i: int) -> tuple[float, float]:
+        accuracy, saved = options[i]
+        return ((reference - accuracy) / saved if saved > 0 else math.inf), -saved
 
     return min(range(len(options)), key=cost)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -115,10 +116,15 @@ def recalibrate(model: MobileNet, recipe: Recipe, place: Place, preprocess: Prep
 
 
 def judge(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, loader: Loader) -> Figures:
-    """Accuracy and log loss of `model` on the pictures of `loader`."""
+    """Accuracy and log loss of `model` on the pictures of `loader`, and the expected accuracy.
+
+    That is the mean probability of the right class: the accuracy of answers drawn from what the network says. It changes
+    with every picture where accuracy changes only with those that change sides, so that few pictures tell networks apart.
+    """
     trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, loader, loader)
     probabilities, labels = trainer.predict(model, loader)
     return {
         "accuracy": float((probabilities.argmax(1) == labels).mean()),
+        "expected_accuracy": float(probabilities[np.arange(len(labels)), labels].mean()),
         "log_loss": log_loss(probabilities, labels),
     }
