@@ -117,8 +117,8 @@ def main() -> None:
             rows.append([name, way, " ".join(f"{a:.4f}" for a in accuracies)])
             print(*rows[-1], flush=True)
     body = (
-        f"{bench.card.name} at {start.size} pixels, {len(bench.parts.val)} validation photographs; three figures are of "
-        f"three stretches of the training part.\n\n{str(__doc__).split(chr(10) * 2, 2)[2].strip()}"
+        f"{bench.card.name} at {start.size} pixels, {len(bench.parts.val)} validation photographs; three figures are "
+        f"of three stretches of the training part.\n\n{str(__doc__).split(chr(10) * 2, 2)[2].strip()}"
     )
     write_result("touch_up", "Short training of networks that were cut a little",
                  f"python benchmarks/touch_up.py DATA RUN --share {args.share:g}",

@@ -21,9 +21,9 @@ FILE = "search.json"
 class Journal:
     """What is known so far; written after every step.
 
-    `seed`: latency_ms, accuracy and log_loss (validation), expected accuracy on the part held out (`holdout`) of the seed; `fit`: slope, intercept and
-    errors of the latency model; `steps`: one object per accepted step; `judged`: one per network that evolve judged;
-    `epochs` of the last training once planned.
+    `seed`: latency_ms, accuracy and log_loss (validation) and, as `holdout`, the expected accuracy on the part held out
+    of the seed; `fit`: slope, intercept and errors of the latency model; `steps`: one object per accepted step;
+    `judged`: one per network that evolve judged; `epochs` of the last training once planned.
     """
 
     folder: Path

@@ -118,8 +118,8 @@ def recalibrate(model: MobileNet, recipe: Recipe, place: Place, preprocess: Prep
 def judge(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, loader: Loader) -> Figures:
     """Accuracy and log loss of `model` on the pictures of `loader`, and the expected accuracy.
 
-    That is the mean probability of the right class: the accuracy of answers drawn from what the network says. It changes
-    with every picture where accuracy changes only with those that change sides, so that few pictures tell networks apart.
+    That is the mean probability of the right class: the accuracy of answers drawn from what the network says. Every
+    picture moves it, not only those that change sides, so that few pictures tell networks apart.
     """
     trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, loader, loader)
     probabilities, labels = trainer.predict(model, loader)
