@@ -161,6 +161,18 @@ def test_the_smallest_network_is_below_all_others_of_the_search(name: str, count
     assert layout(smallest(seed).net).rows == layout(seed.net).rows
 
 
+def test_expected_accuracy_is_the_mean_probability_of_the_right_class(trained: Trained) -> None:
+    bench = _unsure(trained)
+    size, right = bench.start.size, []
+    for batch in bench.loader(bench.parts.holdout, size).epoch(0):
+        with torch.no_grad():
+            said = bench.seed(bench.images(batch.pixels, size)).softmax(1).numpy()
+        right += [row[label] for row, label in zip(said, batch.labels, strict=True)]
+    found = bench.judge(bench.seed, size, bench.parts.holdout)["expected_accuracy"]
+    assert 0.05 < found < 0.95
+    assert found == pytest.approx(np.mean(right), abs=1e-6)
+
+
 def test_the_least_accuracy_lost_per_millisecond_is_taken() -> None:
     #                       accuracy saved
     assert least_lost(0.90, [(0.88, 0.1), (0.86, 0.4), (0.89, 0.05)]) == 1

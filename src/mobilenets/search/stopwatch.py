@@ -20,7 +20,7 @@ from mobilenets.errors import UserError
 from mobilenets.runtime.engines import KINDS
 
 FEWEST_ROUNDS, MOST_ROUNDS = 7, 40
-LEAST_S = 1.0  # of all rounds together: what else runs for some tenths of a second must not move a median
+LEAST_S = 0.5  # of all rounds together: what else runs for some tenths of a second must not move a median
 FEWEST, MOST = 10, 40  # calls per graph and round: at least 70 in all
 ROUND_S = 0.01  # of one graph's turn: many graphs share a chunk, and drift between its rounds should hit all alike
 WARM_UP = 3
