@@ -163,6 +163,8 @@ class Race:
 
     def _path_epochs(self) -> int:
         """Epochs that come nearest to the batches which NetAdapt's accepted cuts were tuned for."""
+        if not (self.folder("netadapt") / "entry.json").exists():
+            raise SystemExit("enter netadapt first: the others train longer, for what it has tuned")
         steps = len(Journal.read(self.folder("netadapt")).steps)
         batches = len(self.bench.parts.train) // self.bench.recipe.batch_size
         return round(steps * TUNED / batches)
