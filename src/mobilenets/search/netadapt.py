@@ -59,7 +59,7 @@ class Tuned:
 def best_ranked(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
     """The proposals to be tuned, of all with their cost: a smaller picture, all spaces, and the cheapest of one space.
 
-    Untrained, a smaller picture looks free and a little of everything dear; only proposals of one kind are compared.
+    What a cut costs untrained tells proposals of one kind apart; between kinds short training decides.
     """
     cheapest = sorted(ranked, key=lambda pair: (pair[0].space not in (INPUT, EVERYWHERE), pair[1]))
     return [proposal for proposal, _ in cheapest[:FINALISTS]]
@@ -118,27 +118,10 @@ class NetAdapt:
     def _step(self, interrupt: Interrupt) -> bool:
         """Accept one proposal; False when interrupted before that."""
         journal = self.journal
-        saving = SHARE * journal.seed["latency_ms"]
-        # Predictions of neighbours are off in the same way: they count relative to what was measured here.
-        (predicted,) = self.latency.predict([self.candidate])
-        latency = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
         begin = WEIGHED * len(journal.steps)
         scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
-
-        def judged(proposals: list[Proposal]) -> list[tuple[Proposal, float]]:
-            return rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
-
-        small = judged(notches(self.candidate, self._floors, latency))
-        everywhere = narrower(self.candidate, self._floors, small)
-        proposals = propose_step(
-            self.candidate, self._floors, everywhere, latency, self.latency_ms, saving, self.budget_ms
-        )
-        if not proposals:
-            raise UserError(
-                f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "
-                f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
-            )
-        picked = self.pick(judged(proposals))
+        proposals = self._proposals(scores)
+        picked = self.pick(self._ranked(proposals, scores))
         measured = self.latency.table.networks_ms([proposal.candidate for proposal in picked])
         tuned = []
         for proposal, ms in zip(picked, measured, strict=True):
@@ -151,6 +134,25 @@ class NetAdapt:
         options = [(t.figures["expected_accuracy"], ms) for t, ms in zip(tuned, saved, strict=True)]
         self._accept(tuned[least_lost(before, options)], len(proposals), tuned)
         return True
+
+    def _proposals(self, scores: dict[str, torch.Tensor]) -> list[Proposal]:
+        """What would save a step."""
+        # Predictions of neighbours are off in the same way: they count relative to what was measured here.
+        (predicted,) = self.latency.predict([self.candidate])
+        latency = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
+        judged = self._ranked(notches(self.candidate, self._floors, latency), scores)
+        everywhere = narrower(self.candidate, self._floors, judged)
+        saving = SHARE * self.journal.seed["latency_ms"]
+        found = propose_step(self.candidate, self._floors, everywhere, latency, self.latency_ms, saving, self.budget_ms)
+        if not found:
+            raise UserError(
+                f"--latency {self.budget_ms:g}ms: cannot be reached from {self.bench.run}; "
+                f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
+            )
+        return found
+
+    def _ranked(self, proposals: list[Proposal], scores: dict[str, torch.Tensor]) -> list[tuple[Proposal, float]]:
+        return rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
 
     def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:
         size, batches = proposal.candidate.size, int(self.journal.plan["tune"])
