@@ -85,7 +85,7 @@ class Tuner(Distiller):
     """Touches up a network that was cut a little: its BatchNorms keep the statistics of the network it comes from.
 
     Those that a few batches would give are worse. A run that freezes its first blocks, as `finetune` does, has theirs
-    from ImageNet, and all else has learnt to live with them: estimated anew they cost the seed itself 2 to 6 points of
+    from ImageNet, and all else has learnt to live with them: estimated anew they cost the seed itself 2 to 5 points of
     accuracy (`docs/search.md`).
     """
 
