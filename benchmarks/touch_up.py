@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from common import table, write_result
 
 from mobilenets.nn.model import MobileNet
 from mobilenets.search.netadapt import TUNING_LR
-from mobilenets.search.tune import Some, Tuner, plain, recalibrate
+from mobilenets.search.tune import Some, Tuner, recalibrate, short
 from mobilenets.search.workbench import Workbench
 
 BATCHES, STRETCHES = 16, 3
@@ -33,8 +32,7 @@ def statistics_anew(bench: Workbench, model: MobileNet, stretch: Some) -> None:
 
 def trained(bench: Workbench, model: MobileNet, stretch: Some, rate: float, kept: bool) -> None:
     """Train at `rate` times the run's learning rate, with the statistics of before or with those of the batches."""
-    recipe = replace(plain(bench.recipe), warmup_epochs=0.0, ema=0.0, lr=rate * bench.recipe.lr)
-    size, teacher = bench.start.size, copy.deepcopy(bench.seed)
+    size, recipe, teacher = bench.start.size, short(bench.recipe, rate), copy.deepcopy(bench.seed)
     tuner = Tuner(model, recipe, bench.place, bench.preprocess(size), stretch, stretch, teacher=teacher, size=size)
     if not kept:
         tuner.frozen = []

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from mobilenets.search.layout import fewer, layout
 from mobilenets.search.proposals import EVERYWHERE, INPUT, Proposal, floors, least_lost, narrower, notches, propose_step
 from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.refine import EVALUATION_SHARE, TIMED
-from mobilenets.search.tune import Figures, Some, Tuner, at_size, plain
+from mobilenets.search.tune import Figures, Some, Tuner, at_size, short
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
@@ -41,7 +42,7 @@ RANKED = 128  # pictures that rank the proposals
 WEIGHED = 4  # batches that tell which channels matter
 TUNING_LR = 0.1  # of the run's learning rate: a few batches at the whole of it only disturb a trained network
 SEARCHING = 0.5  # of the time; the rest is the training at the end
-FEWEST_TUNED, MOST_TUNED, DEFAULT_TUNED = 4, 300, 20  # batches per finalist
+FEWEST_TUNED, MOST_TUNED = 4, 300  # batches per finalist
 
 Pick = Callable[[list[tuple[Proposal, float]]], list[Proposal]]
 
@@ -164,7 +165,7 @@ class NetAdapt:
     def _tuner(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Tuner:
         """The short training of `model` on batches from number `begin` on, down to a learning rate of zero."""
         bench = self.bench
-        recipe = replace(plain(bench.recipe), warmup_epochs=0.0, ema=0.0, lr=TUNING_LR * bench.recipe.lr)
+        recipe = short(bench.recipe, TUNING_LR)
         some = Some(bench.loader(bench.parts.rest, size, train=True), batches, begin)
         return Tuner(
             model, recipe, bench.place, bench.preprocess(size), some, some, teacher=bench.seed, size=bench.start.size
@@ -233,14 +234,14 @@ def rank(
         return min((plan.spaces[name].first for name in fewer(model.net, proposal.candidate.net)), default=-1)
 
     result = []
-    for proposal in sorted(proposals, key=first):
+    for begin, proposal in sorted(((first(p), p) for p in proposals), key=itemgetter(0)):
         network = cut(model, proposal, scores)
         network.eval()
         if proposal.space == INPUT:
             answers = said(network, [at_size(x, proposal.after) for x in batches], None)
         else:
             with autocast(bench.place.device, bench.place.precision):
-                while depth < first(proposal):
+                while depth < begin:
                     part = model.stem if depth < 0 else model.blocks[depth]
                     maps, depth = [part(x) for x in maps], depth + 1
             answers = said(network, maps, None if depth < 0 else depth)

@@ -144,10 +144,12 @@ def notches(parent: Candidate, least: Mapping[str, int], latency: LatencyModel) 
     """For every space of channels a small cut, by which to judge what it is worth; none where it saves nothing."""
     small: dict[str, Candidate] = {}
     for space in layout(parent.net).spaces:
-        now = number_of(parent, space)
-        options = _valid(parent, space, _steps(parent, space, least[space])[1:])
-        if within := [c for c in options if number_of(c, space) >= now * (1 - NOTCH)] or options[:1]:
-            small[space] = within[-1]
+        now, *below = _steps(parent, space, least[space])
+        for to in below:
+            if space in small and to < now * (1 - NOTCH):
+                break
+            if candidate := changed(parent, space, to):
+                small[space] = candidate
     now_ms, *predicted = latency.predict([parent, *small.values()])
     return [
         Proposal(space, number_of(parent, space), number_of(candidate, space), candidate, ms)

@@ -81,6 +81,11 @@ def plain(recipe: Recipe, epochs: int = 1) -> Recipe:
     return replace(recipe, epochs=epochs, freeze="none", views=0, patience=0)
 
 
+def short(recipe: Recipe, rate: float) -> Recipe:
+    """The run's recipe for a few batches from `rate` times its learning rate down to zero: no warm-up, no average."""
+    return replace(plain(recipe), warmup_epochs=0.0, ema=0.0, lr=rate * recipe.lr)
+
+
 class Tuner(Distiller):
     """Touches up a network that was cut a little: its BatchNorms keep the statistics of the network it comes from.
 
