@@ -164,7 +164,7 @@ def test_a_shard_that_vanishes_is_told_in_one_line(tmp_path: Path, capsys: pytes
 
 
 def _tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]  # any mode
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)

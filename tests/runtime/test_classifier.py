@@ -227,7 +227,7 @@ def test_an_engine_for_one_thread_is_never_entered_by_two() -> None:
 
     counting = Counting()
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(OneAtATime(counting), range(40)))  # type: ignore[arg-type]
+        answers = list(pool.map(OneAtATime(counting), range(40)))  # type: ignore[arg-type]  # needs no more
     assert (counting.most, answers) == (1, list(range(40)))
 
 

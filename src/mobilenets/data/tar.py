@@ -11,6 +11,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,12 @@ def _entry(path: Path, sample: str, photo: tuple[str, int, int] | None, label: s
         yield name, label, at, extent
 
 
+def _beginning(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    assert file is not None  # as it is for what is no regular file
+    return file.read(_MOST_LABEL)
+
+
 def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Any]]:
     """Every regular file of a tar, and a function that reads the beginning of its content."""
     try:
@@ -126,7 +133,7 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Any]]:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # or it would keep them all
                 if member.isreg():
-                    yield member, lambda m=member: tar.extractfile(m).read(_MOST_LABEL)  # type: ignore[union-attr]
+                    yield member, partial(_beginning, tar, member)
     except tarfile.ReadError as error:
         remedy = "a compressed one has to be unpacked first (gunzip)" if _is_compressed(path) else "copy it again"
         raise UserError(f"{path}: not a readable tar file ({error}); {remedy}") from error

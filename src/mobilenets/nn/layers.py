@@ -101,7 +101,7 @@ def average(x: torch.Tensor) -> torch.Tensor:
     As pooling: engines compute that in the layout of their convolutions, and a mean over axes in another.
     """
     if torch.is_grad_enabled() and x.requires_grad:
-        mean: torch.Tensor = _Average.apply(x)  # type: ignore[no-untyped-call]
+        mean: torch.Tensor = _Average.apply(x)  # type: ignore[no-untyped-call]  # torch: untyped
         return mean
     return F.adaptive_avg_pool2d(x, 1)
 

@@ -49,7 +49,7 @@ class Group:
     def total(self, numbers: Numbers) -> Numbers:
         """The sum of the processes' arrays of one shape, the same for all of them."""
         if self.size > 1:
-            numbers = np.ascontiguousarray(numbers)  # type: ignore[assignment]
+            numbers = np.ascontiguousarray(numbers)  # type: ignore[assignment]  # of the same kind
             dist.all_reduce(torch.from_numpy(numbers))
         return numbers
 
@@ -138,9 +138,9 @@ def processes() -> Iterator[Group]:
     if launch.world() == 1 or dist.is_initialized():
         yield Group(dist.get_rank(), dist.get_world_size()) if launch.world() > 1 else ALONE
         return
-    store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+    store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]  # undeclared
     # The launcher's store outlives a restart, with the addresses of processes that are gone.
-    store = dist.PrefixStore(f"start {launch.restarts()}", store)  # type: ignore[attr-defined]
+    store = dist.PrefixStore(f"start {launch.restarts()}", store)  # type: ignore[attr-defined]  # undeclared
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(launch.local_rank())

@@ -32,7 +32,7 @@ def see_whole_batches(model: nn.Module, group: Group, sync_norm: bool) -> None:
 
 def _synchronised(norm: nn.BatchNorm2d) -> nn.Module:
     if norm.weight.is_cuda:
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(norm)  # type: ignore[no-untyped-call]
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(norm)  # type: ignore[no-untyped-call]  # torch: untyped
         return converted
     sync = SyncNorm(norm.num_features, norm.eps, norm.momentum)
     sync.weight, sync.bias = norm.weight, norm.bias
@@ -66,7 +66,7 @@ class SyncNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        y, mean, var, count = _Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        y, mean, var, count = _Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]  # torch: untyped
         with torch.no_grad():
             self.num_batches_tracked += 1
             share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
