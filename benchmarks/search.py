@@ -51,7 +51,7 @@ from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
 from mobilenets.training.session import LAST
 
-SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist
+SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 11  # of the seed, of every network at the end, batches per finalist
 FITTED = 14
 MEASURED = 3  # times: no uniform network is picked by one lucky measurement
 TITLES = {
