@@ -11,7 +11,7 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from common import spread, table, write_result
@@ -105,7 +105,7 @@ class Comparison:
 
     def _keep(self, judged: Judged) -> None:
         rows = json.loads(self.memory.read_text()) if self.memory.exists() else []
-        rows.append([judged.choice.genes, judged.ms, [judged.score.accuracy, judged.score.loss]])
+        rows.append([judged.choice.genes, judged.ms, astuple(judged.score)])
         write_atomic(self.memory, json.dumps(rows))
 
 

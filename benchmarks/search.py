@@ -51,9 +51,8 @@ from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
 from mobilenets.training.session import LAST
 
-SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 11  # of the seed, of every network at the end, batches per finalist
+SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist
 FITTED = 14
-MEASURED = 3  # times: no uniform network is picked by one lucky measurement
 TITLES = {
     "netadapt": "NetAdapt",
     "random": "random proposals, tuned alike",
@@ -191,7 +190,7 @@ def scaled(seed: Candidate, what: str, limit_ms: float, latencies: LatencyTable)
         for _ in range(8):
             middle = (low + high) / 2
             candidate = uniform(seed, what, middle)
-            ms = statistics.median(latencies.networks_ms([candidate], again=True)[0] for _ in range(MEASURED))
+            (ms,) = latencies.networks_ms([candidate])
             progress.advance(1, share=middle, ms=ms)
             if ms <= limit_ms:
                 low, best = middle, candidate

@@ -28,7 +28,7 @@ def _score(choice: Choice) -> Score:
     weights = rng.dirichlet(np.ones(len(SPACE.options)))
     ranks = [o.index(g) / max(len(o) - 1, 1) for g, o in zip(choice.genes, SPACE.options, strict=True)]
     accuracy = float(weights @ ranks)
-    return Score(accuracy, 1 - accuracy)
+    return Score(accuracy, accuracy, 1 - accuracy)
 
 
 def _judge(budget: float = 0.3, exponent: float | None = None) -> Judge:
@@ -94,10 +94,25 @@ def test_doubling_the_latency_is_worth_five_percent_of_accuracy_at_mnasnets_expo
     assert goal.reward(0.80 * 1.05, 20.0) == pytest.approx(goal.reward(0.80, 10.0), rel=1e-3)
 
 
-def test_of_equal_rewards_less_loss_ranks_higher() -> None:
+def test_networks_rank_by_their_expected_accuracy() -> None:
     judge = _judge()
-    one, other = (Judged(SPACE.smallest, 0.1, Score(0.5, loss)) for loss in (0.6, 0.7))
+    one, other = (Judged(SPACE.smallest, 0.1, Score(a, expected, 0.5)) for a, expected in ((0.5, 0.48), (0.6, 0.47)))
     assert judge.rank(one) > judge.rank(other)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.9))
+def test_proposals_lie_below_a_hard_budget_and_near_it(seed: int, budget: float) -> None:
+    rng = np.random.default_rng(seed)
+    ms = [_ms(_judge(budget).within(SPACE.sample(rng), rng)) for _ in range(20)]
+    assert max(ms) <= budget
+    assert np.median(ms) > 0.7 * budget
+
+
+def test_a_soft_goal_judges_what_was_proposed() -> None:
+    rng = np.random.default_rng(0)
+    choice = SPACE.sample(rng)
+    assert _judge(0.3, exponent=-0.07).within(choice, rng) == choice
 
 
 def test_a_budget_below_the_smallest_network_is_refused_with_what_is_possible() -> None:

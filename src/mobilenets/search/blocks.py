@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -126,9 +126,8 @@ class BlockSearch:
         return self.latency.predict([candidate(self.space, choice)])[0]
 
     def score(self, trainer: SandwichTrainer, choice: Choice) -> Score:
-        """Accuracy and log loss of a choice as it stands in the averaged supernet, statistics recalibrated."""
-        figures = self.bench.judge(self.network(trainer, choice), choice.size, self.bench.parts.holdout)
-        return Score(figures["accuracy"], figures["log_loss"])
+        """The score of a choice as it stands in the averaged supernet, statistics recalibrated."""
+        return Score(**self.bench.judge(self.network(trainer, choice), choice.size, self.bench.parts.holdout))
 
     def network(self, trainer: SandwichTrainer, choice: Choice) -> MobileNet:
         """The network of a choice by itself, with BatchNorm statistics of its own."""
@@ -182,10 +181,9 @@ class BlockSearch:
         journal.steps = [{**_row(judged), "latency_ms": ms} for judged, ms in measured]
         winner = measured[-1][0]
         model = self.network(trainer, winner.choice)
-        figures = {"accuracy": winner.score.accuracy, "log_loss": winner.score.loss}
         path = journal.network_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_network(path, model, self.bench.card_of(model, winner.choice.size, figures))
+        write_network(path, model, self.bench.card_of(model, winner.choice.size, asdict(winner.score)))
 
 
 class _Stopped(Exception):
@@ -202,19 +200,19 @@ def _line(space: Space, latency: LatencyModel, candidates: Sequence[Candidate]) 
 
 def _row(judged: Judged) -> dict[str, Any]:
     """A judged network as the journal keeps it."""
-    choice, score = judged.choice, judged.score
+    choice = judged.choice
     return {
         "what": told(choice),
         "genes": list(choice.genes),
         "predicted_ms": judged.ms,
-        "accuracy": score.accuracy,
-        "log_loss": score.loss,
+        **asdict(judged.score),
     }
 
 
 def _judged(row: dict[str, Any]) -> Judged:
     """The inverse of `_row`."""
-    return Judged(Choice.of(row["genes"]), row["predicted_ms"], Score(row["accuracy"], row["log_loss"]))
+    score = Score(**{field.name: row[field.name] for field in fields(Score)})
+    return Judged(Choice.of(row["genes"]), row["predicted_ms"], score)
 
 
 def told(choice: Choice) -> str:

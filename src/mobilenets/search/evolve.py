@@ -20,10 +20,14 @@ PATIENCE = 200  # proposals in a row that were judged before: the space within t
 
 @dataclass(frozen=True)
 class Score:
-    """How a network does on photographs that neither trained it nor validate it: accuracy 0 to 1, log loss."""
+    """How a network does on photographs that neither trained it nor validate it.
+
+    Accuracy, expected accuracy (see `tune.judge`), both 0 to 1, and log loss in nats.
+    """
 
     accuracy: float
-    loss: float
+    expected_accuracy: float
+    log_loss: float
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,14 @@ class Judge:
         return self.known[choice]
 
     def within(self, choice: Choice, rng: Generator) -> Choice:
-        """The choice, made cheaper gene by gene until the goal allows it.
+        """The choice, brought to where the goal allows it: made cheaper gene by gene until it does.
 
-        Networks far below a budget are rarely the best within it, and most of a space is far above: so made, random
-        networks come to lie below the budget and near it.
+        Where it is cheaper than that, it is made dearer first, gene by gene as long as the budget seems to allow it:
+        networks far below a hard budget are rarely the best within it. So proposals come to lie near the budget.
         """
+        if self.goal.exponent is None:
+            while choice != self.space.largest and self.goal.allows(self.guess(choice)):
+                choice = self.space.grow(choice, rng)
         while not self.goal.allows(self.guess(choice)) and choice != self.space.smallest:
             choice = self.space.shrink(choice, rng)
         while not self.goal.allows(self.predict(choice)):
@@ -117,9 +124,9 @@ class Judge:
             choice = self.space.shrink(choice, rng)
         return choice
 
-    def rank(self, judged: Judged) -> tuple[float, float]:
-        """Larger is better: the reward; of equal ones, less loss."""
-        return self.goal.reward(judged.score.accuracy, judged.ms), -judged.score.loss
+    def rank(self, judged: Judged) -> float:
+        """Larger is better: the reward of the expected accuracy, which few pictures tell better than the accuracy."""
+        return self.goal.reward(judged.score.expected_accuracy, judged.ms)
 
 
 def evolve(judge: Judge, plan: Plan, seed: int) -> list[Judged]:

@@ -38,6 +38,7 @@ from mobilenets.spec.rows import Net
 FOLDER = "latency"  # in the cache folder: a table per machine, engine, version and number of threads
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
 SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
+NETWORK_TIMES = 3  # that a whole network is measured, each in a chunk of its own: what a search accepts hangs on it
 FEWEST_FITTED = 10  # whole networks behind a and b
 LEAST_MS = 1e-3  # no line may promise less than a call of an engine takes
 FORMAT = 1
@@ -119,11 +120,11 @@ class LatencyTable:
         """Measured milliseconds of whole networks, exported with random weights; `again`: also of known ones."""
         keys = [f"network {c.key()}" for c in candidates]
         new = {k: _NetworkFile(c) for k, c in zip(keys, candidates, strict=True) if again or k not in self._ms}
-        self._measure(new, "timing networks")
+        self._measure(new, "timing networks", NETWORK_TIMES)
         return [self._ms[key] for key in keys]
 
-    def _measure(self, files: Mapping[str, _File], title: str) -> None:
-        """Measure and keep, chunk by chunk."""
+    def _measure(self, files: Mapping[str, _File], title: str, times: int = 1) -> None:
+        """Measure so many times and keep, chunk by chunk."""
         if not files:
             return
         names = list(files)
@@ -131,19 +132,21 @@ class LatencyTable:
             progress = stack.enter_context(Progress(title, len(names))) if len(names) > SHOWN else None
             for start in range(0, len(names), CHUNK):
                 chunk = names[start : start + CHUNK]
-                self._ms.update(zip(chunk, self._timed([files[name] for name in chunk]), strict=True))
+                self._ms.update(zip(chunk, self._timed([files[name] for name in chunk], times), strict=True))
                 self._write()
                 if progress:
                     progress.advance(len(chunk))
 
-    def _timed(self, files: Sequence[_File]) -> list[float]:
+    def _timed(self, files: Sequence[_File], times: int) -> list[float]:
+        """The median of each over so many measurements."""
         if self._stopwatch is None:
             self._stopwatch = Stopwatch(self.conditions.engine, self.conditions.threads)
         with tempfile.TemporaryDirectory() as folder:
             graphs = [file.write(Path(folder) / f"{i}.onnx") for i, file in enumerate([*files, _NetworkFile(ANCHOR)])]
-            *times, anchor = self._stopwatch.milliseconds(graphs)
-        self._anchor_ms = self._anchor_ms or anchor
-        return [ms * self._anchor_ms / anchor for ms in times]
+            rows = np.array([self._stopwatch.milliseconds(graphs) for _ in range(times)])
+        anchors = rows[:, -1:]
+        self._anchor_ms = self._anchor_ms or float(np.median(anchors))
+        return [float(ms) for ms in np.median(rows[:, :-1] * self._anchor_ms / anchors, axis=0)]
 
     def _write(self) -> None:
         content = {"format": FORMAT, "conditions": self.conditions.name(), "anchor_ms": self._anchor_ms, "ms": self._ms}

@@ -216,12 +216,12 @@ def least_lost(before: float, options: list[tuple[float, float]]) -> int:
     Lost against `before`, or against the best of the options where short training has raised it above that: what loses
     nothing has no ratio to compare (published code then takes whatever saves least). So the best is taken where it is
     no worse than before, and of equally good ones the one that saves most. What saves nothing is taken only if all save
-    nothing.
+    nothing, and then the most accurate.
     """
     reference = max(before, *(accuracy for accuracy, _ in options))
 
     def cost(i: int) -> tuple[float, float]:
         accuracy, saved = options[i]
-        return ((reference - accuracy) / saved if saved > 0 else math.inf), -saved
+        return ((reference - accuracy) / saved, -saved) if saved > 0 else (math.inf, -accuracy)
 
     return min(range(len(options)), key=cost)

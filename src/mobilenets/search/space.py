@@ -134,11 +134,18 @@ class Space:
 
     def shrink(self, choice: Choice, rng: Generator) -> Choice:
         """One gene that is not its cheapest yet, moved to the next cheaper option; `smallest` stays."""
-        genes = list(choice.genes)
-        left = [i for i, options in enumerate(self.options) if genes[i] != options[0]]
+        return self._moved(choice, -1, rng)
+
+    def grow(self, choice: Choice, rng: Generator) -> Choice:
+        """One gene that is not its dearest yet, moved to the next dearer option; `largest` stays."""
+        return self._moved(choice, 1, rng)
+
+    def _moved(self, choice: Choice, by: int, rng: Generator) -> Choice:
+        genes, last = list(choice.genes), 0 if by < 0 else -1
+        left = [i for i, options in enumerate(self.options) if genes[i] != options[last]]
         if left:
             i = left[rng.integers(len(left))]
-            genes[i] = self.options[i][self.options[i].index(genes[i]) - 1]
+            genes[i] = self.options[i][self.options[i].index(genes[i]) + by]
         return Choice.of(genes)
 
     def sources(self, choice: Choice) -> list[int]:
