@@ -49,16 +49,22 @@ def test_a_crossed_network_has_every_gene_from_a_parent(space: Space, seed: int)
     assert all(g in pair for g, *pair in zip(child.genes, one.genes, other.genes, strict=True))
 
 
-@given(spaces, seeds)
-def test_shrinking_moves_one_gene_and_ends_at_the_smallest(space: Space, seed: int) -> None:
+@given(spaces, seeds, st.booleans())
+def test_growing_and_shrinking_move_one_gene_and_end_at_the_largest_and_the_smallest(
+    space: Space, seed: int, grows: bool
+) -> None:
     rng = np.random.default_rng(seed)
-    choice = space.sample(rng)
-    while choice != space.smallest:
-        smaller = space.shrink(choice, rng)
-        assert smaller in space
-        assert sum(a != b for a, b in zip(smaller.genes, choice.genes, strict=True)) == 1
-        choice = smaller
-    assert space.shrink(choice, rng) == choice
+    choice, move = space.sample(rng), space.grow if grows else space.shrink
+    end = space.largest if grows else space.smallest
+    while choice != end:
+        moved = move(choice, rng)
+        assert moved in space
+        ((old, new, options),) = (
+            (a, b, o) for a, b, o in zip(choice.genes, moved.genes, space.options, strict=True) if a != b
+        )
+        assert options.index(new) - options.index(old) == (1 if grows else -1)
+        choice = moved
+    assert move(choice, rng) == choice
 
 
 @given(spaces, seeds)

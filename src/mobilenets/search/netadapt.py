@@ -37,7 +37,6 @@ from mobilenets.training.interrupt import Interrupt
 
 # Saved by each step, of the seed's latency; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning.
 SHARE = 0.05
-MOST_SHARE = 0.1  # of the latency at hand: 5 % of the seed's would be a fifth of a network that is down to a quarter
 FINALISTS = 3  # proposals that are tuned
 RANKED = 128  # pictures that rank the proposals
 WEIGHED = 4  # batches that tell which channels matter
@@ -67,19 +66,6 @@ def best_ranked(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
     return [proposal for proposal, _ in cheapest[:FINALISTS]]
 
 
-def step_ms(seed_ms: float, now_ms: float) -> float:
-    """What a step has to save."""
-    return min(SHARE * seed_ms, MOST_SHARE * now_ms)
-
-
-def steps_between(seed_ms: float, budget_ms: float) -> int:
-    """How many steps lead from the seed to the budget where each saves what it has to, one at least."""
-    steps, now_ms = 1, seed_ms - step_ms(seed_ms, seed_ms)
-    while now_ms > budget_ms:
-        steps, now_ms = steps + 1, now_ms - step_ms(seed_ms, now_ms)
-    return steps
-
-
 class NetAdapt:
     """The steps from the seed down to the budget; `pick` chooses whom to tune."""
 
@@ -99,7 +85,7 @@ class NetAdapt:
     def run(self, interrupt: Interrupt, deadline: float) -> bool:
         """Step until the budget is met; False when interrupted. `deadline`: of `time.monotonic()`."""
         seed_ms = self.journal.seed["latency_ms"]
-        total = steps_between(seed_ms, self.budget_ms)
+        total = max(1, math.ceil((seed_ms - self.budget_ms) / (SHARE * seed_ms)))
         if "tune" not in self.journal.plan:
             self.journal.plan["tune"] = self._plan(total, deadline)
             self.journal.save()
@@ -157,7 +143,7 @@ class NetAdapt:
         latency = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
         judged = self._ranked(notches(self.candidate, self._floors, latency), scores)
         everywhere = narrower(self.candidate, self._floors, judged)
-        saving = step_ms(self.journal.seed["latency_ms"], self.latency_ms)
+        saving = SHARE * self.journal.seed["latency_ms"]
         found = propose_step(self.candidate, self._floors, everywhere, latency, self.latency_ms, saving, self.budget_ms)
         if not found:
             raise UserError(
