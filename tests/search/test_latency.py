@@ -22,6 +22,7 @@ from mobilenets.search.latency import (
     errors,
 )
 from mobilenets.search.pieces import pieces
+from mobilenets.search.stopwatch import Stopwatch
 from mobilenets.spec import build
 from mobilenets.spec.rows import Inverted, Net
 
@@ -87,6 +88,16 @@ def test_a_table_of_other_conditions_or_a_damaged_one_is_not_used(table: Latency
     for text in ("", "[]", file.read_text()[:100], json.dumps({"format": 99})):
         damaged.write_text(text)
         assert len(LatencyTable(Conditions("onnxruntime", 1), damaged)) == 0
+
+
+def test_one_measurement_disturbed_by_other_work_does_not_move_a_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    #                network, anchor
+    told = iter([[2.0, 1.0], [9.0, 1.0], [4.0, 2.0]])  # then something else runs; then all takes twice as long
+    monkeypatch.setattr(Stopwatch, "milliseconds", lambda self, graphs: next(told))
+    with LatencyTable(Conditions("onnxruntime", 1), tmp_path / "table.json") as table:
+        assert table.networks_ms([Candidate(narrow(), 32)]) == [2.0]
 
 
 def test_measuring_leaves_the_random_numbers_of_a_search_alone(table: LatencyTable) -> None:

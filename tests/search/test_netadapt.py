@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import math
 import shutil
 from dataclasses import replace
 from html import escape
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.errors import UserError
@@ -20,7 +23,7 @@ from mobilenets.search.ask import Ask
 from mobilenets.search.job import resume, search
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
-from mobilenets.search.netadapt import best_ranked, cut, rank
+from mobilenets.search.netadapt import best_ranked, cut, planned, rank
 from mobilenets.search.proposals import (
     EVERYWHERE,
     INPUT,
@@ -170,6 +173,22 @@ def test_expected_accuracy_is_the_mean_probability_of_the_right_class(trained: T
     found = bench.judge(bench.seed, size, bench.parts.holdout)["expected_accuracy"]
     assert 0.05 < found < 0.95
     assert found == pytest.approx(np.mean(right), abs=1e-6)
+
+
+@given(st.floats(0.01, 0.95), st.floats(0.0, 3600), st.floats(1, 60), st.floats(0.1, 10))
+def test_steps_and_short_trainings_are_planned_into_the_time(
+    to_save: float, left_s: float, fixed_s: float, tuned_s: float
+) -> None:
+    plan = planned(to_save, left_s, fixed_s, tuned_s)
+    share, tune = plan["share"], plan["tune"]
+    assert 0.05 <= share <= 0.15 + 1e-9
+    assert 4 <= tune <= 300
+    steps = math.ceil(to_save / share - 1e-9)
+    takes_s = steps * (fixed_s + tune * tuned_s)
+    if takes_s > left_s * (1 + 1e-9):  # there is no time even for the least
+        assert (steps, tune) == (math.ceil(to_save / 0.15 - 1e-9), 4)
+    if takes_s < left_s / 2:  # there is time enough
+        assert (share, tune) == (0.05, 300)
 
 
 def test_the_least_accuracy_lost_per_millisecond_is_taken() -> None:

@@ -195,7 +195,7 @@ class _Session:
             "mmacs": total(found.net, found.size)[1] / 1e6,
             "latency_model": journal.fit,
             "asked": asdict(self.ask),
-            "tuned_batches": journal.plan.get("tune"),
+            "plan": journal.plan,
             "epochs": journal.epochs,
             "steps": journal.steps,
             **({"judged": journal.judged} if journal.judged else {}),

@@ -37,12 +37,14 @@ from mobilenets.training.interrupt import Interrupt
 
 # Saved by each step, of the seed's latency; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning.
 SHARE = 0.05
+COARSEST = 3 * SHARE  # where there is no time for more steps
 FINALISTS = 3  # proposals that are tuned
 RANKED = 128  # pictures that rank the proposals
 WEIGHED = 4  # batches that tell which channels matter
 TUNING_LR = 0.1  # of the run's learning rate: a few batches at the whole of it only disturb a trained network
 SEARCHING = 0.5  # of the time; the rest is the training at the end
 FEWEST_TUNED, MOST_TUNED = 4, 300  # batches per finalist
+MEASURING_S = 6.0  # of a step: the finalists, and blocks of proposals that no one has timed
 
 Pick = Callable[[list[tuple[Proposal, float]]], list[Proposal]]
 
@@ -55,6 +57,22 @@ class Tuned:
     latency_ms: float
     model: MobileNet
     figures: Figures
+
+
+def planned(to_save: float, left_s: float, fixed_s: float, tuned_s: float) -> dict[str, float]:
+    """What fits into `left_s` seconds: `share` of the seed's latency that a step saves, `tune` batches per finalist.
+
+    `to_save`: from the seed to the budget, as a share of the seed's latency. A step takes `fixed_s`, and `tuned_s` per
+    batch. Where there is no time for steps of `SHARE`, fewer and longer ones are planned, of at most `COARSEST`.
+    """
+    fits = int(left_s / (fixed_s + FEWEST_TUNED * tuned_s))
+    steps = min(_steps(to_save, SHARE), max(fits, _steps(to_save, COARSEST)))
+    tune = int(np.clip((left_s / steps - fixed_s) / tuned_s, FEWEST_TUNED, MOST_TUNED))
+    return {"share": max(SHARE, to_save / steps), "tune": tune}
+
+
+def _steps(to_save: float, share: float) -> int:
+    return max(1, math.ceil(to_save / share - 1e-9))  # three thirds are three steps
 
 
 def best_ranked(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
@@ -84,11 +102,10 @@ class NetAdapt:
 
     def run(self, interrupt: Interrupt, deadline: float) -> bool:
         """Step until the budget is met; False when interrupted. `deadline`: of `time.monotonic()`."""
-        seed_ms = self.journal.seed["latency_ms"]
-        total = max(1, math.ceil((seed_ms - self.budget_ms) / (SHARE * seed_ms)))
-        if "tune" not in self.journal.plan:
-            self.journal.plan["tune"] = self._plan(total, deadline)
+        if not self.journal.plan:
+            self.journal.plan = self._plan(deadline)
             self.journal.save()
+        total = _steps(self._to_save, self.journal.plan["share"])
         with Progress("search", total, "step", initial=min(len(self.journal.steps), total)) as progress:
             while self.latency_ms > self.budget_ms:
                 if not self._step(interrupt):
@@ -97,10 +114,15 @@ class NetAdapt:
                 progress.advance(1, ms=last["latency_ms"], holdout=last["accuracy"], cut=last["what"])
         return True
 
-    def _plan(self, steps: int, deadline: float) -> int:
-        """How many batches a finalist can be tuned for in the time there is, from a measurement."""
+    @property
+    def _to_save(self) -> float:
+        """From the seed to the budget, as a share of the seed's latency."""
+        return 1 - self.budget_ms / self.journal.seed["latency_ms"]
+
+    def _plan(self, deadline: float) -> dict[str, float]:
+        """What fits into the time there is, from a measurement: see `planned`."""
         if self.journal.ask.tune is not None:
-            return self.journal.ask.tune
+            return {"tune": self.journal.ask.tune, "share": SHARE}
         bench = self.bench
         trial = self._tuner(copy.deepcopy(self.model), self.candidate.size, 1 + TIMED)
         trial_steps = trial.steps()
@@ -113,8 +135,10 @@ class NetAdapt:
         smaller = (1 + self.budget_ms / self.journal.seed["latency_ms"]) / 2  # the networks become, on the way
         ranking = 2 * len(self._floors) / 2 * RANKED  # half of a network, on average, for each notch and each proposal
         judging = FINALISTS * len(bench.parts.holdout)
-        each = (deadline - time.monotonic()) * SEARCHING / steps - (ranking + judging) * image_s * smaller
-        return int(np.clip(each / (FINALISTS * batch_s * smaller), FEWEST_TUNED, MOST_TUNED))
+        fixed_s = (ranking + judging) * image_s * smaller + MEASURING_S
+        tuned_s = FINALISTS * batch_s * smaller  # a batch of each finalist
+        left_s = SEARCHING * (deadline - time.monotonic())
+        return planned(self._to_save, left_s, fixed_s, tuned_s)
 
     def _step(self, interrupt: Interrupt) -> bool:
         """Accept one proposal; False when interrupted before that."""
@@ -143,7 +167,7 @@ class NetAdapt:
         latency = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
         judged = self._ranked(notches(self.candidate, self._floors, latency), scores)
         everywhere = narrower(self.candidate, self._floors, judged)
-        saving = SHARE * self.journal.seed["latency_ms"]
+        saving = self.journal.plan["share"] * self.journal.seed["latency_ms"]
         found = propose_step(self.candidate, self._floors, everywhere, latency, self.latency_ms, saving, self.budget_ms)
         if not found:
             raise UserError(
