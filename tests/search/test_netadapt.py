@@ -23,7 +23,7 @@ from mobilenets.search.ask import Ask
 from mobilenets.search.job import resume, search
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout
-from mobilenets.search.netadapt import best_ranked, cut, planned, rank
+from mobilenets.search.netadapt import best_ranked, planned
 from mobilenets.search.proposals import (
     EVERYWHERE,
     INPUT,
@@ -38,6 +38,7 @@ from mobilenets.search.proposals import (
     random_candidates,
     smallest,
 )
+from mobilenets.search.ranking import Ranking, cut
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import DISTILLED, Some, Tuner, plain
 from mobilenets.search.workbench import Workbench
@@ -235,7 +236,7 @@ def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, coun
     proposals = [_proposal(bench.start, name, plan.sizes[name] // 2 // 8 * 8, counted) for name in names]
     proposals.append(_proposal(bench.start, INPUT, 40, counted))
     before = {k: v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
-    ranked = rank(bench, model, bench.start.size, proposals, scores, now)
+    ranked = Ranking(bench, model, bench.start.size, scores, now)(proposals)
     assert {p.space for p, _ in ranked} == {*names, INPUT}
     cost = {p.space: c for p, c in ranked}
     assert cost[dead] == pytest.approx(0, abs=1e-3), cost
@@ -258,7 +259,7 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     scores = _scores(bench.start)
     (now,) = counted.predict([bench.start])
     proposal = _proposal(bench.start, "blocks.4.exp", plan.sizes["blocks.4.exp"] // 2 // 8 * 8, counted)
-    ((_, cost),) = rank(bench, bench.seed, bench.start.size, [proposal], scores, now)
+    ((_, cost),) = Ranking(bench, bench.seed, bench.start.size, scores, now)([proposal])
     answers = []
     for network in (bench.seed, cut(bench.seed, proposal, scores)):
         network.eval()

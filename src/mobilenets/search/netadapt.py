@@ -13,12 +13,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
@@ -26,20 +24,18 @@ from mobilenets.progress import Progress
 from mobilenets.runtime.torch import write_network
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
-from mobilenets.search.layout import fewer, layout
 from mobilenets.search.proposals import EVERYWHERE, INPUT, Proposal, floors, least_lost, narrower, notches, propose_step
-from mobilenets.search.prune import importance, most_important, sliced
+from mobilenets.search.prune import importance
+from mobilenets.search.ranking import RANKED, Ranking, cut
 from mobilenets.search.refine import EVALUATION_SHARE, TIMED
-from mobilenets.search.tune import Figures, Some, Tuner, at_size, short
+from mobilenets.search.tune import Figures, Some, Tuner, short
 from mobilenets.search.workbench import Workbench
-from mobilenets.training.device import autocast
 from mobilenets.training.interrupt import Interrupt
 
 # Saved by each step, of the seed's latency; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning.
 SHARE = 0.05
 COARSEST = 3 * SHARE  # where there is no time for more steps
 FINALISTS = 3  # proposals that are tuned
-RANKED = 128  # pictures that rank the proposals
 WEIGHED = 4  # batches that tell which channels matter
 TUNING_LR = 0.1  # of the run's learning rate: a few batches at the whole of it only disturb a trained network
 SEARCHING = 0.5  # of the time; the rest is the training at the end
@@ -145,8 +141,9 @@ class NetAdapt:
         journal = self.journal
         begin = WEIGHED * len(journal.steps)
         scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
-        proposals = self._proposals(scores)
-        picked = self.pick(self._ranked(proposals, scores))
+        ranking = Ranking(self.bench, self.model, self.candidate.size, scores, self.latency_ms)
+        proposals = self._proposals(ranking)
+        picked = self.pick(ranking(proposals))
         measured = self.latency.table.networks_ms([proposal.candidate for proposal in picked])
         tuned = []
         for proposal, ms in zip(picked, measured, strict=True):
@@ -160,12 +157,12 @@ class NetAdapt:
         self._accept(tuned[least_lost(before, options)], len(proposals), tuned)
         return True
 
-    def _proposals(self, scores: dict[str, torch.Tensor]) -> list[Proposal]:
+    def _proposals(self, ranking: Ranking) -> list[Proposal]:
         """What would save a step."""
         # Predictions of neighbours are off in the same way: they count relative to what was measured here.
         (predicted,) = self.latency.predict([self.candidate])
         latency = replace(self.latency, scale=self.latency.scale * self.latency_ms / predicted)
-        judged = self._ranked(notches(self.candidate, self._floors, latency), scores)
+        judged = ranking(notches(self.candidate, self._floors, latency))
         everywhere = narrower(self.candidate, self._floors, judged)
         saving = self.journal.plan["share"] * self.journal.seed["latency_ms"]
         found = propose_step(self.candidate, self._floors, everywhere, latency, self.latency_ms, saving, self.budget_ms)
@@ -175,9 +172,6 @@ class NetAdapt:
                 f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
             )
         return found
-
-    def _ranked(self, proposals: list[Proposal], scores: dict[str, torch.Tensor]) -> list[tuple[Proposal, float]]:
-        return rank(self.bench, self.model, self.candidate.size, proposals, scores, self.latency_ms)
 
     def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:
         size, batches = proposal.candidate.size, int(self.journal.plan["tune"])
@@ -219,56 +213,3 @@ def _told(tuned: Tuned) -> dict[str, Any]:
         "latency_ms": tuned.latency_ms,
         **tuned.figures,
     }
-
-
-def cut(model: MobileNet, proposal: Proposal, scores: dict[str, torch.Tensor]) -> MobileNet:
-    """The network of a proposal, with weights from `model`."""
-    return sliced(model, most_important(scores, fewer(model.net, proposal.candidate.net)))
-
-
-@torch.no_grad()
-def rank(
-    bench: Workbench,
-    model: MobileNet,
-    size: int,
-    proposals: list[Proposal],
-    scores: dict[str, torch.Tensor],
-    now_ms: float,
-) -> list[tuple[Proposal, float]]:
-    """Each proposal with what it costs untrained: how far its answers are from the parent's, per millisecond saved.
-
-    That is the Kullback-Leibler divergence (nats, mean over some held-out pictures), which tells small cuts apart where
-    the rise of the log loss is lost in noise. The maps before a cut are the parent's, so that each network only runs
-    from its cut on.
-    """
-    pictures = bench.parts.holdout.spread(RANKED)
-    batches = [bench.images(b.pixels, size) for b in bench.loader(pictures, size).epoch(0)]
-    maps, depth = batches, -1  # the parent's, before its stem (-1) or behind `depth` blocks
-    model.eval()
-
-    def said(network: MobileNet, inputs: list[torch.Tensor], after: int | None) -> torch.Tensor:
-        with autocast(bench.place.device, bench.place.precision):
-            logits = [network(x, after) for x in inputs]
-        return torch.cat(logits).float().log_softmax(1)
-
-    parent = said(model, maps, None)
-    plan = layout(model.net)
-
-    def first(proposal: Proposal) -> int:
-        return min((plan.spaces[name].first for name in fewer(model.net, proposal.candidate.net)), default=-1)
-
-    result = []
-    for begin, proposal in sorted(((first(p), p) for p in proposals), key=itemgetter(0)):
-        network = cut(model, proposal, scores)
-        network.eval()
-        if proposal.space == INPUT:
-            answers = said(network, [at_size(x, proposal.after) for x in batches], None)
-        else:
-            with autocast(bench.place.device, bench.place.precision):
-                while depth < begin:
-                    part = model.stem if depth < 0 else model.blocks[depth]
-                    maps, depth = [part(x) for x in maps], depth + 1
-            answers = said(network, maps, None if depth < 0 else depth)
-        apart = float(F.kl_div(answers, parent, reduction="batchmean", log_target=True))
-        result.append((proposal, apart / (now_ms - proposal.predicted_ms)))
-    return result
