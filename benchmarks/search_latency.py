@@ -31,7 +31,7 @@ def latency(engines: list[str]) -> None:
     text = (
         f"Mean absolute percentage error and rank correlation on {HELD_OUT} networks that the line was not fitted to "
         f"({FITTED} others were), between the published network and the smallest a search reaches; one thread, one "
-        "picture at a time, float32."
+        "picture at a time, float32. M: millions of parameters."
     )
     command = f"python benchmarks/search_latency.py --engine {' '.join(engines)}"
     write_result(
@@ -57,7 +57,8 @@ def predicted(engine: str, candidates: list[Candidate]) -> list[object]:
         off, plain = errors(model.predict(held), measured), errors(latencies.pieces_ms(held), measured)
         return [
             len(latencies), f"{min(measured):.2f} to {max(measured):.2f}",
-            f"{model.slope:.3f} · sum {model.intercept:+.3f}", f"{100 * off.mape:.1f} %", f"{off.spearman:.3f}",
+            f"{model.slope:.3f} · sum {model.intercept:+.3f} + {model.per_million:.3f} · M",
+            f"{100 * off.mape:.1f} %", f"{off.spearman:.3f}",
             f"{100 * plain.mape:.1f} %",
         ]  # fmt: skip
 

@@ -97,7 +97,7 @@ def test_a_search_stopped_while_judging_goes_on_to_the_same_network(
     bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
     journal = Journal(tmp_path / "stopped", ask, seed={"latency_ms": told["seed_latency_ms"]})
     with LatencyTable(Conditions()) as table, Interrupt() as interrupt:
-        latency = LatencyModel(table, told["latency_model"]["slope"], told["latency_model"]["intercept"])
+        latency = LatencyModel(table, *(told["latency_model"][key] for key in ("slope", "intercept", "per_million")))
 
         def stops(judge: Judge, plan: Plan, seed: int) -> list[Judged]:
             evolve(judge, Plan(3), seed)

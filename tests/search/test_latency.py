@@ -1,9 +1,10 @@
 """The latency model: a kept table of measured pieces, and a line through whole networks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from mobilenets.search.latency import (
 from mobilenets.search.pieces import pieces
 from mobilenets.search.stopwatch import Stopwatch
 from mobilenets.spec import build
+from mobilenets.spec.cost import total
 from mobilenets.spec.rows import Inverted, Net
 
 
@@ -118,6 +120,38 @@ def test_the_fitted_line_orders_networks_as_their_latencies_do(table: LatencyTab
     assert result.n == 12
     assert result.spearman > 0.8  # a loose bound: tests run beside other work; benchmarks/search.py has the figures
     assert result.mape < 0.5
+
+
+class _Told:
+    """A table that knows: pieces take a nanosecond per multiply-add, whole networks `c` more per million parameters."""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def pieces_ms(self, candidates: Sequence[Candidate]) -> list[float]:
+        return [total(c.net, c.size)[1] / 1e6 for c in candidates]
+
+    def networks_ms(self, candidates: Sequence[Candidate]) -> list[float]:
+        millions = [total(c.net, c.size)[0] / 1e6 for c in candidates]
+        return [1.5 * ms + 0.25 + self.c * m for ms, m in zip(self.pieces_ms(candidates), millions, strict=True)]
+
+
+@pytest.mark.parametrize("c", [0.0, 0.125])
+def test_the_fit_finds_what_a_network_costs_besides_its_pieces(c: float) -> None:
+    candidates = [
+        Candidate(build("mobilenet_v2", width=w, num_classes=3), size)
+        for w in (0.25, 0.5, 0.75, 1.0)
+        for size in (32, 96, 160)
+    ]
+    model = LatencyModel.fit(cast(LatencyTable, _Told(c)), candidates)
+    assert (model.slope, model.intercept, model.per_million) == pytest.approx((1.5, 0.25, c), abs=1e-6)
+    other = [Candidate(build("mobilenet_v3_large", num_classes=3), 224)]
+    assert model.predict(other) == pytest.approx(_Told(c).networks_ms(other))
+
+
+def test_no_parameter_is_fetched_in_less_than_no_time() -> None:
+    candidates = [Candidate(narrow(width=w), size) for w in (0.25, 0.5, 0.75, 1.0) for size in (64, 96, 160)]
+    assert LatencyModel.fit(cast(LatencyTable, _Told(-0.1)), candidates).per_million == 0
 
 
 def test_too_few_networks_are_refused(table: LatencyTable) -> None:

@@ -21,7 +21,7 @@ from mobilenets.progress import Progress
 from mobilenets.runtime.torch import write_network
 from mobilenets.search.evolve import Goal, Judge, Judged, Plan, Score, evolve
 from mobilenets.search.journal import FOLDER, Journal
-from mobilenets.search.latency import Candidate, LatencyModel, relative_line
+from mobilenets.search.latency import Candidate, LatencyModel, relative_fit
 from mobilenets.search.prune import importance
 from mobilenets.search.space import Choice, Space
 from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet
@@ -194,7 +194,7 @@ def _line(space: Space, latency: LatencyModel, candidates: Sequence[Candidate]) 
     """A latency guessed from multiply-adds alone, by a line through predictions: it costs no measurement."""
     macs = np.array([total(c.net, c.size)[1] for c in candidates], float)
     ms = np.array(latency.predict(candidates))
-    slope, intercept = relative_line(macs, ms)
+    slope, intercept = relative_fit([macs, np.ones_like(macs)], ms)
     return lambda choice: float(slope * total(space.net(choice), choice.size)[1] + intercept)
 
 

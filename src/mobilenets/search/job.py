@@ -139,7 +139,8 @@ class _Session:
         latency = LatencyModel.fit(self.table, candidates[:FITTED])
         others = candidates[FITTED:]
         off = errors(latency.predict(others), self.table.networks_ms(others))
-        self.journal.fit = {"slope": latency.slope, "intercept": latency.intercept, **asdict(off)}
+        line = {"slope": latency.slope, "intercept": latency.intercept, "per_million": latency.per_million}
+        self.journal.fit = {**line, **asdict(off)}
         return latency
 
     def _judge_seed(self) -> None:

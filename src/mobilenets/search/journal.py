@@ -22,7 +22,7 @@ class Journal:
     """What is known so far; written after every step.
 
     `seed`: latency_ms, accuracy and log_loss (validation) and, as `holdout`, the expected accuracy on the part held out
-    of the seed; `fit`: slope, intercept and errors of the latency model; `plan`: what fits into the time, in the
+    of the seed; `fit`: the numbers and the errors of the latency model; `plan`: what fits into the time, in the
     method's terms; `steps`: one object per accepted step; `judged`: one per network that evolve judged; `epochs` of the
     last training once planned.
     """

@@ -1,9 +1,10 @@
 """Latency of networks on this machine: a measured table of their pieces, and a line through whole networks.
 
 A search asks for the latency of thousands of networks that share most of their blocks. Each block is exported
-and timed once in the real engine and kept; a network is predicted as a · (sum of its pieces) + b, with a and b
+and timed once in the real engine and kept; a network is predicted as a · (sum of its pieces) + b + c · parameters,
 fitted to whole networks: a sum knows nothing of what engines save between blocks (1807.11626 and 1905.02244
-measure on the device; the table is NetAdapt's, 1804.03230, §3.4).
+measure on the device; the table is NetAdapt's, 1804.03230, §3.4), nor that the weights of a block which is timed over
+and over lie in the cache, where those of a whole network do not.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ from mobilenets.runtime.engines import KINDS
 from mobilenets.search.pieces import Piece, pieces, plain_preprocess
 from mobilenets.search.stopwatch import Graph, Stopwatch, check_engine
 from mobilenets.spec import build
+from mobilenets.spec.cost import total
 from mobilenets.spec.rows import Net
 
 FOLDER = "latency"  # in the cache folder: a table per machine, engine, version and number of threads
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
 SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
 NETWORK_TIMES = 3  # that a whole network is measured, each in a chunk of its own: what a search accepts hangs on it
-FEWEST_FITTED = 10  # whole networks behind a and b
+FEWEST_FITTED = 10  # whole networks behind a, b and c
 LEAST_MS = 1e-3  # no line may promise less than a call of an engine takes
 FORMAT = 1
 
@@ -191,28 +193,29 @@ class _NetworkFile:
 _File = _PieceFile | _NetworkFile
 
 
-def relative_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and intercept of the line that minimises the mean squared *relative* error of `y` (N,) over `x` (N,)."""
-    rows = np.stack([x, np.ones_like(x)], 1) / y[:, None]
-    (slope, intercept), *_ = np.linalg.lstsq(rows, np.ones_like(y), rcond=None)
-    return float(slope), float(intercept)
+def relative_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
+    """The weights of columns (N,) whose weighted sum has the least mean squared *relative* error of `y` (N,)."""
+    weights, *_ = np.linalg.lstsq(np.stack(columns, 1) / y[:, None], np.ones_like(y), rcond=None)
+    return [float(weight) for weight in weights]
 
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """Milliseconds of any network without measuring it whole: scale · (slope · (sum of its pieces) + intercept).
+    """Milliseconds of any network without measuring it whole.
 
-    `scale` is 1 as fitted; one that makes it exact for a network which was measured serves that network's neighbours.
+    scale · (slope · (sum of its pieces) + intercept + per_million · (millions of parameters)). `scale` is 1 as fitted;
+    one that makes it exact for a network which was measured serves that network's neighbours.
     """
 
     table: LatencyTable
     slope: float
     intercept: float
+    per_million: float
     scale: float = 1.0
 
     @classmethod
     def fit(cls, table: LatencyTable, candidates: Sequence[Candidate]) -> LatencyModel:
-        """The line that minimises the mean squared *relative* error on `candidates`, measured whole.
+        """What has the least mean squared *relative* error on `candidates`, measured whole.
 
         Raises:
             ValueError: fewer than `FEWEST_FITTED` of them.
@@ -221,11 +224,22 @@ class LatencyModel:
             raise ValueError(f"{len(candidates)} networks are too few to fit; use {FEWEST_FITTED} or more")
         sums = np.array(table.pieces_ms(candidates))
         measured = np.array(table.networks_ms(candidates))
-        return cls(table, *relative_line(sums, measured))
+        ones, parameters = np.ones_like(sums), np.array([_millions(c) for c in candidates])
+        slope, intercept, per_million = relative_fit([sums, ones, parameters], measured)
+        if per_million < 0:  # noise: no weight is fetched in less than no time
+            (slope, intercept), per_million = relative_fit([sums, ones], measured), 0.0
+        return cls(table, slope, intercept, per_million)
 
-    def predict(self, candidates: Iterable[Candidate]) -> list[float]:
+    def predict(self, candidates: Sequence[Candidate]) -> list[float]:
         """Predicted milliseconds of each; pieces that the table lacks are measured."""
-        return [self.scale * max(self.slope * ms + self.intercept, LEAST_MS) for ms in self.table.pieces_ms(candidates)]
+        return [
+            self.scale * max(self.slope * ms + self.intercept + self.per_million * _millions(candidate), LEAST_MS)
+            for candidate, ms in zip(candidates, self.table.pieces_ms(candidates), strict=True)
+        ]
+
+
+def _millions(candidate: Candidate) -> float:
+    return total(candidate.net, candidate.size)[0] / 1e6
 
 
 @dataclass(frozen=True)
