@@ -36,12 +36,12 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
 from mobilenets.runtime.torch import TorchEngine, write_network
 from mobilenets.search.ask import Ask
+from mobilenets.search.cut import cut, weigh
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
 from mobilenets.search.layout import fewer, layout, resized
 from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
 from mobilenets.search.proposals import Proposal, random_candidates
-from mobilenets.search.prune import importance, most_important, sliced
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import recalibrate
 from mobilenets.search.workbench import Workbench
@@ -211,11 +211,10 @@ def uniform(seed: Candidate, what: str, share: float) -> Candidate:
 
 
 def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:
-    """The seed with the most important channels of each space, and new BatchNorm statistics."""
+    """The seed cut as the search cuts, with new BatchNorm statistics."""
     model = copy.deepcopy(bench.seed)
     if cuts := fewer(model.net, candidate.net):
-        scores = importance(model, bench.losses(model, bench.start.size, 2 * WEIGHED))
-        model = sliced(model, most_important(scores, cuts))
+        model = cut(model, cuts, weigh(model, bench.losses(model, bench.start.size, 2 * WEIGHED)))
     train = bench.loader(bench.parts.rest, candidate.size, train=True)
     recalibrate(model, bench.recipe, bench.place, bench.preprocess(candidate.size), train)
     return model

@@ -20,9 +20,10 @@ from mobilenets.artifact import read_card, read_tensors
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.search.ask import Ask
+from mobilenets.search.cut import Weighed, cut, weigh
 from mobilenets.search.job import resume, search
 from mobilenets.search.latency import Candidate, LatencyModel
-from mobilenets.search.layout import layout
+from mobilenets.search.layout import fewer, layout
 from mobilenets.search.netadapt import best_ranked, planned
 from mobilenets.search.proposals import (
     EVERYWHERE,
@@ -38,7 +39,7 @@ from mobilenets.search.proposals import (
     random_candidates,
     smallest,
 )
-from mobilenets.search.ranking import Ranking, cut
+from mobilenets.search.ranking import Ranking
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import DISTILLED, Some, Tuner, plain
 from mobilenets.search.workbench import Workbench
@@ -61,9 +62,10 @@ def _proposals(seed: Candidate, latency: LatencyModel, limit_ms: float) -> list[
     return propose(seed, floors(seed), _evenly(seed, latency), latency, limit_ms)
 
 
-def _scores(seed: Candidate) -> dict[str, torch.Tensor]:
-    """Importances: the first channels of a space matter most."""
-    return {name: torch.arange(size, 0, -1.0) for name, size in layout(seed.net).sizes.items()}
+def _weighed(bench: Workbench) -> Weighed:
+    """As if the first channels of a space mattered most."""
+    found = weigh(bench.seed, bench.losses(bench.seed, bench.start.size, 1))
+    return replace(found, scores={name: torch.arange(len(s), 0, -1.0) for name, s in found.scores.items()})
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_medium"])
@@ -230,13 +232,13 @@ def test_channels_that_do_nothing_are_the_cheapest_to_cut(trained: Trained, coun
     for writer in plan.spaces[dead].writers:
         state[f"{writer}.norm.weight"][half:] = 0
         state[f"{writer}.norm.bias"][half:] = 0
-    scores = _scores(bench.start)  # the first ones are kept
+    weighed = _weighed(bench)  # the first ones are kept
     (now,) = counted.predict([bench.start])
     names = [dead, "blocks.3.out", "blocks.4.exp", "blocks.1.exp", "last"]
     proposals = [_proposal(bench.start, name, plan.sizes[name] // 2 // 8 * 8, counted) for name in names]
     proposals.append(_proposal(bench.start, INPUT, 40, counted))
     before = {k: v.clone() for k, v in model.state_dict().items() if "num_batches" not in k}
-    ranked = Ranking(bench, model, bench.start.size, scores, now)(proposals)
+    ranked = Ranking(bench, model, bench.start.size, weighed, now)(proposals)
     assert {p.space for p, _ in ranked} == {*names, INPUT}
     cost = {p.space: c for p, c in ranked}
     assert cost[dead] == pytest.approx(0, abs=1e-3), cost
@@ -256,12 +258,12 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     """The maps before a cut are reused; the answers must be those of the network run from its input."""
     bench = _unsure(trained)
     plan = layout(bench.seed.net)
-    scores = _scores(bench.start)
+    weighed = _weighed(bench)
     (now,) = counted.predict([bench.start])
     proposal = _proposal(bench.start, "blocks.4.exp", plan.sizes["blocks.4.exp"] // 2 // 8 * 8, counted)
-    ((_, cost),) = Ranking(bench, bench.seed, bench.start.size, scores, now)([proposal])
+    ((_, cost),) = Ranking(bench, bench.seed, bench.start.size, weighed, now)([proposal])
     answers = []
-    for network in (bench.seed, cut(bench.seed, proposal, scores)):
+    for network in (bench.seed, cut(bench.seed, fewer(bench.seed.net, proposal.candidate.net), weighed)):
         network.eval()
         loader = bench.loader(bench.parts.holdout.spread(128), bench.start.size)
         (batch,) = loader.epoch(0)

@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
 from mobilenets.runtime.torch import write_network
+from mobilenets.search.cut import Weighed, cut, weigh
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
+from mobilenets.search.layout import fewer
 from mobilenets.search.proposals import EVERYWHERE, INPUT, Proposal, floors, least_lost, narrower, notches, propose_step
-from mobilenets.search.prune import importance
-from mobilenets.search.ranking import RANKED, Ranking, cut
+from mobilenets.search.ranking import RANKED, Ranking
 from mobilenets.search.refine import EVALUATION_SHARE, TIMED
 from mobilenets.search.tune import Figures, Some, Tuner, short
 from mobilenets.search.workbench import Workbench
@@ -140,8 +140,8 @@ class NetAdapt:
         """Accept one proposal; False when interrupted before that."""
         journal = self.journal
         begin = WEIGHED * len(journal.steps)
-        scores = importance(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
-        ranking = Ranking(self.bench, self.model, self.candidate.size, scores, self.latency_ms)
+        weighed = weigh(self.model, self.bench.losses(self.model, self.candidate.size, WEIGHED, begin))
+        ranking = Ranking(self.bench, self.model, self.candidate.size, weighed, self.latency_ms)
         proposals = self._proposals(ranking)
         picked = self.pick(ranking(proposals))
         measured = self.latency.table.networks_ms([proposal.candidate for proposal in picked])
@@ -149,7 +149,7 @@ class NetAdapt:
         for proposal, ms in zip(picked, measured, strict=True):
             if interrupt.requested:
                 return False
-            tuned.append(self._tuned(proposal, ms, scores))
+            tuned.append(self._tuned(proposal, ms, weighed))
         before = journal.steps[-1]["expected_accuracy"] if journal.steps else journal.seed["holdout"]
         # What is saved beyond the budget is worth nothing.
         saved = [self.latency_ms - max(t.latency_ms, self.budget_ms) for t in tuned]
@@ -173,9 +173,10 @@ class NetAdapt:
             )
         return found
 
-    def _tuned(self, proposal: Proposal, latency_ms: float, scores: dict[str, torch.Tensor]) -> Tuned:
+    def _tuned(self, proposal: Proposal, latency_ms: float, weighed: Weighed) -> Tuned:
         size, batches = proposal.candidate.size, int(self.journal.plan["tune"])
-        tuner = self._tuner(cut(self.model, proposal, scores), size, batches, batches * len(self.journal.steps))
+        network = cut(self.model, fewer(self.model.net, proposal.candidate.net), weighed)
+        tuner = self._tuner(network, size, batches, batches * len(self.journal.steps))
         for _ in tuner.steps():
             pass
         return Tuned(proposal, latency_ms, tuner.model, self.bench.judge(tuner.model, size, self.bench.parts.holdout))

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from mobilenets.nn.model import MobileNet
+from mobilenets.search.cut import Weighed, cut
 from mobilenets.search.layout import fewer, layout
 from mobilenets.search.proposals import INPUT, Proposal
-from mobilenets.search.prune import most_important, sliced
 from mobilenets.search.tune import at_size
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.device import autocast
@@ -18,23 +18,15 @@ from mobilenets.training.device import autocast
 RANKED = 128  # held-out pictures
 
 
-def cut(model: MobileNet, proposal: Proposal, scores: dict[str, torch.Tensor]) -> MobileNet:
-    """The network of a proposal, with weights from `model`."""
-    return sliced(model, most_important(scores, fewer(model.net, proposal.candidate.net)))
-
-
 class Ranking:
     """Gives each proposal what it costs untrained: how far its answers are from `model`'s, per millisecond saved.
 
     That is the Kullback-Leibler divergence (nats, mean over some held-out pictures of side `size`), which tells small
-    cuts apart where the rise of the log loss is lost in noise. `scores`: the importance of the channels; `now_ms`: what
-    `model` takes.
+    cuts apart where the rise of the log loss is lost in noise. `now_ms`: what `model` takes.
     """
 
-    def __init__(
-        self, bench: Workbench, model: MobileNet, size: int, scores: dict[str, torch.Tensor], now_ms: float
-    ) -> None:
-        self._model, self._scores, self._now_ms = model.eval(), scores, now_ms
+    def __init__(self, bench: Workbench, model: MobileNet, size: int, weighed: Weighed, now_ms: float) -> None:
+        self._model, self._weighed, self._now_ms = model.eval(), weighed, now_ms
         self._place = bench.place
         pictures = bench.parts.holdout.spread(RANKED)
         self._batches = [bench.images(b.pixels, size) for b in bench.loader(pictures, size).epoch(0)]
@@ -45,13 +37,16 @@ class Ranking:
         """The maps before a cut are the parent's, so that each network only runs from its cut on."""
         plan = layout(self._model.net)
 
+        def sizes(proposal: Proposal) -> dict[str, int]:
+            return fewer(self._model.net, proposal.candidate.net)
+
         def first(proposal: Proposal) -> int:
-            return min((plan.spaces[name].first for name in fewer(self._model.net, proposal.candidate.net)), default=-1)
+            return min((plan.spaces[name].first for name in sizes(proposal)), default=-1)
 
         maps, depth = self._batches, -1  # the parent's, before its stem (-1) or behind `depth` blocks
         result = []
         for begin, proposal in sorted(((first(p), p) for p in proposals), key=itemgetter(0)):
-            network = cut(self._model, proposal, self._scores).eval()
+            network = cut(self._model, sizes(proposal), self._weighed).eval()
             if proposal.space == INPUT:
                 answers = self._answers(network, [at_size(x, proposal.after) for x in self._batches])
             else:
