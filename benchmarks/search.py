@@ -8,8 +8,9 @@ in onnxruntime on one thread: by NetAdapt; by the same steps with three proposal
 (`random`); by one factor for all channels (`width`), for the side of the picture (`size`), or for both (`both` alike,
 `mostly-width` and `mostly-size` one more than the other: the grid of widths and sizes along that latency).
 Each takes the largest network of its kind that measures within the budget, keeps the channels that the search would
-keep, and trains by the same recipe with the same seed as teacher. Those that have no search train longer by as
-many batches as the accepted cuts of NetAdapt were tuned for. NetAdapt's way to a quarter goes on from its half.
+keep, has what was cut made up for as the search has, and trains by the same recipe with the same seed as teacher. Those
+that have no search train longer by as many batches as NetAdapt's search did: to see all sizes, and after each accepted
+cut. NetAdapt's way to a quarter goes on from its half.
 
 A seed is one of split, training and search. Accuracies are those of the last epoch on the validation part, so that
 nothing is picked by it.
@@ -51,7 +52,7 @@ from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
 from mobilenets.training.session import LAST
 
-SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist
+SEED_EPOCHS, EPOCHS, TUNED = 12, 5, 16  # of the seed, of every network at the end, batches per finalist
 FITTED = 14
 TITLES = {
     "netadapt": "NetAdapt",
@@ -166,12 +167,12 @@ class Race:
         return found
 
     def _path_epochs(self) -> int:
-        """Epochs that come nearest to the batches which NetAdapt's accepted cuts were tuned for."""
+        """Epochs that come nearest to the batches for which NetAdapt saw all sizes and its accepted cuts were tuned."""
         if not (self.folder("netadapt") / "entry.json").exists():
             raise SystemExit("enter netadapt first: the others train longer, for what it has tuned")
-        steps = len(Journal.read(self.folder("netadapt")).steps)
+        journal = Journal.read(self.folder("netadapt"))
         batches = len(self.bench.parts.train) // self.bench.recipe.batch_size
-        return round(steps * TUNED / batches)
+        return round((len(journal.steps) * TUNED + journal.plan["sizes"]) / batches)
 
 
 def picked_at_random(seed: int) -> Pick:

@@ -20,8 +20,8 @@ from mobilenets.search.layout import layout
 from mobilenets.search.prune import importance, most_important, sliced
 
 POSITIONS = 2048  # of the maps of a batch that count
-# Of the mean variance of what stays, added to each: those maps change too, by what is cut before them. Of 0.003 to 1
-# this is the best for small and for large cuts (benchmarks/reconstruct.py).
+# Of the mean variance of the channels that stay: they change too, by what is cut before them. Of 0.003 to 1 this is the
+# best for small and for large cuts (benchmarks/reconstruct.py).
 RIDGE = 0.1
 
 
@@ -33,12 +33,31 @@ class Moments:
     covariance: torch.Tensor
 
 
+class _Gathered:
+    """Moments of rows (N, C) that come batch by batch."""
+
+    def __init__(self, rows: torch.Tensor) -> None:
+        self._centre = rows.mean(0)  # squares of what is far from 0 would lose their digits
+        self._count = 0
+        self._sum = torch.zeros(rows.shape[1], dtype=torch.float64)
+        self._squares = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+
+    def add(self, rows: torch.Tensor) -> None:
+        rows = rows - self._centre
+        self._count += len(rows)
+        self._sum += rows.sum(0).cpu()
+        self._squares += (rows.T @ rows).cpu()
+
+    def moments(self) -> Moments:
+        off = self._sum / self._count
+        return Moments(self._centre.cpu().double() + off, self._squares / self._count - torch.outer(off, off))
+
+
 class Inputs:
     """Gathers, within `with`, the moments of what every 1×1 convolution and linear layer of `model` reads."""
 
     def __init__(self, model: MobileNet) -> None:
-        self._centres: dict[str, torch.Tensor] = {}
-        self._sums: dict[str, tuple[int, torch.Tensor, torch.Tensor]] = {}
+        self._gathered: dict[str, _Gathered] = {}
         self._layers: dict[str, nn.Module] = {}
         for name in layout(model.net).tensors:
             layer = model.get_submodule(name.rpartition(".")[0])
@@ -65,24 +84,13 @@ class Inputs:
         if len(rows) > POSITIONS:
             rows = rows[torch.linspace(0, len(rows) - 1, POSITIONS, device=rows.device).long()]
         rows = rows.float()
-        if name not in self._sums:  # about which it varies: squares of what is far from 0 lose their digits
-            self._centres[name] = rows.mean(0)
-        count, total, squares = self._sums.get(name, (0, torch.zeros(()), torch.zeros(())))
-        rows = rows - self._centres[name]
-        self._sums[name] = (
-            count + len(rows),
-            total + rows.sum(0).cpu().double(),
-            squares + (rows.T @ rows).cpu().double(),
-        )
+        if name not in self._gathered:
+            self._gathered[name] = _Gathered(rows)
+        self._gathered[name].add(rows)
 
     def moments(self) -> dict[str, Moments]:
         """By the names of the layers' weights in the state dict."""
-        found = {}
-        for name, (count, total, squares) in self._sums.items():
-            off = total / count
-            mean = self._centres[name].cpu().double() + off
-            found[name] = Moments(mean, squares / count - torch.outer(off, off))
-        return found
+        return {name: gathered.moments() for name, gathered in self._gathered.items()}
 
 
 def _mixes_channels(layer: nn.Module) -> bool:
@@ -106,8 +114,10 @@ def weigh(model: MobileNet, losses: Iterable[torch.Tensor]) -> Weighed:
     return Weighed(scores, inputs.moments())
 
 
-def cut(model: MobileNet, sizes: Mapping[str, int], weighed: Weighed) -> MobileNet:
+def cut(model: MobileNet, sizes: Mapping[str, int], weighed: Weighed, ridge: float = RIDGE) -> MobileNet:
     """`model` with so many channels in each space of `sizes`, the most important; layers that read them make up.
+
+    `ridge`: of the least squares, in mean variances of the channels that stay; 0 or more.
 
     Raises:
         ValueError: numbers of channels that make another kind of network (see `layout.resized`).
@@ -118,19 +128,20 @@ def cut(model: MobileNet, sizes: Mapping[str, int], weighed: Weighed) -> MobileN
         if space in keep and name in weighed.inputs:
             outputs = keep[out] if out in keep else slice(None)
             weight = model.get_parameter(name).detach().cpu().double().flatten(1)[outputs]
-            _make_up(narrow, name, *_made_up(weight, weighed.inputs[name], keep[space]))
+            _make_up(narrow, name, *_made_up(weight, weighed.inputs[name], keep[space], ridge))
     return narrow
 
 
-def _made_up(weight: torch.Tensor, inputs: Moments, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _made_up(
+    weight: torch.Tensor, inputs: Moments, kept: torch.Tensor, ridge: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What to add to the weights (O, kept) and to the outputs (O,) of a layer of `weight` (O, C) that reads no more."""
     stays = torch.zeros(weight.shape[1], dtype=torch.bool)
     stays[kept] = True
     covariance = inputs.covariance[stays][:, stays]
-    ridge = RIDGE * covariance.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
-    told = torch.linalg.solve(
-        covariance + ridge * torch.eye(len(covariance), dtype=covariance.dtype), inputs.covariance[stays][:, ~stays]
-    )  # of every channel that goes, as a sum of those that stay
+    noise = ridge * covariance.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
+    steady = covariance + noise * torch.eye(len(covariance), dtype=covariance.dtype)
+    told = torch.linalg.solve(steady, inputs.covariance[stays][:, ~stays])  # what goes, as sums of what stays
     gone = weight[:, ~stays]
     return gone @ told.T, gone @ (inputs.mean[~stays] - inputs.mean[stays] @ told)
 

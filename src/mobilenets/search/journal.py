@@ -21,10 +21,10 @@ FILE = "search.json"
 class Journal:
     """What is known so far; written after every step.
 
-    `seed`: latency_ms, accuracy and log_loss (validation) and, as `holdout`, the expected accuracy on the part held out
-    of the seed; `fit`: the numbers and the errors of the latency model; `plan`: what fits into the time, in the
-    method's terms; `steps`: one object per accepted step; `judged`: one per network that evolve judged; `epochs` of the
-    last training once planned.
+    `seed`: latency_ms, accuracy and log_loss (validation) of the seed and, as `holdout`, the expected accuracy on the
+    part held out of what the steps begin with; `fit`: the numbers and the errors of the latency model; `plan`: what
+    fits into the time, in the method's terms; `steps`: one object per accepted step; `judged`: one per network that
+    evolve judged; `epochs` of the last training once planned.
     """
 
     folder: Path
@@ -49,8 +49,8 @@ class Journal:
         return self.folder / FOLDER / f"step-{len(self.steps) if step is None else step}.safetensors"
 
     def network(self) -> tuple[MobileNet, int] | None:
-        """The network after the last step and the side of its input; None before the first."""
-        if not self.steps:
+        """The network after the last step and the side of its input; None before there is one."""
+        if not self.network_file().exists():
             return None
         engine = TorchEngine.read(self.network_file())
         return engine.model, engine.card.preprocess.size

@@ -22,6 +22,7 @@ from mobilenets.training.loop import Batches, Place, Trainer
 from mobilenets.training.recipe import Recipe
 
 DISTILLED = 0.5  # of the loss; the rest are the labels
+SIZE_STEP = 8  # pixels
 RECALIBRATED = 8  # batches behind BatchNorm's statistics where they are estimated anew
 
 Figures = dict[str, float]
@@ -97,6 +98,31 @@ class Tuner(Distiller):
     def __init__(self, *args: Any, teacher: MobileNet, size: int) -> None:
         super().__init__(*args, teacher=teacher, size=size)
         self.frozen = [*_norms(self.model)]
+
+
+class AllSizes(Tuner):
+    """Shows a network pictures of all sizes from `least` to `size`, one per batch (cf. MutualNet, 1909.12978).
+
+    After that a smaller picture costs what it no longer shows, not that the network has never seen such.
+    """
+
+    def __init__(self, *args: Any, least: int, teacher: MobileNet, size: int) -> None:
+        super().__init__(*args, teacher=teacher, size=size)
+        self._sizes = [*range(least, size, SIZE_STEP), size]
+
+    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
+        """As `Trainer.step`, at a random size."""
+        return super().step(_AtSize(model, int(rng.choice(self._sizes))), batch, rng, precision)
+
+
+class _AtSize(nn.Module):
+    def __init__(self, model: nn.Module, size: int) -> None:
+        super().__init__()
+        self.model, self.size = model, size
+
+    def forward(self, images: torch.Tensor, after: int | None) -> torch.Tensor:
+        logits: torch.Tensor = self.model(at_size(images, self.size), after)
+        return logits
 
 
 def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
