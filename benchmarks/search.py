@@ -46,7 +46,7 @@ from mobilenets.search.proposals import Proposal, random_candidates
 from mobilenets.search.refine import distiller
 from mobilenets.search.tune import recalibrate
 from mobilenets.search.workbench import Workbench
-from mobilenets.spec.cost import total
+from mobilenets.spec.cost import SIZE_STEP, total
 from mobilenets.spec.scaling import make_divisible
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
@@ -172,7 +172,7 @@ class Race:
             raise SystemExit("enter netadapt first: the others train longer, for what it has tuned")
         journal = Journal.read(self.folder("netadapt"))
         batches = len(self.bench.parts.train) // self.bench.recipe.batch_size
-        return round((len(journal.steps) * TUNED + journal.plan["sizes"]) / batches)
+        return round((len(journal.steps) * TUNED + journal.plan["all_sizes"]) / batches)
 
 
 def picked_at_random(seed: int) -> Pick:
@@ -208,7 +208,7 @@ def uniform(seed: Candidate, what: str, share: float) -> Candidate:
     for space, channels in layout(seed.net).sizes.items():
         if width < 1:
             net = resized(net, {space: make_divisible(channels * width)}) or net
-    return Candidate(net, max(32, round(seed.size * side / 8) * 8))
+    return Candidate(net, max(32, round(seed.size * side / SIZE_STEP) * SIZE_STEP))
 
 
 def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:

@@ -140,6 +140,10 @@ def test_photographs_that_are_gone_are_one_line(cli: Cli, trained: Trained, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def _before_the_first_step(journal: dict[str, Any]) -> bool:
+    return bool(journal["plan"]) and not journal["steps"]
+
+
 def _in_the_second_step(journal: dict[str, Any]) -> bool:
     return len(journal["steps"]) == 1
 
@@ -148,7 +152,7 @@ def _in_the_last_training(journal: dict[str, Any]) -> bool:
     return journal["epochs"] is not None
 
 
-@pytest.mark.parametrize("when", [_in_the_second_step, _in_the_last_training])
+@pytest.mark.parametrize("when", [_before_the_first_step, _in_the_second_step, _in_the_last_training])
 def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_weights(
     cli: Cli,
     searched: Path,

@@ -37,11 +37,12 @@ from mobilenets.search.proposals import (
     propose,
     propose_step,
     random_candidates,
+    sizes,
     smallest,
 )
 from mobilenets.search.ranking import Ranking
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import DISTILLED, Some, Tuner, plain
+from mobilenets.search.tune import DISTILLED, AllSizes, Some, Tuner, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec import build
 
@@ -285,6 +286,24 @@ def test_a_short_training_leaves_batch_norm_statistics_as_they_are(trained: Trai
     for name, tensor in model.state_dict().items():
         statistic = "running" in name or "num_batches" in name
         assert torch.equal(tensor, before[name]) == statistic, name
+
+
+def test_pictures_of_all_sizes_are_shown(trained: Trained) -> None:
+    bench = Workbench(*trained)
+    some = Some(bench.loader(bench.parts.rest, 48, train=True), 24)
+    model = copy.deepcopy(bench.seed)
+    parts = model, bench.recipe, bench.place, bench.preprocess(48), some, some
+    shown: list[int] = []
+    model.register_forward_pre_hook(lambda _, args: shown.append(args[0].shape[-1]))
+    tuner = AllSizes(*parts, sizes=[48, 40, 32], teacher=bench.seed, size=48)
+    assert len(list(tuner.steps())) == 24
+    assert set(shown) == {32, 40, 48}
+
+
+def test_sizes_are_such_as_halve_without_a_rest_four_times() -> None:
+    assert sizes(Candidate(build("mobilenet_v2"), 224)) == [224, 208, 192, 176, 160, 144, 128, 112]
+    assert sizes(Candidate(build("mobilenet_v2"), 100)) == [100, 96, 80, 64, 48]
+    assert sizes(Candidate(build("mobilenet_v2"), 32)) == [32]
 
 
 def test_short_trainings_walk_through_the_epochs_of_their_loader(trained: Trained) -> None:

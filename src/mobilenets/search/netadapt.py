@@ -25,7 +25,17 @@ from mobilenets.search.cut import Weighed, cut, weigh
 from mobilenets.search.journal import Journal
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import fewer
-from mobilenets.search.proposals import EVERYWHERE, INPUT, Proposal, floors, least_lost, narrower, notches, propose_step
+from mobilenets.search.proposals import (
+    EVERYWHERE,
+    INPUT,
+    Proposal,
+    floors,
+    least_lost,
+    narrower,
+    notches,
+    propose_step,
+    sizes,
+)
 from mobilenets.search.ranking import RANKED, Ranking
 from mobilenets.search.refine import EVALUATION_SHARE, TIMED
 from mobilenets.search.tune import AllSizes, Figures, Some, Tuner, short
@@ -123,9 +133,10 @@ class NetAdapt:
     def _plan(self, deadline: float) -> dict[str, float]:
         """What fits into the time there is, from a measurement: see `planned`."""
         bench = self.bench
-        sizes = min(SIZES_EPOCHS * len(bench.loader(bench.parts.rest, self.candidate.size, train=True)), MOST_SIZES)
+        epoch = len(bench.loader(bench.parts.rest, self.candidate.size, train=True))
+        all_sizes = min(SIZES_EPOCHS * epoch, MOST_SIZES)
         if self.journal.ask.tune is not None:
-            return {"tune": self.journal.ask.tune, "share": SHARE, "sizes": sizes}
+            return {"tune": self.journal.ask.tune, "share": SHARE, "all_sizes": all_sizes}
         trial = self._tuner(copy.deepcopy(self.model), self.candidate.size, 1 + TIMED)
         trial_steps = trial.steps()
         next(trial_steps)  # primitives are created and cached
@@ -140,8 +151,8 @@ class NetAdapt:
         fixed_s = (ranking + judging) * image_s * smaller + MEASURING_S
         tuned_s = FINALISTS * batch_s * smaller  # a batch of each finalist
         left_s = SEARCHING * (deadline - time.monotonic())
-        sizes = int(np.clip(SIZES_SHARE * left_s / batch_s, FEWEST_TUNED, sizes))
-        return {**planned(self._to_save, left_s - sizes * batch_s, fixed_s, tuned_s), "sizes": sizes}
+        all_sizes = int(np.clip(SIZES_SHARE * left_s / batch_s, FEWEST_TUNED, all_sizes))
+        return {**planned(self._to_save, left_s - all_sizes * batch_s, fixed_s, tuned_s), "all_sizes": all_sizes}
 
     def _see_all_sizes(self, interrupt: Interrupt) -> bool:
         """Get the seed used to smaller pictures; False when interrupted before that.
@@ -149,8 +160,13 @@ class NetAdapt:
         As it stands it remembers the held-out pictures, which it was trained on, at its own size best: on these a
         smaller one loses three times what it loses on others.
         """
-        journal, bench, size, batches = self.journal, self.bench, self.candidate.size, int(self.journal.plan["sizes"])
-        tuner = AllSizes(*self._tuning(self.model, size, SIZES_LR, batches), least=self._floors[INPUT],
+        journal, bench, size, batches = (
+            self.journal,
+            self.bench,
+            self.candidate.size,
+            int(self.journal.plan["all_sizes"]),
+        )
+        tuner = AllSizes(*self._tuning(self.model, size, SIZES_LR, batches), sizes=sizes(bench.start),
                          teacher=bench.seed, size=size)  # fmt: skip
         with Progress("all sizes", batches, "batch") as progress:
             for loss, _ in tuner.steps():

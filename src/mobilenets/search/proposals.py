@@ -10,11 +10,11 @@ from operator import itemgetter
 
 from mobilenets.search.latency import Candidate, LatencyModel
 from mobilenets.search.layout import layout, resized, told
-from mobilenets.spec.cost import MIN_SIZE
+from mobilenets.spec.cost import MIN_SIZE, SIZE_STEP
 
 INPUT = "input"  # a "space" of its own: the side of the picture
 EVERYWHERE = "everywhere"  # no space, all of them: each loses the channels that matter least for their milliseconds
-STEP = 8  # channels, and pixels
+STEP = 8  # channels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
 NOTCH, MOST_AT_ONCE = 1 / 8, 1 / 4  # of a space's channels
 LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
@@ -45,11 +45,20 @@ class Proposal:
 def floors(seed: Candidate) -> dict[str, int]:
     """The fewest channels of each space, and the smallest input, that a search goes down to."""
     least = {name: _down(round(size * LEAST_CHANNELS)) for name, size in layout(seed.net).sizes.items()}
-    return {**least, INPUT: max(MIN_SIZE, _down(round(seed.size * LEAST_SIZE)))}
+    return {**least, INPUT: max(MIN_SIZE, _down(round(seed.size * LEAST_SIZE), SIZE_STEP))}
 
 
-def _down(value: int) -> int:
-    return max(STEP, value // STEP * STEP)
+def sizes(seed: Candidate) -> list[int]:
+    """The sides of pictures between which a search chooses, from large to small, the seed's first."""
+    return _steps(seed, INPUT, floors(seed)[INPUT])
+
+
+def _step(space: str) -> int:
+    return SIZE_STEP if space == INPUT else STEP
+
+
+def _down(value: int, step: int = STEP) -> int:
+    return max(step, value // step * step)
 
 
 def changed(parent: Candidate, space: str, to: int) -> Candidate | None:
@@ -78,16 +87,16 @@ def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidat
         for space, low in least.items():
             now = number_of(current, space)
             cut = share * rng.uniform(0.5, 1.0) * (now - low)
-            current = changed(current, space, max(low, int(now - cut) // STEP * STEP)) or current
+            current = changed(current, space, max(low, _down(int(now - cut), _step(space)))) or current
         result.append(current)
     rng.shuffle(result)
     return result
 
 
 def _steps(parent: Candidate, space: str, least: int) -> list[int]:
-    """The present number, and the multiples of `STEP` below it from large to small."""
-    now = number_of(parent, space)
-    below = range((now - 1) // STEP * STEP, least - 1, -STEP)
+    """The present number, and the multiples of its step below it from large to small."""
+    now, step = number_of(parent, space), _step(space)
+    below = range((now - 1) // step * step, least - 1, -step)
     return [now, *below]
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mobilenets.errors import UserError
-from mobilenets.spec.cost import MIN_SIZE
+from mobilenets.spec.cost import MIN_SIZE, SIZE_STEP
 from mobilenets.spec.rows import Inverted, Net
 from mobilenets.spec.scaling import make_divisible
 
@@ -37,7 +37,6 @@ class Options:
     size: tuple[float, ...] = (1 / 2, 2 / 3, 5 / 6, 1.0)
 
 
-SIZE_STEP = 16  # pixels: the maps behind four halvings then have whole sides
 SE_SHARE = 1 / 4  # of the expansion (1905.02244, §5.3)
 
 

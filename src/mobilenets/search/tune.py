@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,6 @@ from mobilenets.training.loop import Batches, Place, Trainer
 from mobilenets.training.recipe import Recipe
 
 DISTILLED = 0.5  # of the loss; the rest are the labels
-SIZE_STEP = 8  # pixels
 RECALIBRATED = 8  # batches behind BatchNorm's statistics where they are estimated anew
 
 Figures = dict[str, float]
@@ -101,14 +100,14 @@ class Tuner(Distiller):
 
 
 class AllSizes(Tuner):
-    """Shows a network pictures of all sizes from `least` to `size`, one per batch (cf. MutualNet, 1909.12978).
+    """Shows a network pictures of all `sizes`, one per batch (cf. MutualNet, 1909.12978).
 
     After that a smaller picture costs what it no longer shows, not that the network has never seen such.
     """
 
-    def __init__(self, *args: Any, least: int, teacher: MobileNet, size: int) -> None:
+    def __init__(self, *args: Any, sizes: Sequence[int], teacher: MobileNet, size: int) -> None:
         super().__init__(*args, teacher=teacher, size=size)
-        self._sizes = [*range(least, size, SIZE_STEP), size]
+        self._sizes = sizes
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """As `Trainer.step`, at a random size."""
