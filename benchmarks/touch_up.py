@@ -33,7 +33,7 @@ def statistics_anew(bench: Workbench, model: MobileNet, stretch: Some) -> None:
 def trained(bench: Workbench, model: MobileNet, stretch: Some, rate: float, kept: bool) -> None:
     """Train at `rate` times the run's learning rate, with the statistics of before or with those of the batches."""
     size, recipe, teacher = bench.start.size, short(bench.recipe, rate), copy.deepcopy(bench.seed)
-    tuner = Tuner(model, recipe, bench.place, bench.preprocess(size), stretch, stretch, teacher=teacher, size=size)
+    tuner = Tuner(model, recipe, bench.place, bench.preprocess(size), stretch, stretch, teacher=teacher, sizes=[size])
     if not kept:
         tuner.frozen = []
     for _ in tuner.steps():

@@ -42,7 +42,7 @@ from mobilenets.search.proposals import (
 )
 from mobilenets.search.ranking import Ranking
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import DISTILLED, AllSizes, Some, Tuner, plain
+from mobilenets.search.tune import DISTILLED, Distiller, Some, Tuner, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec import build
 
@@ -82,7 +82,8 @@ def test_each_proposal_is_the_mildest_cut_that_saves_enough(name: str, counted: 
         assert proposal.predicted_ms <= limit
         assert proposal.candidate == changed(seed, proposal.space, proposal.after)
         assert proposal.before > proposal.after >= floors(seed)[proposal.space]
-        milder = changed(seed, proposal.space, min(proposal.before, proposal.after + 8))
+        step = 16 if proposal.space == INPUT else 8
+        milder = changed(seed, proposal.space, min(proposal.before, proposal.after + step))
         if milder is not None:
             assert counted.predict([milder])[0] > limit, proposal.told()
 
@@ -278,26 +279,27 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
 
 def test_a_short_training_leaves_batch_norm_statistics_as_they_are(trained: Trained) -> None:
     bench = Workbench(*trained)
-    model, loader = copy.deepcopy(bench.seed), bench.loader(bench.parts.rest, 32, train=True)
+    model, loader = copy.deepcopy(bench.seed), bench.loader(bench.parts.rest, 48, train=True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     place, preprocess = bench.place, bench.preprocess(32)
-    tuner = Tuner(model, bench.recipe, place, preprocess, loader, loader, teacher=bench.seed, size=bench.start.size)
+    tuner = Tuner(model, bench.recipe, place, preprocess, loader, loader, teacher=bench.seed, sizes=[32])
     assert len(list(tuner.steps())) == len(loader)
     for name, tensor in model.state_dict().items():
         statistic = "running" in name or "num_batches" in name
         assert torch.equal(tensor, before[name]) == statistic, name
 
 
-def test_pictures_of_all_sizes_are_shown(trained: Trained) -> None:
+def test_the_teacher_sees_what_it_knows_and_the_student_all_sizes(trained: Trained) -> None:
     bench = Workbench(*trained)
     some = Some(bench.loader(bench.parts.rest, 48, train=True), 24)
-    model = copy.deepcopy(bench.seed)
+    model, teacher = copy.deepcopy(bench.seed), copy.deepcopy(bench.seed)
+    shown: dict[str, list[int]] = {"model": [], "teacher": []}
+    for name, network in (("model", model), ("teacher", teacher)):
+        network.register_forward_pre_hook(lambda _, args, name=name: shown[name].append(args[0].shape[-1]))
     parts = model, bench.recipe, bench.place, bench.preprocess(48), some, some
-    shown: list[int] = []
-    model.register_forward_pre_hook(lambda _, args: shown.append(args[0].shape[-1]))
-    tuner = AllSizes(*parts, sizes=[48, 40, 32], teacher=bench.seed, size=48)
-    assert len(list(tuner.steps())) == 24
-    assert set(shown) == {32, 40, 48}
+    assert len(list(Distiller(*parts, teacher=teacher, sizes=[48, 40, 32]).steps())) == 24
+    assert set(shown["model"]) == {32, 40, 48}
+    assert set(shown["teacher"]) == {48}
 
 
 def test_sizes_are_such_as_halve_without_a_rest_four_times() -> None:
@@ -324,7 +326,6 @@ def test_the_students_loss_is_half_the_labels_and_half_the_teacher(trained: Trai
         said = bench.seed.eval()(images).softmax(1)
     expected = (1 - DISTILLED) * F.cross_entropy(logits, targets) + DISTILLED * F.cross_entropy(logits, said)
     assert trainer.loss(images, logits, targets) == pytest.approx(float(expected), rel=1e-5)
-    assert trainer.loss(images[:, :, :40, :40], logits, targets) > 0  # a smaller picture is enlarged for the teacher
 
 
 def test_photographs_that_cannot_be_read_are_told_and_left_out(

@@ -38,7 +38,7 @@ from mobilenets.search.proposals import (
 )
 from mobilenets.search.ranking import RANKED, Ranking
 from mobilenets.search.refine import EVALUATION_SHARE, TIMED
-from mobilenets.search.tune import AllSizes, Figures, Some, Tuner, short
+from mobilenets.search.tune import Figures, Some, Tuner, short
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.interrupt import Interrupt
 
@@ -137,7 +137,7 @@ class NetAdapt:
         all_sizes = min(SIZES_EPOCHS * epoch, MOST_SIZES)
         if self.journal.ask.tune is not None:
             return {"tune": self.journal.ask.tune, "share": SHARE, "all_sizes": all_sizes}
-        trial = self._tuner(copy.deepcopy(self.model), self.candidate.size, 1 + TIMED)
+        trial = self._tuner(copy.deepcopy(self.model), [self.candidate.size], TUNING_LR, 1 + TIMED)
         trial_steps = trial.steps()
         next(trial_steps)  # primitives are created and cached
         start = time.monotonic()
@@ -166,8 +166,7 @@ class NetAdapt:
             self.candidate.size,
             int(self.journal.plan["all_sizes"]),
         )
-        tuner = AllSizes(*self._tuning(self.model, size, SIZES_LR, batches), sizes=sizes(bench.start),
-                         teacher=bench.seed, size=size)  # fmt: skip
+        tuner = self._tuner(self.model, sizes(bench.start), SIZES_LR, batches)
         with Progress("all sizes", batches, "batch") as progress:
             for loss, _ in tuner.steps():
                 if interrupt.requested:
@@ -220,21 +219,20 @@ class NetAdapt:
     def _tuned(self, proposal: Proposal, latency_ms: float, weighed: Weighed) -> Tuned:
         size, batches = proposal.candidate.size, int(self.journal.plan["tune"])
         network = cut(self.model, fewer(self.model.net, proposal.candidate.net), weighed)
-        tuner = self._tuner(network, size, batches, batches * len(self.journal.steps))
+        tuner = self._tuner(network, [size], TUNING_LR, batches, batches * len(self.journal.steps))
         for _ in tuner.steps():
             pass
         return Tuned(proposal, latency_ms, tuner.model, self.bench.judge(tuner.model, size, self.bench.parts.holdout))
 
-    def _tuner(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Tuner:
-        """The short training of `model` on batches from number `begin` on."""
-        bench = self.bench
-        return Tuner(*self._tuning(model, size, TUNING_LR, batches, begin), teacher=bench.seed, size=bench.start.size)
+    def _tuner(self, model: MobileNet, sides: list[int], rate: float, batches: int, begin: int = 0) -> Tuner:
+        """The short training of `model` at some sizes, on batches from number `begin` on.
 
-    def _tuning(self, model: MobileNet, size: int, rate: float, batches: int, begin: int = 0) -> tuple[Any, ...]:
-        """What a trainer takes for some batches from number `begin` on, from `rate` of the learning rate to zero."""
-        bench = self.bench
+        From `rate` times the run's learning rate down to zero.
+        """
+        bench, size = self.bench, self.bench.start.size
         some = Some(bench.loader(bench.parts.rest, size, train=True), batches, begin)
-        return model, short(bench.recipe, rate), bench.place, bench.preprocess(size), some, some
+        recipe, preprocess = short(bench.recipe, rate), bench.preprocess(size)
+        return Tuner(model, recipe, bench.place, preprocess, some, some, teacher=bench.seed, sizes=sides)
 
     def _accept(self, chosen: Tuned, proposals: int, tuned: list[Tuned]) -> None:
         """Go on from it; write it and how it came about."""

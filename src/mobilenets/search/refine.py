@@ -31,10 +31,10 @@ def distiller(bench: Workbench, model: MobileNet, size: int, epochs: int) -> Dis
         plain(bench.recipe, epochs),
         bench.place,
         bench.preprocess(size),
-        bench.loader(bench.parts.train, size, train=True),
+        bench.loader(bench.parts.train, bench.start.size, train=True),
         bench.loader(bench.parts.val, size),
         teacher=copy.deepcopy(bench.seed),
-        size=bench.start.size,
+        sizes=[size],
     )
 
 

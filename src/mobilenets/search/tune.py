@@ -58,22 +58,37 @@ def at_size(images: torch.Tensor, size: int) -> torch.Tensor:
 class Distiller(Trainer):
     """A trainer whose network also learns what a teacher says of each picture (Hinton et al. 2015, 1503.02531).
 
-    The teacher sees the same augmented pictures, enlarged to the size it knows.
+    Batches have the size that the teacher knows: of smaller pictures it would be less sure, and its student with it.
+    The network gets them at one of `sizes`, another one for each batch.
     """
 
-    def __init__(self, *args: Any, teacher: MobileNet, size: int) -> None:
+    def __init__(self, *args: Any, teacher: MobileNet, sizes: Sequence[int]) -> None:
         super().__init__(*args)
         self._teacher = channels_last(teacher.to(self.place.device)).eval().requires_grad_(False)
-        self._size = size
+        self._sizes = sizes
+
+    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
+        """As `Trainer.step`."""
+        return super().step(_AtSize(model, int(rng.choice(self._sizes))), batch, rng, precision)
 
     def loss(self, images: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The usual loss, and cross-entropy against the teacher's probabilities."""
         with torch.no_grad(), autocast(self.place.device, self.place.precision):
-            if images.shape[2] != self._size:
-                images = F.interpolate(images, (self._size, self._size), mode="bilinear", align_corners=False)
             said = self._teacher(images).float().softmax(1)
         own = super().loss(images, logits, targets)
         return (1 - DISTILLED) * own + DISTILLED * F.cross_entropy(logits, said)
+
+
+class _AtSize(nn.Module):
+    """A network that is shown smaller pictures than it is given."""
+
+    def __init__(self, model: nn.Module, size: int) -> None:
+        super().__init__()
+        self.model, self.size = model, size
+
+    def forward(self, images: torch.Tensor, after: int | None) -> torch.Tensor:
+        logits: torch.Tensor = self.model(at_size(images, self.size), after)
+        return logits
 
 
 def plain(recipe: Recipe, epochs: int = 1) -> Recipe:
@@ -94,34 +109,9 @@ class Tuner(Distiller):
     accuracy (`docs/search.md`).
     """
 
-    def __init__(self, *args: Any, teacher: MobileNet, size: int) -> None:
-        super().__init__(*args, teacher=teacher, size=size)
+    def __init__(self, *args: Any, teacher: MobileNet, sizes: Sequence[int]) -> None:
+        super().__init__(*args, teacher=teacher, sizes=sizes)
         self.frozen = [*_norms(self.model)]
-
-
-class AllSizes(Tuner):
-    """Shows a network pictures of all `sizes`, one per batch (cf. MutualNet, 1909.12978).
-
-    After that a smaller picture costs what it no longer shows, not that the network has never seen such.
-    """
-
-    def __init__(self, *args: Any, sizes: Sequence[int], teacher: MobileNet, size: int) -> None:
-        super().__init__(*args, teacher=teacher, size=size)
-        self._sizes = sizes
-
-    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
-        """As `Trainer.step`, at a random size."""
-        return super().step(_AtSize(model, int(rng.choice(self._sizes))), batch, rng, precision)
-
-
-class _AtSize(nn.Module):
-    def __init__(self, model: nn.Module, size: int) -> None:
-        super().__init__()
-        self.model, self.size = model, size
-
-    def forward(self, images: torch.Tensor, after: int | None) -> torch.Tensor:
-        logits: torch.Tensor = self.model(at_size(images, self.size), after)
-        return logits
 
 
 def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
