@@ -92,9 +92,7 @@ class Trainer:
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema)
         self.state = State()
-        scale = 255 * torch.tensor([preprocess.mean, preprocess.std], device=place.device)
-        # For a row of pixels, (size · C,) each, in units of a pixel: three values at a time would be no vectors.
-        self._mean, self._std = scale.repeat(1, preprocess.size)
+        self._scale = 255 * torch.tensor([preprocess.mean, preprocess.std], device=place.device)
         counts = np.bincount(train.labels, minlength=model.net.num_classes)
         weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
         self._class_weight = torch.tensor(weight, dtype=torch.float32, device=place.device)
@@ -112,7 +110,8 @@ class Trainer:
         x = torch.from_numpy(pixels).to(self.place.device, torch.float32)
         if pixels.dtype != np.uint8:
             return x.permute(0, 3, 1, 2)
-        x.flatten(2).sub_(self._mean).div_(self._std)
+        mean, std = self._scale.repeat(1, x.shape[2])  # (W · C,) for a row: three values at a time would be no vectors
+        x.flatten(2).sub_(mean).div_(std)
         return x.permute(0, 3, 1, 2)
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
