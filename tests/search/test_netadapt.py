@@ -151,12 +151,13 @@ def test_where_no_single_cut_saves_a_step_smaller_steps_are_taken(counted: Laten
     assert propose_step(least, floors(seed), [], counted, end, step, 0.0) == []
 
 
-def test_the_last_step_saves_what_is_left_however_little(counted: LatencyModel) -> None:
+def test_the_last_step_aims_at_what_can_be_measured(counted: LatencyModel) -> None:
     seed = Candidate(build("mobilenet_v2", width=0.35, num_classes=3), 64)
     (now,) = counted.predict([seed])
-    budget = 0.99999 * now
-    found = propose_step(seed, floors(seed), _evenly(seed, counted), counted, now, 0.05 * now, budget)
-    assert len(found) == len(_proposals(seed, counted, budget)) > 3
+    everywhere = _evenly(seed, counted)
+    found = propose_step(seed, floors(seed), everywhere, counted, now, 0.05 * now, 0.99999 * now)
+    assert found == propose(seed, floors(seed), everywhere, counted, 0.98 * now)
+    assert len(found) > 3
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])

@@ -18,6 +18,7 @@ STEP = 8  # channels
 LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
 NOTCH, MOST_AT_ONCE = 1 / 8, 1 / 4  # of a space's channels
 LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
+LEAST_AIMED = 0.02  # of the latency at hand: measurements differ by that much, and who aims at the budget may miss it
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,12 @@ def propose_step(
     saving_ms: float,
     budget_ms: float,
 ) -> list[Proposal]:
-    """Proposals that save `saving_ms` of `now_ms`, or what is left to `budget_ms`; half of it where no single cut does.
+    """Proposals that save `saving_ms` of `now_ms`, or what is left to `budget_ms` and can be measured.
 
-    Small networks have no channels left that are worth as much as a step from the seed.
+    Half of it where no single cut does: small networks have no channels left that are worth as much as a step from the
+    seed.
     """
-    saving_ms = min(saving_ms, now_ms - budget_ms)
+    saving_ms = max(min(saving_ms, now_ms - budget_ms), LEAST_AIMED * now_ms)
     least_ms = min(saving_ms, LEAST_SAVED * now_ms)
     while saving_ms >= least_ms:
         if found := propose(parent, least, everywhere, latency, now_ms - saving_ms):
