@@ -52,7 +52,7 @@ from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
 from mobilenets.training.session import LAST
 
-SEED_EPOCHS, EPOCHS, TUNED = 12, 5, 16  # of the seed, of every network at the end, batches per finalist
+SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist
 FITTED = 14
 TITLES = {
     "netadapt": "NetAdapt",
