@@ -70,7 +70,7 @@ NARROWER = {"width": 1.0, "mostly-width": 0.75, "both": 0.5, "mostly-size": 0.25
 
 @dataclass(frozen=True)
 class Entry:
-    """One entrant after its training: side in pixels, multiply-adds, accuracies on the validation part."""
+    """One entrant after its training: side in pixels, multiply-adds; accuracies and log loss on the validation part."""
 
     who: str
     share: float
@@ -81,7 +81,9 @@ class Entry:
     untrained: float
     accuracy: float
     best: float
+    log_loss: float
     seed_accuracy: float
+    seed_log_loss: float
 
 
 class Race:
@@ -126,10 +128,12 @@ class Race:
         with Interrupt() as interrupt:
             if not trainer.fit(lambda model, figures: None, folder, interrupt):
                 raise SystemExit(130)
+        history = trainer.state.history
+        of_seed = self.bench.judge(self.bench.seed, self.bench.start.size, self.bench.parts.val)
         entry = Entry(
             who, self.share, self.seed, size, total(model.net, size)[1], epochs, untrained,
-            trainer.state.history[-1]["val_accuracy"], max(row["val_accuracy"] for row in trainer.state.history),
-            self.bench.judge(self.bench.seed, self.bench.start.size, self.bench.parts.val)["accuracy"],
+            history[-1]["val_accuracy"], max(row["val_accuracy"] for row in history), history[-1]["val_loss"],
+            of_seed["accuracy"], of_seed["log_loss"],
         )  # fmt: skip
         write_atomic(folder / "entry.json", json.dumps(asdict(entry), indent=1) + "\n")
         print(entry, flush=True)
@@ -237,13 +241,15 @@ def report(keep: Path, latencies: LatencyTable) -> None:
                 rows.append([f"{share:g}×", title, *cells(mine, ms)])
     header = [
         "budget", "network", "seeds", "ms measured", "pixels", "MMACs", "epochs", "accuracy before", "accuracy",
-        "against the seed, points", "best epoch",
+        "against the seed, points", "best epoch", "log loss",
     ]  # fmt: skip
-    of = [e.seed_accuracy for e in {e.seed: e for e in entries}.values()]
+    seeds = {e.seed: e for e in entries}.values()
     text = (
-        f"The seeds: {MODEL} at {seed.size} pixels, {SEED_EPOCHS} epochs, {seed_ms:.2f} ms, accuracy {spread(of)} "
-        f"(best epoch). {TUNED} batches per finalist, {FINALISTS} finalists per step. ± is the standard deviation over "
-        "seeds; that of one accuracy, over other photographs, is about 1.3 points."
+        f"The seeds: {MODEL} at {seed.size} pixels, {SEED_EPOCHS} epochs, {seed_ms:.2f} ms, accuracy "
+        f"{spread([e.seed_accuracy for e in seeds])} (best epoch), log loss "
+        f"{statistics.mean(e.seed_log_loss for e in seeds):.3f}. {TUNED} batches per finalist, {FINALISTS} finalists "
+        "per step. ± is the standard deviation over seeds; that of one accuracy, over other photographs, is about 1.3 "
+        "points."
     )
     body = f"{text}\n\n{table(header, rows)}\n\n" + str(__doc__).split("\n\n", 2)[2].strip()
     write_result("search", "A search against uniform networks of equal latency",
@@ -261,6 +267,7 @@ def cells(mine: list[Entry], ms: dict[Entry, float]) -> list[object]:
         spread([e.accuracy for e in mine]),
         spread([100 * (e.accuracy - e.seed_accuracy) for e in mine], 1),
         f"{statistics.mean(e.best for e in mine):.4f}",
+        f"{statistics.mean(e.log_loss for e in mine):.3f}",
     ]
 
 
