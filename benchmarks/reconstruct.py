@@ -1,17 +1,16 @@
-"""What layers can make up for when channels they read are cut, before and after training.
+"""What layers can make up for when channels they read are cut, before any training.
 
-    python benchmarks/reconstruct.py DATA RUN [--epochs 7]
+    python benchmarks/reconstruct.py DATA RUN
 
-DATA and RUN as for `mobilenets search`. The run's network is narrowed at once, each of its widths by the same factor
-(and its pictures in the second column, by as much), to parts of its multiply-adds: only sliced, or with the layers that
-read the channels which are gone made up for by least squares, with more and less ridge. Expected accuracy (the mean
+DATA and RUN as for `mobilenets search`. The run's network is narrowed at once, all of its widths by the same factor
+(in the last column its pictures too), to parts of its multiply-adds: only sliced, or with the layers that read the
+channels which are gone making up for them by least squares, with more and less ridge. Expected accuracy (the mean
 probability of the right class) and accuracy on the validation part, which no search sees.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from common import table, write_result
@@ -21,23 +20,11 @@ from mobilenets.search.cut import RIDGE, Weighed, cut, weigh
 from mobilenets.search.latency import Candidate
 from mobilenets.search.layout import fewer
 from mobilenets.search.netadapt import WEIGHED
-from mobilenets.search.refine import distiller
 from mobilenets.search.workbench import Workbench
-from mobilenets.training.interrupt import Interrupt
 from search import uniform
 
 RIDGES = (0.003, 0.03, 0.1, 0.3, 1.0)
 CUTS = {"width, 0.85": ("width", 0.85), "width, 0.7": ("width", 0.7), "width and size, 0.25": ("both", 0.25)}
-TRAINED = "width and size, 0.25"
-
-
-def trained(bench: Workbench, model: MobileNet, size: int, epochs: int) -> float:
-    """The accuracy after the training at the end of a search, of the last epoch."""
-    trainer = distiller(bench, model, size, epochs)
-    with tempfile.TemporaryDirectory() as folder, Interrupt() as interrupt:
-        if not trainer.fit(lambda model, figures: None, Path(folder), interrupt):
-            raise SystemExit(130)
-    return float(trainer.state.history[-1]["val_accuracy"])
 
 
 def main() -> None:
@@ -45,7 +32,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--epochs", type=int, default=7)
     args = parser.parse_args()
     bench = Workbench(args.run, args.data)
     seed = bench.seed
@@ -64,17 +50,10 @@ def main() -> None:
         print(*cells, flush=True)
         return cells
 
-    rows = [row("sliced", sliced), *(row(f"made up for, ridge {ridge:g}", weighed, ridge) for ridge in RIDGES)]
-    target = candidates[TRAINED]
-    after = [
-        [told, f"{trained(bench, narrowed(target, knowing), target.size, args.epochs):.4f}"]
-        for told, knowing in (("sliced", sliced), (f"made up for, ridge {RIDGE:g}", weighed))
-    ]
+    rows = [row("sliced", sliced), *(row(f"least squares, ridge {ridge:g}", weighed, ridge) for ridge in RIDGES)]
     body = (
         f"{bench.card.name} at {bench.start.size} pixels; {len(bench.parts.val)} validation photographs.\n\n"
-        f"{str(__doc__).split(chr(10) * 2, 2)[2].strip()}\n\n{table(['weights', *CUTS], rows)}\n\n"
-        f"The last of these cuts after {args.epochs} epochs as at the end of a search, accuracy of the last:\n\n"
-        f"{table(['weights', 'accuracy'], after)}"
+        f"{str(__doc__).split(chr(10) * 2, 2)[2].strip()}\n\n{table(['weights', *CUTS], rows)}"
     )
     write_result("reconstruct", "Cutting channels", "python benchmarks/reconstruct.py DATA RUN", body, "torch")
 

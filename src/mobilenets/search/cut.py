@@ -20,8 +20,8 @@ from mobilenets.search.layout import layout
 from mobilenets.search.prune import importance, most_important, sliced
 
 POSITIONS = 2048  # of the maps of a batch that count
-# Of the mean variance of the channels that stay: they change too, by what is cut before them. Of 0.003 to 1 this is the
-# best for small and for large cuts (benchmarks/reconstruct.py).
+# Of the mean variance of the channels that stay: they change too, by what is cut before them. From 0.03 to 0.3 it
+# matters little; with less the weights rely on what is no longer so, and are useless (benchmarks/reconstruct.py).
 RIDGE = 0.1
 
 
