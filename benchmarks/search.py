@@ -44,7 +44,6 @@ from mobilenets.search.layout import fewer, layout, resized
 from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
 from mobilenets.search.proposals import Proposal, random_candidates
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import recalibrate
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import SIZE_STEP, total
 from mobilenets.spec.scaling import make_divisible
@@ -216,12 +215,10 @@ def uniform(seed: Candidate, what: str, share: float) -> Candidate:
 
 
 def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:
-    """The seed cut as the search cuts, with new BatchNorm statistics."""
+    """The seed cut as the search cuts."""
     model = copy.deepcopy(bench.seed)
     if cuts := fewer(model.net, candidate.net):
         model = cut(model, cuts, weigh(model, bench.losses(model, bench.start.size, 2 * WEIGHED)))
-    train = bench.loader(bench.parts.rest, candidate.size, train=True)
-    recalibrate(model, bench.recipe, bench.place, bench.preprocess(candidate.size), train)
     return model
 
 

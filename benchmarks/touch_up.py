@@ -19,7 +19,7 @@ from common import table, write_result
 
 from mobilenets.nn.model import MobileNet
 from mobilenets.search.netadapt import TUNING_LR
-from mobilenets.search.tune import Some, Tuner, recalibrate, short
+from mobilenets.search.tune import Distiller, Some, recalibrate, short
 from mobilenets.search.workbench import Workbench
 
 BATCHES, STRETCHES = 16, 3
@@ -33,7 +33,8 @@ def statistics_anew(bench: Workbench, model: MobileNet, stretch: Some) -> None:
 def trained(bench: Workbench, model: MobileNet, stretch: Some, rate: float, kept: bool) -> None:
     """Train at `rate` times the run's learning rate, with the statistics of before or with those of the batches."""
     size, recipe, teacher = bench.start.size, short(bench.recipe, rate), copy.deepcopy(bench.seed)
-    tuner = Tuner(model, recipe, bench.place, bench.preprocess(size), stretch, stretch, teacher=teacher, sizes=[size])
+    parts = recipe, bench.place, bench.preprocess(size), stretch, stretch
+    tuner = Distiller(model, *parts, teacher=teacher, sizes=[size])
     if not kept:
         tuner.frozen = []
     for _ in tuner.steps():

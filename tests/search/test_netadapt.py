@@ -42,7 +42,7 @@ from mobilenets.search.proposals import (
 )
 from mobilenets.search.ranking import Ranking
 from mobilenets.search.refine import distiller
-from mobilenets.search.tune import DISTILLED, Distiller, Some, Tuner, plain
+from mobilenets.search.tune import DISTILLED, Distiller, Some, plain
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec import build
 
@@ -278,12 +278,12 @@ def test_ranking_from_the_middle_is_ranking_the_whole_network(trained: Trained, 
     assert cost == pytest.approx(apart / (now - proposal.predicted_ms), rel=1e-2)
 
 
-def test_a_short_training_leaves_batch_norm_statistics_as_they_are(trained: Trained) -> None:
+def test_distillation_leaves_batch_norm_statistics_as_they_are(trained: Trained) -> None:
     bench = Workbench(*trained)
     model, loader = copy.deepcopy(bench.seed), bench.loader(bench.parts.rest, 48, train=True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     place, preprocess = bench.place, bench.preprocess(32)
-    tuner = Tuner(model, bench.recipe, place, preprocess, loader, loader, teacher=bench.seed, sizes=[32])
+    tuner = Distiller(model, bench.recipe, place, preprocess, loader, loader, teacher=bench.seed, sizes=[32])
     assert len(list(tuner.steps())) == len(loader)
     for name, tensor in model.state_dict().items():
         statistic = "running" in name or "num_batches" in name

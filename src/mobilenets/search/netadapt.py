@@ -38,7 +38,7 @@ from mobilenets.search.proposals import (
 )
 from mobilenets.search.ranking import RANKED, Ranking
 from mobilenets.search.refine import EVALUATION_SHARE, TIMED
-from mobilenets.search.tune import Figures, Some, Tuner, short
+from mobilenets.search.tune import Distiller, Figures, Some, short
 from mobilenets.search.workbench import Workbench
 from mobilenets.training.interrupt import Interrupt
 
@@ -219,7 +219,7 @@ class NetAdapt:
             pass
         return Tuned(proposal, latency_ms, tuner.model, self.bench.judge(tuner.model, size, self.bench.parts.holdout))
 
-    def _tuner(self, model: MobileNet, sides: list[int], rate: float, batches: int, begin: int = 0) -> Tuner:
+    def _tuner(self, model: MobileNet, sides: list[int], rate: float, batches: int, begin: int = 0) -> Distiller:
         """The short training of `model` at some sizes, on batches from number `begin` on.
 
         From `rate` times the run's learning rate down to zero.
@@ -227,7 +227,7 @@ class NetAdapt:
         bench, size = self.bench, self.bench.start.size
         some = Some(bench.loader(bench.parts.rest, size, train=True), batches, begin)
         recipe, preprocess = short(bench.recipe, rate), bench.preprocess(size)
-        return Tuner(model, recipe, bench.place, preprocess, some, some, teacher=bench.seed, sizes=sides)
+        return Distiller(model, recipe, bench.place, preprocess, some, some, teacher=bench.seed, sizes=sides)
 
     def _accept(self, chosen: Tuned, proposals: int, tuned: list[Tuned]) -> None:
         """Go on from it; write it and how it came about."""

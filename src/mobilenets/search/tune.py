@@ -59,13 +59,16 @@ class Distiller(Trainer):
     """A trainer whose network also learns what a teacher says of each picture (Hinton et al. 2015, 1503.02531).
 
     Batches have the size that the teacher knows: of smaller pictures it would be less sure, and its student with it.
-    The network gets them at one of `sizes`, another one for each batch.
+    The network gets them at one of `sizes`, another one for each batch. Its BatchNorms keep their statistics: a run
+    that freezes its first blocks, as `finetune` does, has theirs from ImageNet, and all else has learnt to live with
+    them. Those of the batches cost the seed itself 1.5 to 5.5 points of accuracy (`docs/search.md`).
     """
 
     def __init__(self, *args: Any, teacher: MobileNet, sizes: Sequence[int]) -> None:
         super().__init__(*args)
         self._teacher = channels_last(teacher.to(self.place.device)).eval().requires_grad_(False)
         self._sizes = sizes
+        self.frozen = [*_norms(self.model)]
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """As `Trainer.step`."""
@@ -99,19 +102,6 @@ def plain(recipe: Recipe, epochs: int = 1) -> Recipe:
 def short(recipe: Recipe, rate: float) -> Recipe:
     """The run's recipe for a few batches from `rate` times its learning rate down to zero: no warm-up, no average."""
     return replace(plain(recipe), warmup_epochs=0.0, ema=0.0, lr=rate * recipe.lr)
-
-
-class Tuner(Distiller):
-    """Touches up a network that was cut a little: its BatchNorms keep the statistics of the network it comes from.
-
-    Those that a few batches would give are worse. A run that freezes its first blocks, as `finetune` does, has theirs
-    from ImageNet, and all else has learnt to live with them: estimated anew they cost the seed itself 2 to 5 points of
-    accuracy (`docs/search.md`).
-    """
-
-    def __init__(self, *args: Any, teacher: MobileNet, sizes: Sequence[int]) -> None:
-        super().__init__(*args, teacher=teacher, sizes=sizes)
-        self.frozen = [*_norms(self.model)]
 
 
 def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
