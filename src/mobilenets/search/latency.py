@@ -16,6 +16,7 @@ import platform
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -144,7 +145,8 @@ class LatencyTable:
         if self._stopwatch is None:
             self._stopwatch = Stopwatch(self.conditions.engine, self.conditions.threads)
         with tempfile.TemporaryDirectory() as folder:
-            graphs = [file.write(Path(folder) / f"{i}.onnx") for i, file in enumerate([*files, _NetworkFile(ANCHOR)])]
+            graphs = [file.write(Path(folder) / f"{i}.onnx") for i, file in enumerate(files)]
+            graphs.append(_network_graph(Path(folder) / "anchor.onnx", ANCHOR, _anchor_file()))
             rows = np.array([self._stopwatch.milliseconds(graphs) for _ in range(times)])
         anchors = rows[:, -1:]
         self._anchor_ms = self._anchor_ms or float(np.median(anchors))
@@ -181,16 +183,29 @@ class _NetworkFile:
     candidate: Candidate
 
     def write(self, path: Path) -> Graph:
-        net, size = self.candidate.net, self.candidate.size
-        with torch.random.fork_rng(devices=()):  # the numbers of a search under way are not touched
-            torch.manual_seed(0)
-            network = MobileNet(net).eval()
-        card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), plain_preprocess(net, size))
-        path.write_bytes(onnx_file(network, card))
-        return Graph(path, (1, size, size, net.in_channels), "uint8")
+        return _network_graph(path, self.candidate, _network_file(self.candidate))
 
 
 _File = _PieceFile | _NetworkFile
+
+
+def _network_graph(path: Path, candidate: Candidate, content: bytes) -> Graph:
+    path.write_bytes(content)
+    return Graph(path, (1, candidate.size, candidate.size, candidate.net.in_channels), "uint8")
+
+
+def _network_file(candidate: Candidate) -> bytes:
+    net = candidate.net
+    with torch.random.fork_rng(devices=()):  # the numbers of a search under way are not touched
+        torch.manual_seed(0)
+        network = MobileNet(net).eval()
+    card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), plain_preprocess(net, candidate.size))
+    return onnx_file(network, card)
+
+
+@cache
+def _anchor_file() -> bytes:
+    return _network_file(ANCHOR)  # once: it goes with every chunk
 
 
 def relative_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
