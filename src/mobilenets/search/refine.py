@@ -18,6 +18,7 @@ from mobilenets.search.workbench import Workbench
 from mobilenets.training.loop import OnBest
 from mobilenets.training.settings import write_config
 
+LAST_LR = 0.3  # of the run's learning rate: at the whole rate the first epochs lose some of what the search has kept
 AROUND_S = 20.0  # exporting, evaluating and drawing at the end
 TIMED = 3  # steps that tell how long an epoch takes
 EVALUATION_SHARE = 0.3  # of a step with a teacher: a forward pass
@@ -28,7 +29,7 @@ def distiller(bench: Workbench, model: MobileNet, size: int, epochs: int) -> Dis
     """The trainer of `model`, with the seed as its teacher, on the whole training part."""
     return Distiller(
         model,
-        plain(bench.recipe, epochs),
+        replace(plain(bench.recipe, epochs), lr=LAST_LR * bench.recipe.lr),
         bench.place,
         bench.preprocess(size),
         bench.loader(bench.parts.train, bench.start.size, train=True),
@@ -68,7 +69,7 @@ def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
 
 
 def write_settings(bench: Workbench, folder: Path, size: int, epochs: int) -> None:
-    """Write the `config.yaml` of what was found: its data and split, and the recipe that it was trained by.
+    """Write the `config.yaml` of what was found: its data and split, and the run's recipe, at its whole rate.
 
     A training from it goes on from the network in `folder`, whose table is in its card, by itself: no teacher is a
     setting of a run.
