@@ -399,6 +399,15 @@ def test_what_was_found_is_taken_up_again_with_the_data_and_the_split_of_its_see
     assert again.recipe == plain(seed.recipe, epochs=3)
 
 
+def test_the_training_at_the_end_takes_three_tenths_of_the_runs_rate(trained: Trained) -> None:
+    bench = Workbench(*trained)
+    trainer, rates = distiller(bench, copy.deepcopy(bench.seed), bench.start.size, 3), []
+    for trainer.state.epoch in range(3):
+        trainer.state.batch = 0
+        rates += [trainer.optimizer.param_groups[0]["lr"] for _ in trainer.steps()]
+    assert max(rates) == pytest.approx(0.3 * bench.recipe.lr, rel=0.05)
+
+
 def test_the_page_tells_the_path_and_loads_nothing(searched: Path) -> None:
     page = (searched / "search.html").read_text(encoding="utf-8")
     for text in ("The path", "What was cut where", "Step by step", "predicted ms", "<svg"):
