@@ -28,6 +28,18 @@ def test_a_drawn_network_is_in_the_space(space: Space, seed: int) -> None:
 
 
 @given(spaces, seeds, st.floats(0, 1))
+def test_a_network_drawn_as_rich_as_asked_is_in_the_space(space: Space, seed: int, richness: float) -> None:
+    assert space.sample(np.random.default_rng(seed), richness) in space
+
+
+@given(spaces, seeds)
+def test_the_poorest_and_the_richest_stages_are_those_of_the_smallest_and_the_largest(space: Space, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert space.sample(rng, 0.0).stages == space.smallest.stages
+    assert space.sample(rng, 1.0).stages == space.largest.stages
+
+
+@given(spaces, seeds, st.floats(0, 1))
 def test_a_mutated_network_is_in_the_space(space: Space, seed: int, probability: float) -> None:
     rng = np.random.default_rng(seed)
     assert space.mutate(space.sample(rng), probability, rng) in space

@@ -52,13 +52,10 @@ def smallest(start: Candidate) -> Candidate:
 
 
 def random_candidates(start: Candidate, count: int, number: int) -> list[Candidate]:
-    """Networks from all of the space around `start`, evenly by the rank of their multiply-adds."""
+    """Networks from all of the space around `start`: of any size, with stages from the poorest to the richest."""
     rng = np.random.default_rng(number)
     space = Space(start.net, start.size)
-    drawn = {space.smallest, space.largest, *(space.sample(rng) for _ in range(20 * count))}
-    ordered = sorted(drawn, key=lambda choice: (total(space.net(choice), choice.size)[1], choice.genes))
-    picked = [ordered[round(i)] for i in np.linspace(0, len(ordered) - 1, count)]
-    return [candidate(space, picked[i]) for i in rng.permutation(len(picked))]
+    return [candidate(space, space.sample(rng, richness)) for richness in rng.permutation(np.linspace(0, 1, count))]
 
 
 class BlockSearch:

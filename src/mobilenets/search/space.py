@@ -118,9 +118,17 @@ class Space:
         """The dearest of every option."""
         return Choice.of([options[-1] for options in self.options])
 
-    def sample(self, rng: Generator) -> Choice:
-        """Every gene drawn uniformly from its options."""
-        return Choice.of([_draw(options, rng) for options in self.options])
+    def sample(self, rng: Generator, richness: float | None = None) -> Choice:
+        """Every gene drawn uniformly from its options.
+
+        With a `richness` the stages have mostly cheap options (towards 0) or mostly dear ones (towards 1): drawn
+        uniformly, they all come out middling, and a search ends at others.
+        """
+        if richness is None:
+            return Choice.of([_draw(options, rng) for options in self.options])
+        sizes, *stages = self.options
+        drawn = (options[rng.binomial(len(options) - 1, richness)] for options in stages)
+        return Choice.of([_draw(sizes, rng), *drawn])
 
     def mutate(self, choice: Choice, probability: float, rng: Generator) -> Choice:
         """Every gene drawn anew with this probability."""
