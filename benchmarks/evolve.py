@@ -157,9 +157,9 @@ def _write(args: argparse.Namespace, comparison: Comparison, outcomes: list[Outc
         f"{bench.card.metrics['accuracy']:.4f}; budget {comparison.ask.latency_ms:.2f} ms (hard). One supernet for "
         f"all: {args.steps} steps of {bench.recipe.batch_size} photographs. Latency predictions are "
         f"{100 * off.mape:.1f} % off on {off.n} networks they were not fitted to, Spearman {off.spearman:.3f}.\n\n"
-        "held-out: accuracy on the part of the training data by which the search ranks; validation: of the same "
-        "network with the supernet's weights and its own BatchNorm statistics, on data no search saw; fine-tuned: "
-        f"after {args.epochs} epochs with the seed as teacher, of the last epoch.\n\n"
+        "held-out: accuracy on the part of the training data by whose expected accuracy the search ranks; validation: "
+        "of the same network with the supernet's weights and its own BatchNorm statistics, on data no search saw; "
+        f"fine-tuned: after {args.epochs} epochs with the seed as teacher, of the last epoch.\n\n"
     )
     write_result(
         "evolve", "Evolution and random search with as many evaluations",
