@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from mobilenets.weights.wheel import PACKAGES
@@ -22,6 +23,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would every process that a test starts from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What an example takes tells of the machine, not of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -229,7 +229,7 @@ def test_any_other_mode_than_rgb_and_l_is_refused() -> None:
 # --- reduced decoding ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 300))
 def test_a_reduced_photo_keeps_twice_the_pixels_the_resize_needs(w: int, h: int, at_least: int) -> None:
     reduced = read(encoded(Image.new("L", (w, h)), "JPEG"), at_least=at_least)
@@ -365,7 +365,7 @@ def test_a_damaged_file_is_refused_in_one_line_with_its_name_and_the_reason(kind
     assert "; " in message, "no remedy"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP"]), st.data())
 def test_a_file_damaged_anywhere_is_read_or_refused_but_never_fatal(kind: str, data: st.DataObject) -> None:
     damaged = bytearray(encoded(noise(24, 16), kind))

@@ -49,7 +49,7 @@ def sizes(draw: st.DrawFn, longest: int) -> tuple[int, int]:
 CROPS = st.sampled_from([(224, 256), (224, 232), (224, 224), (64, 73), (33, 40)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes(longest=8), CROPS)
 @example((400, 300), (224, 256))
 @example((68, 68), (224, 232))
@@ -60,7 +60,7 @@ def test_the_pixels_are_exactly_torchvisions(image_size: tuple[int, int], crop: 
     np.testing.assert_array_equal(pixels, two_steps(image, side, size))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes(longest=8))
 def test_bicubic_pixels_are_exactly_torchvisions(image_size: tuple[int, int]) -> None:
     preprocess = Preprocess(size=96, crop=0.95, interpolation="bicubic")
@@ -69,7 +69,7 @@ def test_bicubic_pixels_are_exactly_torchvisions(image_size: tuple[int, int]) ->
     np.testing.assert_array_equal(preprocess.pixels(image), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(9, 14), st.booleans(), CROPS)
 def test_a_very_long_image_is_torchvisions_within_two_grey_levels(
     short: int, times: int, upright: bool, crop: tuple[int, int]

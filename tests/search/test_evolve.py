@@ -47,7 +47,7 @@ def test_evolution_beats_random_search_with_as_many_evaluations() -> None:
     assert all(wins)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.9), st.integers(1, 60))
 def test_no_network_above_a_hard_budget_is_judged_and_none_twice(seed: int, budget: float, evaluations: int) -> None:
     for found in (
@@ -59,7 +59,7 @@ def test_no_network_above_a_hard_budget_is_judged_and_none_twice(seed: int, budg
         assert all(j.ms <= budget and j.choice in SPACE for j in found)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32 - 1))
 def test_the_same_seed_searches_the_same(seed: int) -> None:
     assert evolve(_judge(), Plan(40), seed) == evolve(_judge(), Plan(40), seed)
@@ -100,7 +100,7 @@ def test_networks_rank_by_their_expected_accuracy() -> None:
     assert judge.rank(one) > judge.rank(other)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.9))
 def test_proposals_lie_below_a_hard_budget_and_near_it(seed: int, budget: float) -> None:
     rng = np.random.default_rng(seed)

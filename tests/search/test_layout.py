@@ -109,7 +109,7 @@ def test_the_channels_that_matter_are_kept() -> None:
     assert most_important(scores, {name: 3})[name].tolist() == strong.tolist()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_narrowing_twice_is_narrowing_once(data: st.DataObject) -> None:
     net = build("mobilenet_v2", width=0.5, num_classes=2)

@@ -73,7 +73,7 @@ def test_new_gates_are_nearly_open_and_can_learn() -> None:
     assert (gradient != 0).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_the_extracted_network_computes_exactly_what_the_choice_does(seed: int) -> None:
     _, space, supernet = V2

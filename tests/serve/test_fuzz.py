@@ -76,7 +76,7 @@ def test_what_is_no_http_leaves_it_serving(tmp_path: Path, noise: bytes) -> None
 
 
 @given(st.lists(st.tuples(st.text("ab/ 图.", min_size=1, max_size=9), st.binary(max_size=300)), min_size=1, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_form_gives_back_the_files_a_client_put_in(files: list[tuple[str, bytes]]) -> None:
     request = httpx.Request("POST", "http://x/", files=[("image", file) for file in files])
     boundary = request.headers["content-type"].partition("boundary=")[2].encode()
@@ -84,7 +84,7 @@ def test_a_form_gives_back_the_files_a_client_put_in(files: list[tuple[str, byte
 
 
 @given(st.binary(max_size=300), st.binary(max_size=10))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_malformed_form_is_refused_and_nothing_else(data: bytes, boundary: bytes) -> None:
     for body in (data, _form(data), _form(data)[: len(data)]):
         with contextlib.suppress(Refusal):
