@@ -37,7 +37,7 @@ def _ask(trained: Trained, **options: object) -> Ask:
         card = read_card(run)
         (ms,) = table.networks_ms([Candidate(card.net, card.preprocess.size)])
     asked = {"latency_ms": 0.7 * ms, "method": "evolve", "tune": 2, "evaluations": 6, "epochs": 1, **options}
-    return Ask(data=str(data), run=str(run), **asked)  # type: ignore[arg-type]
+    return Ask(data=str(data), run=str(run), **asked)  # type: ignore[arg-type]  # of several types
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_random_networks_come_from_everywhere_the_lightest_and_the_heaviest_amon
 @pytest.mark.parametrize("options", [{"evaluations": 5}, {"exponent": -0.07}])
 def test_what_only_evolve_knows_is_refused_for_netadapt(options: dict[str, float]) -> None:
     with pytest.raises(UserError, match="is for --method evolve"):
-        Ask("data", "run", 1.0, **options)  # type: ignore[arg-type]
+        Ask("data", "run", 1.0, **options)  # type: ignore[arg-type]  # an int or a float
 
 
 @pytest.mark.parametrize("exponent", [0.5, -11.0, float("nan")])

@@ -29,14 +29,14 @@ def test_a_drawn_network_is_in_the_space(space: Space, seed: int) -> None:
 
 @given(spaces, seeds, st.floats(0, 1))
 def test_a_network_drawn_as_rich_as_asked_is_in_the_space(space: Space, seed: int, richness: float) -> None:
-    assert space.sample(np.random.default_rng(seed), richness) in space
+    assert space.sample_at(richness, np.random.default_rng(seed)) in space
 
 
 @given(spaces, seeds)
 def test_the_poorest_and_the_richest_stages_are_those_of_the_smallest_and_the_largest(space: Space, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    assert space.sample(rng, 0.0).stages == space.smallest.stages
-    assert space.sample(rng, 1.0).stages == space.largest.stages
+    assert space.sample_at(0.0, rng).stages == space.smallest.stages
+    assert space.sample_at(1.0, rng).stages == space.largest.stages
 
 
 @given(spaces, seeds, st.floats(0, 1))

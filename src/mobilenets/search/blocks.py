@@ -55,7 +55,7 @@ def random_candidates(start: Candidate, count: int, number: int) -> list[Candida
     """Networks from all of the space around `start`: of any size, with stages from the poorest to the richest."""
     rng = np.random.default_rng(number)
     space = Space(start.net, start.size)
-    return [candidate(space, space.sample(rng, richness)) for richness in rng.permutation(np.linspace(0, 1, count))]
+    return [candidate(space, space.sample_at(richness, rng)) for richness in rng.permutation(np.linspace(0, 1, count))]
 
 
 class BlockSearch:

@@ -29,7 +29,7 @@ def distiller(bench: Workbench, model: MobileNet, size: int, epochs: int) -> Dis
     """The trainer of `model`, with the seed as its teacher, on the whole training part."""
     return Distiller(
         model,
-        replace(plain(bench.recipe, epochs), lr=LAST_LR * bench.recipe.lr),
+        plain(bench.recipe, epochs, LAST_LR),
         bench.place,
         bench.preprocess(size),
         bench.loader(bench.parts.train, bench.start.size, train=True),

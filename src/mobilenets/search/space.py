@@ -118,14 +118,15 @@ class Space:
         """The dearest of every option."""
         return Choice.of([options[-1] for options in self.options])
 
-    def sample(self, rng: Generator, richness: float | None = None) -> Choice:
-        """Every gene drawn uniformly from its options.
+    def sample(self, rng: Generator) -> Choice:
+        """Every gene drawn uniformly from its options."""
+        return Choice.of([_draw(options, rng) for options in self.options])
 
-        With a `richness` the stages have mostly cheap options (towards 0) or mostly dear ones (towards 1): drawn
-        uniformly, they all come out middling, and a search ends at others.
+    def sample_at(self, richness: float, rng: Generator) -> Choice:
+        """Any size, and stages of mostly cheap options (`richness` towards 0) or mostly dear ones (towards 1).
+
+        Drawn uniformly, stages all come out middling, and a search ends at others.
         """
-        if richness is None:
-            return Choice.of([_draw(options, rng) for options in self.options])
         sizes, *stages = self.options
         drawn = (options[rng.binomial(len(options) - 1, richness)] for options in stages)
         return Choice.of([_draw(sizes, rng), *drawn])

@@ -68,7 +68,7 @@ class Distiller(Trainer):
         super().__init__(*args)
         self._teacher = channels_last(teacher.to(self.place.device)).eval().requires_grad_(False)
         self._sizes = sizes
-        self.frozen = [*_norms(self.model)]
+        self.frozen += _norms(self.model)
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """As `Trainer.step`."""
@@ -94,14 +94,14 @@ class _AtSize(nn.Module):
         return logits
 
 
-def plain(recipe: Recipe, epochs: int = 1) -> Recipe:
-    """The run's recipe for a whole network from where it stands: nothing frozen."""
-    return replace(recipe, epochs=epochs, freeze="none", views=0, patience=0)
+def plain(recipe: Recipe, epochs: int = 1, rate: float = 1.0) -> Recipe:
+    """The run's recipe for a whole network from where it stands: nothing frozen, `rate` times its learning rate."""
+    return replace(recipe, epochs=epochs, freeze="none", views=0, patience=0, lr=rate * recipe.lr)
 
 
 def short(recipe: Recipe, rate: float) -> Recipe:
     """The run's recipe for a few batches from `rate` times its learning rate down to zero: no warm-up, no average."""
-    return replace(plain(recipe), warmup_epochs=0.0, ema=0.0, lr=rate * recipe.lr)
+    return replace(plain(recipe, rate=rate), warmup_epochs=0.0, ema=0.0)
 
 
 def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
