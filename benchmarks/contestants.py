@@ -17,13 +17,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from mobilenets import images
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache import PixelCache
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 from mobilenets.spec import build
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.memory import keep_freed_memory
@@ -45,7 +44,7 @@ class Photos(Dataset[tuple[torch.Tensor, int]]):
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = images.read(self.samples[index].open())
+        image = decode.read(self.samples[index].open())
         if self.training:  # torch gives each loading process a seed of its own
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
             pixels = INCEPTION_CROP(image, self.preprocess, rng)

@@ -5,7 +5,7 @@
 Both sides start from the same bytes in memory and end in the same 224×224×3 array:
 
 - Pillow: decode in full, resize the short side to 256, crop the centre. What torchvision's transforms do.
-- mobilenets: `images.read(jpeg, at_least=256)`, then `Preprocess.pixels`.
+- mobilenets: `decode.read(jpeg, at_least=256)`, then `Preprocess.pixels`.
 
 The photos are real pictures tiled to size (solar cells of the `elpv-dataset` package; noise with a natural
 spectrum where it is not installed), tinted, with a sensor's noise. Runs of the two sides alternate; times
@@ -27,8 +27,7 @@ from common import table, write_result
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from mobilenets import images
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 
 PREPROCESS = Preprocess()
 RUNS = 9
@@ -113,7 +112,7 @@ def with_pillow(data: bytes) -> NDArray[np.uint8]:
 
 
 def with_mobilenets(data: bytes) -> NDArray[np.uint8]:
-    return PREPROCESS.pixels(images.read(data, at_least=PREPROCESS.resize_side))
+    return PREPROCESS.pixels(decode.read(data, at_least=PREPROCESS.resize_side))
 
 
 def interleaved(data: bytes, *sides: Callable[[bytes], object]) -> list[float]:
@@ -153,7 +152,7 @@ def main() -> None:
     for case in CASES:
         rows.append(measure(case))
         print(*rows[-1], sep="  ", flush=True)
-    smallest = 2 * images.REDUCE_MARGIN * PREPROCESS.resize_side
+    smallest = 2 * decode.REDUCE_MARGIN * PREPROCESS.resize_side
     notes = f"""\
 Medians of {RUNS} runs, taken in turns, on one core while others may be busy; libjpeg-turbo
 {features.version("libjpeg_turbo")}. From one run of this script

@@ -17,7 +17,7 @@ import numpy as np
 from common import table, write_result
 from PIL import Image
 
-from mobilenets import images
+from mobilenets.preprocess import decode
 from mobilenets.runtime.classifier import load
 
 SIDE = 2400
@@ -39,7 +39,7 @@ def main() -> None:
         large.save(content, "JPEG", quality=90)
         data = content.getvalue()
         for kept, at_least in ((reduced, preprocess.resize_side), (full, None)):
-            pixels = preprocess.pixels(images.read(data, at_least=at_least))
+            pixels = preprocess.pixels(decode.read(data, at_least=at_least))
             kept.append(classifier.probabilities(pixels[None])[0])
     a, b = np.stack(reduced), np.stack(full)
     truth = np.array([classifier.classes.index(row["label"]) for row in rows])

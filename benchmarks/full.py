@@ -18,14 +18,13 @@ import numpy as np
 from common import table, write_result
 from PIL import Image
 
-from mobilenets import images
 from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Samples
 from mobilenets.data.source import read_splits
 from mobilenets.export.pictures import Picture
 from mobilenets.export.targets import FULL_TARGETS, TARGETS, exporter, with_full_input
 from mobilenets.export.verify import FLOAT, LARGEST_DIFFERENCE, size_of, verify
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 from mobilenets.runtime.engines import open_engine
 from mobilenets.runtime.torch import TorchEngine
 
@@ -66,7 +65,7 @@ more than {LARGEST_DIFFERENCE["full"]:g} off.
 
 def read(samples: Samples, preprocess: Preprocess, size: tuple[int, int] | None) -> Iterator[Picture]:
     for sample in samples:
-        image = images.read(sample.open())
+        image = decode.read(sample.open())
         if size is not None:
             image = image.resize(size, Image.Resampling.BICUBIC)
         yield Picture(preprocess.pixels(image), np.asarray(image), sample.label)

@@ -12,8 +12,8 @@ from mobilenets.data.loader import Loader
 from mobilenets.data.readable import readable
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.images import UnreadableImage
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.decode import UnreadableImage
 
 PREPROCESS = Preprocess(size=16)
 AUGMENT = Augment(vflip=0.5, rot90=True, jitter=0.3, trivial=True, erase=0.5)

@@ -11,8 +11,8 @@ from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.readable import readable
 from mobilenets.data.sample import Sample
-from mobilenets.images import UnreadableImage
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.decode import UnreadableImage
 
 PREPROCESS = Preprocess(size=16)
 

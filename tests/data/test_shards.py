@@ -19,8 +19,8 @@ from mobilenets.data.cache import DiskCache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.source import read_samples, read_splits
 from mobilenets.errors import UserError
-from mobilenets.images import UnreadableImage
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.decode import UnreadableImage
 
 PREPROCESS = Preprocess(size=16)
 NAMES = ("tulip", "daisy", "玫瑰")

@@ -14,7 +14,7 @@ from torch import nn
 from mobilenets.artifact import write_safetensors
 from mobilenets.errors import UserError
 from mobilenets.evaluate.explain import Explainer
-from mobilenets.images import UnreadableImage
+from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.runtime.torch import TorchEngine
 from mobilenets.spec import NAMES
 from small import CLASSES, card_of, network, noise

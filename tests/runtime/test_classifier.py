@@ -21,9 +21,9 @@ import mobilenets as mn
 from mobilenets.artifact import METADATA_KEY, ModelCard, write_safetensors
 from mobilenets.errors import UserError
 from mobilenets.export.onnx import export_onnx
-from mobilenets.images import UnreadableImage
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.runtime.classifier import Classifier, Failure, Prediction, load
 from mobilenets.runtime.engine import OneAtATime
 from mobilenets.runtime.engines import open_engine

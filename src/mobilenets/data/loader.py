@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets import images
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache import Cache, Shelf
 from mobilenets.data.sample import Indices, Sample, Samples
 from mobilenets.errors import UserError
-from mobilenets.images import UnreadableImage
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
+from mobilenets.preprocess.decode import UnreadableImage
 
 WORKERS = 2
 PREFETCH = 2  # batches
@@ -209,7 +208,7 @@ class Loader:
 
     def _read(self, index: int, at_least: int) -> Image.Image:
         mode: Any = self.preprocess.mode
-        return images.read(self.samples[index].open(), at_least=at_least, mode=mode)
+        return decode.read(self.samples[index].open(), at_least=at_least, mode=mode)
 
 
 def _part(batch: range, which: int, of: int) -> range:

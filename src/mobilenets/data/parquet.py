@@ -17,7 +17,7 @@ from mobilenets.data.records import Finding, Records, part_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.data.stamp import Stamp
 from mobilenets.errors import UserError
-from mobilenets.images import UnreadableImage
+from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.progress import Progress
 
 _RECENT = 2  # row groups kept unpacked: what reading in order needs, with threads at both sides of a boundary

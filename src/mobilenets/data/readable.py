@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mobilenets import images
 from mobilenets.data.loader import WORKERS, Skipped
 from mobilenets.data.sample import Indices, Sample, Samples, Splits
 from mobilenets.errors import UserError
+from mobilenets.preprocess import decode
 from mobilenets.progress import Progress
 
 # Up to this many, every file is decoded once before training; with more, training must begin before all were opened.
@@ -76,7 +76,7 @@ def _by_class(samples: Samples) -> list[Indices]:
 
 def _problem(sample: Sample) -> str | None:
     try:
-        images.read(sample.open(), at_least=1)
+        decode.read(sample.open(), at_least=1)
     except UserError as error:
         return str(error)
     return None

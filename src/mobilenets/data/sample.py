@@ -61,7 +61,7 @@ class Sample:
         return self.path if self.member is None else self.member.container.path
 
     def open(self) -> Path | BinaryIO:
-        """What `images.read` takes: the path, or the bytes of a member under its name.
+        """What `decode.read` takes: the path, or the bytes of a member under its name.
 
         Raises:
             UnreadableImage: the container cannot be read.

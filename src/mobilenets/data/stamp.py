@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from mobilenets.errors import UserError
-from mobilenets.images import UnreadableImage
+from mobilenets.preprocess.decode import UnreadableImage
 
 
 class Stamp(NamedTuple):

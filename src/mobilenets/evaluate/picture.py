@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mobilenets import images
 from mobilenets.artifact import write_atomic
 from mobilenets.evaluate.heat import heat_picture, overlay
 from mobilenets.fonts import find_font
+from mobilenets.preprocess import decode
 from mobilenets.runtime.classifier import Prediction
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _save(sheet: Image.Image, path: Path) -> None:
 
 def _draw(sheet: Image.Image, corner: tuple[int, int], tile: int, prediction: Prediction, name: str) -> None:
     (x, y), inner = corner, tile - 2 * _MARGIN
-    picture = ImageOps.contain(images.read(str(prediction.path), at_least=tile), (inner, inner))
+    picture = ImageOps.contain(decode.read(str(prediction.path), at_least=tile), (inner, inner))
     sheet.paste(picture, (x + (tile - picture.width) // 2, y + _TITLE + (tile - picture.height) // 2))
     _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.probability)
 

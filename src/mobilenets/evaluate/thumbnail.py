@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from mobilenets import images
 from mobilenets.errors import UserError
 from mobilenets.evaluate.html import picture
+from mobilenets.preprocess import decode
 
 Photograph = str | Path | bytes | BinaryIO
 _QUALITY = 80
@@ -20,7 +20,7 @@ _QUALITY = 80
 def thumbnail(opened: Callable[[], Photograph], side: int, alt: str) -> str:
     """The photograph within `side` pixels; a grey square where it was moved or is damaged."""
     try:
-        image = images.read(opened(), at_least=side)
+        image = decode.read(opened(), at_least=side)
     except UserError:
         return '<div class="absent">no photograph</div>'
     return jpeg(image, side, alt)

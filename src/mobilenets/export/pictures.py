@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mobilenets import images
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import Pixels
 
@@ -38,7 +37,7 @@ def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, 
         for i in chosen:
             sample = samples[int(i)]
             try:
-                image = images.read(sample.open())
+                image = decode.read(sample.open())
             except UserError:  # reported when the run was trained
                 continue
             finally:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets import images
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
+from mobilenets.preprocess import decode
 from mobilenets.runtime.choice import open_fastest
 from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
 from mobilenets.runtime.engines import KINDS, SUFFIXES, open_engine
@@ -121,7 +121,7 @@ class Classifier:
         """A row (K,) for each of `pictures` as `pixels` gives them, run together where they are of one size."""
         return _each(self._engine, pictures)
 
-    def pixels(self, source: Source, max_pixels: int = images.MAX_PIXELS) -> Pixels:
+    def pixels(self, source: Source, max_pixels: int = decode.MAX_PIXELS) -> Pixels:
         """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
 
         Raises:
@@ -135,11 +135,11 @@ class Classifier:
             source = Image.fromarray(source)
         if self._engine.whole:
             if not isinstance(source, Image.Image):
-                source = images.read(source, max_pixels=max_pixels)
-            return np.asarray(images.flatten(source))
+                source = decode.read(source, max_pixels=max_pixels)
+            return np.asarray(decode.flatten(source))
         if isinstance(source, Image.Image):
-            return preprocess.pixels(images.flatten(source, mode))
-        return preprocess.pixels(images.read(source, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels))
+            return preprocess.pixels(decode.flatten(source, mode))
+        return preprocess.pixels(decode.read(source, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels))
 
     def predict(self, source: Source) -> Prediction:
         """Classify one picture: a path, the bytes of a file, a PIL image or a uint8 array (H, W, 3).

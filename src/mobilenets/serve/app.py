@@ -19,9 +19,10 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from mobilenets import __version__, images
+from mobilenets import __version__
 from mobilenets.artifact import ModelCard
 from mobilenets.page import MEDIA_TYPES, assets, policy
+from mobilenets.preprocess import decode
 from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engine import Probabilities
 from mobilenets.serve.batcher import Batcher
@@ -108,10 +109,10 @@ def _result(classifier: Classifier, upload: Upload, outcome: Probabilities | Bas
 
 def _refusal(error: BaseException) -> Refusal:
     """What a client is told about an error of a picture: its own message only where that is meant for people."""
-    kinds: tuple[tuple[type[images.UnreadableImage], int, str], ...] = (
-        (images.TooManyPixels, 413, "too-many-pixels"),
-        (images.NotAnImage, 415, "not-an-image"),
-        (images.UnreadableImage, 422, "damaged"),
+    kinds: tuple[tuple[type[decode.UnreadableImage], int, str], ...] = (
+        (decode.TooManyPixels, 413, "too-many-pixels"),
+        (decode.NotAnImage, 415, "not-an-image"),
+        (decode.UnreadableImage, 422, "damaged"),
     )
     for kind, status, code in kinds:
         if isinstance(error, kind):

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets import images
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 
 if TYPE_CHECKING:
     from mobilenets.evaluate.explain import Explainer
@@ -44,7 +43,7 @@ def explainer(open_network: Callable[[], TorchEngine], max_pixels: int) -> Expla
     def explain(picture: bytes) -> bytes:
         preprocess, network = opened()
         mode: Any = preprocess.mode
-        photo = images.read(picture, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels)
+        photo = decode.read(picture, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels)
         return overlay(network.explain(photo).heat, photo.size, preprocess)
 
     return explain

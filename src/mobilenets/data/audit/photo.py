@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets import images
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 from mobilenets.progress import Progress
 
 SIDE = 256  # pixels of the short side at which quality is judged: what a network of 224 sees, crop included
@@ -103,8 +102,8 @@ def _look(sample: Sample, eye: Preprocess | None) -> tuple[Photo, NDArray[np.uin
     at_least = max(SIDE, eye.resize_side) if eye else SIDE
     try:
         source = sample.open()
-        format, width, height = images.header(source)
-        image = images.read(source, at_least=at_least)
+        format, width, height = decode.header(source)
+        image = decode.read(source, at_least=at_least)
     except UserError as error:
         return str(error)
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenets import images
 from mobilenets.data.audit.kinds import LIMITS, Finding
 from mobilenets.data.audit.photo import Photo, Seen
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
+from mobilenets.preprocess import decode
 
 
 def quality(seen: Seen) -> list[Finding]:
     """Findings about single files; a blank picture is neither dark nor blurred as well."""
     found = [Finding("unreadable", (path,), 1.0, why) for path, why in seen.unreadable]
     for photo in seen.photos:
-        if photo.path.suffix.lower() not in images.SUFFIXES_OF[photo.format]:
+        if photo.path.suffix.lower() not in decode.SUFFIXES_OF[photo.format]:
             found.append(Finding("wrong_suffix", (photo.path,), 1.0, f"its content is {photo.format}"))
     flat = {photo.path for photo in seen.photos if photo.spread < LIMITS.blank_spread}
     for photo in seen.photos:
@@ -40,10 +40,10 @@ def is_blank(photo: Photo) -> bool:
 def misnamed(data: Path, known: Callable[[Path], bool]) -> Iterator[Finding]:
     """Pictures below folder `data` whose suffix is none of a picture, so that nobody reads them; not `known` ones."""
     for path in map(Path, visible_files(data, lambda error: None)):  # a folder of the data was opened before
-        if images.is_image(path) or known(path):
+        if decode.is_image(path) or known(path):
             continue
         try:
-            format = images.header(path)[0]
+            format = decode.header(path)[0]
         except UserError:
             continue
         yield Finding("wrong_suffix", (path,), 1.0, f"a {format} picture that is not read under this name")

@@ -3,7 +3,7 @@
 import { env, InferenceSession, Tensor } from "./onnxruntime.js";
 import { pixels } from "./preprocess.js";
 
-const MAX_PIXELS = 120_000_000; // images.py
+const MAX_PIXELS = 120_000_000; // decode.py
 
 // More threads than one need memory that is shared, which the server must allow by two headers.
 env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
@@ -82,7 +82,7 @@ async function decode(blob) {
   throw failure("too-many-pixels", "This picture has too many pixels: use a smaller copy of it.");
 }
 
-/** RGBA of a part of the picture, over white where it is transparent: images.py's background. */
+/** RGBA of a part of the picture, over white where it is transparent: decode.py's background. */
 function read(bitmap, left, top, width, height) {
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   context.fillStyle = "#fff";

@@ -100,13 +100,13 @@ class Preprocess:
         """Resize the short side and crop the centre: uint8, (size, size, channels), 0..255.
 
         Equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly. `image` is RGB or L,
-        as `images.read` returns it. One decoded at reduced scale is resized and cropped in one step, to the
+        as `decode.read` returns it. One decoded at reduced scale is resized and cropped in one step, to the
         crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
         """
         _require(
             image.mode in _CHANNELS,
-            f"image of mode {image.mode}: open it with mobilenets.images.read, or pass it through "
-            "mobilenets.images.flatten",
+            f"image of mode {image.mode}: open it with mobilenets.preprocess.decode.read, or pass it through "
+            "mobilenets.preprocess.decode.flatten",
         )
         if image.mode != self.mode:
             image = image.convert(self.mode)
@@ -152,7 +152,7 @@ class Preprocess:
 
 
 def _covered(image: Image.Image) -> tuple[float, float, float, float] | None:
-    """The box of a JPEG decoded at reduced scale that the photo covers, as `images.read` noted; else None.
+    """The box of a JPEG decoded at reduced scale that the photo covers, as `decode.read` noted; else None.
 
     The note leaves out less than one pixel a side. Where it does not, the image was cropped or resized since.
     """

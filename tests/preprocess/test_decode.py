@@ -1,4 +1,4 @@
-"""What `images.read` promises, on real files of every kind."""
+"""What `decode.read` promises, on real files of every kind."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from mobilenets import images
 from mobilenets.errors import UserError
-from mobilenets.images import UnreadableImage, read
+from mobilenets.preprocess import decode
+from mobilenets.preprocess.decode import UnreadableImage, read
 
 RED = (200, 10, 30)
 BLUE = (0, 0, 255)
@@ -256,7 +256,7 @@ def test_a_reduced_photo_says_which_part_of_its_last_row_and_column_is_photo(ori
     exif[0x0112] = orientation
     jpeg = encoded(Image.new("L", (1001, 803)), "JPEG", exif=exif)
     reduced = read(jpeg, at_least=100)
-    left, top, right, bottom = reduced.info[images.EXTENT]
+    left, top, right, bottom = reduced.info[decode.EXTENT]
     width, height = ImageOps.exif_transpose(Image.open(io.BytesIO(jpeg))).size
     assert (4 * (right - left), 4 * (bottom - top)) == (width, height)
     # The padding lies where the camera's last row and column went.
@@ -303,19 +303,19 @@ def test_many_threads_read_at_once_with_equal_results() -> None:
 
 @pytest.mark.parametrize("name", ["a.jpg", "A.JPG", "b.Jpeg", "c.png", "d.webp", "e.tif", "f.TIFF", "g.bmp", "h.gif"])
 def test_picture_suffixes_are_known_in_any_case(name: str) -> None:
-    assert images.is_image(name)
-    assert images.is_image(Path("folder") / name)
+    assert decode.is_image(name)
+    assert decode.is_image(Path("folder") / name)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "jpg", "a.jpg.part", "a.eps", "labels.csv", "._a.jpg", ".jpg", ""])
 def test_other_names_are_not_pictures(name: str) -> None:
-    assert not images.is_image(name)
+    assert not decode.is_image(name)
 
 
 def test_every_known_suffix_belongs_to_a_format_that_is_read() -> None:
     Image.init()
-    assert {Image.registered_extensions()[suffix] for suffix in images.SUFFIXES - {".pnm"}} <= {
-        *images.FORMATS,
+    assert {Image.registered_extensions()[suffix] for suffix in decode.SUFFIXES - {".pnm"}} <= {
+        *decode.FORMATS,
         "MPO",  # read as JPEG
         "DIB",  # read as BMP
     }
@@ -433,11 +433,11 @@ def test_bulk_reading_prints_nothing_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png(10_000, 10_000, 8, 2, bytes(100)))
     script = f"""
 import pathlib
-from mobilenets import images
+from mobilenets.preprocess import decode
 for path in pathlib.Path({str(tmp_path)!r}).iterdir():
     try:
-        images.read(path)
-    except images.UnreadableImage:
+        decode.read(path)
+    except decode.UnreadableImage:
         pass
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -445,7 +445,7 @@ for path in pathlib.Path({str(tmp_path)!r}).iterdir():
 
 
 def test_images_and_preprocess_need_neither_torch_nor_scipy() -> None:
-    script = "import mobilenets.images, mobilenets.preprocess, sys; print({'torch', 'scipy'} & {*sys.modules})"
+    script = "import mobilenets.preprocess.decode, sys; print({'torch', 'scipy'} & {*sys.modules})"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 

@@ -11,9 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilenets import images
 from mobilenets.errors import UserError
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import Preprocess, decode
 
 
 def two_steps(
@@ -112,16 +111,16 @@ def test_a_photo_decoded_at_reduced_scale_gives_the_crop_of_the_full_one(
 ) -> None:
     jpeg = camera_jpeg(*size, orientation)
     preprocess = Preprocess(size=112)
-    reduced = images.read(jpeg, at_least=preprocess.resize_side)
+    reduced = decode.read(jpeg, at_least=preprocess.resize_side)
     assert max(reduced.size) < max(size)
-    expected = preprocess.pixels(images.read(jpeg)).astype(int)
+    expected = preprocess.pixels(decode.read(jpeg)).astype(int)
     difference = np.abs(preprocess.pixels(reduced) - expected)
     assert difference.mean() <= 1.25  # 3 to 20 if the padding counted as photo
     assert difference.max() <= 10
 
 
 def test_an_image_cropped_after_reading_is_taken_as_it_is() -> None:
-    reduced = images.read(camera_jpeg(1203, 1001), at_least=100)
+    reduced = decode.read(camera_jpeg(1203, 1001), at_least=100)
     assert reduced.info
     cropped = reduced.crop((10, 10, 110, 90))
     plain = Image.fromarray(np.asarray(cropped))
@@ -163,7 +162,7 @@ def test_a_grey_image_has_three_equal_channels_in_rgb_mode() -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK", "I;16"])
 def test_an_image_whose_colours_need_a_decision_is_refused_with_the_remedy(mode: str) -> None:
-    with pytest.raises(UserError, match=r"images\.read"):
+    with pytest.raises(UserError, match=r"decode\.read"):
         Preprocess().pixels(Image.new(mode, (8, 8)))
 
 
