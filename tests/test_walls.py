@@ -12,7 +12,7 @@ HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors
 
 # From the ground up: a module imports from its own room and from rooms before it.
 ROOMS = (
-    "errors", "launch", "progress", "home", "page", "spec", "preprocess", "artifact", "fonts", "runtime",
+    "errors", "system", "launch", "progress", "home", "page", "spec", "preprocess", "artifact", "fonts", "runtime",
     "nn", "weights", "data", "evaluate", "export", "bench", "training", "search", "serve",
     "cli",
 )  # fmt: skip
@@ -43,8 +43,8 @@ def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["mobilenets", "mobilenets.spec.build", "mobilenets.preprocess.decode", "mobilenets.artifact",
-     "mobilenets.runtime.classifier", "mobilenets.runtime.onnxruntime", "mobilenets.cli.main",
+    ["mobilenets", "mobilenets.system.memory", "mobilenets.spec.build", "mobilenets.preprocess.decode",
+     "mobilenets.artifact", "mobilenets.runtime.classifier", "mobilenets.runtime.onnxruntime", "mobilenets.cli.main",
      "mobilenets.serve.app", "mobilenets.evaluate.metrics", "mobilenets.evaluate.heat", "mobilenets.data.source",
      "mobilenets.data.split"],
 )  # fmt: skip

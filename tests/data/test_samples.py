@@ -73,7 +73,7 @@ def test_a_million_rows_take_little_memory_up_to_the_first_batch(tmp_path: Path,
 
 
 GROWTH = """
-import resource, sys
+import sys
 from pathlib import Path
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache import PixelCache
@@ -81,14 +81,14 @@ from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.readable import readable
 from mobilenets.data.source import read_splits
 from mobilenets.preprocess import Preprocess
+from mobilenets.system.memory import peak_mb
 
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before = peak()
+before = peak_mb()
 splits = read_splits(Path(sys.argv[1]))
 train, problems = readable(splits.train)
 assert len(splits.train) + len(splits.val) == 1_000_000 and not problems, problems[:3]
 options = {"augment": Augment(), "shuffle": True, "cache": PixelCache(), "skipped": Skipped()}
 loader = Loader(train, Preprocess(size=32), 32, **options)
 next(loader.epoch(0))
-print(len(loader), peak() - before)
+print(len(loader), peak_mb() - before)
 """

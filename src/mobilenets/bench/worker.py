@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from mobilenets.errors import UserError
 from mobilenets.runtime.engine import Engine
 from mobilenets.runtime.engines import open_engine
 from mobilenets.spec.cost import total
+from mobilenets.system.memory import peak_mb
 
 WARM_UP = 5
 Open = Callable[[Path, str, int | None], Engine]  # as `open_engine`: file, name, threads
@@ -101,13 +101,4 @@ def _serve(task: Task, open: Open, pipe: Connection) -> None:
             engine(pixels)
             seconds.append(time.perf_counter() - start)
         pipe.send(seconds)
-    pipe.send(_peak_mb())
-
-
-def _peak_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    pipe.send(peak_mb())

@@ -1,0 +1,66 @@
+"""A process's own memory: that of who started it is not counted, what it held itself is."""
+
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobilenets.artifact import ModelCard
+from mobilenets.bench.latency import measure
+from mobilenets.bench.worker import Task
+from mobilenets.export.onnx import export_onnx
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.spec import build
+from mobilenets.system.memory import peak_mb
+
+pytestmark = pytest.mark.skipif(sys.platform not in ("linux", "darwin", "win32"), reason="is not told there")
+
+
+@pytest.fixture
+def gigabyte() -> Iterator[None]:
+    """This process holds 1 GB, every page of it touched."""
+    held = np.ones(10**9, np.uint8)
+    yield
+    assert held[-1] == 1  # held until here
+
+
+def _child() -> float:
+    code = "from mobilenets.system.memory import peak_mb; print(peak_mb())"
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.usefixtures("gigabyte")
+def test_a_process_started_by_a_large_one_is_not_large() -> None:
+    own = peak_mb()
+    assert own is not None
+    assert own > 1000
+    assert 1 < _child() < 200
+
+
+@pytest.mark.usefixtures("gigabyte")
+def test_a_row_of_bench_has_the_memory_of_its_own_process(tmp_path: Path) -> None:
+    model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2)).eval()
+    file = tmp_path / "model.onnx"
+    export_onnx(model, ModelCard("small", model.net, ("a", "b"), Preprocess(size=32)), file)
+    (row,) = measure([Task("small", file, "onnxruntime", 1, 1)])
+    assert row.peak_mb is not None
+    assert 20 < row.peak_mb < 800
+
+
+def _after(megabytes: int) -> float | None:
+    np.ones(megabytes * 10**6, np.uint8)  # given back at once: the peak stays
+    return peak_mb()
+
+
+def test_the_peak_is_what_was_held_not_what_is_held() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        before = pool.apply(peak_mb)
+        after = pool.apply(_after, (300,))
+    assert before is not None
+    assert after is not None
+    assert after > before + 250
