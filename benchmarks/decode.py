@@ -5,7 +5,7 @@
 Both sides start from the same bytes in memory and end in the same 224×224×3 array:
 
 - Pillow: decode in full, resize the short side to 256, crop the centre. What torchvision's transforms do.
-- mobilenets: `decode.read(jpeg, at_least=256)`, then `Preprocess.pixels`.
+- mobilenets: `Preprocess.read`, then `Preprocess.pixels`.
 
 The photos are real pictures tiled to size (solar cells of the `elpv-dataset` package; noise with a natural
 spectrum where it is not installed), tinted, with a sensor's noise. Runs of the two sides alternate; times
@@ -112,7 +112,7 @@ def with_pillow(data: bytes) -> NDArray[np.uint8]:
 
 
 def with_mobilenets(data: bytes) -> NDArray[np.uint8]:
-    return PREPROCESS.pixels(decode.read(data, at_least=PREPROCESS.resize_side))
+    return PREPROCESS.pixels(PREPROCESS.read(data))
 
 
 def interleaved(data: bytes, *sides: Callable[[bytes], object]) -> list[float]:

@@ -39,7 +39,7 @@ def main() -> None:
         large.save(content, "JPEG", quality=90)
         data = content.getvalue()
         for kept, at_least in ((reduced, preprocess.resize_side), (full, None)):
-            pixels = preprocess.pixels(decode.read(data, at_least=at_least))
+            pixels = preprocess.pixels(decode.decoded(data, at_least=at_least))
             kept.append(classifier.probabilities(pixels[None])[0])
     a, b = np.stack(reduced), np.stack(full)
     truth = np.array([classifier.classes.index(row["label"]) for row in rows])

@@ -255,8 +255,9 @@ def test_a_reduced_photo_says_which_part_of_its_last_row_and_column_is_photo(ori
     exif = Image.Exif()
     exif[0x0112] = orientation
     jpeg = encoded(Image.new("L", (1001, 803)), "JPEG", exif=exif)
-    reduced = read(jpeg, at_least=100)
-    left, top, right, bottom = reduced.info[decode.EXTENT]
+    box = decode.decoded(jpeg, at_least=100).box
+    assert box is not None
+    left, top, right, bottom = box
     width, height = ImageOps.exif_transpose(Image.open(io.BytesIO(jpeg))).size
     assert (4 * (right - left), 4 * (bottom - top)) == (width, height)
     # The padding lies where the camera's last row and column went.

@@ -23,7 +23,7 @@ from mobilenets.data.augment import Augment
 from mobilenets.data.cache import Cache, Shelf
 from mobilenets.data.sample import Indices, Sample, Samples
 from mobilenets.errors import UserError
-from mobilenets.preprocess import Preprocess, decode
+from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
 
 WORKERS = 2
@@ -190,8 +190,8 @@ class Loader:
         For augmentation the whole picture, no larger than random crops of it need; the same without a cache.
         """
         if self.augment is None:
-            return self.preprocess.pixels(self._read(index, self.preprocess.resize_side))
-        image = self._read(index, self.working_size)
+            return self.preprocess.pixels(self.preprocess.read(self.samples[index].open()))
+        image = self.preprocess.read(self.samples[index].open(), at_least=self.working_size).image
         factor = min(image.size) // self.working_size
         image = image.reduce(factor) if factor > 1 else image
         return np.asarray(image).reshape(image.height, image.width, -1)
@@ -205,10 +205,6 @@ class Loader:
             except UnreadableImage:
                 continue
         return round(len(self.samples) * sum(sizes) / max(len(sizes), 1))
-
-    def _read(self, index: int, at_least: int) -> Image.Image:
-        mode: Any = self.preprocess.mode
-        return decode.read(self.samples[index].open(), at_least=at_least, mode=mode)
 
 
 def _part(batch: range, which: int, of: int) -> range:

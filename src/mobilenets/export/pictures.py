@@ -10,7 +10,7 @@ from PIL import Image
 
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.preprocess import Preprocess, decode
+from mobilenets.preprocess import Preprocess
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import Pixels
 
@@ -20,7 +20,7 @@ UNKNOWN = -1  # label of a photograph whose class the model does not have
 
 @dataclass(frozen=True)
 class Picture:
-    """uint8 pixels (size, size, C), the picture they were made of (H, W, 3), and its class where it is known."""
+    """uint8 pixels (size, size, C), the picture they were made of (H, W, C), and its class where it is known."""
 
     pixels: Pixels
     whole: Pixels
@@ -37,13 +37,13 @@ def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, 
         for i in chosen:
             sample = samples[int(i)]
             try:
-                image = decode.read(sample.open())
+                photo = preprocess.read(sample.open(), at_least=0)
             except UserError:  # reported when the run was trained
                 continue
             finally:
                 progress.advance()
             label = None if sample.label == UNKNOWN else sample.label
-            yield Picture(preprocess.pixels(image), np.asarray(image), label)
+            yield Picture(preprocess.pixels(photo), np.asarray(photo.image), label)
 
 
 def random_pictures(preprocess: Preprocess) -> Iterator[Picture]:

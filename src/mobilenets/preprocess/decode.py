@@ -8,6 +8,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -39,9 +40,6 @@ MAX_PIXELS = 120_000_000
 # decode (benchmarks/results/decode.md); leaving half of that saves a tenth and triples the difference.
 REDUCE_MARGIN = 2
 
-# Where a reduced decode records, in `Image.info`, the box of the image that the photo covers: see `_reduce`.
-EXTENT = "extent"
-
 # Orientation (EXIF 2.32, tag 0x0112) -> what makes it upright, and where its effect moves the padding of a
 # reduced decode: axes swapped, then mirrored left-right, then top-bottom.
 _UPRIGHT = {
@@ -61,6 +59,18 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Mode = Literal["RGB", "L"]
 Color = tuple[int, int, int]
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An upright picture, and the box of it that the photo covers where it was decoded at reduced scale.
+
+    A reduced side is rounded up: of the last column and row only a fraction is photo.
+    """
+
+    image: Image.Image
+    box: Box | None = None
 
 
 class UnreadableImage(UserError):
@@ -102,6 +112,18 @@ def read(
     background: Color = (255, 255, 255),
     max_pixels: int = MAX_PIXELS,
 ) -> Image.Image:
+    """As `decoded`, for whoever only shows or measures the picture; a network's input is `Preprocess.read`'s."""
+    return decoded(source, at_least=at_least, mode=mode, background=background, max_pixels=max_pixels).image
+
+
+def decoded(
+    source: str | Path | bytes | BinaryIO,
+    *,
+    at_least: int | None = None,
+    mode: Mode = "RGB",
+    background: Color = (255, 255, 255),
+    max_pixels: int = MAX_PIXELS,
+) -> Decoded:
     """Decode the first frame of a picture, upright, as 8-bit `mode`.
 
     Parameters
@@ -130,9 +152,9 @@ def read(
             )
         padding = _reduce(image, at_least)
         image.load()
-        result, extent = _turn(flatten(image, mode, background), _orientation(image), padding)
+        result = _turn(flatten(image, mode, background), _orientation(image), padding)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
-    result.info = {} if extent is None else {EXTENT: extent}
+    result.image.info = {}
     return result
 
 
@@ -170,8 +192,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float] | None:
     """Have a JPEG decoded at reduced scale; returns the columns and rows (0 ≤ x < 1) that are padding.
 
-    A reduced side is rounded up: of the last column and row only a fraction is photo. Whoever resizes
-    must leave the rest out, or everything shifts by a fraction of a pixel. None where nothing is reduced.
+    Whoever resizes must leave them out, or everything shifts by a fraction of a pixel. None where nothing is reduced.
     """
     full = image.size
     drafted = image.draft(None, (at_least * REDUCE_MARGIN,) * 2) if at_least else None
@@ -189,19 +210,17 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _turn(
-    image: Image.Image, orientation: int, padding: tuple[float, float] | None
-) -> tuple[Image.Image, tuple[float, float, float, float] | None]:
-    """The image upright; if reduced, also the box (left, top, right, bottom) in it that the photo covers."""
+def _turn(image: Image.Image, orientation: int, padding: tuple[float, float] | None) -> Decoded:
+    """The image upright; if reduced, also the box in it that the photo covers."""
     transpose, swapped, mirrored, flipped = _UPRIGHT.get(orientation, (None, False, False, False))
     if transpose is not None:
         image = image.transpose(transpose)
     if padding is None:
-        return image, None
+        return Decoded(image)
     x, y = padding[::-1] if swapped else padding
     left, right = (x, image.width) if mirrored else (0, image.width - x)
     top, bottom = (y, image.height) if flipped else (0, image.height - y)
-    return image, (left, top, right, bottom)
+    return Decoded(image, (left, top, right, bottom))
 
 
 def _name(source: str | Path | bytes | BinaryIO) -> str:

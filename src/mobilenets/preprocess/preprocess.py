@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mobilenets.errors import UserError
+from mobilenets.preprocess import decode
+from mobilenets.preprocess.decode import Box, Decoded
 
 # Mean and standard deviation of ImageNet's training images, in 0..1, per channel R, G, B
 # (torchvision's published weights, `transforms.ImageClassification`).
@@ -48,7 +51,7 @@ class Preprocess:
     interpolation: str = "bilinear"
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-    mode: str = "RGB"
+    mode: decode.Mode = "RGB"
 
     def __post_init__(self) -> None:
         _require(
@@ -96,21 +99,37 @@ class Preprocess:
         _require(not unknown, f"unknown field {', '.join(map(repr, unknown))}: known are {', '.join(known)}")
         return cls(**values)
 
-    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+    def read(
+        self,
+        source: str | Path | bytes | BinaryIO | Image.Image,
+        *,
+        at_least: int | None = None,
+        max_pixels: int = decode.MAX_PIXELS,
+    ) -> Decoded:
+        """Decode a picture for this preprocess, as everything that a network is shown is decoded: `pixels` takes it.
+
+        `source`: as of `decode.decoded`, or an image that was opened elsewhere, of any of Pillow's modes. `at_least`:
+        short side in pixels that is wanted of it, 0 for every pixel of the file; by default what `pixels` needs.
+
+        Raises:
+            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
+        """
+        if isinstance(source, Image.Image):
+            return Decoded(decode.flatten(source, self.mode))
+        side = self.resize_side if at_least is None else at_least
+        return decode.decoded(source, at_least=side, mode=self.mode, max_pixels=max_pixels)
+
+    def pixels(self, picture: Decoded | Image.Image) -> NDArray[np.uint8]:
         """Resize the short side and crop the centre: uint8, (size, size, channels), 0..255.
 
-        Equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly. `image` is RGB or L,
-        as `decode.read` returns it. One decoded at reduced scale is resized and cropped in one step, to the
+        Equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly. `picture` is RGB or L,
+        as `read` returns it. One decoded at reduced scale is resized and cropped in one step, to the
         crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
         """
-        _require(
-            image.mode in _CHANNELS,
-            f"image of mode {image.mode}: open it with mobilenets.preprocess.decode.read, or pass it through "
-            "mobilenets.preprocess.decode.flatten",
-        )
+        image, covered = (picture.image, picture.box) if isinstance(picture, Decoded) else (picture, None)
+        _require(image.mode in _CHANNELS, f"image of mode {image.mode}: pass it through Preprocess.read")
         if image.mode != self.mode:
             image = image.convert(self.mode)
-        covered = _covered(image)
         left, top, right, bottom = covered or (0, 0, *image.size)
         wide, high = self.resized(right - left, bottom - top)
         # CenterCrop rounds its corner to the nearest pixel, halves to even, as Python does.
@@ -127,7 +146,7 @@ class Preprocess:
             crop = image.resize((size, size), resample, box=(left + x * sx, top + y * sy, *end))
         return np.array(crop, dtype=np.uint8).reshape(size, size, self.channels)
 
-    def resize_box(self, image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    def resize_box(self, image: Image.Image, box: Box) -> Image.Image:
         """The part of an RGB or L image inside `box` (left, top, right, bottom, in its pixels) at the input's size.
 
         What training's random crops use; the result is as antialiased as `pixels`.
@@ -149,18 +168,6 @@ class Preprocess:
         result -= mean
         result /= std
         return result
-
-
-def _covered(image: Image.Image) -> tuple[float, float, float, float] | None:
-    """The box of a JPEG decoded at reduced scale that the photo covers, as `decode.read` noted; else None.
-
-    The note leaves out less than one pixel a side. Where it does not, the image was cropped or resized since.
-    """
-    left, top, right, bottom = image.info.get("extent", (0, 0, 0, 0))
-    width, height = image.size
-    if 0 <= left < 1 and 0 <= top < 1 and width - 1 < right <= width and height - 1 < bottom <= height:
-        return left, top, right, bottom
-    return None
 
 
 def _is_number(value: object) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from PIL import Image
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
+from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.choice import open_fastest
 from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
 from mobilenets.runtime.engines import KINDS, SUFFIXES, open_engine
@@ -26,7 +27,7 @@ _NOT_HERE = {
     ".mlpackage": "Core ML runs on Apple's systems, in Apple's programs",
     ".pt2": "loading one would run expressions of the file, so only programs that trust it should",
 }
-Source = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8]
 
 # Per picture onnxruntime takes the same time for 1 to 4 at a time and more for 8, torch a third less for 4 than for 1;
 # Python's part, which threads cannot share, is smaller for 4 than for 1.
@@ -128,21 +129,18 @@ class Classifier:
             UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
         """
         preprocess = self.card.preprocess
-        mode: Any = preprocess.mode
         if isinstance(source, np.ndarray):
             if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
                 raise UserError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
             source = Image.fromarray(source)
-        if self._engine.whole:
-            if not isinstance(source, Image.Image):
-                source = decode.read(source, max_pixels=max_pixels)
-            return np.asarray(decode.flatten(source))
-        if isinstance(source, Image.Image):
-            return preprocess.pixels(decode.flatten(source, mode))
-        return preprocess.pixels(decode.read(source, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels))
+        whole = self._engine.whole
+        if not isinstance(source, Decoded):
+            source = preprocess.read(source, at_least=0 if whole else None, max_pixels=max_pixels)
+        return np.asarray(source.image) if whole else preprocess.pixels(source)
 
     def predict(self, source: Source) -> Prediction:
-        """Classify one picture: a path, the bytes of a file, a PIL image or a uint8 array (H, W, 3).
+        """Classify one picture: a path, the bytes of a file, a PIL image, what `card.preprocess.read` made of one,
+        or a uint8 array (H, W, 3).
 
         Raises:
             UnreadableImage: the file cannot be decoded.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets.preprocess import Preprocess, decode
+from mobilenets.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from mobilenets.evaluate.explain import Explainer
@@ -42,9 +42,8 @@ def explainer(open_network: Callable[[], TorchEngine], max_pixels: int) -> Expla
 
     def explain(picture: bytes) -> bytes:
         preprocess, network = opened()
-        mode: Any = preprocess.mode
-        photo = decode.read(picture, at_least=preprocess.resize_side, mode=mode, max_pixels=max_pixels)
-        return overlay(network.explain(photo).heat, photo.size, preprocess)
+        photo = preprocess.read(picture, max_pixels=max_pixels)
+        return overlay(network.explain(photo).heat, photo.image.size, preprocess)
 
     return explain
 

@@ -103,15 +103,16 @@ def _look(sample: Sample, eye: Preprocess | None) -> tuple[Photo, NDArray[np.uin
     try:
         source = sample.open()
         format, width, height = decode.header(source)
-        image = decode.read(source, at_least=at_least)
+        picture = (eye or Preprocess()).read(source, at_least=at_least)
     except UserError as error:
         return str(error)
+    image = picture.image
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
     grey = _scaled(image.convert("L"))
     low, light, high = percentiles(grey.histogram(), (1, 95, 99))
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
     photo = Photo(sample.path, format, width, height, digest, high - low, light, blur_effect(np.asarray(grey)), thumb)
-    return photo, eye.pixels(image) if eye else None
+    return photo, eye.pixels(picture) if eye else None
 
 
 def percentiles(histogram: Sequence[int], wanted: Sequence[float]) -> list[float]:
