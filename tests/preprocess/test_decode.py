@@ -302,26 +302,6 @@ def test_many_threads_read_at_once_with_equal_results() -> None:
     assert {difference(image, expected) for image in results} == {0}
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "A.JPG", "b.Jpeg", "c.png", "d.webp", "e.tif", "f.TIFF", "g.bmp", "h.gif"])
-def test_picture_suffixes_are_known_in_any_case(name: str) -> None:
-    assert decode.is_image(name)
-    assert decode.is_image(Path("folder") / name)
-
-
-@pytest.mark.parametrize("name", ["a.txt", "jpg", "a.jpg.part", "a.eps", "labels.csv", "._a.jpg", ".jpg", ""])
-def test_other_names_are_not_pictures(name: str) -> None:
-    assert not decode.is_image(name)
-
-
-def test_every_known_suffix_belongs_to_a_format_that_is_read() -> None:
-    Image.init()
-    assert {Image.registered_extensions()[suffix] for suffix in decode.SUFFIXES - {".pnm"}} <= {
-        *decode.FORMATS,
-        "MPO",  # read as JPEG
-        "DIB",  # read as BMP
-    }
-
-
 # --- what cannot be read -------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
-from mobilenets.preprocess.decode import is_image
+from mobilenets.preprocess.formats import is_image
 
 
 def expand(sources: list[str]) -> Iterator[str]:

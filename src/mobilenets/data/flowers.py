@@ -13,7 +13,7 @@ from mobilenets.data.sample import Sample
 from mobilenets.data.split import split
 from mobilenets.errors import UserError
 from mobilenets.home import home
-from mobilenets.preprocess.decode import is_image
+from mobilenets.preprocess.formats import is_image
 from mobilenets.weights.download import fetch
 
 URL = "http://download.tensorflow.org/example_images/flower_photos.tgz"

@@ -9,7 +9,7 @@ from typing import NoReturn
 from mobilenets.data.records import PART_NAMES, Finding, Records
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
-from mobilenets.preprocess.decode import is_image
+from mobilenets.preprocess.formats import is_image
 
 
 def read_folder(data: Path) -> Records:

@@ -21,7 +21,7 @@ from mobilenets.data.sample import Member
 from mobilenets.data.stamp import Stamp
 from mobilenets.errors import UserError
 from mobilenets.home import home
-from mobilenets.preprocess.decode import is_image
+from mobilenets.preprocess.formats import is_image
 from mobilenets.progress import Progress
 
 INDEX_FOLDER = "shards"

@@ -16,20 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from mobilenets.errors import UserError
-
-# Only formats that photographs come in. Pillow knows forty more, some of which start other programs (EPS)
-# or nest further files (ICO, PSD): an image folder from strangers has no business reaching those.
-SUFFIXES_OF = {  # what a file of each format is called
-    "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}),
-    "PNG": frozenset({".png", ".apng"}),
-    "GIF": frozenset({".gif"}),
-    "BMP": frozenset({".bmp", ".dib"}),
-    "PPM": frozenset({".ppm", ".pgm", ".pbm", ".pnm"}),
-    "WEBP": frozenset({".webp"}),
-    "TIFF": frozenset({".tif", ".tiff"}),
-}
-FORMATS = tuple(SUFFIXES_OF)
-SUFFIXES = frozenset().union(*SUFFIXES_OF.values())
+from mobilenets.preprocess.formats import open_image
 
 # A file of a few kilobytes can claim any size. 120 megapixels passes the largest common phone sensor
 # (12000×9000) and keeps one decoded RGB picture under half a gigabyte.
@@ -85,21 +72,15 @@ class TooManyPixels(UnreadableImage):
     """A picture whose header claims more pixels than the limit: refused before any is decoded."""
 
 
-def is_image(path: str | Path) -> bool:
-    """Whether the file name is that of a picture: by suffix, in any case; macOS' `._` companions are not."""
-    path = Path(path)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
-
-
 def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
-    """Format (a key of `SUFFIXES_OF`), width and height as stored, from a file's beginning; nothing is decoded.
+    """Format (a key of `formats.SUFFIXES_OF`), width and height as stored, from a file's beginning; nothing is decoded.
 
     Raises:
         UnreadableImage: missing, empty, or no picture of a kind read here.
     """
     name = _name(source)
     with _naming(name), _opened(source, name) as file:
-        image = Image.open(file, formats=FORMATS)
+        image = open_image(file)
         # A JPEG with a second picture behind the first is "MPO" to Pillow.
         return "JPEG" if image.format == "MPO" else str(image.format), image.width, image.height
 
@@ -144,7 +125,7 @@ def decoded(
         raise ValueError(f"mode {mode!r}: must be 'RGB' or 'L'")
     name = _name(source)
     with _naming(name), _opened(source, name) as file:
-        image = Image.open(file, formats=FORMATS)
+        image = open_image(file)
         if image.width * image.height > max_pixels:
             raise TooManyPixels(
                 f"{name}: {image.width}×{image.height} pixels is more than the limit of "
@@ -266,11 +247,8 @@ def _naming(name: str) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise UnreadableImage(f"{name}: no such file; check the spelling") from None
-    except UnidentifiedImageError:
-        raise NotAnImage(
-            f"{name}: is no picture of a kind read here ({', '.join(FORMATS)}), or its beginning is damaged"
-            "; convert it to JPEG or PNG"
-        ) from None
+    except UnidentifiedImageError as error:
+        raise NotAnImage(f"{name}: {_one_line(error)}") from None
     except Image.DecompressionBombError as error:
         raise TooManyPixels(f"{name}: {_one_line(error)}; scale it down first") from None
     except OSError as error:

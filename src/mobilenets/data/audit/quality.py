@@ -12,13 +12,14 @@ from mobilenets.data.audit.photo import Photo, Seen
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
+from mobilenets.preprocess.formats import SUFFIXES_OF, is_image
 
 
 def quality(seen: Seen) -> list[Finding]:
     """Findings about single files; a blank picture is neither dark nor blurred as well."""
     found = [Finding("unreadable", (path,), 1.0, why) for path, why in seen.unreadable]
     for photo in seen.photos:
-        if photo.path.suffix.lower() not in decode.SUFFIXES_OF[photo.format]:
+        if photo.path.suffix.lower() not in SUFFIXES_OF[photo.format]:
             found.append(Finding("wrong_suffix", (photo.path,), 1.0, f"its content is {photo.format}"))
     flat = {photo.path for photo in seen.photos if photo.spread < LIMITS.blank_spread}
     for photo in seen.photos:
@@ -40,7 +41,7 @@ def is_blank(photo: Photo) -> bool:
 def misnamed(data: Path, known: Callable[[Path], bool]) -> Iterator[Finding]:
     """Pictures below folder `data` whose suffix is none of a picture, so that nobody reads them; not `known` ones."""
     for path in map(Path, visible_files(data, lambda error: None)):  # a folder of the data was opened before
-        if decode.is_image(path) or known(path):
+        if is_image(path) or known(path):
             continue
         try:
             format = decode.header(path)[0]
