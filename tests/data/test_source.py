@@ -177,7 +177,7 @@ def test_data_that_is_none_is_told(tmp_path: Path) -> None:
 def test_a_class_without_images_is_told_and_not_left_out(tmp_path: Path, part: str) -> None:
     _put(tmp_path, *(f"{part}{c}/{i}.png" for c in "ab" for i in range(4)))
     (tmp_path / part / "roses").mkdir()
-    (tmp_path / part / "roses" / "1.heic").write_bytes(b"a kind that is not read")
+    (tmp_path / part / "roses" / "1.nef").write_bytes(b"a kind that is not read")
     with pytest.raises(UserError, match="roses: holds no images"):
         read_splits(tmp_path)
 
