@@ -36,7 +36,7 @@ def _imported_rooms(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
     allowed = {*ROOMS[: ROOMS.index(_room(path)) + 1]}
-    if path.name == "torch.py":  # the engine that runs our own networks: the one exception, never imported unasked
+    if path == SOURCE / "runtime" / "torch.py":  # the engine of our own networks: the one exception, never unasked
         allowed.add("nn")
     assert _imported_rooms(path) <= allowed
 
@@ -50,6 +50,15 @@ def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
 )  # fmt: skip
 def test_what_predicts_and_evaluates_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(m.split('.')[0] for m in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(result.stdout.split())
+
+
+def test_the_room_of_preprocessing_imports_without_torch_but_for_the_graphs_of_others() -> None:
+    own = {"torch", "onnx", "openvino"}  # each in the dress of one runtime, imported where that runtime is used
+    names = [p.stem for p in (SOURCE / "preprocess").glob("*.py") if p.stem not in own]
+    imports = "; ".join(f"import mobilenets.preprocess.{name}" for name in names)
+    code = f"import sys; {imports}; print(*sorted(m.split('.')[0] for m in sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(result.stdout.split())
 

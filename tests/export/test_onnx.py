@@ -10,8 +10,9 @@ import torch
 
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
-from mobilenets.export.graph import FromPixels, Probabilities, fold_norms
+from mobilenets.export.graph import Probabilities, fold_norms
 from mobilenets.export.onnx import export_onnx, onnx_bytes
+from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine, make_session
 from small import CLASSES, card_of, expected, network, noise
 

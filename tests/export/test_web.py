@@ -21,10 +21,9 @@ from conftest import Cli, is_one_line_error
 from mobilenets.artifact import write_safetensors
 from mobilenets.errors import UserError
 from mobilenets.export.web import runtime
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess import BROWSER, Preprocess
 from small import card_of, network
 
-SCRIPTS = Path(runtime.__file__).parent
 NAME = f"onnxruntime-web-{runtime.VERSION}.tgz"
 NODE = """
 import { readFileSync } from "node:fs";
@@ -75,7 +74,7 @@ def test_the_browsers_preprocess_is_pillows_to_the_pixel(tmp_path: Path) -> None
         file.write_bytes(image.convert("RGBA").tobytes())
         jobs.append({"preprocess": preprocess.to_dict(), "width": width, "height": height, "rgba": str(file)})
         expected.append(preprocess.pixels(image).tobytes())
-    shutil.copy(SCRIPTS / "preprocess.js", tmp_path / "preprocess.mjs")
+    (tmp_path / "preprocess.mjs").write_bytes(BROWSER.read_bytes())
     (tmp_path / "run.mjs").write_text(NODE)
     result = subprocess.run(
         ["node", tmp_path / "run.mjs"], input=json.dumps(jobs).encode(), capture_output=True, timeout=60

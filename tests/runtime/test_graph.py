@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mobilenets.export.graph import FromPixels
 from mobilenets.export.onnx import onnx_bytes
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime import graph as graph_module
 from mobilenets.runtime.graph import run_exactly, run_fast
 from small import network

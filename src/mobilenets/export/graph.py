@@ -14,46 +14,7 @@ from mobilenets.errors import UserError
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-
-
-class FromPlanes(nn.Module):
-    """`network` behind its normalisation: takes float planes (N, C, H, W) of 0..255.
-
-    The division can be folded into the first convolution, the subtraction not: around the borders a convolution pads
-    with zeros, which are the mean.
-    """
-
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
-        super().__init__()
-        self.network = network
-        scale = 255 * torch.tensor([preprocess.mean, preprocess.std]).view(2, 1, -1, 1, 1)  # (2, 1, C, 1, 1)
-        self.mean = nn.Buffer(scale[0])
-        self.std: torch.Tensor | None = nn.Buffer(scale[1])
-
-    def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """float (N, C, H, W) of 0..255 → what `network` makes of the normalised images."""
-        centred = planes - self.mean
-        result: torch.Tensor = self.network(centred if self.std is None else centred / self.std)
-        return result
-
-    def fold_division(self, weight: torch.Tensor) -> None:
-        """Let the network's first convolution, of this `weight`, divide: one pass less over the picture."""
-        if self.std is not None:
-            weight.data = weight.data / self.std
-            self.std = None
-
-
-class FromPixels(nn.Module):
-    """`network` behind its normalisation: takes pixels as a decoder leaves them, uint8 (N, H, W, C)."""
-
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
-        super().__init__()
-        self.from_planes = FromPlanes(network, preprocess)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, C) → what `network` makes of the normalised images."""
-        result: torch.Tensor = self.from_planes(image.permute(0, 3, 1, 2).float())
-        return result
+from mobilenets.preprocess.torch import FromPixels
 
 
 class Probabilities(nn.Module):

@@ -13,11 +13,12 @@ from torch import nn
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, write_atomic
 from mobilenets.errors import UserError
-from mobilenets.export.graph import FromPixels, deployed, example_pixels, fold_norms
+from mobilenets.export.graph import deployed, example_pixels, fold_norms
 from mobilenets.export.padding import pad_alike, set_pads
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.onnxruntime import make_session
 
 OPSET = 18

@@ -16,7 +16,7 @@ from mobilenets.export.graph import deployed
 from mobilenets.export.onnx import onnx_bytes
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.openvino import resize_and_crop
 
 AROUND = "/from_planes/network/network/"  # `FromPixels`, `FromPlanes` and `Probabilities`
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
@@ -124,37 +124,14 @@ def _shorten_names(graph: openvino.Model) -> None:
 
 
 def full_openvino(path: Path, card: ModelCard) -> None:
-    """Put resize and crop before the exported `path`: `image` uint8 (H, W, 3) → `probabilities` (1, K).
-
-    The steps are those of `Preprocess.pixels`, by the interpolation that OpenVINO took over from Pillow.
-    """
-    preprocess, core = card.preprocess, openvino.Core()
+    """Put resize and crop before the exported `path`: `image` uint8 (H, W, 3) → `probabilities` (1, K)."""
+    core = openvino.Core()
     core.set_property({"ENABLE_MMAP": False})  # the file is replaced below
     graph = core.read_model(path)
     image = ops.parameter([-1, -1, 3], np.uint8, name="image")
-    sides = ops.slice(ops.shape_of(image), _whole(0), _whole(2), _whole(1))
-    resized = ops.divide(ops.multiply(sides, _whole(preprocess.resize_side)), ops.reduce_min(sides, _whole(0), True))
-    planes = ops.convert(ops.unsqueeze(ops.transpose(image, _whole(2, 0, 1)), _whole(0)), np.float32)
-    across = _resized(planes, 3, ops.slice(resized, _whole(1), _whole(2), _whole(1)), preprocess)
-    levels = _resized(across, 2, ops.slice(resized, _whole(0), _whole(1), _whole(1)), preprocess)
-    size = _whole(preprocess.size, preprocess.size)
-    half = ops.divide(ops.convert(ops.subtract(resized, size), np.float32), ops.constant(np.float32(2)))
-    start = ops.convert(ops.round(half, "half_to_even"), np.int64)  # the corner is rounded as `Preprocess` rounds it
-    cropped = ops.slice(levels, start, ops.add(start, size), _whole(1, 1), _whole(2, 3))
-    pixels = ops.transpose(ops.convert(cropped, np.uint8), _whole(0, 2, 3, 1))
+    pixels = resize_and_crop(image, card.preprocess)
     graph.get_parameters()[0].output(0).replace(pixels.output(0))
     _save(openvino.Model(graph.get_results(), [image], card.name), card, path)
-
-
-def _resized(planes: Any, axis: int, length: Any, preprocess: Preprocess) -> Any:
-    """One axis resized to `length`, in whole grey levels, halves up: Pillow rounds between its two passes."""
-    mode = f"{preprocess.interpolation}_pillow"
-    resampled = ops.interpolate(planes, length, mode, "sizes", axes=_whole(axis), cube_coeff=-0.5)
-    return ops.clamp(ops.floor(ops.add(resampled, ops.constant(np.float32(0.5)))), 0, 255)
-
-
-def _whole(*values: int) -> Any:
-    return ops.constant(np.array(values, np.int64))
 
 
 def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:

@@ -23,12 +23,13 @@ from mobilenets.data.cache import PixelCache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.sample import Sample
 from mobilenets.export.calibration import Calibration
-from mobilenets.export.graph import FromPixels, deployed, network_of
+from mobilenets.export.graph import deployed, network_of
 from mobilenets.export.qdq import Rounding, qdq_graph, roundings
 from mobilenets.export.quantize import SMALLEST, Grid, rounded, rounded_weight, weight_steps
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
 from mobilenets.progress import Progress
 
 BATCH = 32

@@ -9,11 +9,12 @@ from functools import partial
 import torch
 from torch import nn
 
-from mobilenets.export.graph import FromPixels, Probabilities
+from mobilenets.export.graph import Probabilities
 from mobilenets.export.onnx import graph_bytes
 from mobilenets.nn.blocks import make_block
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
 from mobilenets.spec.cost import costs
 from mobilenets.spec.rows import Net, Row
 

@@ -12,10 +12,10 @@ from torch import nn
 from mobilenets import launch
 from mobilenets.data.audit.photo import Embedder
 from mobilenets.data.loader import Loader
-from mobilenets.export.graph import FromPixels
 from mobilenets.export.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import available_cores
 from mobilenets.runtime.graph import run_exactly, run_fast

@@ -25,6 +25,7 @@ from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import Images
 from mobilenets.progress import Progress
 from mobilenets.training import checkpoint
 from mobilenets.training.average import Average
@@ -92,7 +93,7 @@ class Trainer:
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema)
         self.state = State()
-        self._scale = 255 * torch.tensor([preprocess.mean, preprocess.std], device=place.device)
+        self.images = Images(preprocess, place.device)
         counts = np.bincount(train.labels, minlength=model.net.num_classes)
         weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
         self._class_weight = torch.tensor(weight, dtype=torch.float32, device=place.device)
@@ -101,18 +102,6 @@ class Trainer:
         """Another trainer that starts where this one stands, in a precision of its own."""
         place = replace(self.place, precision=precision)
         return Trainer(copy.deepcopy(self.model), self.recipe, place, self.preprocess, self.train, self.val)
-
-    def images(self, pixels: np.ndarray) -> torch.Tensor:
-        """uint8 (N, H, W, C) → normalised float32 (N, C, H, W) in channels-last memory, without a copy.
-
-        Activations, float16, stay what they are.
-        """
-        x = torch.from_numpy(pixels).to(self.place.device, torch.float32)
-        if pixels.dtype != np.uint8:
-            return x.permute(0, 3, 1, 2)
-        mean, std = self._scale.repeat(1, x.shape[2])  # (W · C,) for a row: three values at a time would be no vectors
-        x.flatten(2).sub_(mean).div_(std)
-        return x.permute(0, 3, 1, 2)
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """Forward and backward of one batch; its mean loss and its number of right answers."""

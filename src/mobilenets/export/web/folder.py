@@ -13,8 +13,9 @@ from mobilenets.export.onnx import write_onnx
 from mobilenets.export.qdq import quantize_onnx
 from mobilenets.export.web.runtime import runtime_files
 from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import BROWSER
 
-SCRIPTS = ("predictor.js", "worker.js", "preprocess.js")
+SCRIPTS = ("predictor.js", "worker.js")
 # Compiling WebAssembly is the one thing this page may do beyond what the page of `serve` may.
 POLICY = {"script-src": "'self' 'wasm-unsafe-eval'", "worker-src": "'self'"}
 _PLACE = b'["FILES"]'
@@ -47,6 +48,7 @@ def _static_files(card: ModelCard) -> dict[str, bytes]:
     here = files(__package__)
     static = page.assets(POLICY)
     static |= {name: here.joinpath(name).read_bytes() for name in SCRIPTS}
+    static[BROWSER.name] = BROWSER.read_bytes()
     static |= runtime_files()
     static["card.json"] = card.to_json().encode()
     kept = ["./", *sorted(static), "model.onnx"]
