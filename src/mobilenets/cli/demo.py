@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         **SETTINGS,
     )
-    _tell_metrics(result.metrics)
+    _tell_metrics(result.path, result.metrics)
     classifier = load(result.path)
     predictions = [classifier.predict(path) for path in _four(result.path / "predictions.csv")]
     for prediction in predictions:
@@ -88,12 +88,11 @@ def run(args: argparse.Namespace) -> int:
     return 130 if result.interrupted else 0
 
 
-def _tell_metrics(metrics: dict[str, Any]) -> None:
-    low, high = metrics["accuracy_ci95"]
-    print(
-        f"accuracy {metrics['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}) on {metrics['n']} photographs "
-        f"it has not seen; always answering the larger class: {_majority(metrics):.3f}"
-    )
+def _tell_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    from mobilenets.evaluate.kept import closing_lines
+
+    print("\n".join(closing_lines(folder, metrics)))
+    print(f"always answering the larger class would be right for {_majority(metrics):.3f} of them")
 
 
 def _majority(metrics: dict[str, Any]) -> float:

@@ -105,6 +105,11 @@ def _tell(result: Result) -> None:
         f"({found['engine']}, threads {found['threads']}; asked for {found['budget_ms']:g}, "
         f"predicted {found['predicted_ms']:.2f})"
     )
-    print(f"accuracy  {found['seed_accuracy']:.3f} -> {found['accuracy']:.3f} (validation)")
+    print(
+        f"accuracy  {found['seed_accuracy']:.3f} -> {found['accuracy']:.3f} "
+        f"(validation, which also chose the epoch that is kept: {found['kept']['epoch']} of {found['epochs']})"
+    )
+    if "test" in found:
+        print(f"test      {found['test']['accuracy']:.3f}, on {found['test']['n']} photographs that chose nothing")
     print(f"model     {folder / 'model.onnx'}")
     print(f"search    {folder / 'search.html'}")

@@ -129,10 +129,11 @@ def fraction_or_folder(text: str) -> float | str:
 
 
 def _tell(folder: Path, metrics: dict[str, Any], interrupted: bool) -> None:
-    low, high = metrics["accuracy_ci95"]
+    from mobilenets.evaluate.kept import closing_lines
+
     if interrupted:
         print(f"interrupted; go on with: mobilenets train --resume --out {folder}")
-    print(f"validation accuracy {metrics['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n {metrics['n']})")
+    print("\n".join(closing_lines(folder, metrics)))
     print(f"balanced accuracy {metrics['balanced_accuracy']:.3f}, macro F1 {metrics['macro_f1']:.3f}")
     print(f"model    {folder / 'model.onnx'}")
     print(f"report   {folder / 'report.html'}")

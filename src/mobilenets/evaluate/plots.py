@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mobilenets.evaluate.kept import Kept, best_epoch
 from mobilenets.evaluate.metrics import FloatArray, IntArray
 from mobilenets.fonts import find_font
 
@@ -28,8 +29,9 @@ _LONGEST = 28  # characters of a class name on a picture
 _POINTS = 72  # to the inch
 _DIGIT = 0.64  # width of a digit in the default font, per point of its size
 # Okabe and Ito's pair that all kinds of colour vision tell apart; line styles differ too, for grey prints.
-_TRAINING = {"color": "#D55E00", "linestyle": "--", "label": "training"}
-_VALIDATION = {"color": "#0072B2", "linestyle": "-", "label": "validation"}
+_TRAINING = {"color": "#D55E00", "linestyle": "--", "label": "training, during the epoch"}
+_VALIDATION = {"color": "#0072B2", "linestyle": "-", "label": "validation, after the epoch"}
+_PROBE = {"color": "#009E73", "linestyle": "-."}  # a third of theirs
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,27 @@ def _can_draw(font: str, text: str) -> bool:
         return False
 
 
-def draw_curves(history: Mapping[str, Sequence[float]]) -> bytes:
-    """Loss and accuracy over the epochs; the columns are those of history.csv."""
+def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
+    """Loss and accuracy over the epochs, and which weights are kept; the columns are those of history.csv.
+
+    The linear probe, which no epoch has, is a line across.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     with _plain_style():
         figure = Figure(figsize=(10, 3.8), layout="constrained")
         epochs = history["epoch"]
-        chosen = max(range(len(epochs)), key=lambda i: (history["val_accuracy"][i], -history["val_loss"][i]))
+        marked = kept.epoch or epochs[best_epoch(history)]
+        told = f"best epoch ({marked:g}){', not kept' if kept.is_probe else ''}"
+        if kept.epoch:
+            told = f"kept: epoch {marked:g}"
         for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
             marker = "o" if len(epochs) <= 30 else ""
-            axes.axvline(epochs[chosen], color="0.6", linestyle=":", label=f"best epoch ({epochs[chosen]:g})")
+            axes.axvline(marked, color="0.6", linestyle=":", label=told)
+            if kept.probe is not None and f"val_{name}" in kept.probe:
+                label = f"{'kept: ' if kept.is_probe else ''}the linear probe"
+                axes.axhline(kept.probe[f"val_{name}"], label=label, **_PROBE)
             axes.plot(epochs, history[f"train_{name}"], marker=marker, markersize=3.5, **_TRAINING)
             axes.plot(epochs, history[f"val_{name}"], marker=marker, markersize=3.5, **_VALIDATION)
             axes.set(xlabel="epoch", title=name)
@@ -118,11 +129,11 @@ def draw_curves(history: Mapping[str, Sequence[float]]) -> bytes:
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         # Below the panels, where no line can run through it.
         handles, names = axes.get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
         return _png(figure)
 
 
-def draw_confusion(confusion: IntArray, labels: Sequence[Label]) -> bytes:
+def draw_confusion(confusion: IntArray, labels: Sequence[Label], title: str = "") -> bytes:
     """Counts (truth in rows) over the shares of each row as colour; shares as numbers up to 12 classes."""
     from matplotlib.figure import Figure
 
@@ -140,6 +151,8 @@ def draw_confusion(confusion: IntArray, labels: Sequence[Label]) -> bytes:
         _write_names(axes, labels, grid)
         axes.set_xlabel("predicted", fontsize=11, labelpad=8)
         axes.set_ylabel("truth", fontsize=11, labelpad=8)
+        if title:
+            axes.set_title(title, fontsize=10, loc="left")
         if not grid.shares:
             height = min(1.0, 3 / side)
             bar = figure.add_axes((1 + 0.2 / side, 1 - height, 0.16 / side, height))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 import sys
@@ -25,6 +24,7 @@ from mobilenets.evaluate.confusion import confusion
 from mobilenets.evaluate.findings import faults, findings
 from mobilenets.evaluate.gallery import Opener, galleries
 from mobilenets.evaluate.html import name, percent, picture, table
+from mobilenets.evaluate.kept import TEST, Kept, read_history, read_kept
 from mobilenets.evaluate.plots import Label, draw_confusion, draw_curves, labels_of
 from mobilenets.evaluate.predictions import Answer, Predictions
 from mobilenets.evaluate.sureness import sureness
@@ -61,28 +61,27 @@ def write_report(
     metrics = json.loads(_text(folder, "metrics.json"))
     predictions = Predictions.parse(_text(folder, "predictions.csv"))
     opened = _opener(photographs)
-    history = _history(folder / "history.csv")
-    curves = draw_curves(history) if history else None
+    history, kept = read_history(folder / "history.csv"), read_kept(folder, metrics)
+    curves = draw_curves(history, kept) if history else None
     drawn, labels = None, labels_of(card.classes[:_MOST_DRAWN])
     if len(card.classes) <= _MOST_DRAWN:
         _warn(card.classes, labels)
-        drawn = draw_confusion(np.array(metrics["confusion"], np.int64), labels)
+        title = ", ".join(filter(None, (kept.name, "validation")))
+        drawn = draw_confusion(np.array(metrics["confusion"], np.int64), labels, title)
         write_atomic(folder / "confusion.png", drawn)
     if curves:
         write_atomic(folder / "curves.png", curves)
     body = [
         f"<h1>{name(card.name)}</h1>",
-        _headline(metrics, _probe(folder)),
+        _headline(metrics, kept),
         _figures(metrics),
-        f"<h2>Learning curves</h2>\n<div class='wide'>{picture(curves, 'png', _told(history), 'curves')}</div>"
-        if curves
-        else "",
+        _curves(curves, history, kept) if curves else "",
         confusion(metrics, card.classes, labels, drawn, predictions, opened),
         _per_class(metrics, card.classes),
         galleries(predictions, card.classes, opened, explainer, faults(audit) if audit else {}),
         sureness(metrics["accuracy"], predictions),
         findings(audit) if audit else "",
-        _model(card, folder, latency_ms),
+        _model(card, folder, latency_ms, kept),
         _next(folder, card),
     ]
     style = files("mobilenets.evaluate").joinpath("report.css").read_text(encoding="utf-8")
@@ -114,14 +113,15 @@ def _opener(photographs: Sequence[Sample] | None) -> Opener:
     return opened
 
 
-def _history(path: Path) -> dict[str, list[float]]:
-    """The columns of history.csv; empty without an epoch: a probe trains no network."""
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    return {column: [float(row[column]) for row in rows] for column in names} if rows else {}
+def _curves(curves: bytes, history: dict[str, list[float]], kept: Kept) -> str:
+    """The learning curves, and which weights each of them is of."""
+    which = f"What is kept: {escape(kept.describe())}. " if kept.describe() else ""
+    caption = (
+        f"{which}Training: mean over the epoch, of the weights as they stood at each step, on augmented photographs. "
+        "Validation: after each epoch, of the weights that would be kept (averaged, where the recipe says so)."
+    )
+    image = picture(curves, "png", _told(history), "curves")
+    return f"<h2>Learning curves</h2>\n<div class='wide'>{image}</div>\n<p class=\"quiet\">{caption}</p>"
 
 
 def _told(history: dict[str, list[float]]) -> str:
@@ -130,12 +130,6 @@ def _told(history: dict[str, list[float]]) -> str:
         f"loss and accuracy over {len(accuracy)} epochs: validation accuracy from {percent(accuracy[0])} to "
         f"{percent(accuracy[-1])}, at best {percent(max(accuracy))}"
     )
-
-
-def _probe(folder: Path) -> float | None:
-    """Validation accuracy of the linear probe the training started from; None where there was none."""
-    path = folder / "probe.json"
-    return float(json.loads(path.read_text(encoding="utf-8"))["val_accuracy"]) if path.exists() else None
 
 
 def _warn(classes: Sequence[str], labels: Sequence[Label]) -> None:
@@ -148,24 +142,42 @@ def _warn(classes: Sequence[str], labels: Sequence[Label]) -> None:
         )
 
 
-def _headline(metrics: dict[str, Any], probe: float | None) -> str:
-    """The accuracy, what it is worth, and what it takes to beat it."""
+def _headline(metrics: dict[str, Any], kept: Kept) -> str:
+    """The accuracy, of which weights, what it is worth, and what it takes to beat it."""
     low, high = metrics["accuracy_ci95"]
     largest, most = max(((text, c["n"]) for text, c in metrics["per_class"].items()), key=lambda pair: pair[1])
-    rows = [("us", "this model", metrics["accuracy"])]
-    if probe is not None:
-        rows.append(("", "linear probe", probe))
+    us = "this model, the linear probe" if kept.is_probe else "this model"
+    rows = [("us", us, metrics["accuracy"])]
+    if kept.probe is not None and not kept.is_probe:
+        rows.append(("", "linear probe", kept.probe["val_accuracy"]))
+    if kept.is_probe and kept.epochs:
+        rows.append(("", f"fine-tuned, epoch {kept.best}", kept.best_accuracy))
     rows.append(("", "largest class", most / metrics["n"]))
     bars = "".join(
         f'<li class="{style}"><span>{what}</span><span class="track"><i style="width:{100 * share:.1f}%"></i></span>'
         f"<b>{percent(share)}</b></li>"
         for style, what, share in rows
     )
+    which = f"<p>The weights are those of {escape(kept.describe())}.</p>\n" if kept.describe() else ""
+    chose = " These photographs also chose which weights are kept." if kept.is_chosen else ""
+    tested = _tested(metrics[TEST]) if TEST in metrics else ""
+    validation = "p" if tested else 'p class="headline"'
     return (
-        f'<p class="headline">{percent(metrics["accuracy"])} accuracy</p>\n'
-        f"<p>95 % interval {percent(low)} to {percent(high)}, from {metrics['n']:,} validation photographs. "
-        f"Always answering {name(largest)} would be right for {percent(most / metrics['n'])}.</p>\n"
+        f"{tested}<{validation}>{percent(metrics['accuracy'])} accuracy{' in validation' if tested else ''}</p>\n"
+        f"<p>95 % interval {percent(low)} to {percent(high)}, from {metrics['n']:,} validation photographs.{chose} "
+        f"Always answering {name(largest)} would be right for {percent(most / metrics['n'])}.</p>\n{which}"
         f'<ul class="against">{bars}</ul>'
+    )
+
+
+def _tested(test: dict[str, Any]) -> str:
+    """The accuracy on the test photographs, which comes first; all else on the page is of the validation ones."""
+    low, high = test["accuracy_ci95"]
+    return (
+        f'<p class="headline">{percent(test["accuracy"])} accuracy on the test photographs</p>\n'
+        f"<p>95 % interval {percent(low)} to {percent(high)}, from {test['n']:,} photographs that chose nothing; "
+        f"balanced accuracy {percent(test['balanced_accuracy'])}, log loss {test['log_loss']:.3f}. "
+        "All else on this page is of the validation photographs.</p>\n"
     )
 
 
@@ -205,13 +217,15 @@ def _per_class(metrics: dict[str, Any], classes: Sequence[str]) -> str:
     )
 
 
-def _model(card: ModelCard, folder: Path, latency_ms: float | None) -> str:
+def _model(card: ModelCard, folder: Path, latency_ms: float | None, kept: Kept) -> str:
     net, preprocess = card.net, card.preprocess
     params, macs = cost.total(net, preprocess.size)
     rows = [
         ("network", f"{escape(net.name)}, width {net.width:g}, as in {escape(net.flavor)}"),
         ("size", f"{params:,} parameters; {macs / 1e6:,.1f} million multiply-adds for one photograph"),
     ]
+    if kept.describe():
+        rows.append(("weights", escape(kept.describe())))
     exported = folder / "model.onnx"
     if exported.exists():
         rows.append(("model.onnx", f"{exported.stat().st_size / 1e6:.1f} MB"))

@@ -13,6 +13,7 @@ from typing import Any
 from mobilenets.artifact import read_card, write_atomic
 from mobilenets.data.audit.job import audit_splits
 from mobilenets.errors import UserError
+from mobilenets.evaluate.kept import KEPT, TEST
 from mobilenets.search import blocks, proposals
 from mobilenets.search.ask import EVOLVE, NETADAPT, Ask
 from mobilenets.search.journal import Journal
@@ -177,7 +178,8 @@ class _Session:
         write_settings(bench, self.folder, size, journal.epochs)
         split_by = bench.settings
         audit = audit_splits(Path(self.ask.data), bench.listed, val=split_by.val, seed=split_by.seed)
-        card = finish(self.folder, bench.loader(self.parts.val, size), audit)
+        val, test = (bench.loader(part, size) for part in (self.parts.val, bench.listed.test))
+        card = finish(self.folder, val, test, audit)
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])
         (measured,) = self.table.networks_ms([found])
@@ -192,6 +194,7 @@ class _Session:
             "predicted_ms": predicted,
             "seed_accuracy": journal.seed["accuracy"],
             "accuracy": card.metrics["accuracy"],
+            **{name: card.metrics[name] for name in (KEPT, TEST) if name in card.metrics},
             "seed_mmacs": total(bench.start.net, bench.start.size)[1] / 1e6,
             "mmacs": total(found.net, found.size)[1] / 1e6,
             "latency_model": journal.fit,

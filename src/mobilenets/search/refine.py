@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -61,7 +62,7 @@ def _endless(trainer: Distiller) -> Iterator[object]:
 def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
     """What keeps the best network as `folder/model.safetensors`."""
 
-    def keep(model: nn.Module, figures: dict[str, float]) -> None:
+    def keep(model: nn.Module, figures: dict[str, Any]) -> None:
         assert isinstance(model, MobileNet)
         write_network(folder / "model.safetensors", model, bench.card_of(model, size, figures))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ class Workbench:
         """Accuracy and log loss on `samples`."""
         return judge(model, self.recipe, self.place, self.preprocess(size), self.loader(samples, size))
 
-    def card_of(self, model: MobileNet, size: int, figures: Figures | None = None) -> ModelCard:
+    def card_of(self, model: MobileNet, size: int, figures: Mapping[str, Any] | None = None) -> ModelCard:
         """The card of a network that was found."""
         return replace(
             self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(figures or {}),

@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,25 +16,29 @@ from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic
 from mobilenets.data.audit.job import Audit
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
+from mobilenets.errors import UserError
 from mobilenets.evaluate.explain import Explainer
+from mobilenets.evaluate.kept import KEPT, TEST, TESTED
 from mobilenets.evaluate.metrics import score
 from mobilenets.evaluate.predictions import written
 from mobilenets.evaluate.report import write_report
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.choice import measure
+from mobilenets.runtime.engine import Engine
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.torch import TorchEngine
 
 _CALLS = 25
 
 
-def finish(folder: Path, val: Loader, audit: Audit | None = None) -> ModelCard:
+def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit | None = None) -> ModelCard:
     """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
 
     `audit` is what the report says of the data.
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
-    not of the network in memory.
+    not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
+    photographs (`test`), where there are any: what chose the weights is not what tells their worth.
     """
     card = read_card(folder / "model.safetensors")
     tensors = read_tensors(folder / "model.safetensors")
@@ -41,9 +46,12 @@ def finish(folder: Path, val: Loader, audit: Audit | None = None) -> ModelCard:
     model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
     export_onnx(model, card, folder / "model.onnx")
     engine = OnnxRuntimeEngine(folder / "model.onnx")
-    batches = [(engine(batch.pixels), batch.labels, batch.indices) for batch in val.epoch(0)]
-    probabilities, labels, shown = (np.concatenate(column) for column in zip(*batches, strict=True))
-    card = replace(card, metrics=score(probabilities, labels, card.classes))
+    answers = _answers(engine, val)
+    if answers is None:
+        raise UserError(f"{folder}: none of the validation photographs can be read any more")
+    probabilities, labels, shown = answers
+    kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
+    card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})
     write_safetensors(folder / "model.safetensors", tensors, card)
     export_onnx(model, card, folder / "model.onnx")
     write_atomic(folder / "card.json", card.to_json())
@@ -58,6 +66,25 @@ def finish(folder: Path, val: Loader, audit: Audit | None = None) -> ModelCard:
         audit=audit,
     )
     return card
+
+
+def _answers(engine: Engine, loader: Loader) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Probabilities float32 (N, K), labels and indices int64 (N,) of the photographs that can be read; None of none."""
+    batches = [(engine(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
+    if not batches:
+        return None
+    probabilities, labels, shown = (np.concatenate(column) for column in zip(*batches, strict=True))
+    return probabilities, labels, shown
+
+
+def _tested(engine: Engine, test: Loader | None) -> dict[str, Any]:
+    """The main figures of the test photographs; nothing where there are none that can be read."""
+    answers = _answers(engine, test) if test is not None else None
+    if answers is None:
+        return {}
+    probabilities, labels, _ = answers
+    figures = score(probabilities, labels, engine.card.classes)
+    return {TEST: {name: figures[name] for name in TESTED}}
 
 
 def _latency_ms(path: Path) -> float:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import nn
 from mobilenets.artifact import write_atomic
 from mobilenets.data.loader import Batch
 from mobilenets.data.mix import mix
+from mobilenets.evaluate.kept import KEPT
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
@@ -52,7 +53,7 @@ class Batches(Protocol):
         """The epoch's batches from `start_batch` on."""
 
 
-OnBest = Callable[[nn.Module, dict[str, float]], None]
+OnBest = Callable[[nn.Module, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class Trainer:
         """Train until the last epoch; True when it ended by itself, False when it was interrupted.
 
         After every epoch `folder/history.csv` and `folder/checkpoint/last.pt` are complete; `on_best`
-        gets the averaged network whenever it validates better than `state.best`, in each of several processes.
+        gets the averaged network, its figures and its epoch whenever it validates better than `state.best`, in each of
+        several processes.
         """
         group = self.place.group
         last = folder / "checkpoint" / "last.pt"
@@ -200,7 +202,7 @@ class Trainer:
         )
         if better(figures, state.best):
             state.best, state.stale_epochs = figures, 0
-            on_best(self.average.model, figures)
+            on_best(self.average.model, {**figures, KEPT: {"epoch": state.epoch + 1}})
         else:
             state.stale_epochs += 1
         state.epoch, state.batch = state.epoch + 1, 0

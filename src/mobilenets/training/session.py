@@ -21,6 +21,7 @@ from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples
 from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
+from mobilenets.evaluate.kept import KEPT, PROBE
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
@@ -92,7 +93,7 @@ class Session:
         self._check_parts()
         cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
         self.feed = replace(self.feed, cache=cache)
-        self.best: dict[str, float] = {}
+        self.best: dict[str, Any] = {}
 
     def _create(self, classes: int) -> MobileNet:
         asked = self.settings
@@ -155,7 +156,8 @@ class Session:
             # training does not wait for it.
             data, val, seed = Path(self.settings.data), self.settings.val, self.settings.seed
             audit = None if interrupted else audit_splits(data, self.listed, val=val, seed=seed)
-            finish(self.folder, self.loader(self.splits.val, 16, whole=True), audit)
+            test = None if interrupted else self.loader(self.splits.test, 16, whole=True)
+            finish(self.folder, self.loader(self.splits.val, 16, whole=True), test, audit)
         group.wait()
         return not interrupted
 
@@ -173,7 +175,7 @@ class Session:
         if self.group.is_main:  # what the report compares the model with
             write_atomic(self.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
         print(f"probe: validation accuracy {figures['val_accuracy']:.3f} (C {head.strength:g})", file=sys.stderr)
-        self.keep(self.model, figures)
+        self.keep(self.model, {**figures, KEPT: PROBE})
 
     @property
     def classifier(self) -> nn.Linear:
@@ -188,7 +190,7 @@ class Session:
             "val_loss": log_loss(probabilities, y),
         }
 
-    def keep(self, model: nn.Module, figures: dict[str, float]) -> None:
+    def keep(self, model: nn.Module, figures: dict[str, Any]) -> None:
         """Write the weights as the run's model, as they validate better than all before."""
         self.best = figures
         if not self.group.is_main:
