@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 from mobilenets import __version__, launch
-from mobilenets.cli import COMMANDS
+from mobilenets.cli import COMMANDS, pixels
 from mobilenets.errors import UserError
 
 EXIT_USE = 2
@@ -35,6 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     for name, module in COMMANDS.items():
         sub = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(sub)
+        if name in pixels.COMMANDS:
+            sub.add_argument("--max-pixels", **pixels.OPTIONS)
         sub.set_defaults(run=module.run)
     return parser
 
@@ -46,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     if launch.world() > 1 and args.command != "train":
         parser.error(f"{args.command} is one process's work; start it without torchrun, which is for 'train'")
     try:
-        code = int(args.run(args))
+        with _max_pixels(getattr(args, "max_pixels", None)):
+            code = int(args.run(args))
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -62,6 +66,23 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"mobilenets {args.command}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    finally:
+        _tell_counts()
+
+
+def _max_pixels(asked: int | None) -> AbstractContextManager[None]:
+    if asked is None:
+        return nullcontext()
+    from mobilenets.preprocess.opening import max_pixels
+
+    return max_pixels(asked)
+
+
+def _tell_counts() -> None:
+    """What was said once about pictures is now known to be true of how many; of commands that read none, nothing."""
+    notes = sys.modules.get("mobilenets.preprocess.notes")
+    if notes is not None:
+        notes.NOTES.tell_counts()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets import launch
+from mobilenets.cli import pixels
 from mobilenets.errors import UserError
 
 HELP = "train a classifier on a folder of photos"
@@ -27,6 +28,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "precision": {"metavar": "P", "help": "auto (default, measured), fp32 or bf16"},
     "workers": {"type": int, "metavar": "N", "help": "decoding threads"},
     "cache": {"metavar": "C", "help": "keep decoded photographs: auto (default), ram, disk or off"},
+    "max_pixels": pixels.OPTIONS,
     "dropout": {
         "type": float,
         "metavar": "P",

@@ -11,6 +11,7 @@ from PIL import Image
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.decode import Decoded, TooManyPixels
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import Pixels
 
@@ -37,13 +38,21 @@ def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, 
         for i in chosen:
             sample = samples[int(i)]
             try:
-                photo = preprocess.read(sample.open(), at_least=0)
+                photo = _whole(sample, preprocess)
             except UserError:  # reported when the run was trained
                 continue
             finally:
                 progress.advance()
             label = None if sample.label == UNKNOWN else sample.label
             yield Picture(preprocess.pixels(photo), np.asarray(photo.image), label)
+
+
+def _whole(sample: Sample, preprocess: Preprocess) -> Decoded:
+    """The picture; one that is too large to be decoded whole as training saw it, at reduced scale."""
+    try:
+        return preprocess.read(sample.open(), at_least=0)
+    except TooManyPixels:
+        return preprocess.read(sample.open())
 
 
 def random_pictures(preprocess: Preprocess) -> Iterator[Picture]:

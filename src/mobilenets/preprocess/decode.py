@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
-import numpy as np
-from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from mobilenets.errors import UserError
+from mobilenets.preprocess.colours import Color as Color
+from mobilenets.preprocess.colours import Mode as Mode
+from mobilenets.preprocess.colours import flatten as flatten
 from mobilenets.preprocess.formats import open_image
-
-# A file of a few kilobytes can claim any size. 120 megapixels passes the largest common phone sensor
-# (12000×9000) and keeps one decoded RGB picture under half a gigabyte.
-MAX_PIXELS = 120_000_000
+from mobilenets.preprocess.opening import OPTION, excess, pixel_limit
 
 # A JPEG decoder averages blocks of 2×2, 4×4 or 8×8 pixels far cheaper than it decodes them. Leaving at least
 # twice the wanted size to the final antialiased resize keeps the result within a few grey levels of a full
@@ -44,8 +43,6 @@ _UPRIGHT = {
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-Mode = Literal["RGB", "L"]
-Color = tuple[int, int, int]
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 
@@ -69,7 +66,7 @@ class NotAnImage(UnreadableImage):
 
 
 class TooManyPixels(UnreadableImage):
-    """A picture whose header claims more pixels than the limit: refused before any is decoded."""
+    """A picture of which more pixels would have to be decoded than the limit: refused before any is."""
 
 
 def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
@@ -91,7 +88,7 @@ def read(
     at_least: int | None = None,
     mode: Mode = "RGB",
     background: Color = (255, 255, 255),
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> Image.Image:
     """As `decoded`, for whoever only shows or measures the picture; a network's input is `Preprocess.read`'s."""
     return decoded(source, at_least=at_least, mode=mode, background=background, max_pixels=max_pixels).image
@@ -103,7 +100,7 @@ def decoded(
     at_least: int | None = None,
     mode: Mode = "RGB",
     background: Color = (255, 255, 255),
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> Decoded:
     """Decode the first frame of a picture, upright, as 8-bit `mode`.
 
@@ -114,8 +111,8 @@ def decoded(
         1/4 or 1/8 scale with its short side still at least twice that; other pictures are untouched.
     mode: "RGB" or "L" (grey).
     background: the RGB colour that shows through where a picture is transparent.
-    max_pixels: pictures whose header claims more are refused before any is decoded. Pillow itself refuses
-        more than 179 million.
+    max_pixels: a picture of which more would have to be decoded is refused before any is. One that is decoded at
+        reduced scale may claim 8 times as many. None: the limit of this process (`opening.pixel_limit`).
 
     Raises
     ------
@@ -126,48 +123,17 @@ def decoded(
     name = _name(source)
     with _naming(name), _opened(source, name) as file:
         image = open_image(file)
-        if image.width * image.height > max_pixels:
-            raise TooManyPixels(
-                f"{name}: {image.width}×{image.height} pixels is more than the limit of "
-                f"{max_pixels / 1e6:g} million; scale it down first"
-            )
+        full = image.size
         padding = _reduce(image, at_least)
+        reason = excess(full, image, file, pixel_limit() if max_pixels is None else max_pixels)
+        if reason is not None:
+            raised = f", or raise the limit with {OPTION}" if max_pixels is None else ""
+            raise TooManyPixels(f"{name}: {reason}; scale it down first{raised}")
         image.load()
-        result = _turn(flatten(image, mode, background), _orientation(image), padding)
+        result = _turn(flatten(image, mode, background, name=name), _orientation(image), padding)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
     result.image.info = {}
     return result
-
-
-def flatten(image: Image.Image, mode: Mode = "RGB", background: Color = (255, 255, 255)) -> Image.Image:
-    """Any Pillow image as 8-bit `mode`: transparency over `background`, deep greys scaled, not clipped."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bit(image)
-    elif image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
-        # Pillow takes every CMYK JPEG for Adobe's, whose inks are stored inverted; others store them plainly.
-        image = ImageChops.invert(image)
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.new("RGB", image.size, background)
-        image.paste(layer, mask=layer)
-    return image if image.mode == mode else image.convert("RGB").convert(mode)
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and floating-point grey as 8-bit grey, from black = 0 to the format's white.
-
-    Integers are 16-bit unless one is larger. Floating point has no agreed white: it is the first of 1, 255
-    and 65535 that no value exceeds, else the largest value.
-    """
-    values = np.asarray(image).astype(np.float32)
-    top = float(values.max(initial=0.0, where=np.isfinite(values)))
-    whites = (1.0, 255.0, 65535.0, top) if image.mode == "F" else (65535.0, 2.0**31)
-    white = next(white for white in whites if top <= white)
-    grey = Image.fromarray((np.nan_to_num(values.clip(0, white)) * (255 / white) + 0.5).astype(np.uint8))
-    hidden = image.info.get("transparency")  # PNG: the one grey value that is see-through
-    if isinstance(hidden, int):
-        grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
-    return grey
 
 
 def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float] | None:

@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError, features
 
+from mobilenets.preprocess.opening import open_unlimited
+
 SNIFFED = 64  # bytes of a file that say what it is
 
 # Only formats that photographs come in. Pillow knows forty more, some of which start other programs (EPS)
@@ -222,7 +224,7 @@ def open_image(file: BinaryIO) -> Image.Image:
     for format in formats:
         _load(format)
     try:
-        return Image.open(file, formats=formats)
+        return open_unlimited(file, formats)
     except UnidentifiedImageError:
         known = kind in KINDS and kind not in (OTHER, EMPTY)
         raise UnidentifiedImageError(

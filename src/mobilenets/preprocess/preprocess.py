@@ -104,7 +104,7 @@ class Preprocess:
         source: str | Path | bytes | BinaryIO | Image.Image,
         *,
         at_least: int | None = None,
-        max_pixels: int = decode.MAX_PIXELS,
+        max_pixels: int | None = None,
     ) -> Decoded:
         """Decode a picture for this preprocess, as everything that a network is shown is decoded: `pixels` takes it.
 
@@ -112,7 +112,7 @@ class Preprocess:
         short side in pixels that is wanted of it, 0 for every pixel of the file; by default what `pixels` needs.
 
         Raises:
-            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
+            UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
         """
         if isinstance(source, Image.Image):
             return Decoded(decode.flatten(source, self.mode))

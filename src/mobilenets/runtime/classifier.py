@@ -16,7 +16,6 @@ from PIL import Image
 
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
-from mobilenets.preprocess import decode
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.choice import open_fastest
 from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
@@ -122,11 +121,11 @@ class Classifier:
         """A row (K,) for each of `pictures` as `pixels` gives them, run together where they are of one size."""
         return _each(self._engine, pictures)
 
-    def pixels(self, source: Source, max_pixels: int = decode.MAX_PIXELS) -> Pixels:
+    def pixels(self, source: Source, max_pixels: int | None = None) -> Pixels:
         """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
 
         Raises:
-            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
+            UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
         """
         preprocess = self.card.preprocess
         if isinstance(source, np.ndarray):

@@ -18,6 +18,7 @@ import ray
 import ray.data
 
 from mobilenets.errors import UserError
+from mobilenets.preprocess.opening import max_pixels, pixel_limit
 from mobilenets.progress import Progress
 from mobilenets.runtime.classifier import Failure, Prediction, load
 from mobilenets.runtime.engine import available_cores
@@ -29,17 +30,19 @@ Row = dict[str, Any]
 class Worker:
     """Predicts one part after another with a model of its own; `model`: the reference to its bytes."""
 
-    def __init__(self, model: Any, manifest: Manifest, folder: str, here: str) -> None:
+    def __init__(self, model: Any, manifest: Manifest, folder: str, here: str, most_pixels: int) -> None:
         with tempfile.TemporaryDirectory() as name:
             path = Path(name, "model.onnx")
             path.write_bytes(ray.get(model))
             self._classifier = load(path, "onnxruntime", threads=1)
         self._manifest, self._folder, self._here = manifest, Path(folder), here
+        self._most_pixels = most_pixels
 
     def __call__(self, row: Row) -> Row:
         """Predict the paths of one part and write its file; how many could not be read."""
         paths = row["paths"].split("\0")
-        results = [self._result(os.fsdecode(path.encode("latin-1"))) for path in paths]
+        with max_pixels(self._most_pixels):
+            results = [self._result(os.fsdecode(path.encode("latin-1"))) for path in paths]
         write_part(self._manifest.path(self._folder, row["part"]), results, self._manifest.top)
         failed = sum(isinstance(result, Failure) for result in results)
         return {"part": row["part"], "pictures": len(results), "failed": failed}
@@ -105,7 +108,7 @@ def _run(work: list[Row], model: Any, manifest: Manifest, folder: Path) -> tuple
     workers = max(1, min(int(ray.cluster_resources().get("CPU", 1)), len(work)))
     data = ray.data.from_items(work, override_num_blocks=len(work)).map(
         Worker,
-        fn_constructor_args=(model, manifest, str(folder.absolute()), str(Path.cwd())),
+        fn_constructor_args=(model, manifest, str(folder.absolute()), str(Path.cwd()), pixel_limit()),
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from mobilenets import launch
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
+from mobilenets.preprocess.opening import max_pixels
 from mobilenets.training.checkpoint import load
 from mobilenets.training.parallel import Group, processes
 from mobilenets.training.recipe import Recipe
@@ -55,7 +56,8 @@ def start(settings: Settings, recipe: Recipe, out: str | Path | None = None) -> 
 
 
 def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group) -> Run:
-    completed = Session(settings, recipe, folder, group).run()
+    with max_pixels(settings.max_pixels):
+        completed = Session(settings, recipe, folder, group).run()
     return Run(folder, read_card(folder / "model.safetensors"), interrupted=not completed)
 
 

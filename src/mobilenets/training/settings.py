@@ -28,7 +28,7 @@ class Settings:
     the short side that is seen) replace those the pretrained weights were published with. `val`: the
     share of every class held out, or a folder. `any_orientation`: pictures without an up (cells, parts,
     aerial views) are also mirrored upside down and turned by quarters. `cache`: where decoded photographs are kept
-    for later epochs.
+    for later epochs. `max_pixels`: how many are decoded of a photograph at most (None: 120 million).
     """
 
     data: str
@@ -48,6 +48,7 @@ class Settings:
     dropout: float | None = None
     any_orientation: bool = False
     cache: str = "auto"
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
