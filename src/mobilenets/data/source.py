@@ -10,7 +10,7 @@ from mobilenets.data.folder import read_folder
 from mobilenets.data.records import Records
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.split import split
-from mobilenets.data.table import read_table
+from mobilenets.data.table import read_metadata, read_table
 from mobilenets.errors import UserError
 
 DEFAULT_VAL = 0.2
@@ -106,8 +106,8 @@ def _read(data: Path) -> Records:
     if not data.exists():
         raise UserError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
     if data.is_dir():
-        return read_folder(data)
-    if data.suffix.lower() == ".csv":
+        return read_metadata(data) or read_folder(data)
+    if data.suffix.lower() in (".csv", ".tsv"):
         return read_table(data)
     raise UserError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
 

@@ -1,11 +1,10 @@
-"""Photographs listed in a CSV: path,label[,split][,group][,stratum], paths relative to the file."""
+"""Photographs listed in a CSV: path,label[,split][,group][,stratum], or what other tools write of that kind."""
 
 from __future__ import annotations
 
-import csv
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.data.csv_format import Format, find_format, open_rows
+from mobilenets.data.csv_paths import Finder
 from mobilenets.data.records import PART_NAMES, Finding, Records
 from mobilenets.data.sample import Samples
+from mobilenets.data.several_labels import find_several, notes
 from mobilenets.errors import UserError
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
-# Looking for a file takes a millisecond on a network drive. Of longer tables the first rows are looked for, which
-# tells a wrong folder at once; what else is missing is told when it is read.
-LOOKED_FOR = 100_000
+METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
 
 Row = dict[str, str]
 
@@ -28,68 +28,88 @@ Row = dict[str, str]
 def read_table(table: Path) -> Records:
     """The rows of a CSV. A row that repeats another one is a photograph to be shown twice.
 
+    What is not as `path,label` separated by commas is found out and told in one line.
+
     Raises:
-        UserError: not a CSV, a bad row (by its line), a missing file, or a photograph that is listed twice with
-            different labels, parts or groups.
+        UserError: not a CSV, a bad row (by its line), a missing file, several labels in one, or a photograph that is
+            listed twice with different labels, parts or groups.
     """
     found = Finding(str(table.parent))
-    for line, row in _rows(table):
+    form, told = _add(found, table)
+    records = found.records()
+    _check_labels(table, form, records.names)
+    _check_repeats(table, form, records)
+    told += notes(records.names)
+    if told:
+        _say(f"{table}: {'; '.join(told)}")
+    return records
+
+
+def read_metadata(folder: Path) -> Records | None:
+    """What Hugging Face's `metadata.csv` in a folder of images says; None without one, or where it has no labels."""
+    table = folder / METADATA
+    if not table.is_file():
+        return None
+    try:
+        find_format(table)
+    except UserError as error:
+        _say(f"{error}; the folders are read without it")
+        return None
+    _say(f"{folder}: read by its {METADATA}")
+    return read_table(table)
+
+
+def _add(found: Finding, table: Path) -> tuple[Format, list[str]]:
+    """Add every row of `table`; its format, and what was guessed."""
+    form = find_format(table)
+    finder = Finder(table.parent)
+    for line, row in _rows(table, form):
         where = f"{table}, line {line}"
         for column in ("path", "label"):
             if not row[column]:
                 raise UserError(f"{where}: {column} is empty")
+            if "\n" in row[column] or "\r" in row[column]:
+                raise UserError(f"{where}: {column} has a line break in it; is a quote not closed?")
         part = row["split"].lower()
         if part and part not in PART_NAMES:
             raise UserError(f"{where}: split is {row['split'].lower()!r}; use train, val or test")
-        if len(found) < LOOKED_FOR and not _is_file(table.parent / row["path"]):
-            raise UserError(f"{where}: {row['path']}: no such file (paths are relative to the CSV)")
-        part = PART_NAMES[part] if part else ""
-        found.add(_plain(row["path"]), row["label"], part, row["group"] or None, row["stratum"] or None)
-    records = found.records()
-    _check_repeats(table, records)
-    return records
+        path = finder.find(row["path"])
+        if path is None:
+            raise UserError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
+        found.add(path, row["label"], PART_NAMES[part] if part else "", row["group"] or None, row["stratum"] or None)
+    return form, [*form.told, *finder.told()]
 
 
-def _rows(table: Path) -> Iterator[tuple[int, Row]]:
+def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:
     """Line number and values, stripped, of every row that is not blank."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
-            header = next(lines, [])
-            missing = {"path", "label"} - set(header)
-            if missing:
-                raise UserError(f"{table}: line 1 lacks the column {' and '.join(sorted(missing))}")
-            position = {name: k for k, name in enumerate(header)}
-            wanted = [(name, position.get(name, sys.maxsize)) for name in COLUMNS]
-            for values in lines:
-                if any(values[len(header) :]):
-                    raise UserError(
-                        f"{table}, line {lines.line_num}: more values than columns; put quotes around a value "
-                        "with a comma in it"
-                    )
-                if values:
-                    count = len(values)
-                    yield lines.line_num, {name: values[k].strip() if k < count else "" for name, k in wanted}
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except csv.Error as error:
-        raise UserError(f"{table}: not a readable CSV ({error})") from error
+    wanted = [(name, form.columns.get(name, sys.maxsize)) for name in COLUMNS]
+    for line, values in open_rows(table, form):
+        count = len(values)
+        if count > form.width and any(values[form.width :]):
+            raise UserError(
+                f"{table}, line {line}: more values than columns, {count} for {form.width}: {_shown(values)}; put "
+                "quotes around a value with the separator in it; several labels of one photograph are not read"
+            )
+        yield line, {name: values[k].strip() if k < count else "" for name, k in wanted}
 
 
-def _plain(path: str) -> str:
-    """The path as `pathlib` writes it, so that one file has one name; most are plain already."""
-    odd = os.sep != "/" or "//" in path or "/./" in path or path.startswith("./") or path.endswith(("/", "/."))
-    return str(Path(path)) if odd else path
+def _shown(values: Sequence[str]) -> str:
+    return ", ".join(repr(value[:40]) for value in values[:6])
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long to be one
-        return False
+def _check_labels(table: Path, form: Format, names: Sequence[str]) -> None:
+    several = find_several(names)
+    if several is None:
+        return
+    label, why = several
+    line = next(line for line, row in _rows(table, form) if row["label"] == label)
+    raise UserError(
+        f"{table}, line {line}: label is {label[:80]!r}, which is several ({why}); several labels of one photograph "
+        "are not read: give each one label"
+    )
 
 
-def _check_repeats(table: Path, records: Records) -> None:
+def _check_repeats(table: Path, form: Format, records: Records) -> None:
     """Refuse rows that contradict each other, and say how many repeat another."""
     order, repeated = Samples(records.table, records.rows, records.rows).by_path()
     again = np.flatnonzero(repeated)
@@ -100,17 +120,20 @@ def _check_repeats(table: Path, records: Records) -> None:
     columns: list[NDArray[Any]] = [records.codes, records.parts, *([group.codes] if group else [])]
     for column in columns:
         for k in np.flatnonzero(column[later] != column[earlier]):
-            _refuse(table, int(earlier[k]), int(later[k]))
-    print(
-        f"{table}: {len(again)} rows repeat a photograph; it is shown as often, and never both trains and validates",
-        file=sys.stderr,
-    )
+            _refuse(table, form, int(earlier[k]), int(later[k]))
+    _say(f"{table}: {len(again)} rows repeat a photograph; it is shown as often, and never both trains and validates")
 
 
-def _refuse(table: Path, earlier: int, later: int) -> None:
+def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
     """It would train and validate, or be of two classes."""
-    lines: list[tuple[int, Row]] = list(islice(_rows(table), earlier, later + 1))
+    lines: list[tuple[int, Row]] = list(islice(_rows(table, form), earlier, later + 1))
     (first, _), (line, row) = lines[0], lines[-1]
     raise UserError(
         f"{table}, line {line}: {row['path']} is on line {first} already with another label, split or group; keep one"
     )
+
+
+@cache
+def _say(line: str) -> None:
+    """Once: a data set is read for training and again for what is told about it."""
+    print(line, file=sys.stderr)

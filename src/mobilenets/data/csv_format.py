@@ -1,0 +1,243 @@
+"""What a CSV looks like: its encoding, its separator, and which columns say what."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from mobilenets.data.records import PART_NAMES
+from mobilenets.errors import UserError
+
+# Of each column: its own name, others that say the same, and some that may. Letters and digits only, without capitals.
+NAMES: dict[str, tuple[frozenset[str], ...]] = {
+    column: tuple(frozenset(names.split()) for names in tiers)
+    for column, tiers in {
+        "path": (
+            "path",
+            "file filename filepath filelocation fullpath relpath relativepath image imagepath imagefile imagefilename "
+            "imagefilepath imagename img imgpath imgfile imgname photo photopath photofile picture picturepath "
+            "图片 图像 图片路径 路径 文件 文件名",
+            "name id imageid imgid photoid uri url src source",
+        ),
+        "label": (
+            "label",
+            "class classname classlabel labelname category categoryname target targetname species breed "
+            "标签 类别 类 分类",
+            "labels classes categories tag tags choice annotation diagnosis y classid labelid categoryid targetid",
+        ),
+        "split": ("split", "", "subset set fold partition part usage phase datasplit dataset"),
+        "group": ("group", "groups groupid groupname", ""),
+        "stratum": ("stratum", "strata", ""),
+    }.items()
+}
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what Excel reads and writes as a first line
+_HEAD = 200  # lines that are looked at
+_SHOWN = 6  # columns named in a message
+
+
+@dataclass(frozen=True)
+class Format:
+    """How to read a CSV: `skip` lines come before the first values; `columns`: the position of each that is there.
+
+    `told`: what was guessed, for people.
+    """
+
+    encoding: str
+    separator: str
+    skip: int
+    width: int
+    columns: dict[str, int]
+    told: tuple[str, ...]
+
+
+def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
+    """Every row of values with the line it begins on; blank rows are left out.
+
+    Raises:
+        UserError: not text, or not a CSV.
+    """
+    try:
+        with table.open(newline="", encoding=form.encoding) as file:
+            for _ in range(form.skip):
+                next(file, "")
+            reader = _reader(file, form.separator)
+            line = form.skip + 1
+            for values in reader:
+                if any(values):
+                    yield line, values
+                line = form.skip + reader.line_num + 1
+    except UnicodeError as error:
+        raise _not_text(table, error) from error
+    except csv.Error as error:
+        raise UserError(f"{table}: not a readable CSV ({error})") from error
+
+
+def find_format(table: Path) -> Format:
+    """What the first lines of a CSV show.
+
+    Raises:
+        UserError: no text, or no columns for paths and labels: those that were found are named.
+    """
+    encoding = _encoding(table)
+    try:
+        with table.open(newline="", encoding=encoding) as file:
+            skip, given = _preamble(file)
+            file.seek(0)
+            head = list(islice(file, skip, skip + _HEAD))
+        tables = {s: list(_reader(head, s)) for s in ([given] if given else _SEPARATORS)}
+    except UnicodeError as error:
+        raise _not_text(table, error) from error
+    except csv.Error as error:
+        raise UserError(f"{table}: not a readable CSV ({error})") from error
+    tables = {s: rows or [[]] for s, rows in tables.items()}
+    where = f"{table}: line {skip + 1}"
+    for separator, rows in tables.items():
+        if {"path", "label"} <= _named(rows[0]).keys():
+            columns = _choose(where, table.parent, rows)
+            told = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
+            told += _guesses(rows[0], columns)
+            skip += _lines_of_header(head, separator)
+            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(told))
+    for separator, rows in tables.items():
+        bare = _without_header(table.parent, rows[0])
+        if bare:
+            told = [f"no header: its columns are read as {', '.join(sorted(bare, key=bare.__getitem__))}"]
+            return Format(encoding, separator, skip, len(rows[0]), bare, tuple(told))
+    raise _no_columns(where, max(tables.values(), key=lambda rows: len(rows[0])))
+
+
+def _reader(lines: Iterable[str], separator: str) -> Any:  # its class has no public name
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True)
+
+
+def _encoding(table: Path) -> str:
+    with table.open("rb") as file:
+        start = file.read(4096)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in start:
+        raise UserError(f"{table}: not text; of a spreadsheet, save the sheet as CSV in UTF-8")
+    return "utf-8-sig"
+
+
+def _not_text(table: Path, error: UnicodeError) -> UserError:
+    where = f" ({error.reason} at byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+    return UserError(f"{table}: not UTF-8 text{where}; save it as UTF-8")
+
+
+def _preamble(file: TextIO) -> tuple[int, str | None]:
+    """Lines before the header (blank, comments, Excel's `sep=;`), and the separator they name."""
+    separator = None
+    for skip, line in enumerate(islice(file, _HEAD)):
+        text = line.strip("\r\n")
+        named = _SEP_LINE.fullmatch(text)
+        if named:
+            separator = named[1]
+        elif text.strip(" ,;|\t") and not text.startswith("#"):
+            return skip, separator
+    return 0, separator
+
+
+def _lines_of_header(head: Sequence[str], separator: str) -> int:
+    """Lines that the header takes: more than one where a quoted name has a line break in it."""
+    reader = _reader(head, separator)
+    next(reader)
+    return int(reader.line_num)
+
+
+def _key(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def _named(header: Sequence[str]) -> dict[str, list[int]]:
+    """For each column we know, the positions in `header` that may be it, by the surest names that are there."""
+    keys = [_key(name) for name in header]
+    found = {}
+    for column, tiers in NAMES.items():
+        for names in tiers:
+            at = [k for k, key in enumerate(keys) if key in names]
+            if at:
+                found[column] = at
+                break
+    return found
+
+
+def _choose(where: str, folder: Path, rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    header, values = rows[0], [row for row in rows[1:] if any(row)]
+    columns = {}
+    for column, at in _named(header).items():
+        if column == "split" and _key(header[at[0]]) != "split":  # a fold, or a set of something else
+            at = [k for k in at if _says_parts(values, k)]
+        if column == "path" and len(at) > 1:
+            at = [k for k in at if values and all(_exists(folder, row, k) for row in values[:20])] or at
+        if len(at) > 1:
+            several = " and ".join(repr(header[k].strip()) for k in at)
+            raise UserError(f"{where}: the columns {several} may each be the {column}; call the right one {column!r}")
+        if at:
+            columns[column] = at[0]
+    return columns
+
+
+def _says_parts(rows: Sequence[Sequence[str]], k: int) -> bool:
+    said = {row[k].strip().lower() for row in rows if k < len(row)} - {""}
+    return bool(said) and said <= PART_NAMES.keys()
+
+
+def _exists(folder: Path, row: Sequence[str], k: int) -> bool:
+    try:
+        return k < len(row) and (folder / row[k].strip().replace("\\", "/")).is_file()
+    except (OSError, ValueError):  # a name too long to be one, or with a null byte
+        return False
+
+
+def _guesses(header: Sequence[str], columns: dict[str, int]) -> list[str]:
+    """What is not said by the columns' own names; and those that nobody reads."""
+    told = [f"{c} from {header[k].strip()!r}" for c, k in columns.items() if _key(header[k]) != c]
+    others = [header[k].strip() for k in range(len(header)) if k not in columns.values()]
+    others = [name for name in others if name and not name.startswith("Unnamed:")]  # pandas' index
+    return [*told, f"not read: {_listed(others)}"] if others else told
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(repr(name) for name in names[:_SHOWN])}{more}"
+
+
+def _without_header(folder: Path, first: Sequence[str]) -> dict[str, int]:
+    """The columns of a table that begins at once: one of two values is a file; a third may be its part."""
+    split = {"split": 2} if len(first) == 3 and first[2].strip().lower() in PART_NAMES else {}
+    if len(first) - len(split) == 2:
+        for path, label in ((0, 1), (1, 0)):
+            if _exists(folder, first, path):
+                return {"path": path, "label": label, **split}
+    return {}
+
+
+def _no_columns(where: str, rows: Sequence[Sequence[str]]) -> UserError:
+    header = [name.strip() for name in rows[0]]
+    named = _named(header)
+    missing = sorted({"path", "label"} - named.keys())
+    lacks = f"{where} lacks the column {' and '.join(missing)}"
+    if not any(header):
+        return UserError(f"{lacks}: there is nothing in it; the first line names the columns, such as path,label")
+    used = {k for at in named.values() for k in at}
+    flags = [k for k in range(len(header)) if k not in used and header[k] and _is_flag(rows[1:], k)]
+    if "path" in named and len(flags) > 1:
+        classes = _listed([header[k] for k in flags])
+        return UserError(
+            f"{lacks}: the columns {classes} hold 0 and 1, a column for each class; several labels of one photograph "
+            "are not read: write the class of each as one column 'label'"
+        )
+    return UserError(f"{lacks}; found columns: {_listed(header)}; call them {' and '.join(missing)}")
+
+
+def _is_flag(rows: Sequence[Sequence[str]], k: int) -> bool:
+    said = {row[k].strip() for row in rows if k < len(row)}
+    return bool(said) and said <= {"0", "1", "0.0", "1.0"}

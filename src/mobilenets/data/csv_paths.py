@@ -1,0 +1,150 @@
+"""Files by the paths that a CSV gives: of another system, another folder or in other letters."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+# Looking for a file takes a millisecond on a network drive. Of longer tables the first rows are looked for, which
+# tells a wrong folder at once; what else is missing is told when it is read.
+LOOKED_FOR = 100_000
+
+_LOCAL_FILES = "/data/local-files/?d="  # Label Studio's address of a file in a folder that it was given
+_UPLOADED = re.compile(r"(?<=/)[0-9a-f]{8}-(?=[^/]+$)")  # what it puts before the name of a file sent to it
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """All files were moved: their paths begin with `before`, which is now `after`."""
+
+    before: str
+    after: str
+    uploaded: bool
+
+    def apply(self, path: str) -> str:
+        if not path.startswith(self.before):
+            return path
+        return self.after + (_UPLOADED.sub("", path) if self.uploaded else path)[len(self.before) :]
+
+
+class Finder:
+    """Finds the files that a table in `folder` names; `told` says what had to be done for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._looked = 0
+        self._backslashes = self._case = self._elsewhere = 0
+        self._moved: _Moved | None = None
+        self._example = ("", "")
+        self._listed: dict[str, dict[str, list[str]]] = {}
+
+    def find(self, written: str) -> str | None:
+        """The path of a file, relative to the folder or absolute; None where there is none.
+
+        Beyond `LOOKED_FOR` files what held for the others is taken for granted.
+        """
+        path = _plain(written)
+        self._looked += 1
+        if self._looked > LOOKED_FOR:
+            path = path.replace("\\", "/") if self._backslashes else path
+            return self._moved.apply(path) if self._moved else path
+        if self._is_file(path):
+            return path
+        if os.sep == "/" and "\\" in path:
+            path = _plain(path.replace("\\", "/"))
+            if self._is_file(path):
+                self._backslashes += 1
+                return path
+        found = self._in_other_letters(path)
+        if found:
+            self._case += 1
+            return found
+        if path.startswith(_LOCAL_FILES):
+            path = unquote(path.removeprefix(_LOCAL_FILES))
+        # One file that is missing is missing: only where already the first is not there have all of them moved.
+        if self._looked == 1:
+            self._moved = self._search(path)
+        moved = self._moved.apply(path) if self._moved else path
+        if moved == written or not self._is_file(moved):
+            return None
+        self._elsewhere += 1
+        self._backslashes += "\\" in written
+        if self._elsewhere == 1:
+            self._example = (written, moved)
+        return moved
+
+    def told(self) -> list[str]:
+        """What was not as written, with counts."""
+        told = []
+        if self._elsewhere:
+            told.append(f"{self._elsewhere} paths lead nowhere; read from here: {' is '.join(self._example)}")
+        elif self._backslashes:
+            told.append(f"backslashes of {self._backslashes} paths read as /")
+        if self._case:
+            told.append(f"{self._case} paths differ from the files in capitals only")
+        return told
+
+    def hint(self, written: str) -> str:
+        """Where to look for a file that is not there."""
+        if re.match(r"https?://|data:", written):
+            return "web addresses are not fetched: download the photographs first"
+        path = Path(written.replace("\\", "/"))
+        like = [name for name in self._names(str(path.parent)) if Path(name).stem == path.name]
+        return f"there is {like[0]}" if len(like) == 1 else "paths are relative to the CSV"
+
+    def _is_file(self, path: str) -> bool:
+        try:
+            return (self._folder / path).is_file()
+        except (OSError, ValueError):  # a name too long to be one, or with a null byte in it
+            return False
+
+    def _in_other_letters(self, path: str) -> str | None:
+        """The one file whose path is this but for capitals."""
+        if path.startswith("/"):
+            return None
+        found = PurePosixPath()
+        for part in PurePosixPath(path).parts:
+            like = self._folded(str(found)).get(part.casefold(), [])
+            exact = part == ".." or part in like
+            if not exact and len(like) != 1:
+                return None
+            found /= part if exact else like[0]
+        return str(found) if self._is_file(str(found)) else None
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return [path.name for path in (self._folder / folder).iterdir()]
+        except (OSError, ValueError):
+            return []
+
+    def _folded(self, folder: str) -> dict[str, list[str]]:
+        """The names in a folder by what is left of them without capitals; listed once."""
+        if folder not in self._listed:
+            names: dict[str, list[str]] = {}
+            for name in self._names(folder):
+                names.setdefault(name.casefold(), []).append(name)
+            self._listed[folder] = names
+        return self._listed[folder]
+
+    def _search(self, path: str) -> _Moved | None:
+        """Where the first file is now: below the CSV's folder by the end of its path, or in a folder beside the CSV."""
+        for uploaded in (False, True):
+            name = _UPLOADED.sub("", path) if uploaded else path
+            if uploaded and name == path:
+                continue
+            parts = PurePosixPath(name).parts
+            for k in range(1, len(parts)):
+                end = "/".join(parts[k:])
+                if self._is_file(end):
+                    return _Moved(name[: len(name) - len(end)], "", uploaded)
+        beside = [name for name in self._names(".") if not path.startswith("/") and self._is_file(f"{name}/{path}")]
+        return _Moved("", f"{beside[0]}/", False) if len(beside) == 1 else None
+
+
+def _plain(path: str) -> str:
+    """The path as `pathlib` writes it, so that one file has one name; most are plain already."""
+    odd = os.sep != "/" or "//" in path or "/./" in path or path.startswith("./") or path.endswith(("/", "/."))
+    return str(Path(path)) if odd else path
