@@ -19,7 +19,8 @@ from PIL import Image
 import mobilenets as mn
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.data import store
-from mobilenets.training.run import train
+from mobilenets.training.run import train, train_again
+from mobilenets.training.settings import read_config
 
 # Small and quick: random weights, a narrow network, pictures of 32 pixels.
 NETWORK = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32}
@@ -257,3 +258,28 @@ def test_an_unreadable_photograph_is_reported_and_left_out(trained: tuple[Path, 
     result = subprocess.run(_command(photos, tmp_path / "run"), capture_output=True, text=True, check=True)
     assert "broken.jpg" in result.stderr
     assert "<bdi>daisy/broken.jpg</bdi>" in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+# --- from a file of weights -----------------------------------------------------------------------------
+
+
+def test_a_run_from_a_file_is_called_what_the_files_network_is(
+    trained: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights = trained[1] / "model.safetensors"
+    run = train(trained[0], tmp_path / "run", weights=str(weights), recipe="probe", dropout=0.4)
+    assert f"{weights}: a mobilenet_v3_small of width 0.35" in capfd.readouterr().err
+    assert (run.card.name, run.card.net.width, run.card.net.dropout) == ("mobilenet_v3_small", 0.35, 0.4)
+    settings, _ = read_config(run.path / "config.yaml")
+    assert (settings.model, settings.width) == ("mobilenet_v3_small", 0.35)
+    again = train_again(run.path / "config.yaml", tmp_path / "again")
+    assert _equal(_tensors(run.path), _tensors(again.path))
+
+
+@pytest.mark.parametrize(("asked", "told"), [({"model": "mobilenet_v2"}, "mobilenet_v2"), ({"width": 0.5}, "0.5")])
+def test_a_file_of_another_network_than_asked_for_is_refused_before_anything_is_written(
+    trained: tuple[Path, Path], tmp_path: Path, asked: dict[str, object], told: str
+) -> None:
+    with pytest.raises(mn.UserError, match=f"model.safetensors: .*{told}"):
+        train(trained[0], tmp_path / "run", weights=str(trained[1] / "model.safetensors"), recipe="probe", **asked)
+    assert not (tmp_path / "run").exists()

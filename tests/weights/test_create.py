@@ -13,9 +13,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.torch import write_network
 from mobilenets.spec import build
 from mobilenets.weights.catalog import CATALOG, checkpoints
 from mobilenets.weights.convert import export_state
@@ -273,3 +275,71 @@ def test_models_are_listed_by_pattern() -> None:
     assert list_models("*v4*") == ["mobilenet_v4_conv_small", "mobilenet_v4_conv_medium", "mobilenet_v4_conv_large"]
     assert len(list_models()) == 9
     assert list_models("resnet*") == []
+
+
+# --- a file of our own ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A V2 that sees grey pictures, with its card."""
+    path = tmp_path_factory.mktemp("own") / "grey.safetensors"
+    torch.manual_seed(0)
+    net = build("mobilenet_v2", width=0.25, num_classes=3, in_channels=1)
+    preprocess = Preprocess(size=64, mode="L", mean=(0.4,), std=(0.2,))
+    write_network(path, MobileNet(net), ModelCard(net.name, net, ("a", "b", "c"), preprocess))
+    return path
+
+
+def test_a_file_of_our_own_says_itself_which_network_it_is(own_file: Path) -> None:
+    model = create(weights=own_file)
+    assert model.net == read_card(own_file).net
+    assert model.preprocess.size == 64
+    agreed = {"width": 0.25, "in_channels": 1, "output_stride": 32, "flavor": "timm", "reduced_tail": False}
+    assert create("mobilenet_v2", weights=str(own_file), **agreed).net == model.net
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"name": "mobilenet_v3_large"}, "mobilenet_v2, not a mobilenet_v3_large"),
+        ({"width": 1.0}, "width 0.25, not 1.0"),
+        ({"in_channels": 3}, "in_channels 1, not 3"),
+        ({"output_stride": 16}, "output_stride 32, not 16"),
+        ({"flavor": "tf"}, "flavor timm, not tf"),
+        ({"reduced_tail": True}, "reduced_tail False, not True"),
+    ],
+    ids=str,
+)
+def test_what_a_file_of_our_own_contradicts_is_refused(own_file: Path, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=rf"grey\.safetensors: .*{told}"):
+        create(weights=own_file, **options)
+
+
+def test_a_reduced_tail_in_a_file_is_known_by_its_blocks(tmp_path: Path) -> None:
+    net = build("mobilenet_v3_small", width=0.35, num_classes=2, reduced_tail=True)
+    write_network(tmp_path / "r.safetensors", MobileNet(net), ModelCard(net.name, net, ("a", "b"), Preprocess()))
+    assert create(weights=tmp_path / "r.safetensors", reduced_tail=True).net == net
+    with pytest.raises(UserError, match="reduced_tail True, not False"):
+        create(weights=tmp_path / "r.safetensors", reduced_tail=False)
+
+
+def test_dropout_and_the_number_of_classes_may_differ_from_the_files(own_file: Path) -> None:
+    model = create(weights=own_file, dropout=0.5, num_classes=7)
+    assert (model.net.dropout, model.net.num_classes, model.provenance["classifier"]) == (0.5, 7, "new")
+    with pytest.raises(UserError, match="dropout"):
+        create(weights=own_file, dropout=1.5)
+
+
+def test_a_file_of_another_library_is_known_by_its_shapes(tmp_path: Path) -> None:
+    source = MobileNet(build("mobilenet_v3_small_minimal", width=0.35, num_classes=2, flavor="timm"))
+    torch.save(export_state(source.state_dict(), source.net, "timm"), tmp_path / "weights.pth")
+    assert create(weights=tmp_path / "weights.pth", width=0.35).net == source.net
+    with pytest.raises(UserError, match="none of width 1 fits; give name and width"):
+        create(weights=tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("weights", [None, "default"])
+def test_without_a_file_the_name_is_asked_for(weights: str | None) -> None:
+    with pytest.raises(UserError, match="name: say which network"):
+        create(weights=weights)

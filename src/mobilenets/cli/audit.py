@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
+from mobilenets.spec import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from mobilenets.data.audit.job import Audit, Doubter
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 HELP = "find unreadable, duplicate, leaking, blurred and mislabelled photographs"
 
-_MODEL, _WEIGHTS = "mobilenet_v3_large", "default"  # as for train
+_WEIGHTS = "default"  # as for train
 _SHOWN = 5  # findings of a kind on the terminal
 
 
@@ -29,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write-clean", type=Path, metavar="CSV", help="write the cleaned data set; no file is changed"
     )
-    parser.add_argument("--model", metavar="M", help=f"network that sees the pictures (default {_MODEL})")
+    parser.add_argument(
+        "--model", metavar="M", help=f"network that sees the pictures (default {DEFAULT_NAME}, or a file's)"
+    )
     parser.add_argument(
         "--weights", metavar="TAG|PATH|none", help="its weights (default: the most accurate; none: files only)"
     )
@@ -83,7 +86,7 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
         from mobilenets.training.features import embedder
         from mobilenets.training.labels import doubts
 
-        eye = embedder(args.model or _MODEL, args.weights or _WEIGHTS, args.size)
+        eye = embedder(args.model, args.weights or _WEIGHTS, args.size)
     except ModuleNotFoundError as missing:
         if args.model or args.weights:
             raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[audit]'") from None

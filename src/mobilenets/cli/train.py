@@ -9,14 +9,18 @@ from typing import Any
 from mobilenets import launch
 from mobilenets.cli import pixels
 from mobilenets.errors import UserError
+from mobilenets.spec import DEFAULT_NAME
 
 HELP = "train a classifier on a folder of photos"
 
 # Options that become fields of training.settings.Settings under the same name; None: not given.
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "model": {"metavar": "M", "help": "network (default mobilenet_v3_large; see 'mobilenets models')"},
+    "model": {
+        "metavar": "M",
+        "help": f"network (default {DEFAULT_NAME}, or that of --weights; see 'mobilenets models')",
+    },
     "weights": {"metavar": "TAG|PATH|none", "help": "start from these weights (default: the most accurate)"},
-    "width": {"type": float, "metavar": "A", "help": "width multiplier (default 1.0)"},
+    "width": {"type": float, "metavar": "A", "help": "width multiplier (default 1.0, or that of --weights)"},
     "recipe": {"metavar": "R", "help": "auto (default), probe, finetune or scratch"},
     "minutes": {"type": float, "metavar": "T", "help": "plan the training into this time (auto: 5)"},
     "epochs": {"type": int, "metavar": "N", "help": "train this many epochs instead"},

@@ -77,7 +77,8 @@ def write_settings(bench: Workbench, folder: Path, size: int, epochs: int) -> No
     """
     settings = replace(
         bench.settings,
-        model=bench.card.name,
+        model=None,  # that of the file, and its width
+        width=None,
         weights=str(folder / "model.safetensors"),
         recipe="finetune",
         minutes=None,

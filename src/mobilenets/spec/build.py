@@ -22,6 +22,7 @@ NAMES = (
     "mobilenet_v4_conv_medium",
     "mobilenet_v4_conv_large",
 )
+DEFAULT_NAME = "mobilenet_v3_large"  # what is trained, and looks, where nothing else is said
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mobilenets.progress import Progress
 from mobilenets.runtime.engine import available_cores
 from mobilenets.runtime.graph import run_exactly, run_fast
 from mobilenets.training.parallel import ALONE, Group
-from mobilenets.weights.create import create
+from mobilenets.weights.create import create, name_or_default
 
 Extractor = Callable[[np.ndarray], np.ndarray]
 
@@ -88,12 +88,14 @@ def features(
     return np.concatenate(rows), np.concatenate(labels)
 
 
-def embedder(name: str, weights: str, size: int | None = None) -> Embedder:
-    """Features of a published network for `data.audit`, on the CPU; the whole short side is seen.
+def embedder(name: str | None, weights: str, size: int | None = None) -> Embedder:
+    """Features of a published network, or of one in a file, for `data.audit`, on the CPU.
+
+    The whole short side is seen. `name`: None for that of the file, or the default one.
 
     Raises:
         UserError: unknown names, weights that cannot be fetched, or a size outside 1 to 4096.
     """
-    model = create(name, weights=weights)
+    model = create(name_or_default(name, weights), weights=weights)
     preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)
     return Embedder(preprocess, extractor(model, preprocess, torch.device("cpu"), exact=True))

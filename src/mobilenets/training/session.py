@@ -40,7 +40,7 @@ from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings, write_config
 from mobilenets.training.views import StoredViews
 from mobilenets.training.warmstart import warm_start
-from mobilenets.weights.create import create
+from mobilenets.weights.create import create, name_or_default
 
 LAST = Path("checkpoint", "last.pt")  # within a run folder
 JOB = Path("checkpoint", "job")  # the launcher's job that made it, where that may start it again
@@ -78,6 +78,7 @@ class Session:
         torch.manual_seed(settings.seed)  # of what starts random
         with group.one_per_machine_first():
             self.model = self._create(len(splits.classes))
+        self.settings = settings = replace(settings, model=self.model.net.name, width=self.model.net.width)
         check_freeze(self.model.net, recipe.freeze)
         preprocess = self.model.preprocess
         self.preprocess = replace(
@@ -96,14 +97,12 @@ class Session:
         self.best: dict[str, Any] = {}
 
     def _create(self, classes: int) -> MobileNet:
-        asked = self.settings
-        return create(
-            asked.model,
-            weights=asked.pretrained,
-            num_classes=classes,
-            width=asked.width,
-            dropout=asked.dropout,
-        )
+        asked, weights = self.settings, self.settings.pretrained
+        name = name_or_default(asked.model, weights)
+        model = create(name, weights=weights, num_classes=classes, width=asked.width, dropout=asked.dropout)
+        if name is None and self.group.is_main:
+            print(f"{weights}: a {model.net.name} of width {model.net.width:g}", file=sys.stderr)
+        return model
 
     def _check_parts(self) -> None:
         """That several processes see the same photographs and that batches divide among them."""
@@ -196,7 +195,7 @@ class Session:
         if not self.group.is_main:
             return
         card = ModelCard(
-            name=self.settings.model,
+            name=self.model.net.name,
             net=self.model.net,
             classes=self.splits.classes,
             preprocess=self.preprocess,

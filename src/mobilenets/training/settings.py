@@ -23,18 +23,20 @@ AUTO_MINUTES = 5.0
 class Settings:
     """What to train on what, and how.
 
-    `weights`: a tag of `mobilenets models`, a file, "default" or "none". `minutes` bounds fine-tuning by
-    time (`auto` has 5 unless `epochs` is given), `epochs` by count. `size` in pixels and `crop` (share of
-    the short side that is seen) replace those the pretrained weights were published with. `val`: the
+    `model` and `width`: None for those of the file that `weights` is, else for mobilenet_v3_large and 1.0; a
+    run's `config.yaml` has what they came to. `weights`: a tag of `mobilenets models`, a file, "default" or
+    "none". `minutes` bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count.
+    `size` in pixels and `crop` (share of the short side that is seen) replace those the pretrained weights were
+    published with. `val`: the
     share of every class held out, or a folder. `any_orientation`: pictures without an up (cells, parts,
     aerial views) are also mirrored upside down and turned by quarters. `cache`: where decoded photographs are kept
     for later epochs. `max_pixels`: how many are decoded of a photograph at most (None: 120 million).
     """
 
     data: str
-    model: str = "mobilenet_v3_large"
+    model: str | None = None
     weights: str = "default"
-    width: float = 1.0
+    width: float | None = None
     recipe: str = "auto"
     minutes: float | None = None
     epochs: int | None = None

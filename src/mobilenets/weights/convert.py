@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -149,6 +150,7 @@ def _keras_name(path: str, slashed: bool) -> str:
     return f"{name.lower().replace('batchnorm', 'bn') if slashed else name}/{parameter}"
 
 
+@lru_cache(maxsize=16)  # a network is looked at twice, and where its name is sought all of them are
 def _shapes(net: Net) -> dict[str, torch.Size]:
     with torch.device("meta"):
         return {k: v.shape for k, v in MobileNet(net).state_dict().items()}

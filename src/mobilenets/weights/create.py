@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from mobilenets.artifact import has_card, read_card
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import NAMES, build
+from mobilenets.spec import DEFAULT_NAME, NAMES, build
 from mobilenets.spec.rows import Net
 from mobilenets.weights.catalog import Checkpoint, checkpoints
 from mobilenets.weights.convert import convert, read_h5, recognise
@@ -34,18 +36,18 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def create(
-    name: str,
+    name: str | None = None,
     *,
     weights: str | Path | None = None,
     num_classes: int | None = None,
-    width: float = 1.0,
-    in_channels: int = 3,
-    reduced_tail: bool = False,
-    output_stride: int = 32,
+    width: float | None = None,
+    in_channels: int | None = None,
+    reduced_tail: bool | None = None,
+    output_stride: int | None = None,
     dropout: float | None = None,
     flavor: str | None = None,
 ) -> MobileNet:
-    """Build a network; the arguments besides `weights` are those of `mobilenets.spec.build`.
+    """Build a network; the arguments besides `weights` are those of `mobilenets.spec.build`, with its defaults.
 
     `weights`: None for random ones, "default" for the most accurate published ones of this network and
     width, a tag of `mobilenets models`, or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's,
@@ -53,30 +55,39 @@ def create(
     the weights, else 1000) differs from theirs, the backbone is kept and the classifier new:
     `model.provenance["classifier"]` says which.
 
+    With a file `name` may be left out: one of our own says which network it is, and what is given beside it
+    must agree, but for `num_classes` and `dropout`, which no trained weight depends on; of another library's
+    it is the network whose names and shapes these are.
+
     Raises:
-        UserError: unknown names or tags, files that are no weights or do not fit.
+        UserError: unknown names or tags, files that are no weights or do not fit, arguments that a file contradicts.
     """
-    options: dict[str, Any] = {
+    given: dict[str, Any] = {
         "width": width,
         "in_channels": in_channels,
         "reduced_tail": reduced_tail,
         "output_stride": output_stride,
         "dropout": dropout,
+        "flavor": flavor,
     }
+    given = {key: value for key, value in given.items() if value is not None}
+    if name is None and not (weights is not None and is_file(weights)):
+        raise UserError(f"name: say which network; there are {', '.join(NAMES)}")
     if weights is None:
-        return MobileNet(build(name, num_classes=_or_imagenet(num_classes), flavor=flavor, **options))
-    build(name, flavor=flavor, **options)  # what is wrong with the name or options is told before a download
-    checkpoint = None if _is_file(weights) else _find(name, str(weights), width)
+        return MobileNet(build(str(name), num_classes=_or_imagenet(num_classes), **given))
+    # What is wrong with the name or options is told before a download.
+    build(name or NAMES[0], **{k: v for k, v in given.items() if name or k not in ("flavor", "reduced_tail")})
+    checkpoint = None if is_file(weights) else _find(str(name), str(weights), given.get("width", 1.0))
     if checkpoint and reduced_tail:
         raise UserError("reduced_tail: no published weights have one; use a file of your own, or weights=None")
     path = Path(weights) if checkpoint is None else locate(checkpoint)
     state = read_state(path)
     if path.suffix == ".safetensors" and has_card(path):
-        return _from_run(path, state, num_classes)
+        return _from_run(path, state, name, num_classes, given)
     layout = _layout_of(state, path)
-    flavor = flavor or (checkpoint.flavor if checkpoint else _flavor_of(layout))
-    classes = num_classes if num_classes is not None else _classes_of(state)
-    model = _loaded(build(name, num_classes=classes, flavor=flavor, **options), state, path)
+    given.setdefault("flavor", checkpoint.flavor if checkpoint else _flavor_of(layout))
+    given["num_classes"] = num_classes if num_classes is not None else _classes_of(state)
+    model = _loaded(build(name, **given) if name else _fitting(path, state, given), state, path)
     model.preprocess = checkpoint.preprocess if checkpoint else _KERAS if layout == "keras" else Preprocess()
     model.provenance |= _provenance(checkpoint, path)
     return model
@@ -86,7 +97,8 @@ def _or_imagenet(num_classes: int | None) -> int:
     return _IMAGENET_CLASSES if num_classes is None else num_classes
 
 
-def _is_file(weights: str | Path) -> bool:
+def is_file(weights: str | Path) -> bool:
+    """Whether `weights` is a file by its kind or by being one; else it is a tag."""
     path = Path(weights)
     return isinstance(weights, Path) or path.suffix in _SUFFIXES or path.is_file()
 
@@ -105,6 +117,11 @@ def _find(name: str, tag: str, width: float) -> Checkpoint:
             return checkpoint
     tags = ", ".join(c.tag for c in published)
     raise UserError(f"weights: {tag!r} is neither a file nor a tag of {name} at width {width:g}; there are {tags}")
+
+
+def name_or_default(name: str | None, weights: str | Path | None) -> str | None:
+    """`name`; without one the default network's, or None where a file of weights says which it is."""
+    return name or (None if weights is not None and is_file(weights) else DEFAULT_NAME)
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -175,14 +192,51 @@ def _loaded(net: Net, state: dict[str, torch.Tensor], path: Path) -> MobileNet:
     return model
 
 
-def _from_run(path: Path, state: dict[str, torch.Tensor], num_classes: int | None) -> MobileNet:
+def _from_run(
+    path: Path, state: dict[str, torch.Tensor], name: str | None, num_classes: int | None, given: dict[str, Any]
+) -> MobileNet:
     """A network as the card of our own file describes it."""
     card = read_card(path)
-    net = card.net if num_classes is None else card.net.with_classes(num_classes)
+    net = card.net
+    _check_agrees(path, net, name, given)
+    if num_classes is not None:
+        net = net.with_classes(num_classes)
+    if "dropout" in given:
+        net = Net.from_dict(replace(net, head=replace(net.head, dropout=given["dropout"])).to_dict())  # checked
     model = _loaded(net, state, path)
     model.preprocess = card.preprocess
     model.provenance |= {"weights": path.name, **{k: v for k, v in card.provenance.items() if k == "licence"}}
     return model
+
+
+def _check_agrees(path: Path, net: Net, name: str | None, given: dict[str, Any]) -> None:
+    """Refuse what was asked of a file that holds another network."""
+    if name not in (None, net.name):
+        raise UserError(f"{path}: holds a {net.name}, not a {name}; leave the name of the network out, or use its own")
+    for key in ("width", "in_channels", "output_stride", "flavor"):
+        has = getattr(net, key)
+        if given.get(key, has) != has:
+            raise UserError(f"{path}: its {net.name} has {key} {has}, not {given[key]}; leave {key} out")
+    if "reduced_tail" in given:
+        like = {key: getattr(net, key) for key in ("width", "output_stride", "flavor")}
+        reduced = net.family == "v3" and build(net.name, reduced_tail=True, **like).blocks == net.blocks
+        if given["reduced_tail"] != reduced:
+            raise UserError(f"{path}: its {net.name} has reduced_tail {reduced}, not {not reduced}; leave it out")
+
+
+def _fitting(path: Path, state: dict[str, torch.Tensor], given: dict[str, Any]) -> Net:
+    """The network whose names and shapes are those of `state`, of a library whose files do not say."""
+    fitting = []
+    for name in NAMES:
+        with contextlib.suppress(UserError):
+            net = build(name, **given)
+            convert(state, net)
+            fitting.append(net)
+    if not fitting:
+        width = given.get("width", 1.0)
+        raise UserError(f"{path}: says not which network it is, and none of width {width:g} fits; give name and width")
+    log.info("%s: by its shapes a %s", path, fitting[0].name)
+    return fitting[0]
 
 
 def _provenance(checkpoint: Checkpoint | None, path: Path) -> dict[str, str]:
