@@ -11,10 +11,10 @@ import json
 import math
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,13 +117,31 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     Raises:
         OSError: about `path`, whichever step failed; nothing is left behind.
     """
-    content = data.encode() if isinstance(data, str) else data
+    with _replacing(path) as part, part.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[TextIO]:
+    """As `write_atomic`, for UTF-8 text too long to be held at once: a file to write it to.
+
+    Raises:
+        OSError: as `write_atomic`.
+    """
+    with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which takes its place at the end; an `OSError` inside is one about `path`."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         part.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):  # in a folder that cannot be written there is nothing to remove

@@ -121,19 +121,24 @@ def _retrain(network: TorchEngine, samples: Sequence[Sample], calibration: Calib
 
 
 def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[Sequence[Sample], Sequence[Sample]]:
-    """Photographs to calibrate with and to compare on: of --data, else of the run's own data, else none."""
+    """Photographs to calibrate with and to compare on: of --data, else of the run's own data, else none.
+
+    In either the run's own keep their split: what it was trained on calibrates, what validated it is compared on.
+    """
     from mobilenets.data.source import read_splits
+    from mobilenets.training.opening import find_splits, open_splits
     from mobilenets.training.settings import read_config
 
+    run = Path(model) if Path(model).is_dir() else Path(model).parent
+    config = run / "config.yaml"
     if data is not None:
-        splits = read_splits(data)
+        splits = find_splits(run, data) or read_splits(data)
         return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
-    config = Path(model) / "config.yaml"
     if not config.exists():
         return (), ()
     settings, _ = read_config(config)
     try:
-        splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+        splits = open_splits(run, settings)
     except (UserError, OSError) as error:
         print(f"the run's photographs cannot be read, so random pixels are compared: {error}", file=sys.stderr)
         return (), ()

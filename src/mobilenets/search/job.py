@@ -6,12 +6,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mobilenets.artifact import read_card, write_atomic
 from mobilenets.data.audit.job import audit_splits
+from mobilenets.data.manifest import FILE, base_of
 from mobilenets.errors import UserError
 from mobilenets.evaluate.kept import KEPT, TEST
 from mobilenets.search import blocks, proposals
@@ -25,6 +26,7 @@ from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
 from mobilenets.training.finish import finish
 from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.opening import copy_list
 from mobilenets.training.run import new_folder
 from mobilenets.training.session import LAST
 
@@ -83,12 +85,12 @@ def search(ask: Ask, out: Path | None = None) -> Result:
                 f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed_ms:.3g} ms; "
                 f"the smallest possible is {least_ms:.3g} ms"
             )
-        journal = Journal(folder, ask, seed={"latency_ms": seed_ms})
+        journal = Journal(folder, ask, seed={"latency_ms": seed_ms}, cwd=str(Path.cwd()))
         return _Session(bench, table, journal).run()
 
 
-def resume(folder: Path) -> Result:
-    """Go on with an interrupted search.
+def resume(folder: Path, data: Path | None = None) -> Result:
+    """Go on with an interrupted search; `data`: where its photographs are now, if they were moved.
 
     Raises:
         UserError: nothing to go on with, or it is complete.
@@ -96,8 +98,12 @@ def resume(folder: Path) -> Result:
     journal = Journal.read(folder)
     if (folder / "search.json").exists():
         raise UserError(f"{folder}: this search is complete; search into a new folder with another --out")
+    if data is not None:
+        journal.ask = replace(journal.ask, data=str(data))
     ask = journal.ask
-    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
+    if data is None and not Path(ask.data).exists() and not base_of(Path(ask.data)).exists():
+        raise UserError(f"{ask.data}: the photographs were there and are not any more; say where with --data NEW")
+    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed, folder)
     with LatencyTable(Conditions(ask.engine, ask.threads)) as table:
         return _Session(bench, table, journal).run()
 
@@ -114,6 +120,8 @@ class _Session:
     def run(self) -> Result:
         """Do what is left."""
         self.journal.save()  # from here on there is something to go on with
+        if not (self.folder / FILE).exists():
+            copy_list(self.bench.run, self.folder, self.bench.listed, self.bench.settings)
         try:
             summary = self._run()
         except KeyboardInterrupt:  # between steps `Interrupt` is asked; all else keeps what it has and starts anew

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Journal:
     `seed`: latency_ms, accuracy and log_loss (validation) of the seed and, as `holdout`, the expected accuracy on the
     part held out of what the steps begin with; `fit`: the numbers and the errors of the latency model; `plan`: what
     fits into the time, in the method's terms; `steps`: one object per accepted step; `judged`: one per network that
-    evolve judged; `epochs` of the last training once planned.
+    evolve judged; `epochs` of the last training once planned; `cwd`: the folder that relative paths of `ask` go with.
     """
 
     folder: Path
@@ -36,6 +36,7 @@ class Journal:
     judged: list[dict[str, Any]] = field(default_factory=list)
     searched: bool = False
     epochs: int | None = None
+    cwd: str = ""
 
     def save(self) -> None:
         """Write everything but networks."""
@@ -65,7 +66,12 @@ class Journal:
         path = folder / FOLDER / FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(folder, Ask(**content.pop("ask")), **content)
+            ask = Ask(**content.pop("ask"))
+            cwd = content.get("cwd")
+            if cwd and Path(cwd) != Path.cwd():
+                ask = replace(ask, data=str(Path(cwd, ask.data)), run=str(Path(cwd, ask.run)))
+                content["cwd"] = str(Path.cwd())
+            return cls(folder, ask, **content)
         except FileNotFoundError:
             raise UserError(f"{folder}: holds no search to go on with; leave --resume out") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:

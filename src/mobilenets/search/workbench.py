@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from mobilenets.artifact import SEARCHED_FROM, ModelCard
 from mobilenets.data.cache import open_cache
 from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples
-from mobilenets.data.source import read_splits
 from mobilenets.data.split import split
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
@@ -30,6 +30,7 @@ from mobilenets.training.device import autocast, pick_device
 from mobilenets.training.feed import Feed
 from mobilenets.training.loop import Place
 from mobilenets.training.memory import keep_freed_memory
+from mobilenets.training.opening import open_splits
 from mobilenets.training.settings import read_config
 
 HELD_OUT = 0.2  # of the training part: proposals are judged on it, never on the validation part
@@ -50,20 +51,22 @@ class Parts:
 class Workbench:
     """Everything that searches share: the seed network and its run's data, recipe and preprocess.
 
-    `data` is split as the run split it, so that what validated the seed validates what is found.
+    `data` is split as the run split it, so that what validated the seed validates what is found; `folder`, of a search
+    from it that is resumed, says how, where the run does not.
 
     Raises:
         UserError: no complete run, data that is gone or has other classes.
     """
 
-    def __init__(self, run: Path, data: Path, seed: int = 0) -> None:
+    def __init__(self, run: Path, data: Path, seed: int = 0, folder: Path | None = None) -> None:
         if not (run / "config.yaml").is_file():
             raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         engine = TorchEngine.open(run)
         self.run, self.card, self.seed = run, engine.card, engine.model
         settings, self.recipe = read_config(run / "config.yaml")
         self.settings = replace(settings, data=str(data))
-        self.listed = read_splits(data, val=settings.val, seed=settings.seed)
+        said = folder is not None and (folder / FILE).exists()
+        self.listed = open_splits(folder if folder is not None and said else run, settings, data)
         if self.listed.classes != self.card.classes:
             raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
         keep_freed_memory()

@@ -21,6 +21,7 @@ from torch import nn
 from mobilenets.artifact import write_atomic
 from mobilenets.data.loader import Batch
 from mobilenets.data.mix import mix
+from mobilenets.errors import UserError
 from mobilenets.evaluate.kept import KEPT
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.layers import channels_last
@@ -236,11 +237,18 @@ class Trainer:
         )
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint, to the same final weights as without the interruption."""
+        """Go on from a checkpoint, to the same final weights as without the interruption.
+
+        Raises:
+            UserError: the checkpoint cannot be read, or is of another network.
+        """
         self.state, tensors = checkpoint.load(path)
-        self.model.load_state_dict(tensors["model"])
-        self.average.model.load_state_dict(tensors["average"])
-        self.optimizer.load_state_dict(tensors["optimizer"])
+        try:
+            self.model.load_state_dict(tensors["model"])
+            self.average.model.load_state_dict(tensors["average"])
+            self.optimizer.load_state_dict(tensors["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(f"{path}: is of another network or of other classes; train into a new folder") from error
 
 
 def write_history(path: Path, history: list[dict[str, float | int | str]]) -> None:

@@ -17,9 +17,9 @@ from mobilenets.artifact import ModelCard, write_atomic
 from mobilenets.data.audit.job import audit_splits
 from mobilenets.data.cache import open_cache
 from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples
-from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate.kept import KEPT, PROBE
 from mobilenets.evaluate.metrics import log_loss
@@ -33,11 +33,12 @@ from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.memory import keep_freed_memory
+from mobilenets.training.opening import complete_list, draw_splits, open_splits, write_list
 from mobilenets.training.parallel import Group
 from mobilenets.training.plan import make_plan
 from mobilenets.training.probe import Head, fit_head
 from mobilenets.training.recipe import ProbeRecipe, Recipe
-from mobilenets.training.settings import Settings, write_config
+from mobilenets.training.settings import Settings, read_asked, write_config
 from mobilenets.training.views import StoredViews
 from mobilenets.training.warmstart import warm_start
 from mobilenets.weights.create import create, name_or_default
@@ -66,6 +67,11 @@ def check_divisible(batch_size: int, images: int, processes: int) -> None:
         )
 
 
+def _has_begun(folder: Path) -> bool:
+    """Whether a run in this folder was trained, so that its split stands."""
+    return any((folder / name).exists() for name in (FILE, LAST, "model.safetensors"))
+
+
 class Session:
     """One run: its settings and recipe, its photographs, its network, and the folder it is written to."""
 
@@ -74,10 +80,11 @@ class Session:
         self.started = time.monotonic()
         keep_freed_memory()
         self.device = pick_device(settings.device)
-        splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+        begun = _has_begun(folder)
+        self.listed = open_splits(folder, settings) if begun else draw_splits(settings)
         torch.manual_seed(settings.seed)  # of what starts random
         with group.one_per_machine_first():
-            self.model = self._create(len(splits.classes))
+            self.model = self._create(len(self.listed.classes))
         self.settings = settings = replace(settings, model=self.model.net.name, width=self.model.net.width)
         check_freeze(self.model.net, recipe.freeze)
         preprocess = self.model.preprocess
@@ -85,16 +92,25 @@ class Session:
             preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop
         )
         if group.is_main:
-            (folder / JOB).parent.mkdir(parents=True, exist_ok=True)
-            write_config(folder / "config.yaml", settings, recipe)
-            if launch.may_restart():
-                write_atomic(folder / JOB, launch.job())
+            self._begin_folder()
         self.feed = Feed(self.device, settings.seed, settings.workers, Skipped(), share=(group.rank, group.size))
-        self.listed, self.splits = splits, readable_splits(splits, self.feed.skipped)
+        self.splits = readable_splits(self.listed, self.feed.skipped)
+        # What else the preprocess takes from the photographs is decided here, on self.splits.train.
         self._check_parts()
+        if group.is_main and not begun:
+            write_list(folder, self.listed, settings)
+        group.wait()
         cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
         self.feed = replace(self.feed, cache=cache)
         self.best: dict[str, Any] = {}
+
+    def _begin_folder(self) -> None:
+        """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
+        config = self.folder / "config.yaml"
+        (self.folder / JOB).parent.mkdir(parents=True, exist_ok=True)
+        write_config(config, self.settings, self.recipe, asked=read_asked(config) if config.exists() else None)
+        if launch.may_restart():
+            write_atomic(self.folder / JOB, launch.job())
 
     def _create(self, classes: int) -> MobileNet:
         asked, weights = self.settings, self.settings.pretrained
@@ -154,6 +170,8 @@ class Session:
             # Before metrics.json, which completes a run: after a Ctrl-C here --resume goes on. Whoever stopped the
             # training does not wait for it.
             data, val, seed = Path(self.settings.data), self.settings.val, self.settings.seed
+            if not interrupted:
+                complete_list(self.folder, self.listed, self.settings)
             audit = None if interrupted else audit_splits(data, self.listed, val=val, seed=seed)
             test = None if interrupted else self.loader(self.splits.test, 16, whole=True)
             finish(self.folder, self.loader(self.splits.val, 16, whole=True), test, audit)
@@ -234,10 +252,11 @@ class Session:
         if planned.epochs == 0 and self.best:
             print("fine-tuning: no time is left for an epoch; the probe is kept", file=sys.stderr)
             return True
+        asked = {name: getattr(self.settings, name) for name in ("minutes", "epochs", "precision")}
         self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
         self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
         if self.group.is_main:
-            write_config(self.folder / "config.yaml", self.settings, self.recipe)
+            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=asked)
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best
         if self.settings.pretrained is not None and self.recipe.freeze != "backbone":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
 AUTO_MINUTES = 5.0
+PLACES = ("data", "val", "weights")  # settings that are, or may be, paths
 
 
 @dataclass(frozen=True)
@@ -95,30 +97,71 @@ class Settings:
         return recipe.override(changes)
 
 
-def write_config(path: Path, settings: Settings, recipe: Recipe, what: str = "Train again") -> None:
+def write_config(
+    path: Path,
+    settings: Settings,
+    recipe: Recipe,
+    what: str = "Train again",
+    asked: dict[str, Any] | None = None,
+) -> None:
     """Write every setting, also the defaults: training again from this file gives the same model.
 
-    `what`: what else training from it does.
+    `what`: what else training from it does. `asked`: what was asked for where a plan has replaced it since. Relative
+    paths go with the working folder, which is written too.
     """
-    content = {"settings": asdict(settings), "recipe": recipe.to_dict()}
+    content: dict[str, Any] = {"folder": str(Path.cwd()), "settings": asdict(settings), "recipe": recipe.to_dict()}
+    if asked:
+        content["asked"] = asked
     head = f"# {what} with: mobilenets train --config THIS_FILE --out NEW_FOLDER\n"
     write_atomic(path, head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def read_config(path: Path) -> tuple[Settings, Recipe]:
-    """Read what `write_config` wrote.
+    """Read what `write_config` wrote; paths that were relative to another folder are absolute.
 
     Raises:
         UserError: no such file, not YAML, or settings this version does not know.
     """
+    content = _content(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         settings, recipe = dict(content["settings"]), dict(content["recipe"])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; a run folder has its settings in config.yaml") from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        folder = str(content.get("folder") or Path.cwd())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
     known = {f.name for f in fields(Settings)}
     for name in settings.keys() - known:
         raise UserError(f"{path}: no setting is called {name!r}; there are {', '.join(sorted(known))}")
+    if Path(folder) != Path.cwd():
+        settings |= {name: _placed(path, folder, name, settings.get(name)) for name in PLACES if name in settings}
     return Settings(**settings), Recipe.from_dict(recipe)
+
+
+def read_asked(path: Path) -> dict[str, Any]:
+    """What was asked for where a plan has replaced it since, by setting."""
+    asked = _content(path).get("asked")
+    return dict(asked) if isinstance(asked, dict) else {}
+
+
+def _content(path: Path) -> Any:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; a run folder has its settings in config.yaml") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a config.yaml of a run (it holds no settings)")
+    return content
+
+
+def _placed(config: Path, folder: str, name: str, value: Any) -> Any:
+    """A setting that may be a path relative to `folder`, where the run was started, as seen from here."""
+    if not isinstance(value, str) or Path(value).is_absolute():
+        return value
+    there = Path(folder, value)
+    if name == "weights" and not there.is_file():
+        return value  # a tag, or a file that is told to be missing when it is opened
+    if not there.exists() and Path(value).exists():
+        print(f"{config}: {there} is gone; {name} is {Path(value).absolute()} now", file=sys.stderr)
+        return value
+    return str(there)
