@@ -6,7 +6,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mobilenets.data.sample import Samples
+    from mobilenets.evaluate.unseen import Figures
 
 HELP = "measure a model on photographs with known classes"
 
@@ -28,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate; 1 when some photographs could not be read."""
+    """Evaluate; 1 when some photographs could not be read, or the run was trained on all of them."""
     import numpy as np
 
     from mobilenets.cli.model_argument import open_model
@@ -36,32 +40,84 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.data.source import read_samples
     from mobilenets.errors import UserError
     from mobilenets.evaluate.metrics import score
+    from mobilenets.evaluate.unseen import keep_apart
     from mobilenets.progress import Progress
     from mobilenets.runtime.classifier import Failure
 
     classifier = open_model(args.model, args.engine)
     classes, samples = read_samples(args.data, classifier.classes, args.split)
+    known = _splits(args.model, samples)
     rows: list[Any] = []
-    labels: list[int] = []
+    shown: list[int] = []
     failures = 0
     with Progress("evaluating", len(samples), "photograph") as progress:
         results = classifier.rows(sample.open() for sample in samples)
-        for sample, (_, row) in zip(samples, results, strict=True):
+        for i, (_, row) in enumerate(results):
             progress.advance()
             if isinstance(row, Failure):
                 print(row.error, file=sys.stderr)
                 failures += 1
             else:
                 rows.append(row)
-                labels.append(sample.label)
+                shown.append(i)
     if not rows:
         raise UserError(f"{args.data}: none of its {len(samples)} photographs can be read")
     accept_any_text()
-    metrics = score(np.stack(rows), np.array(labels), classes)
-    print(json.dumps(metrics, ensure_ascii=False, indent=2) if args.json else "\n".join(_table(metrics)))
+    probabilities, labels = np.stack(rows), samples.labels[shown]
+    if known is None:
+        metrics = score(probabilities, labels, classes)
+        lines, all_trained = _table(metrics), False
+    else:
+        figures = keep_apart(probabilities, labels, classes, [known[i] for i in shown])
+        metrics, lines, all_trained = figures.to_dict(), _apart(args.model, figures), figures.unseen is None
+    print(json.dumps(metrics, ensure_ascii=False, indent=2) if args.json else "\n".join(lines))
+    if all_trained:
+        print(
+            f"{args.model} was trained on all of these photographs; give others to see what it is worth",
+            file=sys.stderr,
+        )
     if failures:
         print(f"{failures} of {len(samples)} could not be read", file=sys.stderr)
-    return 1 if failures else 0
+    return 1 if failures or all_trained else 0
+
+
+def _splits(model: str, samples: Samples) -> list[str | None] | None:
+    """The split that each photograph has in the run of MODEL, None where it has none; None of what is no run."""
+    from mobilenets.data.manifest import manifest_of, run_of
+
+    run = run_of(Path(model)) if Path(model).exists() else None
+    manifest = manifest_of(run) if run is not None else None
+    if manifest is None:
+        return None
+    if not manifest.hashed.any():
+        print(
+            f"{run}: was stopped before its photographs were hashed: which of these it was trained on is not known",
+            file=sys.stderr,
+        )
+        return None
+    return manifest.recognise(samples)
+
+
+def _apart(model: str, figures: Figures) -> list[str]:
+    """The table for people, of what the run was not trained on, and what is to be known of the others."""
+    trained, validated = figures.trained, figures.validated
+    if figures.unseen is None:
+        assert trained is not None  # there was a photograph
+        heading = f"Trained on all of them: how well {model} remembers, not how well it does on new photographs."
+        return [heading, "", *_table(trained)]
+    lines = _table(figures.unseen)
+    if trained is not None:
+        lines[0] += f"   (not trained on; {trained['n']} others were)"
+    lines.append("")
+    if validated is not None:
+        which = "They" if validated["n"] == figures.unseen["n"] else f"{validated['n']} of them"
+        lines.append(f"{which} validated the run, and so chose what was kept: expect a little less of new ones.")
+    lines.append(
+        f"trained on         {trained['n']}, accuracy {trained['accuracy']:.4f}, not counted above"
+        if trained is not None
+        else "trained on         0"
+    )
+    return lines
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:

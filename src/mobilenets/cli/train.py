@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default runs/NAME-OF-DATA)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
+    parser.add_argument(
+        "--data", dest="place", type=Path, metavar="NEW", help="with --resume or --config: where the data is now"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="repeat the run of this config.yaml")
     for name, options in {**_SETTINGS, **_RECIPE}.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
@@ -87,9 +90,15 @@ def _train(args: argparse.Namespace) -> int:
         asked["any_orientation"] = True
     if "val" in asked:
         asked["val"] = fraction_or_folder(asked["val"])
-    if (args.resume or args.config) and (asked or changes):
+    if args.resume and args.config:
+        raise UserError("--config: a resumed run has its own config.yaml; leave --config or --resume out")
+    if args.config and (asked or changes):
         name = next(iter({**asked, **changes})).replace("_", "-")
-        raise UserError(f"--{name}: a repeated or resumed run has its settings in config.yaml; leave it out")
+        raise UserError(f"--{name}: a repeated run has its settings in config.yaml; leave it out")
+    if args.place and not (args.resume or args.config):
+        raise UserError("--data: is for --resume and --config; name the photographs of a new run without it")
+    if args.place and args.config and args.data:
+        raise UserError("--data: DATA says the same; leave one of them out")
 
     try:
         from mobilenets.training.settings import Settings
@@ -101,22 +110,20 @@ def _train(args: argparse.Namespace) -> int:
         raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
 
     if args.resume:
-        result = training.resume(_resumed_folder(args))
+        if args.out is None and args.data is None:
+            raise UserError("--resume: say which run with --out DIR")
+        folder = args.out or training.interrupted_run(Path(args.data))
+        given = asked | ({"data": args.data} if args.data else {})
+        result = training.resume(folder, given, changes, args.place)
     elif args.config:
-        result = training.train_again(args.config, args.out)
+        place = args.place or (Path(args.data) if args.data else None)
+        result = training.train_again(args.config, args.out, place)
     elif args.data is None:
         raise UserError("DATA: say which folder or CSV to train on")
     else:
         result = training.start(settings, recipe, args.out)
     _tell(result.path, result.metrics, result.interrupted)
     return 130 if result.interrupted else 0
-
-
-def _resumed_folder(args: argparse.Namespace) -> Path:
-    folder = args.out or (Path("runs") / Path(args.data).resolve().stem if args.data else None)
-    if folder is None:
-        raise UserError("--resume: say which run with --out DIR")
-    return Path(folder)
 
 
 def _pair(text: str) -> tuple[str, str]:

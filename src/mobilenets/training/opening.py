@@ -27,7 +27,7 @@ def draw_splits(settings: Settings) -> Splits:
     return read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
 
 
-def open_splits(run: Path, settings: Settings, data: Path | None = None) -> Splits:
+def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resuming: bool = False) -> Splits:
     """The photographs of a run's data in the splits of the run, as far as they are what they were.
 
     `data`: where they are now, if not where its settings say. What came, went or changed since is told in a line
@@ -38,7 +38,7 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None) -> Spli
     """
     if data is not None:
         settings = replace(settings, data=str(data))
-    elif not _exists(Path(settings.data)):
+    elif not exists(Path(settings.data)):
         raise UserError(
             f"{Path(settings.data).absolute()}: the photographs of {run} were there and are not any more; "
             "say where they are now with --data NEW"
@@ -57,6 +57,10 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None) -> Spli
     matched = match(manifest, found, Path(settings.data), Path(settings.val) if isinstance(settings.val, str) else None)
     for line in matched.describe():
         print(f"{settings.data}: {line}", file=sys.stderr)
+    if resuming and not matched.is_exact:
+        print(
+            f"{run}: goes on without them, so its weights will not be exactly those it would have had", file=sys.stderr
+        )
     splits = matched.splits
     if len(splits.train) + len(splits.val) == 0:
         raise UserError(f"{settings.data}: holds none of the photographs of {run}; say where they are with --data NEW")
@@ -127,7 +131,7 @@ def _listed(splits: Splits, settings: Settings, content: bool) -> Manifest:
     return list_photographs(splits, Path(settings.data), val, content=content)
 
 
-def _exists(data: Path) -> bool:
+def exists(data: Path) -> bool:
     """Whether there is anything where `data` is, or, of a pattern, in its folder."""
     return data.exists() or (base_of(data) != data.parent and base_of(data).exists())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.training.checkpoint import load
+from mobilenets.training.opening import exists
 from mobilenets.training.parallel import Group, processes
 from mobilenets.training.recipe import Recipe
 from mobilenets.training.session import JOB, LAST, Session
-from mobilenets.training.settings import Settings, read_config
+from mobilenets.training.settings import Settings, check_same, read_config
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,59 @@ def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group) -> Run:
     return Run(folder, read_card(folder / "model.safetensors"), interrupted=not completed)
 
 
-def train_again(config: Path, out: Path | None = None) -> Run:
-    """Repeat the run whose `config.yaml` this is, in a new folder."""
-    return start(*read_config(config), out)
+def train_again(config: Path, out: Path | None = None, data: Path | None = None) -> Run:
+    """Repeat the run whose `config.yaml` this is, in a new folder; `data`: where its photographs are, if they moved."""
+    settings, recipe = read_config(config)
+    if data is not None:
+        settings = replace(settings, data=str(data))
+    return start(settings, recipe, out)
 
 
-def resume(folder: Path) -> Run:
+def resume(
+    folder: Path,
+    given: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+    data: Path | None = None,
+) -> Run:
     """Go on with an interrupted run, to the same final weights as if it had never stopped.
 
+    `given` and `changes`: settings and values of the recipe, as in the command that began it; they change nothing.
+    `data`: where the run's photographs are now, if they were moved.
+
     Raises:
-        UserError: not a run folder, or one whose training is complete.
+        UserError: not a run folder, one whose training is complete, or settings that are not the run's.
     """
     with processes() as group:
-        settings, recipe = read_config(folder / "config.yaml")
-        last = folder / LAST
-        if (folder / "metrics.json").exists() and (not last.exists() or load(last)[0].epoch >= recipe.epochs):
-            raise UserError(f"{folder}: this run is complete; train into a new folder with another --out")
+        config = folder / "config.yaml"
+        settings, recipe = read_config(config)
+        check_same(config, settings, recipe, given or {}, changes or {})
+        if is_complete(folder, recipe):
+            raise UserError(
+                f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
+            )
+        if data is not None:
+            settings = replace(settings, data=str(data))
+        elif not exists(Path(settings.data)):
+            raise UserError(
+                f"{Path(settings.data).absolute()}: the photographs of {folder} were there and are not any more; "
+                "say where they are now with --data NEW"
+            )
         return _run(settings, recipe, folder, group)
+
+
+def is_complete(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run folder's training has ended."""
+    last = folder / LAST
+    return (folder / "metrics.json").exists() and (not last.exists() or load(last)[0].epoch >= recipe.epochs)
+
+
+def interrupted_run(data: Path) -> Path:
+    """The folder that a training on `data` without `out` was last stopped in; the first one where none was."""
+    found = [folder for folder in _default_folders(data) if folder.exists()]
+    for folder in reversed(found):
+        if (folder / "config.yaml").exists() and not is_complete(folder, read_config(folder / "config.yaml")[1]):
+            return folder
+    return found[-1] if found else next(_default_folders(data))
 
 
 def _folder(out: str | Path | None, data: Path) -> Path:
@@ -101,6 +139,10 @@ def new_folder(out: str | Path | None, data: Path) -> Path:
         if Path(out).exists():
             raise UserError(f"{out}: exists already; choose another --out, or go on with it by --resume")
         return Path(out)
+    return next(folder for folder in _default_folders(data) if not folder.exists())
+
+
+def _default_folders(data: Path) -> Iterator[Path]:
+    """Where runs on `data` go, one after another."""
     base = Path("runs") / (data.resolve().stem or "run")
-    candidates = (base if i == 1 else base.with_name(f"{base.name}-{i}") for i in range(1, 10_000))
-    return next(c for c in candidates if not c.exists())
+    return (base if i == 1 else base.with_name(f"{base.name}-{i}") for i in range(1, 10_000))

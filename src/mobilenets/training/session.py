@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Session:
         keep_freed_memory()
         self.device = pick_device(settings.device)
         begun = _has_begun(folder)
-        self.listed = open_splits(folder, settings) if begun else draw_splits(settings)
+        self.listed = open_splits(folder, settings, resuming=True) if begun else draw_splits(settings)
         torch.manual_seed(settings.seed)  # of what starts random
         with group.one_per_machine_first():
             self.model = self._create(len(self.listed.classes))
@@ -252,11 +252,12 @@ class Session:
         if planned.epochs == 0 and self.best:
             print("fine-tuning: no time is left for an epoch; the probe is kept", file=sys.stderr)
             return True
-        asked = {name: getattr(self.settings, name) for name in ("minutes", "epochs", "precision")}
+        asked = self.settings
         self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
         self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
         if self.group.is_main:
-            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=asked)
+            planned_away = {k: v for k, v in asdict(asked).items() if v != getattr(self.settings, k)}
+            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=planned_away)
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best
         if self.settings.pretrained is not None and self.recipe.freeze != "backbone":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from mobilenets.artifact import write_atomic
 from mobilenets.data.cache import MODES as CACHES
+from mobilenets.data.source import DEFAULT_VAL
 from mobilenets.errors import UserError
 from mobilenets.spec.cost import MIN_SIZE
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
@@ -165,3 +166,44 @@ def _placed(config: Path, folder: str, name: str, value: Any) -> Any:
         print(f"{config}: {there} is gone; {name} is {Path(value).absolute()} now", file=sys.stderr)
         return value
     return str(there)
+
+
+def check_same(
+    config: Path, settings: Settings, recipe: Recipe, given: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """Refuse settings (`given`, by name) or values of the recipe (`changes`) that are not those of a run's `config`.
+
+    A setting that a plan has replaced since agrees with either.
+
+    Raises:
+        UserError: one differs; names it with both values.
+    """
+    asked = read_asked(config)
+    for name, value in given.items():
+        kept = [getattr(settings, name), *([asked[name]] if name in asked else [])]
+        if not any(_same(name, value, other) for other in kept):
+            _refuse(config, name, value, kept[-1])
+    known = recipe.to_dict()
+    for name, text in changes.items():
+        value = recipe.override({name: text}).to_dict()
+        if value != known:
+            differing = next(key for key in value if value[key] != known.get(key))
+            _refuse(config, name, value[differing], known.get(differing))
+
+
+def _same(name: str, given: Any, kept: Any) -> bool:
+    if name == "val" and kept is None:
+        kept = DEFAULT_VAL
+    if name in PLACES and isinstance(given, str) and isinstance(kept, str):
+        return given == kept or Path(given).resolve() == Path(kept).resolve()
+    return bool(given == kept)
+
+
+def _refuse(config: Path, name: str, value: Any, kept: Any) -> NoReturn:
+    option = "DATA" if name == "data" else f"--{name.replace('_', '-')}"
+    was = "was not given" if kept is None else f"is {kept}"
+    remedy = "say where the same photographs are now with --data" if name == "data" else "leave it out"
+    raise UserError(
+        f"{option}: {value} now, but it {was} in {config}; a resumed run keeps its settings: {remedy}, "
+        "or train a new run"
+    )
