@@ -49,8 +49,31 @@ def real_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """Run `mobilenets …` as a user does, in a process of its own, with an empty cache folder."""
+def home(tmp_path: Path) -> Path:
+    """The cache folder of `cli` and `process`: empty."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def cli(tmp_path: Path, home: Path) -> Cli:
+    """Run `mobilenets …` as a user does, but within this process: see command.py."""
+    from command import run_command
+
+    def run(
+        *args: str | Path,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        stdin: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        env = {"MOBILENETS_HOME": str(home), **(env or {})}
+        return run_command([*map(str, args)], cwd or tmp_path, env, stdin)
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path: Path, home: Path) -> Cli:
+    """As `cli`, in a process of its own: for what begins before `main`, as the locale, and what ends it."""
 
     def run(
         *args: str | Path,
@@ -61,7 +84,7 @@ def cli(tmp_path: Path) -> Cli:
         return subprocess.run(
             [sys.executable, "-m", "mobilenets", *map(str, args)],
             cwd=cwd or tmp_path,
-            env={**os.environ, "MOBILENETS_HOME": str(tmp_path / "home"), **(env or {})},
+            env={**os.environ, "MOBILENETS_HOME": str(home), **(env or {})},
             input=stdin,
             capture_output=True,
             text=True,

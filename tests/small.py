@@ -1,12 +1,16 @@
 """A small network with a card, and pictures for it: what tests of exports and engines start from."""
 
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from mobilenets.artifact import ModelCard
+from mobilenets.data.sample import Sample
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
@@ -14,10 +18,14 @@ from mobilenets.spec import build
 CLASSES = ("雏菊", "rose", "tulip")
 
 
-def network(name: str = "mobilenet_v3_small", **options: Any) -> MobileNet:
-    """A narrow network with BatchNorm statistics that are nobody's defaults, and logits around ±1."""
+def network(name: str = "mobilenet_v3_small", blocks: int | None = None, **options: Any) -> MobileNet:
+    """A narrow network with BatchNorm statistics that are nobody's defaults, and logits around ±1.
+
+    `blocks`: how many of its blocks it has, from the first on, where its size does not matter.
+    """
     torch.manual_seed(0)
-    model = MobileNet(build(name, **{"width": 0.35, "num_classes": 3, **options}))
+    net = build(name, **{"width": 0.35, "num_classes": 3, **options})
+    model = MobileNet(replace(net, blocks=net.blocks[:blocks]))
     for part in model.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(part.running_mean, 0, 0.2)
@@ -54,14 +62,15 @@ def noise(n: int, preprocess: Preprocess) -> np.ndarray:
 
 
 @cache
-def learned(name: str, size: int) -> MobileNet:
+def learned(name: str, size: int, blocks: int | None = None) -> MobileNet:
     """A narrow network that tells whether red, green or blue is brightest: its answers depend on the picture.
 
     Those of `network` need not: a random network may give one class to everything.
     """
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    model = MobileNet(build(name, width=0.35, num_classes=3, dropout=0.0))
+    net = build(name, width=0.35, num_classes=3, dropout=0.0)
+    model = MobileNet(replace(net, blocks=net.blocks[:blocks]))
     for part in model.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             part.momentum = 0.1  # there are a few steps, not epochs
@@ -75,3 +84,16 @@ def learned(name: str, size: int) -> MobileNet:
         loss.backward()
         optimizer.step()
     return model.eval()
+
+
+def coloured(folder: Path, count: int, size: int, seed: int = 0) -> list[Sample]:
+    """Photographs that `learned` tells apart without doubt: the brightest colour is so by far; labelled with it."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for i in range(count):
+        colour = rng.uniform(0, 100, 3)
+        colour[i % 3] = rng.uniform(180, 255)
+        path = folder / f"{i:03d}.png"
+        Image.fromarray(rng.normal(colour, 20, (size, size, 3)).clip(0, 255).astype(np.uint8)).save(path)
+        samples.append(Sample(path, i % 3))
+    return samples

@@ -201,7 +201,8 @@ def _tensor(path: Path, name: str, entry: Any, body: bytes) -> Array:
         fits = 0 <= start <= end <= len(body) and end - start == math.prod(shape) * dtype.itemsize
         if not fits or min(shape, default=1) < 0:
             raise ValueError("its bytes are not all there")
-        return np.frombuffer(body[start:end], dtype).reshape(shape).copy()
+        tensor: Array = np.frombuffer(body[start:end], dtype).reshape(shape).copy()
+        return tensor
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: tensor {name!r} cannot be read ({error}); the file is damaged or cut off") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import unprivileged
+from conftest import Cli, unprivileged
 from mobilenets.artifact import write_safetensors
 from small import CLASSES, card_of, network
 
@@ -20,11 +20,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     write_safetensors(folder / "model.safetensors", tensors, card_of(model))
     return folder
-
-
-def export(*arguments: str | Path, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [*(prefix or []), sys.executable, "-m", "mobilenets", "export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def everything(folder: Path) -> list[str]:
@@ -56,7 +51,7 @@ def expect_refusal(result: subprocess.CompletedProcess[str], message: str) -> No
     ],
 )
 def test_what_cannot_be_exported_is_told_in_one_line(
-    run: Path, tmp_path: Path, arguments: list[str], message: str
+    cli: Cli, run: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "notes.txt").write_text("no model")
     (tmp_path / "none.safetensors").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2000))
@@ -73,7 +68,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(
         "UNREADABLE": tmp_path / "unreadable", "TEXT/onnx": tmp_path / "notes.txt" / "onnx",
     }  # fmt: skip
     before = everything(tmp_path), everything(run)
-    result = export(*(places.get(a, a) for a in arguments))
+    result = cli("export", *(places.get(a, a) for a in arguments))
     lines = result.stderr.splitlines()
     result.stderr = f"{lines[-1]}\n" if "UNREADABLE" in arguments and lines else result.stderr  # progress stands before
     expect_refusal(result, message)
@@ -83,6 +78,8 @@ def test_what_cannot_be_exported_is_told_in_one_line(
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Path, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept").chmod(0o500)
-    result = export(run, "--to", "onnx", "--out", tmp_path / "kept" / "a" / "onnx", prefix=unprivileged())
+    command = [*unprivileged(), sys.executable, "-m", "mobilenets", "export", run, "--to", "onnx"]
+    out = tmp_path / "kept" / "a" / "onnx"
+    result = subprocess.run([*command, "--out", out], capture_output=True, text=True, timeout=300)
     expect_refusal(result, f"the folder {tmp_path / 'kept'} cannot be written; choose another --out")
     assert not any((tmp_path / "kept").iterdir())

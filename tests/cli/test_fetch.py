@@ -13,6 +13,11 @@ from pathlib import Path
 import pytest
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """What it is asked for is no line of the command's."""
+
+
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment that names a mirror, whose archive is another than the published one."""
@@ -20,7 +25,7 @@ def mirror(tmp_path: Path) -> Iterator[dict[str, str]]:
     folder.mkdir()
     with tarfile.open(folder / "flower_photos.tgz", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("flower_photos/LICENSE.txt"), io.BytesIO())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield {"MOBILENETS_FLOWERS_URL": f"http://127.0.0.1:{server.server_port}/flower_photos.tgz"}

@@ -43,6 +43,12 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("model") / "run", CLASSES)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache folder for all tests here: which engine is the fastest is measured once."""
+    return tmp_path_factory.mktemp("home")
+
+
 def draw(path: Path, seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,21 +179,19 @@ def test_a_link_that_leads_back_up_is_followed_once(cli, run_folder: Path, album
     assert len(jsonl(result)) == 4
 
 
-def test_a_file_name_that_is_no_text_is_printed_without_trouble(cli, run_folder: Path, album: Path) -> None:
+def test_a_file_name_that_is_no_text_is_printed_without_trouble(cli, process, run_folder: Path, album: Path) -> None:
     name = os.fsdecode(b"\xff\xfe.jpg")
     shutil.copy(album / "a.jpg", album / name)
-    for result in (
-        cli("predict", run_folder, album, "--format=jsonl"),
-        cli("predict", run_folder, "-", "--format=jsonl", stdin=str(album / "a.jpg")),
-    ):
-        assert result.returncode == 0, result.stderr
-    paths = [line["path"] for line in jsonl(cli("predict", run_folder, album, "--format=jsonl"))]
-    assert str(album / name) in paths, "JSON's escapes give the name back"
+    result = process("predict", run_folder, album, "--format=jsonl")
+    assert result.returncode == 0, result.stderr
+    assert str(album / name) in [line["path"] for line in jsonl(result)], "JSON's escapes give the name back"
+    result = cli("predict", run_folder, "-", "--format=jsonl", stdin=str(album / "a.jpg"))
+    assert result.returncode == 0, result.stderr
 
 
-def test_names_are_printed_in_a_locale_without_them(cli, run_folder: Path, album: Path) -> None:
+def test_names_are_printed_in_a_locale_without_them(process, run_folder: Path, album: Path) -> None:
     env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    result = cli("predict", run_folder, album / "sub dir", "--format=csv", env=env)
+    result = process("predict", run_folder, album / "sub dir", "--format=csv", env=env)
     assert result.returncode == 0, result.stderr
     assert "玫瑰.png" in result.stdout
 
@@ -203,7 +207,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(run_folder: Path, album: Path
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     assert "Traceback" not in (tmp_path / "errors").read_text()
     assert "Error" not in (tmp_path / "errors").read_text()
 

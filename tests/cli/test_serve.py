@@ -9,6 +9,17 @@ from conftest import Cli, is_one_line_error
 from serve.service import write_model
 
 
+@pytest.fixture(autouse=True)
+def never_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that did begin would not end."""
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_: pytest.fail("it began to serve"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [
@@ -22,9 +33,9 @@ from serve.service import write_model
     ],
 )
 def test_wrong_options_are_told_in_one_line(
-    cli: Cli, tmp_path: Path, options: tuple[str, ...], names: tuple[str, ...]
+    cli: Cli, model: Path, options: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
-    assert is_one_line_error(cli("serve", write_model(tmp_path / "model.onnx"), *options), *names)
+    assert is_one_line_error(cli("serve", model, *options), *names)
 
 
 def test_a_missing_model_is_told_in_one_line(cli: Cli) -> None:
@@ -36,10 +47,10 @@ def test_a_damaged_model_is_told_in_one_line(cli: Cli, tmp_path: Path) -> None:
     assert is_one_line_error(cli("serve", tmp_path / "model.onnx", "--port", "0"), "model.onnx")
 
 
-def test_without_the_extra_the_line_says_how_to_install_it(cli: Cli, tmp_path: Path) -> None:
+def test_without_the_extra_the_line_says_how_to_install_it(process: Cli, model: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked" / "uvicorn.py"
     blocked.parent.mkdir()
     blocked.write_text("raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')\n")
     path = os.pathsep.join(filter(None, [str(blocked.parent), os.environ.get("PYTHONPATH")]))
-    result = cli("serve", write_model(tmp_path / "model.onnx"), env={"PYTHONPATH": path})
+    result = process("serve", model, env={"PYTHONPATH": path})
     assert is_one_line_error(result, "uvicorn", "pip install 'mobilenets[serve]'")

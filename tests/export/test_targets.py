@@ -86,7 +86,7 @@ def test_a_network_that_a_search_has_cut_is_exported_like_any_other(target: str,
 
 @pytest.mark.parametrize("target", RUN_HERE)
 def test_a_file_cut_off_is_refused_by_name(target: str, tmp_path: Path) -> None:
-    path, _ = export(_engine(), target, exporter(target), tmp_path / "out", [])
+    path, _ = export(_engine(blocks=4), target, exporter(target), tmp_path / "out", [])
     for file in (path, path.with_suffix(".bin")):
         if file.exists():
             whole = file.read_bytes()
@@ -99,7 +99,7 @@ def test_a_file_cut_off_is_refused_by_name(target: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_with_full_input_raw_pixels_of_any_size_give_the_same(target: str, interpolation: str, tmp_path: Path) -> None:
-    model = network()
+    model = network(blocks=4)
     engine = TorchEngine(model, card_of(model, size=48, interpolation=interpolation))
     path, result = export(engine, target, with_full_input(target, exporter(target)), tmp_path / "out", [])
     assert (result.input, result.top1_agreement) == ("full", 1)
@@ -120,12 +120,12 @@ def test_full_input_is_refused_where_there_is_none() -> None:
 
 
 def test_a_file_of_another_network_is_kept_as_unverified(tmp_path: Path) -> None:
-    other = network("mobilenet_v2")
+    other = network("mobilenet_v2", blocks=4)
 
     def write(_: MobileNet, card: ModelCard, path: Path) -> None:
         exporter("onnx")(other, card_of(other), path)
 
-    path, result = export(_engine(), "onnx", write, tmp_path / "out", [])
+    path, result = export(_engine(blocks=4), "onnx", write, tmp_path / "out", [])
     assert not result.agrees
     assert path.name == f"model.onnx{UNVERIFIED}"
     assert path.exists()

@@ -77,7 +77,7 @@ def test_the_browsers_preprocess_is_pillows_to_the_pixel(tmp_path: Path) -> None
     (tmp_path / "preprocess.mjs").write_bytes(BROWSER.read_bytes())
     (tmp_path / "run.mjs").write_text(NODE)
     result = subprocess.run(
-        ["node", tmp_path / "run.mjs"], input=json.dumps(jobs).encode(), capture_output=True, timeout=60
+        ["node", tmp_path / "run.mjs"], input=json.dumps(jobs).encode(), capture_output=True, timeout=300
     )
     assert result.returncode == 0, result.stderr.decode()
     output = io.BytesIO(result.stdout)

@@ -37,7 +37,7 @@ def test_an_exported_program_takes_any_batch(flavor: str) -> None:
     program = torch.export.export(model, (torch.randn(2, 3, 65, 65),), dynamic_shapes=({0: batch},))
     x = torch.randn(5, 3, 65, 65)
     with torch.inference_mode():
-        assert torch.allclose(program.module()(x), model(x), atol=1e-6)
+        assert torch.allclose(program.module()(x), model(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v3_small", "mobilenet_v4_conv_small"])

@@ -44,7 +44,7 @@ for line in sys.stdin:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A small network exported to a target, once."""
     folder = tmp_path_factory.mktemp("exports")
-    model = network()
+    model = network(blocks=4)
 
     def path(target: str) -> Path:
         if not (folder / target).exists():

@@ -12,14 +12,19 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 from PIL import Image
 
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.onnx import onnx_file
 from small import card_of, network
+
+PATIENCE_S = 300  # whatever else the machine does
+CLIENT: dict[str, Any] = {"timeout": PATIENCE_S, "verify": False}  # reading certificates would take most of the time
 
 
 @dataclass
@@ -32,11 +37,21 @@ class Service:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def post(self, data: bytes, **options: object) -> httpx.Response:
-        return httpx.post(f"{self.url}/predict", content=data, timeout=60, **options)  # type: ignore[arg-type]
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", **CLIENT)
+
+    def post(self, content: bytes | Iterator[bytes] | None = None, **options: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/predict", content=content, **CLIENT, **options)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+
+    def accepts(self) -> bool:
+        try:
+            self.connect().close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def still_serves(self) -> bool:
         response = self.post(picture())
@@ -45,15 +60,21 @@ class Service:
         return self.process.poll() is None
 
 
-def write_model(path: Path, size: int = 32) -> Path:
-    model = network()
-    export_onnx(model, card_of(model, size), path)
+def write_model(path: Path) -> Path:
+    path.write_bytes(_model())
     return path
 
 
+@cache
+def _model() -> bytes:
+    model = network()
+    return onnx_file(model, card_of(model))
+
+
 @contextmanager
-def serving(model: Path, *options: str) -> Iterator[Service]:
-    command = [sys.executable, "-m", "mobilenets", "serve", str(model), "--port", "0", *options]
+def serving(model: Path, *options: str, engine: str = "onnxruntime") -> Iterator[Service]:
+    """The service of `model`; by default in an engine that need not be found out by measuring."""
+    command = [sys.executable, "-m", "mobilenets", "serve", str(model), "--engine", engine, "--port", "0", *options]
     environment = {**os.environ, "MOBILENETS_HOME": str(model.parent / "home")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:

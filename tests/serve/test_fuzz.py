@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mobilenets.serve.body import _files
 from mobilenets.serve.limits import Refusal
-from serve.service import picture, serving, write_model
+from serve.service import Service, picture, serving, write_model
 
 STATUSES = {200, 400, 413, 415, 422}
 SEEDS = [picture(kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")]
@@ -46,33 +46,38 @@ def _body(chance: random.Random) -> bytes:
     return body
 
 
-def test_a_thousand_fuzzed_bodies_leave_it_serving(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(write_model(tmp_path_factory.mktemp("served") / "model.onnx")) as service:
+        yield service
+
+
+def test_a_thousand_fuzzed_bodies_leave_it_serving(service: Service) -> None:
     chance = random.Random(0)
     seen = set()
-    with serving(write_model(tmp_path / "model.onnx")) as service, httpx.Client(timeout=60) as client:
+    with httpx.Client(timeout=300) as client:
         for _ in range(1000):
             headers = {"Content-Type": chance.choice(TYPES).encode()}
             response = client.post(f"{service.url}/predict", content=_body(chance), headers=headers)
             assert response.status_code in STATUSES, response.text
             assert "error" in response.json() or response.status_code == 200
             seen.add(response.status_code)
-        assert service.still_serves()
+    assert service.still_serves()
     assert len(seen) >= 4
 
 
 @pytest.mark.parametrize(
     "noise", [b"", b"\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/9.9\r\n\r\n", b"a/b; c" * 100]
 )
-def test_what_is_no_http_leaves_it_serving(tmp_path: Path, noise: bytes) -> None:
-    with serving(write_model(tmp_path / "model.onnx")) as service:
-        with service.connect() as client:
-            client.sendall(noise)
-        with service.connect() as client:
-            client.sendall(noise)
-            client.settimeout(0.2)
-            with contextlib.suppress(TimeoutError):
-                client.recv(100)
-        assert service.still_serves()
+def test_what_is_no_http_leaves_it_serving(service: Service, noise: bytes) -> None:
+    with service.connect() as client:
+        client.sendall(noise)
+    with service.connect() as client:
+        client.sendall(noise)
+        client.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            client.recv(100)
+    assert service.still_serves()
 
 
 @given(st.lists(st.tuples(st.text("ab/ 图.", min_size=1, max_size=9), st.binary(max_size=300)), min_size=1, max_size=4))

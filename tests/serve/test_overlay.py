@@ -4,7 +4,6 @@ import base64
 import io
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,8 +49,8 @@ def test_a_run_folder_explains_itself(tmp_path: Path) -> None:
         card_of(model, 64, crop=1.0),
     )
     data = picture(size=(64, 64))
-    with serving(tmp_path) as service:
-        assert httpx.get(f"{service.url}/model").json()["explains"]
+    with serving(tmp_path, engine="auto") as service:
+        assert service.get("/model").json()["explains"]
         assert "overlay" not in service.post(data).json()["results"][0]
         (result,) = service.post(data, params={"explain": "true"}).json()["results"]
         (refused,) = [service.post(data[:900], params={"explain": "true"})]

@@ -4,12 +4,13 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,16 +18,20 @@ import pytest
 from PIL import Image
 
 import mobilenets as mn
+from conftest import Cli
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.data import store
+from mobilenets.training import checkpoint
 from mobilenets.training.run import train, train_again
 from mobilenets.training.settings import read_config
+from stopped import stopped_training
 
 # Small and quick: random weights, a narrow network, pictures of 32 pixels.
 NETWORK = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32}
 QUICK = {**NETWORK, "recipe": "finetune", "precision": "fp32"}
 CHANGES = {"batch_size": 8, "lr": 0.002, "ema": 0.8, "augment.crop_scale": (0.5, 1.0)}
 EPOCHS = 6
+STEPS = 4  # of an epoch: 32 photographs in batches of 8
 
 
 def _tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -125,113 +130,83 @@ def test_another_seed_gives_other_weights(trained: tuple[Path, Path], tmp_path: 
     assert not _equal(_tensors(trained[1]), _tensors(other.path))
 
 
-def test_config_yaml_repeats_the_run(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    out = tmp_path / "repeated"
-    command = [
-        sys.executable,
-        "-m",
-        "mobilenets",
-        "train",
-        "--config",
-        str(trained[1] / "config.yaml"),
-        "--out",
-        str(out),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    assert _equal(_tensors(trained[1]), _tensors(out))
+def test_config_yaml_repeats_the_run(cli: Cli, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    result = cli("train", "--config", trained[1] / "config.yaml", "--out", tmp_path / "repeated")
+    assert result.returncode == 0, result.stderr
+    assert _equal(_tensors(trained[1]), _tensors(tmp_path / "repeated"))
 
 
-def _command(photos: Path, out: Path) -> list[str]:
+def _arguments(photos: Path, out: Path, epochs: int = EPOCHS) -> list[str]:
     changes = [f"--set={k}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in CHANGES.items()]
     settings = [f"--{k}={v}" for k, v in QUICK.items()]
-    return [
-        sys.executable,
-        "-m",
-        "mobilenets",
-        "train",
-        str(photos),
-        "--out",
-        str(out),
-        f"--epochs={EPOCHS}",
-        *settings,
-        *changes,
-    ]
-
-
-def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, "the training ended before it wrote a checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    return [str(photos), "--out", str(out), f"--epochs={epochs}", *settings, *changes]
 
 
 def test_resuming_after_a_kill_gives_the_weights_of_an_uninterrupted_run(
-    trained: tuple[Path, Path], tmp_path: Path
+    cli: Cli, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
-    process = subprocess.Popen(_command(trained[0], out), stderr=subprocess.DEVNULL)
-    _wait_for(out / "checkpoint" / "last.pt", process)
-    process.kill()
-    process.wait()
+    killed = stopped_training(signal.SIGKILL, STEPS + 3, *_arguments(trained[0], out))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (out / "checkpoint" / "last.pt").exists()
     assert not (out / "metrics.json").exists()
-    resume = [sys.executable, "-m", "mobilenets", "train", "--resume", "--out", str(out)]
-    subprocess.run(resume, check=True, capture_output=True)
+    assert cli("train", "--resume", "--out", out).returncode == 0
     assert _equal(_tensors(trained[1]), _tensors(out))
     assert len(list(csv.DictReader((out / "history.csv").open(encoding="utf-8")))) == EPOCHS
 
 
-def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(cli: Cli, trained: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "interrupted"
-    process = subprocess.Popen(_command(trained[0], out), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    _wait_for(out / "history.csv", process)
-    os.kill(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130, stderr.decode()
-    assert b"Traceback" not in stderr
-    assert b"--resume" in stdout
+    result = stopped_training(signal.SIGINT, STEPS + 3, *_arguments(trained[0], out))
+    assert result.returncode == 130, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "--resume" in result.stdout
     assert (out / "model.onnx").exists()
     audited = "audit of the data"
     assert audited not in (out / "report.html").read_text("utf-8")  # nobody waits for it after Ctrl-C
-    resume = [sys.executable, "-m", "mobilenets", "train", "--resume", "--out", str(out)]
-    subprocess.run(resume, check=True, capture_output=True)
+    assert cli("train", "--resume", "--out", out).returncode == 0
     assert _equal(_tensors(trained[1]), _tensors(out))
     assert audited in (out / "report.html").read_text("utf-8")
 
 
 def test_photographs_that_vanish_or_break_while_training_are_told_once_and_nothing_else_is_lost(
-    trained: tuple[Path, Path], tmp_path: Path
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    photos, out = tmp_path / "photos", tmp_path / "run"
-    subprocess.run(["cp", "-r", str(trained[0]), str(photos)], check=True)
-    command = [*_command(photos, out), "--cache=off", "--epochs=30"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    _wait_for(out / "history.csv", process)
+    photos, out = shutil.copytree(trained[0], tmp_path / "photos"), tmp_path / "run"
     lost = [photos / name / f"{i}.png" for name in ("daisy", "红玫瑰") for i in (3, 7)]  # of whichever part
-    for path in lost[::2]:
-        path.unlink()
-    for path in lost[1::2]:  # replaced at once, as a program that saves well does
-        path.with_suffix(".new").write_bytes(b"no picture")
-        path.with_suffix(".new").replace(path)
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr.decode()
-    lines = [line for line in stderr.decode().splitlines() if line.startswith("skipped")]
+    save = checkpoint.save
+
+    def losing(*args: Any) -> None:
+        """After the first epoch."""
+        monkeypatch.setattr(checkpoint, "save", save)
+        save(*args)
+        for path in lost[::2]:
+            path.unlink()
+        for path in lost[1::2]:  # replaced at once, as a program that saves well does
+            path.with_suffix(".new").write_bytes(b"no picture")
+            path.with_suffix(".new").replace(path)
+
+    monkeypatch.setattr(checkpoint, "save", losing)
+    train(photos, out, CHANGES, epochs=4, cache="off", **QUICK)
+    assert not lost[0].exists()
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("skipped")]
     assert len(lines) == len(set(lines)) == 4
     rows = (out / "predictions.csv").read_text("utf-8").splitlines()[1:]
     paths = [row.split(",")[0] for row in rows]
     assert len(paths) == len(set(paths)) == json.loads((out / "metrics.json").read_text("utf-8"))["n"]
     assert paths
     assert set(map(Path, paths)) <= set(photos.rglob("*.png")) - set(lost)
-    assert len(list(csv.DictReader((out / "history.csv").open(encoding="utf-8")))) == 30
+    assert len(list(csv.DictReader((out / "history.csv").open(encoding="utf-8")))) == 4
 
 
 def test_two_runs_at_once_share_a_cache_and_each_trains_as_if_alone(trained: tuple[Path, Path], tmp_path: Path) -> None:
     env = {**os.environ, "MOBILENETS_HOME": str(tmp_path / "home")}
     outs = [tmp_path / "one", tmp_path / "two"]
-    commands = [[*_command(trained[0], out), "--cache=disk"] for out in outs]
+    start = [sys.executable, "-m", "mobilenets", "train"]
+    commands = [[*start, *_arguments(trained[0], out), "--cache=disk"] for out in outs]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, env=env) for command in commands]
     for process, out in zip(processes, outs, strict=True):
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr.decode()
         assert _equal(_tensors(trained[1]), _tensors(out))
     (index,) = (tmp_path / "home").rglob("index.sqlite")
@@ -251,11 +226,13 @@ def test_a_disk_without_room_for_the_cache_costs_a_line_and_nothing_else(
     assert "are left on this disk" in told[0]
 
 
-def test_an_unreadable_photograph_is_reported_and_left_out(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    subprocess.run(["cp", "-r", str(trained[0]), str(photos)], check=True)
+def test_an_unreadable_photograph_is_reported_and_left_out(
+    cli: Cli, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    photos = shutil.copytree(trained[0], tmp_path / "photos")
     (photos / "daisy" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photograph")
-    result = subprocess.run(_command(photos, tmp_path / "run"), capture_output=True, text=True, check=True)
+    result = cli("train", *_arguments(photos, tmp_path / "run", epochs=1))
+    assert result.returncode == 0, result.stderr
     assert "broken.jpg" in result.stderr
     assert "<bdi>daisy/broken.jpg</bdi>" in (tmp_path / "run" / "report.html").read_text("utf-8")
 

@@ -51,8 +51,8 @@ def test_statistics_become_those_of_the_photographs(loader: Loader) -> None:
         stem = model.stem.conv(images)
     norm = model.stem.norm
     assert isinstance(norm, nn.BatchNorm2d)
-    torch.testing.assert_close(norm.running_mean, stem.mean((0, 2, 3)))
-    torch.testing.assert_close(norm.running_var, stem.var((0, 2, 3)))
+    torch.testing.assert_close(norm.running_mean, stem.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, stem.var((0, 2, 3)), rtol=1e-4, atol=1e-5)
     assert norm.momentum == Recipe().norm_momentum
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -76,18 +76,19 @@ def train_for_int8(
     minutes: float,
     steps: int | None = None,
     seed: int = 0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> MobileNet:
     """A copy of `model`, BatchNorm folded, whose weights were trained on `samples` for at most `minutes`.
 
     With `steps` it stops after so many, and gives the same weights for the same `seed` wherever the time suffices.
-    Labels of `samples` are not used.
+    `clock` tells the seconds. Labels of `samples` are not used.
     """
-    end = time.monotonic() + 60 * minutes
+    end = clock() + 60 * minutes
     teacher, student = channels_last(deployed(model, card)), simulated(model, card, calibration)
     optimizer = torch.optim.Adam(student.requires_grad_(True).parameters(), lr=RATE)
     batches, shown, smooth = _endless(samples, card.preprocess, seed), 0, 0.0
     with Progress("training for 8 bits", 100, "%") as progress:
-        for share in _shares(end, steps):
+        for share in _shares(end, steps, clock):
             for group in optimizer.param_groups:
                 group["lr"] = RATE * (1 - share)
             pixels = next(batches)
@@ -107,13 +108,13 @@ def train_for_int8(
     return network_of(student.requires_grad_(False), card.preprocess)
 
 
-def _shares(end: float, steps: int | None) -> Iterator[float]:
+def _shares(end: float, steps: int | None, clock: Callable[[], float]) -> Iterator[float]:
     """How much of the training is done before each step, until `steps` are done or another would end after `end`."""
-    start = before = time.monotonic()
+    start = before = clock()
     longest, done = 0.0, 0
     while before + longest < end and done != steps:
         yield done / steps if steps else (before - start) / (end - start)
-        done, now = done + 1, time.monotonic()
+        done, now = done + 1, clock()
         longest, before = max(longest, now - before), now
 
 
