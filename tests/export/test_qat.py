@@ -80,16 +80,16 @@ def calibration_of(engine: TorchEngine, data: Data) -> Calibration:
 
 
 @pytest.mark.parametrize(
-    ("name", "float_ends"),
+    ("name", "blocks", "float_ends"),
     [
-        ("mobilenet_v1", False),
-        ("mobilenet_v2", True),
-        ("mobilenet_v3_small", False),
-        ("mobilenet_v4_conv_small", False),
+        ("mobilenet_v1", 9, False),
+        ("mobilenet_v2", 9, True),
+        ("mobilenet_v3_small", BLOCKS, False),
+        ("mobilenet_v4_conv_small", 3, False),
     ],
 )
-def test_the_simulation_gives_the_answers_of_the_file(name: str, float_ends: bool, tmp_path: Path) -> None:
-    model = usual() if name == "mobilenet_v3_small" else network(name, blocks=9)
+def test_the_simulation_gives_the_answers_of_the_file(name: str, blocks: int, float_ends: bool, tmp_path: Path) -> None:
+    model = usual() if name == "mobilenet_v3_small" else network(name, blocks=blocks)
     card = card_of(model, SIZE)
     pixels = noise(32, card.preprocess)
     calibration = Calibration(pixels, float_ends)
@@ -97,8 +97,10 @@ def test_the_simulation_gives_the_answers_of_the_file(name: str, float_ends: boo
     file = OnnxRuntimeEngine(tmp_path / "model.onnx")(pixels)
     with torch.inference_mode():
         simulation = simulated(model, card, calibration)(torch.from_numpy(pixels)).numpy()
+    rounding = np.abs(TorchEngine(model, card)(pixels) - file).max(1).mean()
+    assert rounding > 1e-3
     # Sums in another order now and then round the other way, and the layers behind carry that on.
-    assert np.abs(simulation - file).max(1).mean() < 1e-3
+    assert np.abs(simulation - file).max(1).mean() < 0.1 * rounding
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -49,7 +49,7 @@ class Service:
     def accepts(self) -> bool:
         try:
             self.connect().close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             return False
         return True
 
