@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     predictions = [classifier.predict(path) for path in _four(result.path / "predictions.csv")]
     for prediction in predictions:
         print(f"{Path(str(prediction.path)).name}: {prediction.label} ({prediction.probability:.3f})")
-    save_pictures(predictions, folder / "predictions.png")
+    save_pictures(predictions, folder / "predictions.png", classifier.card.preprocess.range)
     print(f"pictures   {folder / 'predictions.png'}, {result.path / 'confusion.png'}")
     print(f"report     {result.path / 'report.html'}")
     print(f"model      {result.path / 'model.onnx'} (self-contained; runs without torch)")

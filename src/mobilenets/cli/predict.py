@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
+    from mobilenets.preprocess.depth import Range
     from mobilenets.runtime.classifier import Classifier, Failure, Prediction
 
 HELP = "say what pictures show"
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.save is not None and len(shown) < 16:
             shown.append(result)
     if shown:
-        _save(shown, args.save, done - failed)
+        _save(shown, args.save, done - failed, classifier.card.preprocess.range)
     if failed:
         print(f"{failed} of {done} could not be read", file=sys.stderr)
     return 1 if failed else 0
@@ -122,10 +123,10 @@ def _bulk(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _save(shown: list[Prediction], path: Path, read: int) -> None:
+def _save(shown: list[Prediction], path: Path, read: int, value_range: Range | None) -> None:
     from mobilenets.evaluate.picture import save_pictures
 
-    save_pictures(shown, path)
+    save_pictures(shown, path, value_range)
     some = f" (the first {len(shown)} of {read})" if len(shown) < read else ""
     print(f"saved {path}{some}", file=sys.stderr)
 

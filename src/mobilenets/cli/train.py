@@ -33,6 +33,10 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "workers": {"type": int, "metavar": "N", "help": "decoding threads"},
     "cache": {"metavar": "C", "help": "keep decoded photographs: auto (default), ram, disk or off"},
     "max_pixels": pixels.OPTIONS,
+    "range": {
+        "metavar": "LOW,HIGH",
+        "help": "black and white of 16-bit, integer and float photos (default auto)",
+    },
     "dropout": {
         "type": float,
         "metavar": "P",
@@ -55,12 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
     parser.add_argument(
         "--data", dest="place", type=Path, metavar="NEW", help="with --resume or --config: where the data is now"
-    )
-    parser.add_argument(
-        "--from",
-        dest="from_run",
-        metavar="RUN",
-        help="train the network of this finished run on, in a new folder",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="repeat the run of this config.yaml")
     for name, options in {**_SETTINGS, **_RECIPE}.items():
@@ -94,8 +92,6 @@ def _train(args: argparse.Namespace) -> int:
         changes["sync_norm"] = True
     if args.any_orientation:
         asked["any_orientation"] = True
-    if args.from_run:
-        asked["from_run"] = args.from_run
     if "val" in asked:
         asked["val"] = fraction_or_folder(asked["val"])
     if args.resume and args.config:

@@ -110,7 +110,7 @@ class Loader:
         self.prefetch = prefetch
         # Short side of the pictures that crops are taken from.
         self.working_size = round(CROP_MARGIN * preprocess.size)
-        kind = (preprocess.mode, self.working_size) if augment else preprocess
+        kind = (preprocess.mode, self.working_size, preprocess.range) if augment else preprocess
         self._shelf: Shelf | None = cache.shelf(self.samples, kind) if cache else None
         self.share = share
 

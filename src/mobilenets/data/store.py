@@ -25,6 +25,7 @@ import PIL
 from numpy.typing import NDArray
 
 from mobilenets.data.sample import Sample
+from mobilenets.preprocess import decode
 
 # What else writes to this disk, the run's own checkpoints first of all, must not fail for the sake of a cache.
 RESERVE = 2**30
@@ -169,7 +170,15 @@ def key_of(sample: Sample, kind: Hashable) -> bytes | None:
     except OSError:
         return None
     inside = sample.member and (sample.member.at, sample.member.extent)
-    content = (str(sample.file.absolute()), inside, status.st_size, status.st_mtime_ns, kind, PIL.__version__)
+    content = (
+        str(sample.file.absolute()),
+        inside,
+        status.st_size,
+        status.st_mtime_ns,
+        kind,
+        PIL.__version__,
+        decode.REVISION,
+    )
     return hashlib.blake2b(repr(content).encode(errors="backslashreplace"), digest_size=16).digest()
 
 

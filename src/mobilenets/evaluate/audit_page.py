@@ -11,6 +11,7 @@ from mobilenets.data.audit.kinds import KINDS, Finding
 from mobilenets.data.sample import Sample
 from mobilenets.evaluate.html import name as isolated
 from mobilenets.evaluate.thumbnail import thumbnail, where
+from mobilenets.preprocess.depth import Range
 
 # What bounds the page to a few megabytes, however bad the data.
 _MOST_FINDINGS = 24
@@ -57,7 +58,7 @@ def page(audit: Audit) -> str:
         f'<p class="quiet">{audit.files:,} pictures, {len(audit.classes):,} classes, {total:,} findings</p>',
         *(f'<p class="quiet"><bdi>{escape(note)}</bdi></p>' for note in audit.notes),
         _links(audit, found) if found else "",
-        *(_section(kind, audit.findings[kind], samples) for kind in found),
+        *(_section(kind, audit.findings[kind], samples, audit.range) for kind in found),
         f'<p class="quiet">Nothing found: {escape(clean)}.</p>' if clean else "",
         f'<p class="quiet">Not looked for: {escape(omitted)}.</p>' if omitted else "",
     ]
@@ -77,7 +78,7 @@ def _links(audit: Audit, found: list[str]) -> str:
     return f'<nav aria-label="kinds of findings"><ul>{"".join(items)}</ul></nav>'
 
 
-def _section(kind: str, findings: list[Finding], samples: Mapping[Path, Sample]) -> str:
+def _section(kind: str, findings: list[Finding], samples: Mapping[Path, Sample], value_range: Range | None) -> str:
     title, remedy = KINDS[kind]
     groups = any(len(finding.paths) > 1 for finding in findings)
     shown = findings[: _MOST_GROUPS if groups else _MOST_FINDINGS]
@@ -88,7 +89,7 @@ def _section(kind: str, findings: list[Finding], samples: Mapping[Path, Sample])
             f'<h2 id="{kind}-title">{escape(title.capitalize())}<span class="count">{len(findings):,}</span></h2>',
             f'<p class="quiet">{escape(remedy)}</p>',
             f'<ul class="cards{" groups" if groups else ""}">',
-            *(_card(finding, samples) for finding in shown),
+            *(_card(finding, samples, value_range) for finding in shown),
             "</ul>",
             f'<p class="quiet">and {more:,} more, of lower score: mobilenets audit --json</p>' if more else "",
             "</section>",
@@ -96,9 +97,11 @@ def _section(kind: str, findings: list[Finding], samples: Mapping[Path, Sample])
     )
 
 
-def _card(finding: Finding, samples: Mapping[Path, Sample]) -> str:
+def _card(finding: Finding, samples: Mapping[Path, Sample], value_range: Range | None) -> str:
     shown = finding.paths[:_MOST_OF_GROUP]
-    shots = "".join(thumbnail(samples[path].open, _THUMBNAIL, where(path)) for path in shown if path in samples)
+    shots = "".join(
+        thumbnail(samples[path].open, _THUMBNAIL, where(path), value_range) for path in shown if path in samples
+    )
     names = [f"<div>{isolated(where(path))}</div>" for path in shown]
     if len(finding.paths) > _MOST_OF_GROUP:
         names.append(f"<div>and {len(finding.paths) - _MOST_OF_GROUP} more</div>")

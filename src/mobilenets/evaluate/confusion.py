@@ -12,6 +12,7 @@ from mobilenets.evaluate.gallery import Opener, cells
 from mobilenets.evaluate.html import name, percent, picture, table
 from mobilenets.evaluate.plots import Label
 from mobilenets.evaluate.predictions import Predictions
+from mobilenets.preprocess.depth import Range
 
 _MOST_CONFUSIONS = 15
 _MOST_IN_TABLE = 12  # classes: a larger matrix is a picture
@@ -24,6 +25,7 @@ def confusion(
     drawn: bytes | None,
     predictions: Predictions,
     opened: Opener,
+    value_range: Range | None = None,
 ) -> str:
     """Matrix and most frequent confusions, whose numbers lead to photographs.
 
@@ -33,7 +35,7 @@ def confusion(
     pairs = _pairs(counts)
     small = len(classes) <= _MOST_IN_TABLE
     hits = [(k, k) for k in range(len(classes)) if counts[k, k]] if small else []
-    behind = cells(predictions, classes, opened, [*(pairs if small else pairs[:_MOST_CONFUSIONS]), *hits])
+    behind = cells(predictions, classes, opened, [*(pairs if small else pairs[:_MOST_CONFUSIONS]), *hits], value_range)
     parts = ['<h2 id="matrix">Confusion matrix</h2>'] if small or drawn else []
     if small:
         parts.append('<p class="quiet">Rows: the truth. Columns: the answer. A number leads to its photographs.</p>')

@@ -13,6 +13,7 @@ from mobilenets.data.sample import Sample
 from mobilenets.evaluate.html import name
 from mobilenets.evaluate.predictions import written
 from mobilenets.evaluate.thumbnail import thumbnail, where
+from mobilenets.preprocess.depth import Range
 
 _MOST = 3  # findings of a kind, and
 _MOST_OF_GROUP = 2  # photographs of each: half a megabyte at most
@@ -32,7 +33,7 @@ def findings(audit: Audit) -> str:
         [
             '<h2 id="data">What the audit of the data found</h2>',
             f'<p class="quiet">{escape(" ".join(notes))}</p>',
-            *(_kind(kind, audit.findings[kind], samples) for kind in found),
+            *(_kind(kind, audit.findings[kind], samples, audit.range) for kind in found),
             f"<p>Nothing found: {escape(', '.join(clean))}.</p>" if clean else "",
             f"<p>Everything, and which labels are likely wrong: <code>{escape(command)}</code></p>",
         ]
@@ -48,9 +49,9 @@ def faults(audit: Audit) -> dict[str, list[str]]:
     return result
 
 
-def _kind(kind: str, found: list[Finding], samples: Mapping[Path, Sample]) -> str:
+def _kind(kind: str, found: list[Finding], samples: Mapping[Path, Sample], value_range: Range | None) -> str:
     title, remedy = KINDS[kind]
-    figures = "".join(_figure(finding, samples) for finding in found[:_MOST])
+    figures = "".join(_figure(finding, samples, value_range) for finding in found[:_MOST])
     worst = f" The worst {_MOST}:" if len(found) > _MOST else ""
     return (
         f"<details><summary><b>{len(found):,}</b> {escape(title)}</summary>"
@@ -59,9 +60,11 @@ def _kind(kind: str, found: list[Finding], samples: Mapping[Path, Sample]) -> st
     )
 
 
-def _figure(finding: Finding, samples: Mapping[Path, Sample]) -> str:
+def _figure(finding: Finding, samples: Mapping[Path, Sample], value_range: Range | None) -> str:
     paths = finding.paths[:_MOST_OF_GROUP]
-    photos = "".join(thumbnail(samples[path].open, _SIDE, where(path)) for path in paths if path in samples)
+    photos = "".join(
+        thumbnail(samples[path].open, _SIDE, where(path), value_range) for path in paths if path in samples
+    )
     names = "<br>".join(name(where(path)) for path in paths)
     if len(finding.paths) > _MOST_OF_GROUP:
         names += f"<br>and {len(finding.paths) - _MOST_OF_GROUP:,} more"

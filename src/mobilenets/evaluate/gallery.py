@@ -13,6 +13,7 @@ from mobilenets.evaluate.heat import describe, overlay
 from mobilenets.evaluate.html import name, percent
 from mobilenets.evaluate.predictions import Answer, Predictions
 from mobilenets.evaluate.thumbnail import jpeg, thumbnail, where
+from mobilenets.preprocess.depth import Range
 
 if TYPE_CHECKING:
     from mobilenets.evaluate.explain import Explainer
@@ -30,6 +31,7 @@ def galleries(
     opened: Opener,
     explainer: Explainer | None,
     faults: Mapping[str, Sequence[str]],
+    value_range: Range | None = None,
 ) -> str:
     """The most confident mistakes and the least confident hits, 12 each; beside each what speaks for the answer.
 
@@ -37,7 +39,7 @@ def galleries(
     """
 
     def gallery(answers: Sequence[Answer]) -> str:
-        figures = [_figure(a, classes, opened, explainer, faults.get(a.path, ())) for a in answers[:MOST]]
+        figures = [_figure(a, classes, opened, explainer, faults.get(a.path, ()), value_range) for a in answers[:MOST]]
         return '<div class="gallery">\n' + "\n".join(figures) + "\n</div>"
 
     heat = " Beside each, where the network looks: yellow speaks most for its answer (Grad-CAM)." if explainer else ""
@@ -55,7 +57,11 @@ def galleries(
 
 
 def cells(
-    predictions: Predictions, classes: Sequence[str], opened: Opener, wanted: Sequence[tuple[int, int]]
+    predictions: Predictions,
+    classes: Sequence[str],
+    opened: Opener,
+    wanted: Sequence[tuple[int, int]],
+    value_range: Range | None = None,
 ) -> dict[tuple[int, int], str]:
     """For each cell (truth, answer) of the matrix the section a click leads to; at most 60, of all 60 photographs.
 
@@ -69,7 +75,7 @@ def cells(
         said = "recognised" if truth == predicted else f"taken for {name(classes[predicted])}"
         title = f"{len(members)} × {name(classes[truth])} {said}"
         figures = [
-            f'<figure class="small">{thumbnail(partial(opened, a), _CELL_SIDE, where(a.path))}'
+            f'<figure class="small">{thumbnail(partial(opened, a), _CELL_SIDE, where(a.path), value_range)}'
             f"<figcaption>{percent(a.probability)}<br>{name(where(a.path))}</figcaption></figure>"
             for a in members[:each]
         ]
@@ -82,11 +88,16 @@ def cells(
 
 
 def _figure(
-    answer: Answer, classes: Sequence[str], opened: Opener, explainer: Explainer | None, faults: Sequence[str]
+    answer: Answer,
+    classes: Sequence[str],
+    opened: Opener,
+    explainer: Explainer | None,
+    faults: Sequence[str],
+    value_range: Range | None,
 ) -> str:
     truth, predicted = name(classes[answer.truth]), name(classes[answer.predicted])
     said = truth if answer.truth == answer.predicted else f"{truth} taken for {predicted}"
-    photo = thumbnail(partial(opened, answer), _SIDE, where(answer.path))
+    photo = thumbnail(partial(opened, answer), _SIDE, where(answer.path), value_range)
     heat = _heat(answer, classes, opened, explainer) if explainer else ""
     audit = f'<br><a href="#data">audit</a>: {escape(", ".join(faults))}' if faults else ""
     return (

@@ -15,6 +15,7 @@ from mobilenets.artifact import write_atomic
 from mobilenets.evaluate.heat import heat_picture, overlay
 from mobilenets.fonts import find_font
 from mobilenets.preprocess import decode
+from mobilenets.preprocess.depth import Range
 from mobilenets.runtime.classifier import Prediction
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ _FONT_SIZE = 18
 _OTHERS = "0123456789.…"  # that a title has besides the name
 
 
-def save_pictures(predictions: Sequence[Prediction], path: Path) -> None:
+def save_pictures(predictions: Sequence[Prediction], path: Path, value_range: Range | None = None) -> None:
     """Draw the first 16 pictures with their titles on one PNG, in a grid.
 
+    `value_range`: of the network's preprocess, so that deep pictures are shown as it sees them.
     A name that no font of this system can write is replaced by its class number (in sorted order, as training
     numbers classes), with a warning.
     """
@@ -42,7 +44,7 @@ def save_pictures(predictions: Sequence[Prediction], path: Path) -> None:
     sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
-        _draw(sheet, corner, tile, prediction, names[prediction.label])
+        _draw(sheet, corner, tile, prediction, names[prediction.label], value_range)
     _save(sheet, path)
 
 
@@ -73,9 +75,17 @@ def _save(sheet: Image.Image, path: Path) -> None:
     write_atomic(path, content.getvalue())
 
 
-def _draw(sheet: Image.Image, corner: tuple[int, int], tile: int, prediction: Prediction, name: str) -> None:
+def _draw(
+    sheet: Image.Image,
+    corner: tuple[int, int],
+    tile: int,
+    prediction: Prediction,
+    name: str,
+    value_range: Range | None,
+) -> None:
     (x, y), inner = corner, tile - 2 * _MARGIN
-    picture = ImageOps.contain(decode.read(str(prediction.path), at_least=tile), (inner, inner))
+    photo = decode.read(str(prediction.path), at_least=tile, value_range=value_range)
+    picture = ImageOps.contain(photo, (inner, inner))
     sheet.paste(picture, (x + (tile - picture.width) // 2, y + _TITLE + (tile - picture.height) // 2))
     _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.probability)
 

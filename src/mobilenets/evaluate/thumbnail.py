@@ -12,15 +12,16 @@ from PIL import Image, ImageOps
 from mobilenets.errors import UserError
 from mobilenets.evaluate.html import picture
 from mobilenets.preprocess import decode
+from mobilenets.preprocess.depth import Range
 
 Photograph = str | Path | bytes | BinaryIO
 _QUALITY = 80
 
 
-def thumbnail(opened: Callable[[], Photograph], side: int, alt: str) -> str:
-    """The photograph within `side` pixels; a grey square where it was moved or is damaged."""
+def thumbnail(opened: Callable[[], Photograph], side: int, alt: str, value_range: Range | None = None) -> str:
+    """The photograph within `side` pixels, deep ones in the network's range; a grey square where it cannot be read."""
     try:
-        image = decode.read(opened(), at_least=side)
+        image = decode.read(opened(), at_least=side, value_range=value_range)
     except UserError:
         return '<div class="absent">no photograph</div>'
     return jpeg(image, side, alt)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 from PIL import Image, ImageCms
 
+from mobilenets.preprocess.depth import Range, to_grey
 from mobilenets.preprocess.notes import NOTES
 
 Mode = Literal["RGB", "L"]
@@ -16,9 +16,14 @@ EMPTY = "every pixel is transparent; its hidden colours are used"
 
 
 def flatten(
-    image: Image.Image, mode: Mode = "RGB", background: Color = (255, 255, 255), *, name: str = "image"
+    image: Image.Image,
+    mode: Mode = "RGB",
+    background: Color = (255, 255, 255),
+    *,
+    value_range: Range | None = None,
+    name: str = "image",
 ) -> Image.Image:
-    """Any Pillow image as 8-bit `mode`: transparency over `background`, deep greys scaled, not clipped.
+    """Any Pillow image as 8-bit `mode`: transparency over `background`, deep greys scaled by `value_range`.
 
     A picture without a single visible pixel shows the colours that lie hidden in it: an alpha channel of zeros is
     one that some program forgot to fill. That is noted under `name`.
@@ -27,7 +32,7 @@ def flatten(
     browsers do. Embedded profiles are not applied (docs/data.md says what that costs).
     """
     if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bit(image)
+        image = to_grey(image, value_range)
     elif image.mode == "LAB":
         image = _from_lab(image)
     elif image.mode == "La":  # premultiplied: Pillow converts it to LA only
@@ -50,20 +55,3 @@ def _from_lab(image: Image.Image) -> Image.Image:
     result = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     assert result is not None  # not in place
     return result
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and floating-point grey as 8-bit grey, from black = 0 to the format's white.
-
-    Integers are 16-bit unless one is larger. Floating point has no agreed white: it is the first of 1, 255
-    and 65535 that no value exceeds, else the largest value.
-    """
-    values = np.asarray(image).astype(np.float32)
-    top = float(values.max(initial=0.0, where=np.isfinite(values)))
-    whites = (1.0, 255.0, 65535.0, top) if image.mode == "F" else (65535.0, 2.0**31)
-    white = next(white for white in whites if top <= white)
-    grey = Image.fromarray((np.nan_to_num(values.clip(0, white)) * (255 / white) + 0.5).astype(np.uint8))
-    hidden = image.info.get("transparency")  # PNG: the one grey value that is see-through
-    if isinstance(hidden, int):
-        grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
-    return grey

@@ -8,18 +8,23 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from mobilenets.errors import UserError
+from mobilenets.preprocess import depth
 from mobilenets.preprocess.colours import Color as Color
 from mobilenets.preprocess.colours import Mode as Mode
 from mobilenets.preprocess.colours import flatten as flatten
+from mobilenets.preprocess.depth import Range
 from mobilenets.preprocess.formats import open_image
 from mobilenets.preprocess.opening import OPTION, excess, pixel_limit
+
+# Counts the changes of what a file's pixels come out as, so that pixels kept by an earlier version are not used.
+REVISION = 2
 
 # A JPEG decoder averages blocks of 2×2, 4×4 or 8×8 pixels far cheaper than it decodes them. Leaving at least
 # twice the wanted size to the final antialiased resize keeps the result within a few grey levels of a full
@@ -50,11 +55,22 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 class Decoded:
     """An upright picture, and the box of it that the photo covers where it was decoded at reduced scale.
 
-    A reduced side is rounded up: of the last column and row only a fraction is photo.
+    A reduced side is rounded up: of the last column and row only a fraction is photo. `guessed`: it has values beyond
+    8 bits, whose black and white were found for it alone.
     """
 
     image: Image.Image
     box: Box | None = None
+    guessed: bool = False
+
+
+@dataclass(frozen=True)
+class DeepValues:
+    """Some values of a picture of a kind of `depth.kind`, and the largest that its file says there can be."""
+
+    kind: str
+    values: depth.Values
+    white: float | None
 
 
 class UnreadableImage(UserError):
@@ -75,7 +91,7 @@ def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
     Raises:
         UnreadableImage: missing, empty, or no picture of a kind read here.
     """
-    name = _name(source)
+    name = name_of(source)
     with _naming(name), _opened(source, name) as file:
         image = open_image(file)
         # A JPEG with a second picture behind the first is "MPO" to Pillow.
@@ -89,9 +105,17 @@ def read(
     mode: Mode = "RGB",
     background: Color = (255, 255, 255),
     max_pixels: int | None = None,
+    value_range: Range | None = None,
 ) -> Image.Image:
     """As `decoded`, for whoever only shows or measures the picture; a network's input is `Preprocess.read`'s."""
-    return decoded(source, at_least=at_least, mode=mode, background=background, max_pixels=max_pixels).image
+    return decoded(
+        source,
+        at_least=at_least,
+        mode=mode,
+        background=background,
+        max_pixels=max_pixels,
+        value_range=value_range,
+    ).image
 
 
 def decoded(
@@ -101,6 +125,7 @@ def decoded(
     mode: Mode = "RGB",
     background: Color = (255, 255, 255),
     max_pixels: int | None = None,
+    value_range: Range | None = None,
 ) -> Decoded:
     """Decode the first frame of a picture, upright, as 8-bit `mode`.
 
@@ -113,6 +138,8 @@ def decoded(
     background: the RGB colour that shows through where a picture is transparent.
     max_pixels: a picture of which more would have to be decoded is refused before any is. One that is decoded at
         reduced scale may claim 8 times as many. None: the limit of this process (`opening.pixel_limit`).
+    value_range: what of 16-bit, integer and floating-point values becomes black and white. None: the upper byte of
+        16-bit colour, and of other deep pictures what each seems to need (`Decoded.guessed`).
 
     Raises
     ------
@@ -120,7 +147,7 @@ def decoded(
     """
     if mode not in ("RGB", "L"):
         raise ValueError(f"mode {mode!r}: must be 'RGB' or 'L'")
-    name = _name(source)
+    name = name_of(source)
     with _naming(name), _opened(source, name) as file:
         image = open_image(file)
         full = image.size
@@ -129,11 +156,58 @@ def decoded(
         if reason is not None:
             raised = f", or raise the limit with {OPTION}" if max_pixels is None else ""
             raise TooManyPixels(f"{name}: {reason}; scale it down first{raised}")
+        deep = depth.kind(image)
         image.load()
-        result = _turn(flatten(image, mode, background, name=name), _orientation(image), padding)
+        shown = image
+        if deep in depth.IN_TWO and value_range is not None:
+            shown = depth.to_colour(image, _opened_again(file), value_range)
+        flat = flatten(shown, mode, background, value_range=value_range, name=name)
+        guessed = value_range is None and deep not in (None, *depth.IN_TWO)
+        result = replace(_turn(flat, _orientation(image), padding), guessed=guessed)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
     result.image.info = {}
     return result
+
+
+def is_deep(source: str | Path | bytes | BinaryIO) -> bool:
+    """Whether a picture has more than 8 bits a channel; nothing is decoded.
+
+    Raises:
+        UnreadableImage: as `header`.
+    """
+    name = name_of(source)
+    with _naming(name), _opened(source, name) as file:
+        return depth.kind(open_image(file)) is not None
+
+
+def deep_values(source: str | Path | bytes | BinaryIO, most: int) -> DeepValues | None:
+    """Of a picture with more than 8 bits a channel about `most` of its values, from all over; None of another one.
+
+    Raises:
+        UnreadableImage: as `decoded`.
+    """
+    name = name_of(source)
+    with _naming(name), _opened(source, name) as file:
+        image = open_image(file)
+        kind = depth.kind(image)
+        if kind is None:
+            return None
+        reason = excess(image.size, image, file, pixel_limit())
+        if reason is not None:
+            raise TooManyPixels(f"{name}: {reason}")
+        image.load()
+        if kind in depth.IN_TWO:
+            values = depth.colour_values(image, _opened_again(file))
+            values = values[..., : {2: 1, 3: 3, 4: 3}[values.shape[2]]]  # without alpha
+        else:
+            values = depth.grey_values(image)
+        step = max(1, round((values.size / most) ** 0.5))
+        return DeepValues(kind, values[::step, ::step].ravel(), depth.declared_white(image))
+
+
+def _opened_again(file: BinaryIO) -> Image.Image:
+    file.seek(0)
+    return open_image(file)
 
 
 def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float] | None:
@@ -170,7 +244,7 @@ def _turn(image: Image.Image, orientation: int, padding: tuple[float, float] | N
     return Decoded(image, (left, top, right, bottom))
 
 
-def _name(source: str | Path | bytes | BinaryIO) -> str:
+def name_of(source: str | Path | bytes | BinaryIO) -> str:
     """What an error calls the source: always one printable line."""
     if isinstance(source, bytes):
         return "image bytes"

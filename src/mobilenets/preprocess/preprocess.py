@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilenets.errors import UserError
-from mobilenets.preprocess import decode
+from mobilenets.preprocess import decode, depth
 from mobilenets.preprocess.decode import Box, Decoded
+from mobilenets.preprocess.depth import Range
+from mobilenets.preprocess.notes import NOTES
 
 # Mean and standard deviation of ImageNet's training images, in 0..1, per channel R, G, B
 # (torchvision's published weights, `transforms.ImageClassification`).
@@ -40,6 +42,8 @@ class Preprocess:
     interpolation: "bilinear" or "bicubic", both antialiased.
     mean, std: per channel, for values in 0..1.
     mode: "RGB", or "L" for one grey channel.
+    range: what of 16-bit, integer and floating-point pictures becomes black and white; 8-bit ones stay as they are.
+        None: nothing is known, and each such picture is judged by itself.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class Preprocess:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     mode: decode.Mode = "RGB"
+    range: Range | None = None
 
     def __post_init__(self) -> None:
         _require(
@@ -76,6 +81,13 @@ class Preprocess:
             )
             object.__setattr__(self, field, tuple(map(float, values)))
         _require(min(self.std) > 0, f"std {self.std!r}: must be above 0")
+        if self.range is not None:
+            ends = tuple(self.range) if isinstance(self.range, (tuple, list)) else ()
+            _require(
+                len(ends) == 2 and all(map(_is_number, ends)) and ends[0] < ends[1],
+                f"range {self.range!r}: must be two finite numbers, black below white",
+            )
+            object.__setattr__(self, "range", tuple(map(float, ends)))
 
     @property
     def channels(self) -> int:
@@ -115,9 +127,16 @@ class Preprocess:
             UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
         """
         if isinstance(source, Image.Image):
-            return Decoded(decode.flatten(source, self.mode))
-        side = self.resize_side if at_least is None else at_least
-        return decode.decoded(source, at_least=side, mode=self.mode, max_pixels=max_pixels)
+            guessed = self.range is None and depth.kind(source) not in (None, *depth.IN_TWO)
+            picture = Decoded(decode.flatten(source, self.mode, value_range=self.range), guessed=guessed)
+        else:
+            side = self.resize_side if at_least is None else at_least
+            picture = decode.decoded(
+                source, at_least=side, mode=self.mode, max_pixels=max_pixels, value_range=self.range
+            )
+        if picture.guessed:
+            NOTES.tell(depth.GUESSED, "image" if isinstance(source, Image.Image) else decode.name_of(source))
+        return picture
 
     def pixels(self, picture: Decoded | Image.Image) -> NDArray[np.uint8]:
         """Resize the short side and crop the centre: uint8, (size, size, channels), 0..255.

@@ -13,6 +13,7 @@ from typing import Any
 from mobilenets.artifact import read_card, write_atomic
 from mobilenets.data.audit.job import audit_splits
 from mobilenets.data.manifest import FILE, base_of
+from mobilenets.data.value_range import RangeDecision
 from mobilenets.errors import UserError
 from mobilenets.evaluate.kept import KEPT, TEST
 from mobilenets.search import blocks, proposals
@@ -182,10 +183,12 @@ class _Session:
         """Every file of the run folder, and what the search says of itself."""
         journal, bench = self.journal, self.bench
         assert journal.epochs is not None  # planned before the training
-        size = read_card(self.folder / "model.safetensors").preprocess.size
+        card = read_card(self.folder / "model.safetensors")
+        size = card.preprocess.size
         write_settings(bench, self.folder, size, journal.epochs)
         split_by = bench.settings
-        audit = audit_splits(Path(self.ask.data), bench.listed, val=split_by.val, seed=split_by.seed)
+        decision = RangeDecision(card.preprocess.range)
+        audit = audit_splits(Path(self.ask.data), bench.listed, val=split_by.val, seed=split_by.seed, decision=decision)
         val, test = (bench.loader(part, size) for part in (self.parts.val, bench.listed.test))
         card = finish(self.folder, val, test, audit)
         found = Candidate(card.net, card.preprocess.size)

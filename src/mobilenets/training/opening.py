@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,16 +96,9 @@ def find_splits(run: Path, data: Path) -> Splits | None:
     return matched.splits
 
 
-def write_list(
-    run: Path, splits: Splits, settings: Settings, earlier: Callable[[Manifest], Manifest] | None = None
-) -> None:
-    """Write the `data.csv` of a run that begins: what is trained on is known from here on, whatever happens.
-
-    `earlier`: what the weights were trained on before, given what is listed.
-    """
+def write_list(run: Path, splits: Splits, settings: Settings) -> None:
+    """Write the `data.csv` of a run that begins: what is trained on is known from here on, whatever happens."""
     manifest = _listed(splits, settings, content=_count(splits) <= MAX_HASHED_FIRST)
-    if earlier is not None:
-        manifest = manifest + earlier(manifest)
     manifest.write(run / FILE)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mobilenets.data.audit.kinds import LIMITS
 from mobilenets.data.audit.photo import THUMB, Photo
-from mobilenets.data.audit.quality import is_blank
+from mobilenets.data.audit.quality import blank_limit
 
 BITS = 64
 _MOST_COMMON = 64  # directions of thumbnails that count as what the data set has in common…
@@ -45,7 +45,8 @@ def find_pairs(photos: Sequence[Photo], features: NDArray[np.float32] | None = N
         first = first_of.setdefault(photo.digest, i)
         if first != i:
             pairs.append(Pair(first, i, 1.0, True))
-    ones = [i for i in first_of.values() if not is_blank(photos[i])]
+    blank = blank_limit(photos)
+    ones = [i for i in first_of.values() if photos[i].spread >= blank]
     if len(ones) < 2:
         return pairs
     thumbs = _normal(np.stack([photos[i].thumb for i in ones]).reshape(len(ones), -1).astype(np.float32))

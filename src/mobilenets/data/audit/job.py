@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from mobilenets.data.audit.duplicates import Pair, find_pairs, groups_of
 from mobilenets.data.audit.kinds import KINDS, Finding, ranked
 from mobilenets.data.audit.photo import Embedder, look
-from mobilenets.data.audit.quality import imbalance, misnamed, quality
+from mobilenets.data.audit.quality import few_levels, imbalance, misnamed, quality
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.data.source import read_parts, read_splits
+from mobilenets.data.value_range import RangeDecision, decide_range
 from mobilenets.errors import UserError
+from mobilenets.preprocess.depth import Range
 
 # As many as training opens before it starts (`data.readable`): a minute and a half at 12 megapixels each.
 MOST_IN_A_RUN = 5_000
@@ -53,7 +55,8 @@ class Audit:
     """What was found. `findings`: from every kind to its findings, the worst first; `notes`: what stood in the way.
 
     `members` are the readable pictures and `pairs` their duplicates, as indices into `members`. `val` and `seed` are
-    what unsplit data was split with; `omitted` are the kinds that were not looked for.
+    what unsplit data was split with; `omitted` are the kinds that were not looked for; `range` is what deep pictures
+    were seen in.
     """
 
     data: Path
@@ -66,6 +69,7 @@ class Audit:
     val: float | str | Path | None = None
     seed: int = 0
     omitted: frozenset[str] = frozenset()
+    range: Range | None = None
 
     @property
     def clean(self) -> list[str]:
@@ -103,16 +107,23 @@ def audit(
         notes.append(f"leaks are not looked for: {error}")
         omitted = {"leak"}
         members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
-    result = _judged(data, classes, members, _hidden(data, members), notes, embedder, doubter)
+    decision = _range(members, notes)
+    result = _judged(data, classes, members, _hidden(data, members), notes, decision, embedder, doubter)
     return replace(result, val=val, seed=seed, omitted=result.omitted | omitted)
 
 
 def audit_splits(
-    data: Path, splits: Splits, *, val: float | str | Path | None = None, seed: int = 0, most: int = MOST_IN_A_RUN
+    data: Path,
+    splits: Splits,
+    *,
+    val: float | str | Path | None = None,
+    seed: int = 0,
+    most: int = MOST_IN_A_RUN,
+    decision: RangeDecision | None = None,
 ) -> Audit:
     """`audit` of what a training was given, without a network: what the report of a run says about its data.
 
-    `val` and `seed` are those that `splits` were made with.
+    `val` and `seed` are those that `splits` were made with, `decision` is how the training reads deep pictures.
 
     Of more than `most` pictures about so many are looked at, from all over, and `notes` says so.
     """
@@ -123,8 +134,19 @@ def audit_splits(
         notes.append(f"The data has {total:,}: copies and leaks among the others are not seen here.")
     members = [Placed(s, part, part) for part, samples in parts.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
-    result = _judged(data, splits.classes, members, [] if notes else _hidden(data, members), notes)
+    hidden = [] if notes else _hidden(data, members)
+    decision = decision or _range(members, notes)
+    result = _judged(data, splits.classes, members, hidden, notes, decision)
     return replace(result, val=val, seed=seed)
+
+
+def _range(members: Sequence[Placed], notes: list[str]) -> RangeDecision:
+    """How a training would read deep pictures; where it would refuse, that is noted."""
+    try:
+        return decide_range(Samples.of([m.sample for m in members if m.part != "val" and m.part != "test"]))
+    except UserError as error:
+        notes.append(str(error))
+        return RangeDecision()
 
 
 def _hidden(data: Path, members: Sequence[Placed]) -> list[Finding]:
@@ -139,15 +161,16 @@ def _judged(
     members: Sequence[Placed],
     found: Sequence[Finding],
     notes: Sequence[str],
+    decision: RangeDecision,
     embedder: Embedder | None = None,
     doubter: Doubter | None = None,
 ) -> Audit:
     """Look at `members` and add what they show to what was `found` and noted before."""
     notes = list(notes)
-    seen = look([m.sample for m in members], embedder)
+    seen = look([m.sample for m in members], embedder, value_range=decision.range)
     lost = {path for path, _ in seen.unreadable}
     readable = tuple(m for m in members if m.sample.path not in lost)
-    found = [*quality(seen), *found]
+    found = [*quality(seen), *few_levels(data, seen.photos, decision), *found]
     pairs = find_pairs(seen.photos, seen.features)
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
@@ -162,7 +185,7 @@ def _judged(
         except UserError as error:
             notes.append(f"labels are not judged: {error}")
     everything = ranked(found), tuple(notes), readable, tuple(pairs)
-    return Audit(data, classes, len(members), *everything, omitted=frozenset(omitted))
+    return Audit(data, classes, len(members), *everything, omitted=frozenset(omitted), range=decision.range)
 
 
 def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Placed]:

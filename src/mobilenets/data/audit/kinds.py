@@ -24,6 +24,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "dark": ("dark", "hardly any light beside the others; expose again, or brighten"),
     "blurred": ("blurred", "unsharper than the others at the size a network sees"),
     "odd_aspect": ("odd aspect ratios", "much longer than the others: the centre crop misses most; crop them"),
+    "few_levels": (
+        "few grey levels",
+        "the data fills little of what it is stored in; --range says black and white",
+    ),
     "imbalance": ("imbalance", "collect more of these classes, or train with --balance"),
 }
 
@@ -42,7 +46,11 @@ class Limits:
     tiny_if_below: int = 112
     tiny_share: float = 0.25
     # From the 1st to the 99th percentile; JPEG and sensor noise on a flat tone stay within, solar cells begin at 31.
+    # Data of low contrast has it everywhere, and a network still sees it: less than half of what the contrasty tenth of
+    # the data has is blank there, down to the noise of JPEG on a flat tone.
     blank_spread: float = 12.0
+    blank_share: float = 0.5
+    blank_noise: float = 2.0
     # The 95th percentile in the lowest quarter of the range, and less than half of what is usual in the data set.
     dark_level: float = 64.0
     dark_share: float = 0.5

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess, decode
+from mobilenets.preprocess.depth import Range
 from mobilenets.progress import Progress
 
 SIDE = 256  # pixels of the short side at which quality is judged: what a network of 224 sees, crop included
@@ -37,8 +38,8 @@ class Embedder:
 class Photo:
     """Measures of a picture that could be read; grey levels 0..255.
 
-    `format`, `width`, `height`: as stored. `digest`: of the decoded pixels. `spread`: 99th minus 1st percentile,
-    `light`: 95th percentile. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole picture.
+    `format`, `width`, `height`: as stored. `digest`: of the decoded pixels. `low`: 1st percentile, `spread`: 99th
+    minus 1st, `light`: 95th. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole picture.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Photo:
     width: int
     height: int
     digest: bytes
+    low: float
     spread: float
     light: float
     blur: float
@@ -71,20 +73,28 @@ class Seen:
     unreadable: tuple[tuple[Path, str], ...]
 
 
-def look(samples: Sequence[Sample], embedder: Embedder | None = None, workers: int = WORKERS) -> Seen:
+def look(
+    samples: Sequence[Sample],
+    embedder: Embedder | None = None,
+    workers: int = WORKERS,
+    value_range: Range | None = None,
+) -> Seen:
     """Decode every file once, in threads, and measure it; with `embedder`, also its features.
+
+    `value_range`: what deep pictures are scaled by, as training on them would.
 
     The same for any number of `workers`.
     """
     photos: list[Photo] = []
     rows: list[NDArray[np.float32]] = []
     unreadable: list[tuple[Path, str]] = []
-    eye = embedder.preprocess if embedder else None
+    eye = replace(embedder.preprocess, range=value_range) if embedder else None
+    reader = eye or Preprocess(range=value_range)
     with Progress("looking at", len(samples), "image") as progress, ThreadPoolExecutor(workers) as pool:
         for i in range(math.ceil(len(samples) / _BATCH)):
             batch = samples[i * _BATCH :][:_BATCH]
             pixels = []
-            for sample, seen in zip(batch, pool.map(lambda s: _look(s, eye), batch), strict=True):
+            for sample, seen in zip(batch, pool.map(lambda s: _look(s, eye, reader), batch), strict=True):
                 if isinstance(seen, str):
                     unreadable.append((sample.path, seen))
                     continue
@@ -97,13 +107,13 @@ def look(samples: Sequence[Sample], embedder: Embedder | None = None, workers: i
     return Seen(tuple(photos), np.concatenate(rows) if rows else None, tuple(unreadable))
 
 
-def _look(sample: Sample, eye: Preprocess | None) -> tuple[Photo, NDArray[np.uint8] | None] | str:
+def _look(sample: Sample, eye: Preprocess | None, reader: Preprocess) -> tuple[Photo, NDArray[np.uint8] | None] | str:
     """The measures, and the network's input; or why the file cannot be read."""
     at_least = max(SIDE, eye.resize_side) if eye else SIDE
     try:
         source = sample.open()
         format, width, height = decode.header(source)
-        picture = (eye or Preprocess()).read(source, at_least=at_least)
+        picture = reader.read(source, at_least=at_least)
     except UserError as error:
         return str(error)
     image = picture.image
@@ -111,7 +121,9 @@ def _look(sample: Sample, eye: Preprocess | None) -> tuple[Photo, NDArray[np.uin
     grey = _scaled(image.convert("L"))
     low, light, high = percentiles(grey.histogram(), (1, 95, 99))
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
-    photo = Photo(sample.path, format, width, height, digest, high - low, light, blur_effect(np.asarray(grey)), thumb)
+    photo = Photo(
+        sample.path, format, width, height, digest, low, high - low, light, blur_effect(np.asarray(grey)), thumb
+    )
     return photo, eye.pixels(picture) if eye else None
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mobilenets.data.audit.kinds import LIMITS, Finding
 from mobilenets.data.audit.photo import Photo, Seen
+from mobilenets.data.value_range import MIN_LEVELS, RangeDecision
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
@@ -21,11 +22,12 @@ def quality(seen: Seen) -> list[Finding]:
     for photo in seen.photos:
         if photo.path.suffix.lower() not in SUFFIXES_OF[photo.format]:
             found.append(Finding("wrong_suffix", (photo.path,), 1.0, f"its content is {photo.format}"))
-    flat = {photo.path for photo in seen.photos if photo.spread < LIMITS.blank_spread}
+    limit = blank_limit(seen.photos)
+    flat = {photo.path for photo in seen.photos if photo.spread < limit}
     for photo in seen.photos:
         if photo.path in flat:
             why = f"its grey levels differ by {photo.spread:.0f} of 255"
-            found.append(Finding("blank", (photo.path,), 1 - photo.spread / LIMITS.blank_spread / 2, why))
+            found.append(Finding("blank", (photo.path,), 1 - photo.spread / limit / 2, why))
     rest = [photo for photo in seen.photos if photo.path not in flat]
     if rest:
         for judge in (_tiny, _dark, _blurred, _odd_aspect):
@@ -33,9 +35,21 @@ def quality(seen: Seen) -> list[Finding]:
     return found
 
 
-def is_blank(photo: Photo) -> bool:
-    """Whether the picture is one flat tone: all of those look alike and are duplicates of nothing."""
-    return photo.spread < LIMITS.blank_spread
+def blank_limit(photos: Sequence[Photo]) -> float:
+    """The spread below which a picture is one flat tone: all of those look alike and are duplicates of nothing."""
+    usual = float(np.quantile([photo.spread for photo in photos], 0.9)) if photos else 0.0
+    return min(LIMITS.blank_spread, max(LIMITS.blank_noise, LIMITS.blank_share * usual))
+
+
+def few_levels(data: Path, photos: Sequence[Photo], decision: RangeDecision) -> Iterator[Finding]:
+    """A data set that uses few of its grey levels: deep pictures those of their format, others of 0..255."""
+    levels, why = decision.levels, decision.few
+    if decision.range is None and photos:
+        low = float(np.quantile([photo.low for photo in photos], 0.01))
+        high = float(np.quantile([photo.low + photo.spread for photo in photos], 0.99))
+        levels, why = high - low, f"the grey levels of all pictures lie within {low:.0f} to {high:.0f} of 255"
+    if levels < MIN_LEVELS:
+        yield Finding("few_levels", (data,), 1 - levels / MIN_LEVELS / 2, why, {"levels": round(levels)})
 
 
 def misnamed(data: Path, known: Callable[[Path], bool]) -> Iterator[Finding]:

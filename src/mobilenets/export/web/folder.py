@@ -48,7 +48,7 @@ def _static_files(card: ModelCard) -> dict[str, bytes]:
     here = files(__package__)
     static = page.assets(POLICY)
     static |= {name: here.joinpath(name).read_bytes() for name in SCRIPTS}
-    static[BROWSER.name] = BROWSER.read_bytes()
+    static |= {script.name: script.read_bytes() for script in BROWSER.parent.glob("*.js")}
     static |= runtime_files()
     static["card.json"] = card.to_json().encode()
     kept = ["./", *sorted(static), "model.onnx"]

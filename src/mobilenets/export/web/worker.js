@@ -1,6 +1,7 @@
 // A picture file in, probabilities out, in a thread of its own so that the page stays awake.
 
 import { env, InferenceSession, Tensor } from "./onnxruntime.js";
+import { kindOf, readPng, sizeOf } from "./depth.js";
 import { pixels } from "./preprocess.js";
 
 const MAX_PIXELS = 120_000_000; // decode.py
@@ -50,19 +51,46 @@ function about({ card }) {
 async function predict(blob) {
   const { card, session } = await opened;
   const start = performance.now();
-  const bitmap = await decode(blob);
   const { size, mode } = card.preprocess;
-  let input;
-  try {
-    input = pixels(card.preprocess, bitmap.width, bitmap.height, (...box) => read(bitmap, ...box));
-  } finally {
-    bitmap.close(); // tens of megabytes that the garbage collector does not see
-  }
+  const input = (await deepPixels(card.preprocess, blob)) ?? (await shallowPixels(card.preprocess, blob));
   const image = new Tensor("uint8", input, [1, size, size, mode === "L" ? 1 : 3]);
   const { probabilities } = await session.run({ image });
   const milliseconds = performance.now() - start;
   const top = [...probabilities.data].map((probability, k) => ({ label: card.classes[k], probability }));
   return { top: top.sort((a, b) => b.probability - a.probability), milliseconds };
+}
+
+/** The network's input of a picture as the browser decodes it. */
+async function shallowPixels(preprocess, blob) {
+  const bitmap = await decode(blob);
+  try {
+    return pixels(preprocess, bitmap.width, bitmap.height, (...box) => read(bitmap, ...box));
+  } finally {
+    bitmap.close(); // tens of megabytes that the garbage collector does not see
+  }
+}
+
+/** That of a picture with more than 8 bits a channel, by the range of the model's data set; null where it has not. */
+async function deepPixels(preprocess, blob) {
+  if (!preprocess.range) return null;
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  const kind = kindOf(bytes);
+  if (kind === null) return null;
+  // A browser that shows TIFF makes 8 bits of it by a range of its own: another picture than the model learned from.
+  if (kind === "tiff") throw failure("deep", "This page reads no TIFF files: save the picture as a 16-bit PNG.");
+  const [wide, high] = sizeOf(bytes);
+  if (wide * high > MAX_PIXELS) throw failure("too-many-pixels", "This picture has too many pixels: use a smaller copy of it.");
+  const { width, height, rgba } = await readPng(bytes, preprocess.range).catch((error) => {
+    throw failure("damaged-png", error.message);
+  });
+  return pixels(preprocess, width, height, (left, top, across, down) => {
+    const part = new Uint8ClampedArray(across * down * 4);
+    for (let y = 0; y < down; y++) {
+      const start = ((top + y) * width + left) * 4;
+      part.set(rgba.subarray(start, start + across * 4), y * across * 4);
+    }
+    return part;
+  });
 }
 
 /** The picture upright, its colours and its transparency as they are in the file. */
