@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ import torch
 from common import table, write_result
 
 from mobilenets.artifact import ModelCard, read_card
-from mobilenets.bench.latency import Row, take_turns
+from mobilenets.bench.latency import EFFORT, Row, take_turns
 from mobilenets.bench.worker import Task
 from mobilenets.export.targets import TARGETS, exporter
 from mobilenets.nn.model import MobileNet
@@ -138,7 +139,7 @@ def measure(folder: Path) -> dict[tuple[str, str], Row]:
     tasks = {name: tasks_of(folder, name) for name in WANTED}
     with Progress("measuring", sum(len(t) for t in tasks.values()) * (ROUNDS + 1), "turn") as progress:
         for name, some in tasks.items():
-            measured = take_turns(some, None, ROUNDS, progress, open_row)
+            measured = take_turns(some, None, replace(EFFORT, rounds=ROUNDS), progress, open=open_row)
             rows |= {(name, task.engine): row for task, row in zip(some, measured, strict=True)}
     return rows
 

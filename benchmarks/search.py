@@ -228,7 +228,7 @@ def report(keep: Path, latencies: LatencyTable) -> None:
     nets = [TorchEngine.read(keep / f"{e.who}-{e.share:g}-{e.seed}" / "start.safetensors").model.net for e in entries]
     seed = Workbench(keep / f"run-{entries[0].seed}", keep / "cells.csv").start
     candidates = [seed, *(Candidate(net, e.size) for net, e in zip(nets, entries, strict=True))]
-    seed_ms, *measured = latencies.networks_ms(candidates, again=True)
+    seed_ms, *measured = (estimate.ms for estimate in latencies.networks(candidates, again=True))
     ms = dict(zip(entries, measured, strict=True))
     rows: list[list[object]] = []
     for share in sorted({e.share for e in entries}, reverse=True):

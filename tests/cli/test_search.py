@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clockwork import Clockwork
 from conftest import Cli, is_one_line_error
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_safetensors
+from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.search.job import resume, search
-from mobilenets.search.journal import Journal
-from mobilenets.search.latency import CHUNK
+from mobilenets.search.ask import Ask
+from mobilenets.search.job import Result, resume, search
+from mobilenets.search.latency import CHUNK, NETWORK_TIMES
 from mobilenets.search.layout import resized
+from mobilenets.search.timer import Part
 from mobilenets.spec import build
+from mobilenets.system.timing import Effort, Estimate, Measured
 
 Trained = tuple[Path, Path]
 
@@ -34,8 +38,8 @@ Trained = tuple[Path, Path]
 def test_a_run_that_is_fast_enough_is_nothing_to_do(cli: Cli, trained: Trained, tmp_path: Path) -> None:
     folder, data = trained
     result = cli("search", data, "--from", folder, "--latency", "1s", "--out", "out")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("nothing to do: the run takes 0.")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("nothing to do: the run takes ")
     assert not (tmp_path / "out").exists()
 
 
@@ -53,7 +57,6 @@ def test_wrong_use_is_one_line(cli: Cli, trained: Trained) -> None:
 def test_a_budget_an_engine_or_data_that_cannot_be_is_one_line(cli: Cli, trained: Trained) -> None:
     folder, data = trained
     asked = ("--from", folder, "--latency")
-    assert is_one_line_error(cli("search", data, *asked, "1us"), "--latency", "smallest possible is")
     assert is_one_line_error(cli("search", data, *asked, "1ms", "--engine", "litert"), "--engine litert", "openvino")
     assert is_one_line_error(cli("search", "gone", *asked, "1us"), "gone: no such file or folder")
 
@@ -61,7 +64,6 @@ def test_a_budget_an_engine_or_data_that_cannot_be_is_one_line(cli: Cli, trained
 def test_what_evolve_cannot_do_is_one_line(cli: Cli, trained: Trained) -> None:
     folder, data = trained
     asked = ("search", data, "--from", folder, "--latency", "1us")
-    assert is_one_line_error(cli(*asked, "--method", "evolve"), "--latency", "smallest possible is")
     assert is_one_line_error(cli(*asked, "--method", "evolve", "--exponent", "1"), "--exponent", "-0.07")
     assert is_one_line_error(cli(*asked, "--evaluations", "9"), "--evaluations", "--method evolve")
     assert is_one_line_error(cli(*asked, "--method", "breed"), "breed", "netadapt, evolve")
@@ -100,10 +102,9 @@ def test_the_commands_that_its_report_recommends_work_on_what_was_found(
     assert columns[0] == columns[1]
 
 
-def test_a_search_can_begin_with_what_another_found(cli: Cli, searched: Path, trained: Trained) -> None:
-    result = cli("search", trained[1], "--from", searched, "--latency", "1s")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("nothing to do")
+def test_a_search_can_begin_with_what_another_found(searched: Path, trained: Trained, home: Path) -> None:
+    found = search(Ask(str(trained[1]), str(searched), 1000.0), timer=Clockwork())
+    assert found.path is None
 
 
 def _lines(path: Path) -> list[str]:
@@ -164,38 +165,103 @@ def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_weights(
     monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
     out = tmp_path / "out"
     _assert_stopped(_command(searched, out), out, lambda: when(_journal(out)))
-    assert resume(out).path == out
+    assert resume(out, timer=Clockwork()).path == out
     _assert_equal(searched, out)
     assert is_one_line_error(cli("search", "--resume", "--out", out), "complete", "another --out")
 
 
+class Stopped(Clockwork):
+    """Ctrl-C comes in the middle of the `chunks`-th measurement."""
+
+    def __init__(self, chunks: int) -> None:
+        super().__init__()
+        self.chunks = chunks
+
+    def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
+        self.chunks -= 1
+        if not self.chunks:
+            raise KeyboardInterrupt
+        return super().measure(parts, effort)
+
+
 def test_ctrl_c_while_blocks_are_timed_keeps_those_that_were(
-    searched: Path, latency_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (complete,) = (latency_home / "latency").iterdir()
-    table = tmp_path / "home" / "latency" / complete.name
-    content = json.loads(complete.read_text())
-    blocks = [key for key in content["ms"] if not key.startswith("network")]
-    for key in blocks[: CHUNK + 6]:
-        del content["ms"][key]
-    before = len(content["ms"])
-    table.parent.mkdir(parents=True)
-    table.write_text(json.dumps(content))
     monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path / "home"))
-
-    def timed() -> dict[str, float]:
-        return dict(json.loads(table.read_text())["ms"])
-
+    ask = Ask(**json.loads((searched / "search.json").read_text())["asked"])
     out = tmp_path / "out"
-    _assert_stopped(_command(searched, out), out, lambda: len(timed()) > before)
+    assert search(ask, out, Stopped(NETWORK_TIMES + 2)).interrupted  # the two ends, a chunk of blocks, half of another
     assert "accuracy" not in _journal(out)["seed"]  # that comes after
-    kept = timed()
-    assert resume(out).path == out
-    assert len(timed()) > len(kept) > before
-    assert kept.items() <= timed().items()
-    again = search(Journal.read(out).ask, tmp_path / "again").path
+    (table,) = (tmp_path / "home" / "latency").iterdir()
+    kept = json.loads(table.read_text())["ms"]
+    assert len(kept) == 2 + CHUNK
+    assert resume(out, timer=Clockwork()).path == out
+    known = json.loads(table.read_text())["ms"]
+    assert len(known) > len(kept)
+    assert kept.items() <= known.items()
+    again = search(ask, tmp_path / "again", Clockwork()).path
     assert again is not None
     _assert_equal(again, out)
+
+
+def _estimate(ms: float, spread: float = 0.0) -> Estimate:
+    return Estimate(ms / 1000, (1 - spread) * ms / 1000, (1 + spread) * ms / 1000)
+
+
+class Ends(Clockwork):
+    """Measures the run's own network and the smallest as it is told, each time anew; further networks as Clockwork."""
+
+    def __init__(self, *rows: tuple[Estimate, Estimate]) -> None:
+        super().__init__()
+        self.rows = [row for row in rows for _ in range(NETWORK_TIMES)]
+
+    def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
+        measured = super().measure(parts, effort)
+        return Measured(list(self.rows.pop(0)), measured.reference) if self.rows else measured
+
+
+def _search(trained: Trained, out: Path, budget_ms: float, timer: Clockwork) -> Result:
+    return search(Ask(str(trained[1]), str(trained[0]), budget_ms, tune=1, epochs=1), out, timer)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder."""
+    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_budget_beyond_doubt_below_the_smallest_network_is_refused(
+    trained: Trained, tmp_path: Path, home: Path
+) -> None:
+    timer = Ends((_estimate(0.4), _estimate(0.3)))
+    with pytest.raises(UserError, match=r"out of reach of .*, which takes 0\.4 ms; the smallest possible is 0\.3 ms"):
+        _search(trained, tmp_path / "out", 0.286, timer)
+    assert not timer.rows  # once was enough
+
+
+def test_a_smaller_network_that_measures_slower_is_measured_again_and_never_out_of_reach(
+    trained: Trained, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise, sound = (_estimate(0.408), _estimate(0.593)), (_estimate(0.4), _estimate(0.05))
+    result = _search(trained, tmp_path / "one", 0.39, Ends(noise, sound))
+    assert result.path == tmp_path / "one"
+    assert "busy" not in capsys.readouterr().err
+    home.rename(tmp_path / "old")
+    result = _search(trained, tmp_path / "two", 0.39, Ends(noise, noise))
+    assert result.path == tmp_path / "two"
+    assert ": the smallest network takes 0.593 to 0.593 ms; searching all the same" in capsys.readouterr().err
+
+
+def test_a_budget_within_what_a_busy_machine_can_tell_is_told_after_one_more_try(
+    trained: Trained, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unsure = _estimate(0.38, 0.2), _estimate(0.1, 0.01)
+    timer = Ends(unsure, unsure)
+    assert _search(trained, tmp_path / "out", 0.4, timer).path is None
+    assert not timer.rows
+    told = "search: too busy to measure 0.4 ms: the run takes 0.304 to 0.456 ms; taken to be within it\n"
+    assert capsys.readouterr().err.endswith(told)
 
 
 def _command(searched: Path, out: Path) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clockwork import Clockwork
 from conftest import Cli
 from mobilenets.artifact import read_card
 from mobilenets.errors import UserError
@@ -33,7 +34,7 @@ def own_cache(latency_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _ask(trained: Trained, **options: object) -> Ask:
     """Half of the seed's latency, with as little training as there is."""
     run, data = trained
-    with LatencyTable(Conditions()) as table:
+    with LatencyTable(Conditions(), timer=Clockwork()) as table:
         card = read_card(run)
         (ms,) = table.networks_ms([Candidate(card.net, card.preprocess.size)])
     asked = {"latency_ms": 0.7 * ms, "method": "evolve", "tune": 2, "evaluations": 6, "epochs": 1, **options}
@@ -44,7 +45,7 @@ def _ask(trained: Trained, **options: object) -> Ask:
 def found(trained: Trained, latency_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOBILENETS_HOME", str(latency_home))
-        result = search(_ask(trained), tmp_path_factory.mktemp("blocks") / "found")
+        result = search(_ask(trained), tmp_path_factory.mktemp("blocks") / "found", Clockwork())
     assert result.path is not None
     return result.path
 
@@ -97,7 +98,7 @@ def test_a_search_stopped_while_judging_goes_on_to_the_same_network(
     ask = Ask(**told["asked"])
     bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
     journal = Journal(tmp_path / "stopped", ask, seed={"latency_ms": told["seed_latency_ms"]})
-    with LatencyTable(Conditions()) as table, Interrupt() as interrupt:
+    with LatencyTable(Conditions(), timer=Clockwork()) as table, Interrupt() as interrupt:
         latency = LatencyModel(table, *(told["latency_model"][key] for key in ("slope", "intercept", "per_million")))
 
         def stops(judge: Judge, plan: Plan, seed: int) -> list[Judged]:
@@ -108,7 +109,7 @@ def test_a_search_stopped_while_judging_goes_on_to_the_same_network(
         assert not BlockSearch(bench, latency, journal, stops).run(interrupt, time.monotonic() + 60)
     assert len(journal.judged) == 4
     assert not (journal.folder / "model.safetensors").exists()
-    resume(journal.folder)
+    resume(journal.folder, timer=Clockwork())
     again = json.loads((journal.folder / "search.json").read_text())
     assert again["judged"] == told["judged"]
     assert again["accuracy"] == told["accuracy"]
@@ -119,7 +120,7 @@ def test_a_budget_below_the_smallest_network_is_refused_and_nothing_is_written(
     trained: Trained, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match="the smallest possible is"):
-        search(_ask(trained, latency_ms=0.001), tmp_path / "none")
+        search(_ask(trained, latency_ms=0.001), tmp_path / "none", Clockwork())
     assert not (tmp_path / "none").exists()
 
 

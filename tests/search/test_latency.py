@@ -1,6 +1,7 @@
 """The latency model: a kept table of measured pieces, and a line through whole networks."""
 
 import json
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from clockwork import Clockwork
 from mobilenets.errors import UserError
 from mobilenets.export.onnx import graph_bytes
 from mobilenets.nn.model import MobileNet
@@ -23,10 +25,11 @@ from mobilenets.search.latency import (
     errors,
 )
 from mobilenets.search.pieces import pieces
-from mobilenets.search.stopwatch import Stopwatch
+from mobilenets.search.timer import Part
 from mobilenets.spec import build
 from mobilenets.spec.cost import total
 from mobilenets.spec.rows import Inverted, Net
+from mobilenets.system.timing import Effort, Estimate, Measured
 
 
 def narrow(name: str = "mobilenet_v2", **options: object) -> Net:
@@ -40,7 +43,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(file: Path) -> Iterator[LatencyTable]:
-    with LatencyTable(Conditions("onnxruntime", 1), file) as table:
+    with LatencyTable(Conditions("onnxruntime", 1), file, Clockwork()) as table:
         yield table
 
 
@@ -78,7 +81,19 @@ def test_what_was_measured_is_kept_and_not_measured_again(table: LatencyTable, f
         assert again.pieces_ms([candidate]) == [first]
         assert again.networks_ms([candidate]) == [whole]
     assert file.read_bytes() == content
-    assert 0 < whole < 2 * first < 50
+    assert 0 < whole < 2 * first
+
+
+def test_the_engine_itself_times_pieces_and_networks_one_by_one_and_leaves_nothing(tmp_path: Path) -> None:
+    """On whatever machine: times are positive, their intervals hold them, and the process ends."""
+    with LatencyTable(Conditions("onnxruntime", 1), tmp_path / "table.json") as table:
+        (pieces_ms,) = table.pieces_ms([Candidate(narrow(), 32)])
+        (whole,) = table.networks([Candidate(narrow(), 32)])
+        factor = table.settle()
+    assert pieces_ms > 0
+    assert 0 < whole.low <= whole.seconds <= whole.high
+    assert factor is None or 0 < factor < 1
+    assert not multiprocessing.active_children()
 
 
 def test_a_table_of_other_conditions_or_a_damaged_one_is_not_used(table: LatencyTable, file: Path) -> None:
@@ -92,14 +107,44 @@ def test_a_table_of_other_conditions_or_a_damaged_one_is_not_used(table: Latency
         assert len(LatencyTable(Conditions("onnxruntime", 1), damaged)) == 0
 
 
-def test_one_measurement_disturbed_by_other_work_does_not_move_a_network(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    #                network, anchor
-    told = iter([[2.0, 1.0], [9.0, 1.0], [4.0, 2.0]])  # then something else runs; then all takes twice as long
-    monkeypatch.setattr(Stopwatch, "milliseconds", lambda self, graphs: next(told))
-    with LatencyTable(Conditions("onnxruntime", 1), tmp_path / "table.json") as table:
-        assert table.networks_ms([Candidate(narrow(), 32)]) == [2.0]
+class _Told:
+    """A timer that is told what each measurement gives: seconds of the one part, seconds of the reference."""
+
+    def __init__(self, *rows: tuple[float, float]) -> None:
+        self._rows = iter(rows)
+
+    def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
+        seconds, reference = (Estimate(s, s, s) for s in next(self._rows))
+        return Measured([seconds][: len(parts)], reference)
+
+    def close(self) -> None:
+        pass
+
+
+def test_one_measurement_disturbed_by_other_work_does_not_move_a_network(tmp_path: Path) -> None:
+    #            network, reference
+    timer = _Told((2.0, 1.0), (9.0, 1.0), (4.0, 2.0))  # then something else runs; then all takes twice as long
+    with LatencyTable(Conditions(), tmp_path / "table.json", timer) as table:
+        assert table.networks_ms([Candidate(narrow(), 32)]) == [2000.0]
+
+
+def test_a_table_begun_beside_other_work_is_put_right_when_that_has_ended(tmp_path: Path) -> None:
+    timer = _Told(*[(2.0, 1.0)] * 3, (0.0, 0.99), (0.0, 0.5))
+    network = Candidate(narrow(), 32)
+    with LatencyTable(Conditions(), tmp_path / "table.json", timer) as table:
+        (before,) = table.networks_ms([network])
+        assert table.settle() is None  # a hundredth is a warmer processor
+        assert table.settle() == 0.5
+        assert table.networks_ms([network]) == [before / 2]
+    assert LatencyTable(Conditions(), tmp_path / "table.json").networks_ms([network]) == [before / 2]
+
+
+def test_a_timer_that_was_given_is_closed_with_the_table(tmp_path: Path) -> None:
+    timer = Clockwork()
+    with LatencyTable(Conditions(), tmp_path / "table.json", timer) as table:
+        table.pieces_ms([Candidate(narrow(), 32)])
+    assert timer.asked > 10
+    assert timer.closed
 
 
 def test_measuring_leaves_the_random_numbers_of_a_search_alone(table: LatencyTable) -> None:
@@ -110,7 +155,6 @@ def test_measuring_leaves_the_random_numbers_of_a_search_alone(table: LatencyTab
     assert torch.equal(torch.rand(2), expected)
 
 
-@pytest.mark.slow
 def test_the_fitted_line_orders_networks_as_their_latencies_do(table: LatencyTable) -> None:
     sizes, widths = (32, 96, 160), (0.25, 0.5, 0.75, 1.0)
     candidates = [Candidate(build("mobilenet_v2", width=w, num_classes=3), size) for w in widths for size in sizes]
@@ -118,11 +162,11 @@ def test_the_fitted_line_orders_networks_as_their_latencies_do(table: LatencyTab
     predicted, measured = model.predict(candidates), table.networks_ms(candidates)
     result = errors(predicted, measured)
     assert result.n == 12
-    assert result.spearman > 0.8  # a loose bound: tests run beside other work; benchmarks/search.py has the figures
-    assert result.mape < 0.5
+    assert result.spearman > 0.99  # benchmarks/search.py has the figures of real engines
+    assert result.mape < 0.03
 
 
-class _Told:
+class _Known:
     """A table that knows: pieces take a nanosecond per multiply-add, whole networks `c` more per million parameters."""
 
     def __init__(self, c: float) -> None:
@@ -143,15 +187,15 @@ def test_the_fit_finds_what_a_network_costs_besides_its_pieces(c: float) -> None
         for w in (0.25, 0.5, 0.75, 1.0)
         for size in (32, 96, 160)
     ]
-    model = LatencyModel.fit(cast(LatencyTable, _Told(c)), candidates)
+    model = LatencyModel.fit(cast(LatencyTable, _Known(c)), candidates)
     assert (model.slope, model.intercept, model.per_million) == pytest.approx((1.5, 0.25, c), abs=1e-6)
     other = [Candidate(build("mobilenet_v3_large", num_classes=3), 224)]
-    assert model.predict(other) == pytest.approx(_Told(c).networks_ms(other))
+    assert model.predict(other) == pytest.approx(_Known(c).networks_ms(other))
 
 
 def test_no_parameter_is_fetched_in_less_than_no_time() -> None:
     candidates = [Candidate(narrow(width=w), size) for w in (0.25, 0.5, 0.75, 1.0) for size in (64, 96, 160)]
-    assert LatencyModel.fit(cast(LatencyTable, _Told(-0.1)), candidates).per_million == 0
+    assert LatencyModel.fit(cast(LatencyTable, _Known(-0.1)), candidates).per_million == 0
 
 
 def test_too_few_networks_are_refused(table: LatencyTable) -> None:
@@ -163,7 +207,7 @@ def test_openvino_measures_too(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     with LatencyTable(Conditions("openvino", 1), tmp_path / "table.json") as table:
         (ms,) = table.networks_ms([Candidate(narrow(), 32)])
-    assert 0 < ms < 100
+    assert ms > 0
 
 
 def test_an_engine_that_cannot_measure_is_refused_by_name() -> None:

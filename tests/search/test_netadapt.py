@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clockwork import Clockwork
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
@@ -341,12 +342,12 @@ def test_photographs_that_cannot_be_read_are_told_and_left_out(
     for photo in (photos / "rose").iterdir():
         photo.write_bytes(b"no picture")
     with pytest.raises(UserError, match="rose: no readable image is left for train"):
-        search(Ask(str(photos), str(trained[0]), 0.9 * _latency_ms(trained)), tmp_path / "out")
+        search(Ask(str(photos), str(trained[0]), 0.9 * _latency_ms(trained)), tmp_path / "out", Clockwork())
     assert not (tmp_path / "out").exists()
 
 
 def _latency_ms(trained: Trained) -> float:
-    nothing = search(Ask(str(trained[1]), str(trained[0]), 1e6))
+    nothing = search(Ask(str(trained[1]), str(trained[0]), 1e6), timer=Clockwork())
     return float(nothing.summary["seed_latency_ms"])
 
 
@@ -428,7 +429,7 @@ def test_create_loads_what_was_found(searched: Path) -> None:
 def test_the_same_search_gives_the_same_weights(searched: Path, tmp_path: Path) -> None:
     """Latencies come from the table, everything else from the seed."""
     ask = Ask(**json.loads((searched / "search.json").read_text())["asked"])
-    search(ask, tmp_path / "again")
+    search(ask, tmp_path / "again", Clockwork())
     first, second = (read_tensors(f / "model.safetensors") for f in (searched, tmp_path / "again"))
     for name, tensor in first.items():
         np.testing.assert_array_equal(tensor, second[name], err_msg=name)
@@ -437,7 +438,7 @@ def test_the_same_search_gives_the_same_weights(searched: Path, tmp_path: Path) 
 def test_a_budget_out_of_reach_says_the_smallest_possible(trained: Trained, tmp_path: Path) -> None:
     run, data = trained
     with pytest.raises(UserError, match=r"out of reach of .*; the smallest possible is 0\.\d+ ms"):
-        search(Ask(str(data), str(run), 1e-5), tmp_path / "out")
+        search(Ask(str(data), str(run), 1e-5), tmp_path / "out", Clockwork())
     assert not (tmp_path / "out").exists()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from mobilenets.system.timing import timed
 
 SIDE = 1536  # of the square matrices: large enough for the full rate, small enough for the caches' outer level
 ROUNDS = 5
@@ -51,9 +52,4 @@ def _products(threads: int) -> dict[str, float | None]:
 
 
 def _best(function: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(timed(function)(ROUNDS))  # a ceiling is what was ever reached

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,20 @@ from mobilenets.errors import UserError
 from mobilenets.progress import Progress
 from mobilenets.runtime.engine import available_cores
 from mobilenets.runtime.engines import open_engine
+from mobilenets.system import timing
+from mobilenets.system.timing import Effort, Estimate
 
-ROUNDS = 10
-ROUND_S = 0.15  # of one engine's turn: long enough to be back at full speed, short enough that drift hits all alike
-FEWEST, MOST = 3, 200  # calls per turn
+# A turn is long enough for an engine to be back at full speed, and short enough that drift hits all alike.
+EFFORT = Effort(rounds=8, max_rounds=24, turn_s=0.1, min_calls=3, max_calls=100, spread=0.05, max_s=15.0)
+Start = Callable[[Task, Open], Worker]
 
 
 @dataclass(frozen=True)
 class Row:
     """One task's figures: times in milliseconds, memory in MB, the file in bytes, work in million multiply-adds.
 
+    `quiet_ms` is what a call takes when nothing else runs (`system.timing`), with its interval: rows are ordered by it.
+    `median_ms`, `p10_ms` and `p90_ms` are of all calls, as they were here and now.
     `share_of_ceiling`: of the matrix products per second the machine reaches in this precision; None where
     that was not measured.
     """
@@ -34,6 +38,9 @@ class Row:
     precision: str
     threads: int
     batch: int
+    quiet_ms: float
+    quiet_low_ms: float
+    quiet_high_ms: float
     median_ms: float
     p10_ms: float
     p90_ms: float
@@ -45,57 +52,67 @@ class Row:
     share_of_ceiling: float | None
 
 
-def measure(tasks: Sequence[Task], ceilings: Ceilings | None = None, open: Open = open_engine) -> list[Row]:
+def measure(
+    tasks: Sequence[Task], ceilings: Ceilings | None = None, open: Open = open_engine, start: Start = Worker
+) -> list[Row]:
     """A row per task. All engines are open at once and take turns, so that a busy moment hits all alike.
 
-    `open`: makes a task's engine, in a process of its own.
+    `open`: makes a task's engine; `start`: runs that in a process of its own.
 
     Raises:
         UserError: an engine cannot run its file.
     """
-    with Progress("measuring", len(tasks) * (ROUNDS + 1), "turn") as progress:
-        return take_turns(tasks, ceilings, ROUNDS, progress, open)
+    with Progress("measuring", len(tasks) * (EFFORT.rounds + 1), "turn") as progress:
+        return take_turns(tasks, ceilings, EFFORT, progress, open=open, start=start)
 
 
 def take_turns(
-    tasks: Sequence[Task], ceilings: Ceilings | None, rounds: int, progress: Progress, open: Open = open_engine
+    tasks: Sequence[Task],
+    ceilings: Ceilings | None,
+    effort: Effort,
+    progress: Progress,
+    reference: Worker | None = None,
+    *,
+    open: Open = open_engine,
+    start: Start = Worker,
 ) -> list[Row]:
-    """As `measure`, in `rounds` rounds; advances `progress` by one per task, and by one per task and round."""
+    """As `measure`; advances `progress` by one per task, and by one per task and round that is planned.
+
+    `reference`: beside what else than the first of the tasks all are timed, where there are further ones elsewhere to
+    compare with.
+    """
     workers: list[Worker] = []
-    peaks: list[float | None] = []
     try:
         for task in tasks:
-            workers.append(Worker(task, open))
+            workers.append(start(task, open))
             progress.advance()
-        calls = [_calls(worker) for worker in workers]
-        seconds: list[list[float]] = [[] for _ in workers]
-        for _ in range(rounds):
-            for worker, times, row in zip(workers, calls, seconds, strict=True):
-                row.extend(worker.run(times))
-                progress.advance()
+        turns = [worker.run for worker in workers]
+        found = timing.measure(turns, effort, reference.run if reference else None, after_turn=progress.advance)
         peaks = [worker.peak_mb() for worker in workers]
     finally:
         for worker in workers:
             worker.close()
-    return [_row(worker, row, peak, ceilings) for worker, row, peak in zip(workers, seconds, peaks, strict=True)]
+    columns = zip(workers, found.estimates, found.seconds, peaks, strict=True)
+    return [_row(*column, ceilings) for column in columns]
 
 
-def _calls(worker: Worker) -> int:
-    return int(np.clip(ROUND_S / np.median(worker.run(FEWEST)), FEWEST, MOST))
-
-
-def _row(worker: Worker, seconds: list[float], peak: float | None, ceilings: Ceilings | None) -> Row:
+def _row(
+    worker: Worker, estimate: Estimate, seconds: list[float], peak: float | None, ceilings: Ceilings | None
+) -> Row:
     task = worker.task
     median, p10, p90 = (1000 * float(np.quantile(seconds, q)) for q in (0.5, 0.1, 0.9))
     precision = precision_of(task.path)
     ceiling = ceilings.gmacs.get(precision) if ceilings else None
-    rate = worker.macs * task.batch / median / 1e6  # giga multiply-adds per second
+    rate = worker.macs * task.batch / estimate.seconds / 1e9  # giga multiply-adds per second
     return Row(
         model=task.model,
         engine=task.engine,
         precision=precision,
         threads=task.threads or available_cores(),
         batch=task.batch,
+        quiet_ms=estimate.ms,
+        quiet_low_ms=1000 * estimate.low,
+        quiet_high_ms=1000 * estimate.high,
         median_ms=median,
         p10_ms=p10,
         p90_ms=p90,
@@ -105,6 +122,19 @@ def _row(worker: Worker, seconds: list[float], peak: float | None, ceilings: Cei
         bytes=size_of(task.path),
         mmacs=worker.macs / 1e6,
         share_of_ceiling=rate / ceiling if ceiling else None,
+    )
+
+
+def doubt(rows: Sequence[Row]) -> str | None:
+    """Which rows were disturbed too much for their order to stand, in one line; None where it stands."""
+    wide = [row for row in rows if row.quiet_high_ms - row.quiet_low_ms > 2 * EFFORT.spread * row.quiet_ms]
+    if not wide:
+        return None
+    worst = max(wide, key=lambda row: row.quiet_high_ms / row.quiet_low_ms)
+    return (
+        f"too busy to measure {len(wide)} of {len(rows)} rows within {EFFORT.spread:.0%}: "
+        f"{worst.model} in {worst.engine} takes {worst.quiet_low_ms:.3g} to {worst.quiet_high_ms:.3g} ms; "
+        "rows that are closer are in no certain order"
     )
 
 

@@ -69,7 +69,7 @@ def save_family(points: Sequence[Point], path: Path) -> None:
     axes = figure.add_subplot()
     front = [point for point in points if point.pareto]
     axes.step(
-        [p.row.median_ms for p in front], [p.published.top1 for p in front], where="post", color="#f6d98b",
+        [p.row.quiet_ms for p in front], [p.published.top1 for p in front], where="post", color="#f6d98b",
         linewidth=7, solid_joinstyle="round", label="Pareto front", zorder=1,
     )  # fmt: skip
     named: set[str] = set()
@@ -79,7 +79,7 @@ def save_family(points: Sequence[Point], path: Path) -> None:
         hollow = model.endswith(_MINIMAL)
         name = f"{name} minimal" if hollow else name
         axes.plot(
-            [p.row.median_ms for p in line], [p.published.top1 for p in line], color=color, marker=marker,
+            [p.row.quiet_ms for p in line], [p.published.top1 for p in line], color=color, marker=marker,
             markersize=7, markerfacecolor="white" if hollow else color, markeredgecolor=color if hollow else "white",
             markeredgewidth=1.2 if hollow else 0.6, linewidth=1, alpha=0.95, zorder=3,
             label="_" if name in named else name,
@@ -88,7 +88,7 @@ def save_family(points: Sequence[Point], path: Path) -> None:
     first = points[0].row
     axes.set_xscale("log")
     _label_milliseconds(axes)
-    axes.set_xlabel(f"milliseconds, median; {first.engine} {first.precision}, {_conditions(first)}")
+    axes.set_xlabel(f"milliseconds when nothing else runs; {first.engine} {first.precision}, {_conditions(first)}")
     axes.set_ylabel("ImageNet top-1 as published, %")
     axes.set_title(
         "A line joins the input sizes of one width; on the front: width @size in pixels", fontsize=10, color="0.35"
@@ -97,7 +97,7 @@ def save_family(points: Sequence[Point], path: Path) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(0.06, 0.07)
-    axes.set_xlim(left=0.58 * first.median_ms)  # room for the first name
+    axes.set_xlim(left=0.58 * first.quiet_ms)  # room for the first name
     axes.legend(loc="lower right", frameon=False)
     _name_front(figure, axes, front)
     _save(figure, path)
@@ -123,7 +123,7 @@ def _name_front(figure: Figure, axes: Axes, front: Sequence[Point]) -> None:
     for point in front:
         entry = point.published
         text = f"{entry.width:g} @{entry.size}"
-        x, y = axes.transData.transform((point.row.median_ms, entry.top1)) * points_per_pixel
+        x, y = axes.transData.transform((point.row.quiet_ms, entry.top1)) * points_per_pixel
         width, up = _NAME_SIZE * 0.6 * len(text), 4.0
         while any(abs(y + up - other) < 1.25 * _NAME_SIZE and x - width < right and right - wide < x
                   for right, other, wide in placed):  # fmt: skip
@@ -131,7 +131,7 @@ def _name_front(figure: Figure, axes: Axes, front: Sequence[Point]) -> None:
         placed.append((x, y + up, width))
         _, color, _ = _STYLES[entry.model.removesuffix(_MINIMAL)]
         axes.annotate(
-            text, (point.row.median_ms, entry.top1), (-6, up), textcoords="offset points",
+            text, (point.row.quiet_ms, entry.top1), (-6, up), textcoords="offset points",
             ha="right", va="bottom", fontsize=_NAME_SIZE, color=color, zorder=4,
         )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,8 +17,8 @@ from mobilenets.runtime.engine import Engine
 from mobilenets.runtime.engines import open_engine
 from mobilenets.spec.cost import total
 from mobilenets.system.memory import peak_mb
+from mobilenets.system.timing import timed
 
-WARM_UP = 5
 Open = Callable[[Path, str, int | None], Engine]  # as `open_engine`: file, name, threads
 
 
@@ -82,23 +81,18 @@ class Worker:
 
 def _serve(task: Task, open: Open, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; the one that asked ends it
-    start = time.perf_counter()
+    opened: list[Engine] = []
     try:
-        engine = open(task.path, task.engine, task.threads)
+        (load_s,) = timed(lambda: opened.append(open(task.path, task.engine, task.threads)))(1)
     except UserError as error:
         pipe.send(error)
         return
+    (engine,) = opened
     preprocess = engine.card.preprocess
-    pipe.send((1000 * (time.perf_counter() - start), total(engine.card.net, preprocess.size)[1]))
+    pipe.send((1000 * load_s, total(engine.card.net, preprocess.size)[1]))
     shape = (task.batch, preprocess.size, preprocess.size, preprocess.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # zeros would be faster than any photograph
-    for _ in range(WARM_UP):
-        engine(pixels)
+    turn = timed(lambda: engine(pixels))
     while times := pipe.recv():
-        seconds = []
-        for _ in range(times):
-            start = time.perf_counter()
-            engine(pixels)
-            seconds.append(time.perf_counter() - start)
-        pipe.send(seconds)
+        pipe.send(turn(times))
     pipe.send(peak_mb())

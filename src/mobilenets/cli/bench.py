@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 HELP = "measure latency, memory and size in every installed engine"
 
 HEADER = (
-    "model", "engine", "precision", "median ms", "p10", "p90", "images/s", "load ms", "peak MB", "file MB", "MMACs",
-    "ceiling",
+    "model", "engine", "precision", "quiet ms", "median ms", "p10", "p90", "images/s", "load ms", "peak MB",
+    "file MB", "MMACs", "ceiling",
 )  # fmt: skip
 FAMILY_HEADER = (
-    "model", "width", "size", "top-1", "", "median ms", "p10", "p90", "images/s", "file MB", "MMACs", "ceiling",
+    "model", "width", "size", "top-1", "", "quiet ms", "median ms", "p10", "p90", "images/s", "file MB", "MMACs",
+    "ceiling",
 )  # fmt: skip
 
 
@@ -73,6 +75,7 @@ def _bench_models(args: argparse.Namespace) -> int:
         ]
         ceilings = measure_ceilings(args.threads or available_cores())
         rows = measure(tasks, ceilings)
+    _tell_doubt(rows)
     if args.save is not None:
         from mobilenets.bench.picture import save_latencies
 
@@ -92,6 +95,7 @@ def _bench_family(args: argparse.Namespace) -> int:
     chosen = choose(args.model)
     ceilings = measure_ceilings(args.threads or available_cores())
     points = sweep(chosen, engine, args.threads, args.batch, ceilings)
+    _tell_doubt([point.row for point in points])
     if args.save is not None:
         from mobilenets.bench.picture import save_family
 
@@ -101,6 +105,13 @@ def _bench_family(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_family_table(points, ceilings)))
     return 0
+
+
+def _tell_doubt(rows: Sequence[Row]) -> None:
+    from mobilenets.bench.latency import doubt
+
+    if told := doubt(rows):
+        print(f"bench: {told}", file=sys.stderr)
 
 
 def _family_table(points: list[Point], ceilings: Ceilings) -> list[str]:
@@ -117,14 +128,14 @@ def _family_cells(point: Point) -> tuple[str, ...]:
     row, entry = point.row, point.published
     return (
         entry.model, f"{entry.width:g}", str(entry.size), f"{entry.top1:.1f}", "*" if point.pareto else "",
-        f"{row.median_ms:.2f}", f"{row.p10_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.images_per_s:.0f}",
-        f"{row.bytes / 1e6:.1f}", f"{row.mmacs:.0f}",
+        f"{row.quiet_ms:.2f}", f"{row.median_ms:.2f}", f"{row.p10_ms:.2f}", f"{row.p90_ms:.2f}",
+        f"{row.images_per_s:.0f}", f"{row.bytes / 1e6:.1f}", f"{row.mmacs:.0f}",
         "" if row.share_of_ceiling is None else f"{row.share_of_ceiling:.0%}",
     )  # fmt: skip
 
 
 def _table(rows: list[Row], ceilings: Ceilings) -> list[str]:
-    cells = [HEADER, *(_cells(row) for row in sorted(rows, key=lambda row: (row.model, row.median_ms)))]
+    cells = [HEADER, *(_cells(row) for row in sorted(rows, key=lambda row: (row.model, row.quiet_ms)))]
     return [*_aligned(cells, 3), "", *_conditions(rows[0], ceilings)]
 
 
@@ -140,14 +151,16 @@ def _aligned(cells: Sequence[tuple[str, ...]], left: int) -> list[str]:
 def _conditions(row: Row, ceilings: Ceilings) -> list[str]:
     rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in ceilings.gmacs.items() if rate)
     return [
-        f"{row.threads} threads, {row.batch} at a time, random pixels to probabilities",
+        f"{row.threads} threads, {row.batch} at a time, random pixels to probabilities; "
+        "quiet: what it takes when nothing else runs, median and the others: what it took now",
         f"the machine: matrix products {rates} GMAC/s, memory {ceilings.gigabytes:.0f} GB/s",
     ]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        row.model, row.engine, row.precision, f"{row.median_ms:.2f}", f"{row.p10_ms:.2f}", f"{row.p90_ms:.2f}",
+        row.model, row.engine, row.precision, f"{row.quiet_ms:.2f}", f"{row.median_ms:.2f}", f"{row.p10_ms:.2f}",
+        f"{row.p90_ms:.2f}",
         f"{row.images_per_s:.0f}", f"{row.load_ms:.0f}", "" if row.peak_mb is None else f"{row.peak_mb:.0f}",
         f"{row.bytes / 1e6:.1f}", f"{row.mmacs:.0f}",
         "" if row.share_of_ceiling is None else f"{row.share_of_ceiling:.0%}",

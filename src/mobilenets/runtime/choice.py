@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import json
 import platform
+import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,16 +21,24 @@ from mobilenets.errors import UserError
 from mobilenets.home import home
 from mobilenets.runtime.engine import Engine, available_cores
 from mobilenets.runtime.engines import KINDS, open_engine
+from mobilenets.system import timing
+from mobilenets.system.timing import Clock, Effort, Estimate, timed
 
 FILE = "engines.json"  # in the cache folder: model, machine and engines → the fastest's name
-WARM_UP, ROUNDS = 3, 10
+EFFORT = Effort(rounds=10, max_rounds=60, turn_s=0.02, min_calls=3, spread=0.02, max_s=3.0)
+EQUAL = 0.04  # engines that are as near as that, relatively, are as good as each other
+
+Open = Callable[[Path, str, int | None], Engine]  # as `open_engine`: file, name, threads
 
 
-def open_fastest(path: Path, threads: int | None = None) -> Engine:
+def open_fastest(
+    path: Path, threads: int | None = None, open: Open = open_engine, clock: Clock = time.perf_counter
+) -> Engine:
     """`path` in the engine that is fastest for it here.
 
     With one engine installed nothing is measured. The measurement takes about a second and is remembered
-    per file, number of threads, machine and versions of the engines.
+    per file, number of threads, machine and versions of the engines. Where other work does not let it decide, that is
+    told, the first engine is taken, and the next start measures again. `open` makes an engine, `clock` times it.
 
     Raises:
         UserError: no engine for this file is installed, or it is damaged.
@@ -35,30 +46,51 @@ def open_fastest(path: Path, threads: int | None = None) -> Engine:
     names = [name for name, kind in KINDS.items() if path.suffix in kind.suffixes]
     installed = [name for name in names if find_spec(KINDS[name].module)]
     if len(installed) < 2:
-        return open_engine(path, (installed or names)[0], threads)
+        return open(path, (installed or names)[0], threads)
     key = _key(path, installed, threads)
     known = _remembered()
     if known.get(key) in installed:
-        return open_engine(path, known[key], threads)
-    engines = {name: open_engine(path, name, threads) for name in installed}
-    latencies = measure(list(engines.values()))
-    fastest = installed[int(np.argmin(latencies))]
-    _remember({**known, key: fastest})
-    return engines[fastest]
+        return open(path, known[key], threads)
+    engines = {name: open(path, name, threads) for name in installed}
+    estimates = measure(list(engines.values()), clock)
+    fastest = installed[_fastest(estimates)]
+    if _is_clear(estimates):
+        _remember({**known, key: fastest})
+        return engines[fastest]
+    told = ", ".join(f"{name} {e.describe()}" for name, e in zip(installed, estimates, strict=True))
+    print(f"--engine auto: {_doubt(estimates)}: {told}; {installed[0]} is taken this time", file=sys.stderr)
+    return engines[installed[0]]
 
 
-def measure(engines: list[Engine], rounds: int = ROUNDS) -> list[float]:
-    """Median seconds of each for one picture, measured in turns so that a busy moment hits all alike."""
+def measure(engines: list[Engine], clock: Clock = time.perf_counter) -> list[Estimate]:
+    """What one picture takes in each, in turns beside the first of them."""
     preprocess = engines[0].card.preprocess
     shape = (1, preprocess.size, preprocess.size, preprocess.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    seconds: list[list[float]] = [[] for _ in engines]
-    for _ in range(WARM_UP + rounds):
-        for engine, row in zip(engines, seconds, strict=True):
-            start = time.perf_counter()
-            engine(pixels)
-            row.append(time.perf_counter() - start)
-    return [float(np.median(row[WARM_UP:])) for row in seconds]
+    turns = [timed(partial(engine, pixels), clock) for engine in engines]
+    return timing.measure(turns, EFFORT, clock=clock, enough=_is_clear).estimates
+
+
+def _fastest(estimates: Sequence[Estimate]) -> int:
+    """Which is fastest; the first where another is not clearly faster, or not by anything that matters."""
+    best, first = min(range(len(estimates)), key=lambda i: estimates[i].seconds), estimates[0]
+    found = estimates[best]
+    return best if found.high < first.seconds and found.low < (1 - EQUAL) * first.seconds else 0
+
+
+def _is_clear(estimates: Sequence[Estimate]) -> bool:
+    """Whether each of the others is clearly faster or slower than the first, or as fast for all it matters."""
+    first, *others = estimates
+    near = (1 - EQUAL) * first.seconds, (1 + EQUAL) * first.seconds
+    return all(e.decides(first.seconds) or near[0] <= e.low <= e.high <= near[1] for e in others) and (
+        bool(others) or first.spread <= EFFORT.spread
+    )
+
+
+def _doubt(estimates: Sequence[Estimate]) -> str:
+    first, *others = estimates
+    doubtful = next(e for e in others if not e.decides(first.seconds))
+    return doubtful.doubt(first.seconds, EFFORT)
 
 
 def _key(path: Path, installed: list[str], threads: int | None) -> str:

@@ -28,6 +28,7 @@ from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet
 from mobilenets.search.tune import Some, plain, recalibrate
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
+from mobilenets.system.timing import seconds_each
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.session import LAST
 
@@ -119,8 +120,13 @@ class BlockSearch:
         return Judge(self.space, goal, self._guess, self.predict, lambda c: self.score(trainer, c), known, keep)
 
     def predict(self, choice: Choice) -> float:
-        """Predicted milliseconds."""
-        return self.latency.predict([candidate(self.space, choice)])[0]
+        """Predicted milliseconds.
+
+        Of the smallest network at most the budget: that it is not out of reach was measured before the search began,
+        and a prediction does not know better.
+        """
+        (ms,) = self.latency.predict([candidate(self.space, choice)])
+        return min(ms, self.journal.ask.latency_ms) if choice == self.space.smallest else ms
 
     def score(self, trainer: SandwichTrainer, choice: Choice) -> Score:
         """The score of a choice as it stands in the averaged supernet, statistics recalibrated."""
@@ -144,15 +150,11 @@ class BlockSearch:
         trial = self.trainer(4)
         steps = trial.steps()
         next(steps)  # primitives are created and cached
-        start = time.monotonic()
-        timed = sum(1 for _ in steps)
-        step_s = (time.monotonic() - start) / timed
+        step_s = seconds_each(steps)
         rng = np.random.default_rng(ask.seed)
         judge = self.judge(trial, {}, lambda judged: None)
         choice = judge.within(self.space.sample(rng), rng)
-        start = time.monotonic()
-        self.score(trial, choice)
-        score_s = time.monotonic() - start
+        score_s = seconds_each(self.score(trial, choice) for _ in range(1))
         left = SEARCHING * (deadline - time.monotonic())
         fits = np.clip((1 - TRAINING) * left / score_s, FEWEST_EVALUATIONS, MOST_EVALUATIONS)
         return {

@@ -19,12 +19,14 @@ from mobilenets.evaluate.kept import KEPT, TEST
 from mobilenets.search import blocks, proposals
 from mobilenets.search.ask import EVOLVE, NETADAPT, Ask
 from mobilenets.search.journal import Journal
-from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.search.latency import NETWORKS, Candidate, Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.netadapt import NetAdapt
 from mobilenets.search.page import write_page
 from mobilenets.search.refine import distiller, keeper, planned_epochs, write_settings
+from mobilenets.search.timer import Timer
 from mobilenets.search.workbench import Workbench
 from mobilenets.spec.cost import total
+from mobilenets.system.timing import Estimate
 from mobilenets.training.finish import finish
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.opening import copy_list
@@ -65,8 +67,10 @@ def _evolve(bench: Workbench, latency: LatencyModel, journal: Journal, interrupt
     return blocks.BlockSearch(bench, latency, journal).run(interrupt, deadline)
 
 
-def search(ask: Ask, out: Path | None = None) -> Result:
+def search(ask: Ask, out: Path | None = None, timer: Timer | None = None) -> Result:
     """Search for what `ask` says and write the run folder `out` (default: `runs/NAME-OF-RUN-LATENCY`).
+
+    `timer`: what measures latencies, by default the engine on this machine.
 
     Raises:
         UserError: no such run or data, an engine that cannot measure, a budget out of reach, an existing `out`.
@@ -75,23 +79,56 @@ def search(ask: Ask, out: Path | None = None) -> Result:
     name = f"{Path(ask.run).resolve().name}-{ask.latency_ms:g}ms".replace(".", "_")
     folder = new_folder(out, Path(name))
     bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
-    with LatencyTable(conditions) as table:
-        (seed_ms,) = table.networks_ms([bench.start])
-        if ask.latency_ms >= seed_ms:
-            return Result(None, {"seed_latency_ms": seed_ms, "budget_ms": ask.latency_ms})
-        least = METHODS[ask.method].smallest(bench.start)
-        (least_ms,) = table.networks_ms([least])
-        if ask.latency_ms < least_ms:
-            raise UserError(
-                f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed_ms:.3g} ms; "
-                f"the smallest possible is {least_ms:.3g} ms"
-            )
-        journal = Journal(folder, ask, seed={"latency_ms": seed_ms}, cwd=str(Path.cwd()))
+    with LatencyTable(conditions, timer=timer) as table:
+        if (factor := table.settle()) is not None:
+            told = f"latencies known so far were measured beside other work; all of them times {factor:.2f}"
+            print(f"search: {told}", file=sys.stderr)
+        seed, least = _ends(table, bench.start, METHODS[ask.method].smallest(bench.start), ask.latency_ms / 1000)
+        if not _is_work(ask, seed, least):
+            return Result(None, {"seed_latency_ms": seed.ms, "budget_ms": ask.latency_ms})
+        journal = Journal(folder, ask, seed={"latency_ms": seed.ms}, cwd=str(Path.cwd()))
         return _Session(bench, table, journal).run()
 
 
-def resume(folder: Path, data: Path | None = None) -> Result:
-    """Go on with an interrupted search; `data`: where its photographs are now, if they were moved.
+def _ends(table: LatencyTable, start: Candidate, smallest: Candidate, budget_s: float) -> tuple[Estimate, Estimate]:
+    """What the seed and the smallest network take; measured once more, in turns, where that does not settle it."""
+    seed, least = table.networks([start, smallest])
+    if not (seed.decides(budget_s) and least.decides(budget_s) and least.seconds < seed.seconds):
+        seed, least = table.networks([start, smallest], again=True)
+    return seed, least
+
+
+def _is_work(ask: Ask, seed: Estimate, least: Estimate) -> bool:
+    """Whether there is something to search for; what could not be measured well enough to be sure is told.
+
+    Raises:
+        UserError: the budget is out of reach beyond doubt. A smallest network that seems slower than the seed it was
+            cut from is no ground for that.
+    """
+    budget_s = ask.latency_ms / 1000
+    if budget_s >= seed.seconds:
+        if not seed.decides(budget_s):
+            _tell_doubt(seed, budget_s, "the run takes", "taken to be within it")
+        return False
+    if not seed.decides(budget_s):
+        _tell_doubt(seed, budget_s, "the run takes", "searching all the same")
+    elif budget_s < least.seconds:
+        if least.decides(budget_s) and least.seconds < seed.seconds:
+            raise UserError(
+                f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed.ms:.3g} ms; "
+                f"the smallest possible is {least.ms:.3g} ms"
+            )
+        _tell_doubt(least, budget_s, "the smallest network takes", "searching all the same")
+    return True
+
+
+def _tell_doubt(estimate: Estimate, budget_s: float, what: str, chosen: str) -> None:
+    doubt = estimate.doubt(budget_s, NETWORKS)
+    print(f"search: {doubt}: {what} {estimate.describe()}; {chosen}", file=sys.stderr)
+
+
+def resume(folder: Path, data: Path | None = None, timer: Timer | None = None) -> Result:
+    """Go on with an interrupted search; `data`: where its photographs are now, if they were moved; `timer`: as before.
 
     Raises:
         UserError: nothing to go on with, or it is complete.
@@ -105,7 +142,7 @@ def resume(folder: Path, data: Path | None = None) -> Result:
     if data is None and not Path(ask.data).exists() and not base_of(Path(ask.data)).exists():
         raise UserError(f"{ask.data}: the photographs were there and are not any more; say where with --data NEW")
     bench = Workbench(Path(ask.run), Path(ask.data), ask.seed, folder)
-    with LatencyTable(Conditions(ask.engine, ask.threads)) as table:
+    with LatencyTable(Conditions(ask.engine, ask.threads), timer=timer) as table:
         return _Session(bench, table, journal).run()
 
 
@@ -193,7 +230,10 @@ class _Session:
         card = finish(self.folder, val, test, audit)
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])
-        (measured,) = self.table.networks_ms([found])
+        (measured,) = self.table.networks([found])
+        budget_s = self.ask.latency_ms / 1000
+        if not measured.decides(budget_s) and measured.spread > NETWORKS.spread:
+            _tell_doubt(measured, budget_s, "what was found takes", "kept all the same")
         summary = {
             "method": self.ask.method,
             "engine": self.ask.engine,
@@ -201,7 +241,8 @@ class _Session:
             "seed_run": self.ask.run,
             "seed_latency_ms": journal.seed["latency_ms"],
             "budget_ms": self.ask.latency_ms,
-            "latency_ms": measured,
+            "latency_ms": measured.ms,
+            "latency_interval_ms": [1000 * measured.low, 1000 * measured.high],
             "predicted_ms": predicted,
             "seed_accuracy": journal.seed["accuracy"],
             "accuracy": card.metrics["accuracy"],

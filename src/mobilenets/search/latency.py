@@ -13,38 +13,37 @@ import contextlib
 import hashlib
 import json
 import platform
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from mobilenets.artifact import ModelCard, write_atomic
+from mobilenets.artifact import write_atomic
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import onnx_file
 from mobilenets.home import home
-from mobilenets.nn.model import MobileNet
 from mobilenets.progress import Progress
 from mobilenets.runtime.engines import KINDS
-from mobilenets.search.pieces import Piece, pieces, plain_preprocess
-from mobilenets.search.stopwatch import Graph, Stopwatch, check_engine
+from mobilenets.search.pieces import WholeNetwork, pieces
+from mobilenets.search.timer import EngineTimer, Part, Timer, check_engine
 from mobilenets.spec import build
 from mobilenets.spec.cost import total
 from mobilenets.spec.rows import Net
+from mobilenets.system.timing import Effort, Estimate
 
 FOLDER = "latency"  # in the cache folder: a table per machine, engine, version and number of threads
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
 SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
 NETWORK_TIMES = 3  # that a whole network is measured, each in a chunk of its own: what a search accepts hangs on it
 FEWEST_FITTED = 10  # whole networks behind a, b and c
+SETTLED = 0.95  # of what the reference took: a warm processor makes less of a difference
 LEAST_MS = 1e-3  # no line may promise less than a call of an engine takes
-FORMAT = 1
+FORMAT = 2
+# Errors of pieces average out in the sum of a network; on whole networks hangs what a search accepts.
+PIECES, NETWORKS = Effort(spread=0.05, max_s=2.0), Effort(spread=0.02, max_s=3.0)
 
 
 @dataclass(frozen=True)
@@ -78,26 +77,27 @@ class Candidate:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-# Measured with every chunk. Other work on the machine, or a warmer processor, slows all alike: what a chunk
-# gives is divided by how much slower this one is than when the table was begun.
+# The reference beside which everything is timed. Other work on the machine, or a warmer processor, slows all alike:
+# what is measured is divided by how much slower this one is than when the table was begun.
 ANCHOR = Candidate(build("mobilenet_v2", num_classes=2), 96)
 
 
 class LatencyTable:
     """Milliseconds of pieces and of whole networks under some conditions, kept in a file and added to on demand.
 
-    Safe to stop at any time: what was measured before is kept. Use it as a context: it holds a process.
+    Safe to stop at any time: what was measured before is kept. Use it as a context: it holds a process. `timer`: what
+    measures, by default the engine itself.
 
     Raises:
         UserError: the engine is not installed or does not measure pieces.
     """
 
-    def __init__(self, conditions: Conditions, path: Path | None = None) -> None:
+    def __init__(self, conditions: Conditions, path: Path | None = None, timer: Timer | None = None) -> None:
         self.conditions = conditions
         digest = hashlib.sha256(conditions.name().encode()).hexdigest()[:8]
         self.path = path or home() / FOLDER / f"{conditions.engine}-{conditions.threads}-{digest}.json"
-        self._ms, self._anchor_ms = _read(self.path, conditions)
-        self._stopwatch: Stopwatch | None = None
+        self._known, self._anchor_s = _read(self.path, conditions)
+        self._timer = timer
 
     def __enter__(self) -> LatencyTable:
         return self
@@ -105,28 +105,36 @@ class LatencyTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stopwatch is not None:
-            self._stopwatch.close()
-            self._stopwatch = None
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
 
     def __len__(self) -> int:
-        return len(self._ms)
+        return len(self._known)
 
     def pieces_ms(self, candidates: Iterable[Candidate]) -> list[float]:
         """The sum of its pieces for each, in milliseconds; pieces the table lacks are measured and kept."""
         parts = [list(pieces(c.net, c.size)) for c in candidates]
-        new = {piece.key: piece for row in parts for piece in row if piece.key not in self._ms}
-        self._measure({key: _PieceFile(piece) for key, piece in new.items()}, "timing blocks")
-        return [sum(self._ms[piece.key] for piece in row) for row in parts]
+        new = {piece.key: piece for row in parts for piece in row if piece.key not in self._known}
+        self._measure(new, "timing blocks", PIECES)
+        return [sum(self._known[piece.key].ms for piece in row) for row in parts]
 
-    def networks_ms(self, candidates: Sequence[Candidate], again: bool = False) -> list[float]:
-        """Measured milliseconds of whole networks, exported with random weights; `again`: also of known ones."""
+    def networks_ms(self, candidates: Sequence[Candidate]) -> list[float]:
+        """Milliseconds of whole networks: see `networks`."""
+        return [estimate.ms for estimate in self.networks(candidates)]
+
+    def networks(self, candidates: Sequence[Candidate], again: bool = False) -> list[Estimate]:
+        """Whole networks measured, exported with random weights; `again`: also known ones, all in turns."""
         keys = [f"network {c.key()}" for c in candidates]
-        new = {k: _NetworkFile(c) for k, c in zip(keys, candidates, strict=True) if again or k not in self._ms}
-        self._measure(new, "timing networks", NETWORK_TIMES)
-        return [self._ms[key] for key in keys]
+        new = {
+            k: WholeNetwork(c.net, c.size)
+            for k, c in zip(keys, candidates, strict=True)
+            if again or k not in self._known
+        }
+        self._measure(new, "timing networks", NETWORKS, NETWORK_TIMES)
+        return [self._known[key] for key in keys]
 
-    def _measure(self, files: Mapping[str, _File], title: str, times: int = 1) -> None:
+    def _measure(self, files: Mapping[str, Part], title: str, effort: Effort, times: int = 1) -> None:
         """Measure so many times and keep, chunk by chunk."""
         if not files:
             return
@@ -135,77 +143,71 @@ class LatencyTable:
             progress = stack.enter_context(Progress(title, len(names))) if len(names) > SHOWN else None
             for start in range(0, len(names), CHUNK):
                 chunk = names[start : start + CHUNK]
-                self._ms.update(zip(chunk, self._timed([files[name] for name in chunk], times), strict=True))
+                found = self._timed([files[name] for name in chunk], effort, times)
+                self._known.update(zip(chunk, found, strict=True))
                 self._write()
                 if progress:
                     progress.advance(len(chunk))
 
-    def _timed(self, files: Sequence[_File], times: int) -> list[float]:
-        """The median of each over so many measurements."""
-        if self._stopwatch is None:
-            self._stopwatch = Stopwatch(self.conditions.engine, self.conditions.threads)
-        with tempfile.TemporaryDirectory() as folder:
-            graphs = [file.write(Path(folder) / f"{i}.onnx") for i, file in enumerate(files)]
-            graphs.append(_network_graph(Path(folder) / "anchor.onnx", ANCHOR, _anchor_file()))
-            rows = np.array([self._stopwatch.milliseconds(graphs) for _ in range(times)])
-        anchors = rows[:, -1:]
-        self._anchor_ms = self._anchor_ms or float(np.median(anchors))
-        return [float(ms) for ms in np.median(rows[:, :-1] * self._anchor_ms / anchors, axis=0)]
+    def _timed(self, parts: Sequence[Part], effort: Effort, times: int) -> list[Estimate]:
+        """The median of each over so many measurements, by the reference as it was when the table was begun."""
+        rows = [self._timing().measure(parts, effort) for _ in range(times)]
+        if self._anchor_s is None:
+            self._anchor_s = float(np.median([row.reference.seconds for row in rows]))
+        factors = [self._anchor_s / row.reference.seconds for row in rows]
+        scaled = [[e.scaled(f) for e in row.estimates] for f, row in zip(factors, rows, strict=True)]
+        return [_middle(estimates) for estimates in zip(*scaled, strict=True)]
+
+    def settle(self) -> float | None:
+        """Time the reference alone; where it takes clearly less than when the table was begun, all of it took less.
+
+        Other work only ever adds time: the table was begun beside some. The factor by which every time in it was
+        changed, None where it stands.
+        """
+        if self._anchor_s is None or not self._known:
+            return None
+        now = self._timing().measure([], NETWORKS).reference
+        if now.high > SETTLED * self._anchor_s:
+            return None
+        factor = now.seconds / self._anchor_s
+        self._known = {key: estimate.scaled(factor) for key, estimate in self._known.items()}
+        self._anchor_s = now.seconds
+        self._write()
+        return factor
+
+    def _timing(self) -> Timer:
+        if self._timer is None:
+            self._timer = EngineTimer(
+                self.conditions.engine, self.conditions.threads, WholeNetwork(ANCHOR.net, ANCHOR.size)
+            )
+        return self._timer
 
     def _write(self) -> None:
-        content = {"format": FORMAT, "conditions": self.conditions.name(), "anchor_ms": self._anchor_ms, "ms": self._ms}
+        rows = {key: [1000 * s for s in (e.seconds, e.low, e.high)] for key, e in self._known.items()}
+        anchor_ms = 1000 * (self._anchor_s or 0.0)
+        content = {"format": FORMAT, "conditions": self.conditions.name(), "anchor_ms": anchor_ms, "ms": rows}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.path, json.dumps(content, indent=1) + "\n")
 
 
-def _read(path: Path, conditions: Conditions) -> tuple[dict[str, float], float | None]:
+def _middle(estimates: Sequence[Estimate]) -> Estimate:
+    """Of several estimates the median, which one that was disturbed does not move, and the median ends."""
+    return Estimate(*(float(np.median(column)) for column in zip(*map(astuple, estimates), strict=True)))
+
+
+def _read(path: Path, conditions: Conditions) -> tuple[dict[str, Estimate], float | None]:
     """What was measured under the same conditions; nothing, where the file is another's or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT or content["conditions"] != conditions.name():
             return {}, None
-        return {str(k): float(v) for k, v in content["ms"].items()}, float(content["anchor_ms"])
+        known = {}
+        for key, row in content["ms"].items():
+            seconds, low, high = (float(ms) / 1000 for ms in row)
+            known[str(key)] = Estimate(seconds, low, high)
+        return known, float(content["anchor_ms"]) / 1000
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, None
-
-
-@dataclass(frozen=True)
-class _PieceFile:
-    piece: Piece
-
-    def write(self, path: Path) -> Graph:
-        path.write_bytes(self.piece.content())
-        return Graph(path, self.piece.shape, self.piece.dtype)
-
-
-@dataclass(frozen=True)
-class _NetworkFile:
-    candidate: Candidate
-
-    def write(self, path: Path) -> Graph:
-        return _network_graph(path, self.candidate, _network_file(self.candidate))
-
-
-_File = _PieceFile | _NetworkFile
-
-
-def _network_graph(path: Path, candidate: Candidate, content: bytes) -> Graph:
-    path.write_bytes(content)
-    return Graph(path, (1, candidate.size, candidate.size, candidate.net.in_channels), "uint8")
-
-
-def _network_file(candidate: Candidate) -> bytes:
-    net = candidate.net
-    with torch.random.fork_rng(devices=()):  # the numbers of a search under way are not touched
-        torch.manual_seed(0)
-        network = MobileNet(net).eval()
-    card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), plain_preprocess(net, candidate.size))
-    return onnx_file(network, card)
-
-
-@cache
-def _anchor_file() -> bytes:
-    return _network_file(ANCHOR)  # once: it goes with every chunk
 
 
 def relative_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -16,6 +15,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
 from mobilenets.search.tune import Distiller, plain
 from mobilenets.search.workbench import Workbench
+from mobilenets.system.timing import seconds_each
 from mobilenets.training.loop import OnBest
 from mobilenets.training.settings import write_config
 
@@ -45,9 +45,7 @@ def planned_epochs(bench: Workbench, model: MobileNet, size: int, seconds: float
     trial = distiller(bench, copy.deepcopy(model), size, 1)
     steps = _endless(trial)
     next(steps)  # primitives are created and cached
-    start = time.monotonic()
-    timed = sum(1 for _ in islice(steps, TIMED))
-    step_s = (time.monotonic() - start) / timed
+    step_s = seconds_each(islice(steps, TIMED))
     epoch_s = step_s * (len(trial.train) + EVALUATION_SHARE * len(trial.val))
     return max(1, min(MOST_EPOCHS, int((seconds - AROUND_S) / epoch_s)))
 

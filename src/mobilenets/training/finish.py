@@ -29,8 +29,6 @@ from mobilenets.runtime.engine import Engine
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.torch import TorchEngine
 
-_CALLS = 25
-
 
 def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit | None = None) -> ModelCard:
     """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
@@ -88,9 +86,9 @@ def _tested(engine: Engine, test: Loader | None) -> dict[str, Any]:
 
 
 def _latency_ms(path: Path) -> float:
-    """Median time of one picture on one thread: for the report only, as no second run would repeat it."""
-    (seconds,) = measure([OnnxRuntimeEngine(path, threads=1)], _CALLS)
-    return 1000 * seconds
+    """What one picture takes on one thread: for the report only, as no second run would repeat it."""
+    (estimate,) = measure([OnnxRuntimeEngine(path, threads=1)])
+    return estimate.ms
 
 
 def _json(value: object) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
+from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, timed
 from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import PRECISIONS
 
 # bf16 costs accuracy in principle, and a choice that flips from run to run would change results: be clearly faster.
 WORTHWHILE = 1.1
-STEPS = 5
+UNSTEADY = 1.5  # steps this much apart, relatively: a plan by them may miss its time
+# A step takes long, and is warm after the first: few of them, and of each precision one at a time.
+EFFORT = Effort(rounds=5, max_rounds=15, min_calls=1, max_calls=1, spread=0.05, max_s=20.0, warm_up=1, settle=0)
 EVALUATION_SHARE = 0.4  # a forward pass, as a share of a training step
+MEASURING = 0.05  # of the time, at most, for more than the fewest steps
 AROUND_S = 15.0  # the warm start before, exporting, evaluating and drawing after
 
 
@@ -28,7 +33,7 @@ class Plan:
     epochs: int
 
 
-def make_plan(trainer: Trainer, precision: str, seconds: float | None) -> Plan:
+def make_plan(trainer: Trainer, precision: str, seconds: float | None, clock: Clock = time.perf_counter) -> Plan:
     """Measure a few training steps; without `seconds` the recipe's epochs stand.
 
     A list of processors with fast bf16 would age; a few steps of the real loop, with its loading and its
@@ -43,32 +48,55 @@ def make_plan(trainer: Trainer, precision: str, seconds: float | None) -> Plan:
     if trainer.place.device.type == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
         candidates = ["fp32"]
     # Of several processes all measure, as a step takes all of them, and the main one decides.
-    return Plan(**group.agreed(asdict(_plan(trainer, _step_seconds(trainer, candidates), seconds))))
+    turns = {p: timed(partial(_step, _endless(trainer.copy(p)), trainer.place.device.type), clock) for p in candidates}
+    return Plan(**group.agreed(asdict(plan(trainer, turns, seconds, clock))))
 
 
-def _plan(trainer: Trainer, step_s: dict[str, float], seconds: float | None) -> Plan:
-    epochs = trainer.recipe.epochs
-    chosen = "fp32" if step_s.get("fp32", np.inf) <= WORTHWHILE * step_s.get("bf16", np.inf) else "bf16"
+def plan(trainer: Trainer, turns: dict[str, Turn], seconds: float | None, clock: Clock = time.perf_counter) -> Plan:
+    """The plan by what steps in each precision take; `turns`: what makes them, fp32 first where it is among them."""
+    group, names = trainer.place.group, list(turns)
+    measured = measure(
+        list(turns.values()),
+        EFFORT if seconds is None else replace(EFFORT, max_s=min(EFFORT.max_s, MEASURING * seconds)),
+        clock=clock,
+        # Of several processes each step takes all: none may decide by its own clock that there are more.
+        enough=lambda estimates: group.size > 1 or _is_clear(estimates),
+    )
+    found, chosen = measured.estimates, names[0]
+    if len(found) > 1:
+        chosen = names[1] if found[1].seconds < found[0].seconds / WORTHWHILE else names[0]
+        if not _is_clear(found):
+            chosen = names[0]
+            told = ", ".join(f"a step {e.describe()} in {name}" for name, e in zip(names, found, strict=True))
+            doubt = found[1].doubt(found[0].seconds / WORTHWHILE, EFFORT)
+            _tell(trainer, f"{doubt}: {told}; {chosen} is taken")
     if seconds is None:
-        return Plan(chosen, epochs)
-    epoch_s = step_s[chosen] * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
-    return Plan(chosen, min(epochs, int((seconds - AROUND_S) / epoch_s)))
+        return Plan(chosen, trainer.recipe.epochs)
+    # What will pass, not what would without other work: that will go on.
+    steps = measured.seconds[names.index(chosen)]
+    low, step_s, high = (float(np.quantile(steps, q)) for q in (0.1, 0.5, 0.9))
+    epoch_s = step_s * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
+    epochs = min(trainer.recipe.epochs, int((seconds - AROUND_S) / epoch_s))
+    if high > UNSTEADY * low:
+        told = f"a step takes {1000 * low:.3g} to {1000 * high:.3g} ms"
+        _tell(trainer, f"too busy to measure {1000 * step_s:.3g} ms: {told}; {epochs} epochs are planned by the median")
+    return Plan(chosen, epochs)
 
 
-def _step_seconds(trainer: Trainer, candidates: list[str]) -> dict[str, float]:
-    """Seconds per step of the loop, by precision."""
-    result = {}
-    for precision in candidates:
-        trial = trainer.copy(precision)
-        steps = _endless(trial)
-        next(steps)  # warm-up: primitives are created and cached
-        start = time.perf_counter()
-        for _ in islice(steps, STEPS):
-            pass
-        if trial.place.device.type == "cuda":
-            torch.cuda.synchronize()
-        result[precision] = (time.perf_counter() - start) / STEPS
-    return result
+def _is_clear(estimates: Sequence[Estimate]) -> bool:
+    """Whether the second (bf16) is worth it beyond doubt, or is not."""
+    return len(estimates) < 2 or estimates[1].decides(estimates[0].seconds / WORTHWHILE)
+
+
+def _tell(trainer: Trainer, what: str) -> None:
+    if trainer.place.group.is_main:
+        print(f"planning: {what}", file=sys.stderr)
+
+
+def _step(steps: Iterator[object], device: str) -> None:
+    next(steps)
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def _endless(trainer: Trainer) -> Iterator[object]:

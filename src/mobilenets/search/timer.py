@@ -1,29 +1,23 @@
-"""Graphs timed in turns, in a process of its own: its threads and its memory are nobody else's."""
+"""Parts of networks timed in an engine, in a process of its own: its threads and its memory are nobody else's."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.errors import UserError
 from mobilenets.runtime.engines import KINDS
-
-FEWEST_ROUNDS, MOST_ROUNDS = 7, 40
-LEAST_S = 0.5  # of all rounds together: what else runs for some tenths of a second must not move a median
-FEWEST, MOST = 10, 40  # calls per graph and round: at least 70 in all
-ROUND_S = 0.01  # of one graph's turn: many graphs share a chunk, and drift between its rounds should hit all alike
-WARM_UP = 3
+from mobilenets.system.timing import Effort, Measured, measure, timed
 
 Run = Callable[[NDArray[Any]], object]
 
@@ -35,6 +29,35 @@ class Graph:
     path: Path
     shape: tuple[int, ...]
     dtype: str
+
+
+class Part(Protocol):
+    """A network or a part of one that can be timed: what it costs, and how it becomes a file."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one picture."""
+
+    @property
+    def parameters(self) -> int:
+        """Weights."""
+
+    def write(self, path: Path) -> Graph:
+        """Export it to `path`."""
+
+
+class Timer(Protocol):
+    """What a latency table asks for the time of parts, all of which take turns."""
+
+    def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
+        """An estimate for each, and for a reference that is always the same.
+
+        Raises:
+            UserError: the engine cannot run one of them.
+        """
+
+    def close(self) -> None:
+        """Let go of what it holds."""
 
 
 def _onnxruntime(path: Path, threads: int) -> Run:
@@ -69,58 +92,58 @@ def check_engine(engine: str) -> None:
         raise UserError(f"--engine {engine}: is not installed; run: pip install 'mobilenets[{kind.extra}]'")
 
 
-class Stopwatch:
-    """Times graphs in one engine, on a number of threads, whenever it is asked to."""
+class EngineTimer:
+    """The timer that searches use: one engine, on a number of threads, and a network as the reference."""
 
-    def __init__(self, engine: str, threads: int) -> None:
+    def __init__(self, engine: str, threads: int, reference: Part) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._reference = reference.write(Path(self._folder.name) / "reference.onnx")
         context = multiprocessing.get_context("spawn")  # a fork would inherit the threads of libraries loaded here
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(engine, threads, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
-    def __enter__(self) -> Stopwatch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def milliseconds(self, graphs: Sequence[Graph]) -> list[float]:
-        """The median time of one call of each. All are open at once and take turns.
-
-        Raises:
-            UserError: the engine cannot run one of them.
-        """
-        try:
-            self._pipe.send(list(graphs))
-            answer = self._pipe.recv()
-        except (EOFError, OSError):
-            raise UserError("the engine crashed while it was measured; try the other --engine") from None
+    def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
+        """As `Timer.measure`; all files are open at once."""
+        with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
+            graphs = [part.write(Path(folder) / f"{i}.onnx") for i, part in enumerate(parts)]
+            try:
+                self._pipe.send((self._reference, graphs, effort))
+                answer = self._pipe.recv()
+            except (EOFError, OSError):
+                raise UserError("the engine crashed while it was measured; try the other --engine") from None
         if isinstance(answer, UserError):
             raise answer
-        medians: list[float] = answer
-        return medians
+        measured: Measured = answer
+        return measured
 
     def close(self) -> None:
         """End the process, also in the middle of a measurement."""
         self._pipe.close()
         self._process.terminate()
         self._process.join()
+        self._folder.cleanup()
 
 
 def _serve(engine: str, threads: int, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; the one that asked ends it
     while True:
         try:
-            graphs: list[Graph] = pipe.recv()
+            base, graphs, effort = pipe.recv()
         except EOFError:
             return
         try:
-            pipe.send(_medians([(OPENERS[engine](g.path, threads), _example(g)) for g in graphs]))
+            reference, *turns = (_turn(OPENERS[engine](g.path, threads), _example(g)) for g in (base, *graphs))
+            measured = measure(turns, effort, reference) if turns else measure([reference], effort)
+            # Without the thousands of single calls.
+            pipe.send(Measured(measured.estimates if turns else [], measured.reference))
         except UserError as error:
             pipe.send(error)
+
+
+def _turn(run: Run, x: NDArray[Any]) -> Callable[[int], list[float]]:
+    return timed(lambda: run(x))
 
 
 def _example(graph: Graph) -> NDArray[Any]:
@@ -128,25 +151,3 @@ def _example(graph: Graph) -> NDArray[Any]:
     if graph.dtype == "uint8":
         return rng.integers(0, 256, graph.shape, np.uint8)
     return rng.random(graph.shape, np.float32)  # of both signs after any convolution; zeros would be faster
-
-
-def _medians(runs: Sequence[tuple[Run, NDArray[Any]]]) -> list[float]:
-    calls, round_s = [], 0.0
-    for run, x in runs:
-        for _ in range(WARM_UP):
-            run(x)
-        once = _seconds(run, x)
-        calls.append(int(np.clip(ROUND_S / once, FEWEST, MOST)))
-        round_s += calls[-1] * once
-    seconds: list[list[float]] = [[] for _ in runs]
-    for _ in range(int(np.clip(LEAST_S / round_s, FEWEST_ROUNDS, MOST_ROUNDS))):
-        for (run, x), times, row in zip(runs, calls, seconds, strict=True):
-            run(x)  # the others have emptied the caches
-            row.extend(_seconds(run, x) for _ in range(times))
-    return [1000 * float(np.median(row)) for row in seconds]
-
-
-def _seconds(run: Run, x: NDArray[Any]) -> float:
-    start = time.perf_counter()
-    run(x)
-    return time.perf_counter() - start
