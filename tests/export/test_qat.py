@@ -27,7 +27,7 @@ from small import CLASSES, card_of, coloured, learned, network, noise
 
 SIZE = 32
 BLOCKS = 4
-STEPS = 60
+STEPS = 120
 TARGETS = ["onnx", pytest.param("litert", marks=pytest.mark.exports)]
 
 
@@ -36,16 +36,16 @@ def usual() -> MobileNet:
     return learned("mobilenet_v3_small", SIZE, BLOCKS)
 
 
-def hard() -> MobileNet:
-    """That network, hard to round: one channel between blocks 400 times as large, and divided again behind."""
+def hard(factor: float) -> MobileNet:
+    """That network, hard to round: one channel between blocks is larger by `factor`, and divided by it behind."""
     model = copy.deepcopy(usual())
     with torch.no_grad():
         for before, after in zip(model.blocks[:-1], model.blocks[1:], strict=True):
             if not before.residual and not after.residual:
                 channel = before.project.norm.weight.abs().argmax()
-                before.project.norm.weight[channel] *= 400
-                before.project.norm.bias[channel] *= 400
-                after.expand.conv.weight[:, channel] /= 400
+                before.project.norm.weight[channel] *= factor
+                before.project.norm.bias[channel] *= factor
+                after.expand.conv.weight[:, channel] /= factor
     return model
 
 
@@ -71,12 +71,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(folder / "data.csv", train, val)
 
 
-def hard_engine() -> TorchEngine:
-    return TorchEngine(hard(), card_of(usual(), SIZE))
-
-
 def calibration_of(engine: TorchEngine, data: Data) -> Calibration:
     return read_calibration(engine.card.preprocess, data.train, measured_on=engine.model)
+
+
+@pytest.fixture(scope="module")
+def engine(data: Data, tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
+    """A network that 8 bits cost a quarter of its accuracy; which factor does, depends on what was learned."""
+    folder, factor = tmp_path_factory.mktemp("factors"), 60.0
+    while True:
+        engine = TorchEngine(hard(factor), card_of(usual(), SIZE))
+        write = partial(_write, calibration_of(engine, data))
+        _, result = export(engine, "onnx", write, folder / f"{factor}", data.val, INT8)
+        if result.lost > 0.25:
+            return engine
+        assert factor < 1e5
+        factor *= 1.25
 
 
 @pytest.mark.parametrize(
@@ -104,9 +114,10 @@ def test_the_simulation_gives_the_answers_of_the_file(name: str, blocks: int, fl
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_training_repairs_a_network_that_8_bits_ruin(target: str, data: Data, tmp_path: Path) -> None:
+def test_training_repairs_a_network_that_8_bits_ruin(
+    target: str, engine: TorchEngine, data: Data, tmp_path: Path
+) -> None:
     """Without a look at the validation photographs: they are not there meanwhile."""
-    engine = hard_engine()
     pixels = noise(16, engine.card.preprocess)
     np.testing.assert_allclose(engine(pixels), TorchEngine(usual(), engine.card)(pixels), atol=1e-3)
     calibration = calibration_of(engine, data)
@@ -140,8 +151,9 @@ def test_training_repairs_a_network_that_8_bits_ruin(target: str, data: Data, tm
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
-def test_the_file_without_training_is_kept_where_training_does_not_help(data: Data, tmp_path: Path) -> None:
-    engine = hard_engine()
+def test_the_file_without_training_is_kept_where_training_does_not_help(
+    engine: TorchEngine, data: Data, tmp_path: Path
+) -> None:
     calibration = calibration_of(engine, data)
     write = partial(_write, calibration)
     _, result = export(engine, "onnx", write, tmp_path / "out", data.val, INT8, lambda: engine.model)
@@ -165,8 +177,7 @@ def test_what_loses_no_point_is_not_trained(data: Data, tmp_path: Path) -> None:
     assert (result.trained, result.other) == (False, None)
 
 
-def test_ctrl_c_while_training_keeps_the_file_without_it(data: Data, tmp_path: Path) -> None:
-    engine = hard_engine()
+def test_ctrl_c_while_training_keeps_the_file_without_it(engine: TorchEngine, data: Data, tmp_path: Path) -> None:
     write = partial(_write, calibration_of(engine, data))
     with pytest.raises(KeyboardInterrupt):
         export(engine, "onnx", write, tmp_path / "out", data.val, INT8, _interrupt)
@@ -188,9 +199,11 @@ def _must_not_train() -> MobileNet:
     pytest.fail("trained, though 8 bits lose nothing")
 
 
-def test_it_ends_in_time_and_says_how_far_it_is(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_ends_in_time_and_says_how_far_it_is(
+    engine: TorchEngine, data: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
     """By a clock on which every step takes two seconds."""
-    engine, seconds = hard_engine(), itertools.count(0, 2)
+    seconds = itertools.count(0, 2)
     calibration = calibration_of(engine, data)
     trained = train_for_int8(
         engine.model, engine.card, data.train, calibration, minutes=0.25, clock=lambda: float(next(seconds))
@@ -200,15 +213,13 @@ def test_it_ends_in_time_and_says_how_far_it_is(data: Data, capsys: pytest.Captu
     assert not torch.equal(trained.classifier.weight, engine.model.classifier.weight)
 
 
-def test_without_time_the_weights_stay(data: Data) -> None:
-    engine = hard_engine()
+def test_without_time_the_weights_stay(engine: TorchEngine, data: Data) -> None:
     same = train_for_int8(engine.model, engine.card, data.train, calibration_of(engine, data), minutes=0)
     pixels = noise(8, engine.card.preprocess)
     np.testing.assert_allclose(TorchEngine(same, engine.card)(pixels), engine(pixels), atol=1e-4)
 
 
-def test_a_seed_and_a_number_of_steps_give_the_same_weights(data: Data) -> None:
-    engine = hard_engine()
+def test_a_seed_and_a_number_of_steps_give_the_same_weights(engine: TorchEngine, data: Data) -> None:
     before = copy.deepcopy(engine.model.state_dict())
     train = partial(
         train_for_int8, engine.model, engine.card, data.train, calibration_of(engine, data), minutes=60, steps=3
@@ -223,11 +234,10 @@ def test_a_seed_and_a_number_of_steps_give_the_same_weights(data: Data) -> None:
 
 @pytest.mark.parametrize("minutes", ["0.05", "0"])
 def test_the_command_shows_both_files_or_never_trains(
-    minutes: str, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    minutes: str, engine: TorchEngine, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = hard()
     (tmp_path / "run").mkdir()
-    write_network(tmp_path / "run" / "model.safetensors", model, card_of(model, SIZE))
+    write_network(tmp_path / "run" / "model.safetensors", engine.model, engine.card)
     command = ["export", str(tmp_path / "run"), "--to", "onnx", "--int8", "--data", str(data.csv)]
     assert main([*command, "--qat-minutes", minutes]) == 0
     told = capsys.readouterr()
