@@ -11,7 +11,7 @@ from mobilenets.artifact import METADATA_KEY, ModelCard
 from mobilenets.export.graph import deployed, example_pixels
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
+from mobilenets.runtime.engine import Engine, OneAtATime, Origin, Pixels, Probabilities
 
 
 def export_torch(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -31,6 +31,7 @@ class ExportedProgramEngine:
     """
 
     whole = False
+    origin: Origin | None = None
 
     def __init__(self, path: Path, card: ModelCard) -> None:
         self.card = card
@@ -40,6 +41,11 @@ class ExportedProgramEngine:
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
         return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """Itself, on one thread: OpenMP's do not survive."""
+        torch.set_num_threads(1)
+        return self
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Probabilities:

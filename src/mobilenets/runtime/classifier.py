@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.choice import open_fastest
-from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, Origin, Pixels, Probabilities, available_cores
 from mobilenets.runtime.engines import KINDS, SUFFIXES, open_engine
 
 ENGINES = ("auto", *KINDS)
@@ -98,10 +100,45 @@ def _model_file(path: Path, engine: str) -> Path:
 
 
 class Classifier:
-    """A model with its card: `predict` one picture, `predict_many` any number of them."""
+    """A model with its card: `predict` one picture, `predict_many` any number of them.
+
+    Threads may share one. A copy, also one that is pickled for another process, opens the file again, in the same
+    engine; so does a forked process at its first picture (what OpenVINO had of a `.onnx`, in onnxruntime). Such a
+    process ends by `os._exit`, as those of multiprocessing do: on the usual way out onnxruntime waits for threads that
+    were not forked.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._opened, self._forked = engine, False
+        _ALIVE.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The file and the card that is expected in it; of a network in memory, that."""
+        origin = self._opened.origin
+        return {"engine": self._opened} if origin is None else {"origin": origin, "card": self.card}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the file.
+
+        Raises:
+            UserError: it is not there, or holds another model by now.
+        """
+        engine = state.get("engine")
+        if engine is None:
+            origin: Origin = state["origin"]
+            engine = _as_expected(open_engine(origin.path, origin.name, origin.threads), state["card"], origin)
+        Classifier.__init__(self, engine)
+
+    @property
+    def _engine(self) -> Engine:
+        if self._forked:
+            origin, card = self._opened.origin, self._opened.card
+            engine = self._opened.after_fork()
+            if origin is not None:
+                engine.origin = origin
+                _as_expected(engine, card, origin)
+            self._opened, self._forked = engine, False
+        return self._opened
 
     @property
     def card(self) -> ModelCard:
@@ -200,6 +237,28 @@ class Classifier:
         """Probabilities (K,) of one picture, by name."""
         top = tuple((self.classes[k], float(row[k])) for k in np.argsort(-row, kind="stable"))
         return Prediction(_name(source), *top[0], top)
+
+
+def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
+    if engine.card != card:
+        raise UserError(f"{origin.path}: holds another model than it did when it was opened first; load it anew")
+    return engine
+
+
+# Everything that was opened and is in use; and in a forked process what it must not touch any more, nor take down:
+# waiting for threads that are not there would never end.
+_ALIVE: weakref.WeakSet[Classifier] = weakref.WeakSet()
+_LEFT: list[object] = []
+
+
+def _leave_to_parent() -> None:
+    for classifier in list(_ALIVE):
+        _LEFT.extend((classifier._opened, classifier.__dict__.pop("_concurrent", None)))
+        classifier._forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _each(engine: Engine, pictures: list[Pixels]) -> Iterator[Probabilities]:

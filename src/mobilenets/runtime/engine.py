@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,8 +24,19 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The file that an engine was opened from, in which engine, on how many threads (None: one per core)."""
+
+    path: Path
+    name: str
+    threads: int | None
+
+
 class Engine(Protocol):
     """Runs one model."""
+
+    origin: Origin | None  # None: a network in memory
 
     @property
     def card(self) -> ModelCard:
@@ -39,6 +52,14 @@ class Engine(Protocol):
         """An engine of the same model that several threads may call at once, at best each computing by itself."""
         ...
 
+    def after_fork(self) -> Engine:
+        """An engine of the same model for a process that was forked from the one of this: its threads are not there.
+
+        Raises:
+            UserError: the library cannot do that.
+        """
+        ...
+
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → probabilities float32 (N, K)."""
         ...
@@ -47,6 +68,8 @@ class Engine(Protocol):
 class OneAtATime:
     """An engine that may be called from one thread only, for several: each waits for its turn."""
 
+    origin: Origin | None = None
+
     def __init__(self, engine: Engine) -> None:
         self._engine, self._turn = engine, threading.Lock()
         self.card, self.whole = engine.card, engine.whole
@@ -54,6 +77,10 @@ class OneAtATime:
     def concurrent(self) -> Engine:
         """Itself."""
         return self
+
+    def after_fork(self) -> Engine:
+        """With a turn of its own: nobody holds it."""
+        return OneAtATime(self._engine.after_fork())
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """As the engine it is for."""

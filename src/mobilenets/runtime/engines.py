@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine
+from mobilenets.runtime.engine import Engine, Origin
 from mobilenets.runtime.silence import no_output
 
 
@@ -79,10 +79,12 @@ def open_engine(path: Path, name: str, threads: int | None = None) -> Engine:
         raise UserError(f"{path}: {name} runs {' and '.join(kind.suffixes)}; leave --engine out")
     try:
         with no_output():
-            return kind.open(path, threads)
+            engine = kind.open(path, threads)
     except ModuleNotFoundError as missing:
         raise UserError(
             f"{path}: running it needs {missing.name}; run: pip install 'mobilenets[{kind.extra}]'"
         ) from None
     except UnicodeDecodeError as error:  # a name or the card, on its way out of an engine in C++
         raise UserError(f"{path}: the text in it cannot be read: it is damaged; export it again") from error
+    engine.origin = Origin(path.absolute(), name, threads)
+    return engine

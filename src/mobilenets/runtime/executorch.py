@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch  # what ExecuTorch's own runtime takes its tensors from: it needs t
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
+from mobilenets.runtime.engine import Engine, OneAtATime, Origin, Pixels, Probabilities
 from mobilenets.runtime.silence import no_output
 
 with no_output():  # `export` imports this too, not by way of `open_engine`
@@ -24,10 +25,12 @@ class ExecuTorchEngine:
     """Runs a program from uint8 pixels to probabilities, whose method `card` gives its card."""
 
     whole = False
+    origin: Origin | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if threads is not None:
             raise UserError(f"{path}: ExecuTorch chooses its threads itself; leave --threads out")
+        self._turn = threading.Lock()  # a method has one place for its input
         content = path.read_bytes()
         if content[_IDENTIFIER] != b"ET":  # ExecuTorch ends the process where it meets some files of other kinds
             raise UserError(f"{path}: not a program ExecuTorch can run; export the model again")
@@ -51,9 +54,14 @@ class ExecuTorchEngine:
         """Itself, one thread at a time."""
         return OneAtATime(self)
 
+    def after_fork(self) -> Engine:
+        """None: all programs of a process share its threads, and those do not survive."""
+        raise UserError(f"{self.card.name}: ExecuTorch does not run in a forked process; start processes by spawn")
+
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
-        rows = [self._forward.execute([torch.from_numpy(p[None])])[0].numpy().copy() for p in pixels]
+        with self._turn:
+            rows = [self._forward.execute([torch.from_numpy(p[None])])[0].numpy().copy() for p in pixels]
         return np.concatenate(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
 
 CARD = "card.json"
 _MAX_CARD = 16 * 2**20  # bytes, unpacked: a claim beyond this is no card
@@ -20,8 +21,11 @@ class LiteRtEngine:
     """Runs a model from uint8 pixels to probabilities that carries its card as an associated file."""
 
     whole = False
+    origin: Origin | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
+        self._path, self._threads = path, threads
+        self._turn = threading.Lock()  # a picture that goes in and its answer belong together
         self.card: ModelCard = card_of(path, _metadata(path))
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads or available_cores())
@@ -39,14 +43,19 @@ class LiteRtEngine:
         """Itself, one thread at a time."""
         return OneAtATime(self)
 
+    def after_fork(self) -> Engine:
+        """An interpreter with threads."""
+        return LiteRtEngine(self._path, self._threads)
+
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
         return np.concatenate([self._one(picture[None]) for picture in pixels])
 
     def _one(self, picture: Pixels) -> Probabilities:
-        self._interpreter.set_tensor(self._input, picture)
-        self._interpreter.invoke()
-        result: Probabilities = self._interpreter.get_tensor(self._output)
+        with self._turn:
+            self._interpreter.set_tensor(self._input, picture)
+            self._interpreter.invoke()
+            result: Probabilities = self._interpreter.get_tensor(self._output)
         return result
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
 
 CARD, SUMS = "card.json", "SHA256SUMS"
 
@@ -19,9 +19,11 @@ class NcnnEngine:
     """Runs a network from pixels to probabilities in float32."""
 
     whole = False
+    origin: Origin | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         _check(path)
+        self._path = path
         self.card: ModelCard = card_of(path, {METADATA_KEY: (path.parent / CARD).read_text(encoding="utf-8")})
         self._net = ncnn.Net()
         options = self._net.opt
@@ -35,6 +37,10 @@ class NcnnEngine:
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
         return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """A network on one thread: OpenMP's do not survive."""
+        return NcnnEngine(self._path, threads=1)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

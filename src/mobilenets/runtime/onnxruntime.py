@@ -9,7 +9,7 @@ import onnxruntime
 
 from mobilenets.artifact import ModelCard, card_of
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, Origin, Pixels, Probabilities, available_cores
 
 _FATAL_ONLY = 4  # what goes wrong is raised, and told in one line
 
@@ -42,6 +42,8 @@ def make_session(model: Path | bytes, threads: int | None = None) -> onnxruntime
 class OnnxRuntimeEngine:
     """Runs a `model.onnx` that carries its card."""
 
+    origin: Origin | None = None
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self._path, self._threads = path, threads
         self._session = make_session(path, threads)
@@ -61,6 +63,10 @@ class OnnxRuntimeEngine:
     def concurrent(self) -> Engine:
         """A session without threads of its own: it computes in those that call it."""
         return self if self._threads == 1 else OnnxRuntimeEngine(self._path, threads=1)
+
+    def after_fork(self) -> Engine:
+        """A session with threads."""
+        return OnnxRuntimeEngine(self._path, self._threads)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

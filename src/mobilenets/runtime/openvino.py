@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import openvino
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of, read_card
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import Engine, Origin, Pixels, Probabilities, available_cores
 
 
 def compile_model(
@@ -45,6 +46,8 @@ def compile_model(
 class OpenVinoEngine:
     """Runs a graph from uint8 pixels to probabilities."""
 
+    origin: Origin | None = None
+
     def __init__(self, path: Path, threads: int | None = None, streams: int = 1) -> None:
         self._path, self._threads = path, threads or available_cores()
         graph, self._compiled = compile_model(path, threads, streams)
@@ -61,6 +64,19 @@ class OpenVinoEngine:
     def concurrent(self) -> Engine:
         """A stream of one thread for each thread that it has."""
         return self if self._threads == 1 else OpenVinoEngine(self._path, self._threads, streams=self._threads)
+
+    def after_fork(self) -> Engine:
+        """A `.onnx` in onnxruntime, and a line that says so: OpenVINO waits for threads that were not forked, for ever.
+
+        Raises:
+            UserError: for OpenVINO's own files.
+        """
+        if self._path.suffix != ".onnx":
+            raise UserError(f"{self._path}: OpenVINO does not run in a forked process; start processes by spawn")
+        from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
+
+        print(f"{self._path}: OpenVINO does not run in a forked process; onnxruntime does", file=sys.stderr)
+        return OnnxRuntimeEngine(self._path, self._threads)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

@@ -10,7 +10,7 @@ from mobilenets.artifact import ModelCard, read_card, read_tensors, write_safete
 from mobilenets.errors import UserError
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engine import Engine, OneAtATime, Pixels, Probabilities
+from mobilenets.runtime.engine import Engine, OneAtATime, Origin, Pixels, Probabilities
 
 
 def write_network(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
@@ -23,6 +23,7 @@ class TorchEngine:
     """Runs a network (`model`, in eval mode) in float32, channels-last."""
 
     whole = False
+    origin: Origin | None = None
 
     def __init__(self, model: MobileNet, card: ModelCard) -> None:
         self.card = card
@@ -72,6 +73,11 @@ class TorchEngine:
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
         return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """Itself, on one thread: OpenMP's do not survive."""
+        torch.set_num_threads(1)
+        return self
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Probabilities:
