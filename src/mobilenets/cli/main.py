@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mobilenets import __version__, launch
 from mobilenets.cli import COMMANDS, pixels
@@ -17,12 +19,36 @@ EXIT_INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with wrong use told in one line like every other error."""
+    """argparse, with wrong use told in one line like every other error, by the command it is about."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; the commands' own parsers do not come here."""
+        given = list(sys.argv[1:] if args is None else args)
+        command = next((word for word in given if not word.startswith("-")), None)
+        if command is not None and command not in COMMANDS:
+            self.error(f"no command is called {command!r}{_like(command, COMMANDS)}")
+        parsed, unknown = self.parse_known_args(given, namespace)
+        if unknown:
+            parser = parsed.parser
+            options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+            like = _like(options[0], parser.options) if options else ""
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{like}")
+        return parsed
+
+    @property
+    def options(self) -> list[str]:
+        """Every option that it takes."""
+        return list(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         if launch.rank() == 0:
             print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
         raise SystemExit(EXIT_USE)
+
+
+def _like(word: str, known: Iterable[str]) -> str:
+    like = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {like[0]}?" if like else ""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(sub)
         if name in pixels.COMMANDS:
             sub.add_argument("--max-pixels", **pixels.OPTIONS)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, parser=sub)
     return parser
 
 
