@@ -29,6 +29,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("--timeout", "0"), ("--timeout", "0")),
         (("--max-mb", "nan"), ("--max-mb", "nan")),
         (("--max-waiting", "-1"), ("--max-waiting", "-1")),
+        (("--allow-origin", "localhost:3000"), ("--allow-origin", "localhost:3000", "http://localhost:3000")),
+        (("--allow-origin", "https://a.example/x/"), ("--allow-origin", "write it as https://a.example,")),
         (("--engine", "abacus", "--port", "0"), ("abacus",)),
     ],
 )

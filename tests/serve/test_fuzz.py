@@ -1,6 +1,8 @@
 """A thousand bodies that nobody meant to send: each gets a status, and the service goes on."""
 
+import base64
 import contextlib
+import json
 import random
 from collections.abc import Iterator
 
@@ -20,6 +22,7 @@ TYPES = [
     "application/octet-stream",
     "multipart/form-data; boundary=b",
     "multipart/form-data",
+    "application/json",
     "a/b; c",
     "é",
 ]
@@ -43,7 +46,18 @@ def _body(chance: random.Random) -> bytes:
     if chance.random() < 0.3:
         body = _form(body)
         body = body[: chance.randrange(len(body))] if chance.random() < 0.5 else body
-    return body
+    return _as_json(body, chance) if chance.random() < 0.3 else body
+
+
+def _as_json(body: bytes, chance: random.Random) -> bytes:
+    """JSON with it in base64, sometimes as a data URL, whole or with a few bytes changed."""
+    head = chance.choice(["", "data:image/png;base64,", "data:,", "http:"])
+    text = bytearray(
+        json.dumps({chance.choice(["image", "images", "x"]): head + base64.b64encode(body).decode()}).encode()
+    )
+    for _ in range(chance.randrange(3)):
+        text[chance.randrange(len(text))] = chance.randrange(256)
+    return bytes(text)
 
 
 @pytest.fixture(scope="module")

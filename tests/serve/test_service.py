@@ -1,9 +1,12 @@
 """The service as its clients see it: a process, sockets, real pictures."""
 
+import base64
+import json
 import re
 import signal
 import socket
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,18 +80,122 @@ def test_what_curl_calls_a_form_may_be_a_picture(service: Service) -> None:
         (b"", {}, 400, "no-file"),
         (b"%PDF-1.7 not a picture", {"Content-Type": "application/pdf"}, 415, "not-an-image"),
         (b'{"image": "base64"}', {"Content-Type": "application/json"}, 415, "not-an-image"),
+        (b'{"image": "base64"', {"Content-Type": "application/json"}, 400, "malformed"),
+        (b"no JSON", {"Content-Type": "application/json"}, 400, "malformed"),
+        (b"[1, 2]", {"Content-Type": "application/json"}, 400, "malformed"),
+        (b'{"file": "AAAA"}', {"Content-Type": "application/json"}, 400, "malformed"),
+        (b'{"image": 7}', {}, 400, "malformed"),
+        (b'{"images": "AAAA"}', {}, 400, "malformed"),
+        (b'{"image": "no base64!"}', {}, 400, "malformed"),
+        (b'{"image": "https:\\/\\/a.b\\/c.jpg"}', {}, 400, "malformed"),
+        (b'{"image": "data:image/png,%89PNG"}', {}, 400, "malformed"),
+        (b'{"image": ""}', {}, 400, "no-file"),
+        (b'{"images": []}', {}, 400, "no-file"),
+        (b"[" * 100_000, {"Content-Type": "application/json"}, 400, "malformed"),
+        (json.dumps({"images": ["AAAA"] * 17}).encode(), {}, 413, "too-large"),
+        (b"data:image/jpeg;base64,???", {}, 400, "malformed"),
+        (b"data:image/jpeg;base64," + base64.b64encode(picture()[:900]), {}, 422, "damaged"),
         (picture()[:900], {"Content-Type": "image/jpeg"}, 422, "damaged"),
         (b"--x\r\nno form", {"Content-Type": "multipart/form-data; boundary=x"}, 400, "malformed"),
         (b"anything", {"Content-Type": "multipart/form-data"}, 400, "malformed"),
         (b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}, 400, "no-file"),
     ],
-    ids=["empty", "PDF", "JSON", "cut JPEG", "cut form", "form without boundary", "empty form"],
+    ids=lambda value: repr(value)[:40],
 )
 def test_what_is_no_picture_gets_its_own_status(
     service: Service, data: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     assert _refused(service.post(data, headers=headers), status, code)
     assert service.still_serves()
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "text/plain", None])
+def test_json_with_base64_is_answered_as_the_bytes_are(service: Service, kind: str | None) -> None:
+    data = picture("PNG")
+    text = base64.b64encode(data).decode()
+    headers = {"Content-Type": kind} if kind else {}
+    expected = service.post(data).json()["results"]
+    wrapped = "\r\n".join(textwrap.wrap(text, 76))
+    url_safe = base64.urlsafe_b64encode(data).decode().rstrip("=")
+    for form in (text, wrapped, url_safe, f"data:image/png;base64,{text}", f"data:;base64,{text}"):
+        body = json.dumps({"image": form, "comment": "red"}).encode()
+        assert service.post(body, headers=headers).json()["results"] == expected
+    assert service.post(f"data:image/png;base64,{text}\n".encode(), headers=headers).json()["results"] == expected
+
+
+def test_json_brings_several_pictures_answered_in_order(service: Service) -> None:
+    pictures = [picture("PNG", seed=seed) for seed in range(3)]
+    body = {"images": [base64.b64encode(data).decode() for data in pictures]}
+    results = httpx.post(f"{service.url}/predict", json=body, params={"top": 1}).json()["results"]
+    single = [service.post(data, params={"top": 1}).json()["results"][0]["label"] for data in pictures]
+    assert [result["label"] for result in results] == single
+
+
+def test_a_picture_that_is_called_json_is_a_picture(service: Service) -> None:
+    assert service.post(picture(), headers={"Content-Type": "application/json"}).status_code == 200
+
+
+def test_a_wrong_body_is_told_what_to_send(service: Service) -> None:
+    def told(body: dict[str, object]) -> str:
+        return str(httpx.post(f"{service.url}/predict", json=body).json()["error"])
+
+    assert told({"file": "AAAA"}).startswith("The JSON has no 'image', it has 'file': send {")
+    assert "fetches none" in told({"image": "https://example.org/rose.jpg"})
+    assert "no valid base64" in told({"image": "roses, red"})
+
+
+def test_base64_is_bounded_as_sent(service: Service) -> None:
+    body = json.dumps({"image": base64.b64encode(bytes(16_000_000)).decode()}).encode()
+    assert len(body) > 20_000_000
+    assert _refused(service.post(body), 413, "too-large")
+    image = base64.b64encode(bomb(10_000)).decode()
+    assert _refused(service.post(json.dumps({"image": image}).encode()), 413, "too-many-pixels")
+    assert service.still_serves()
+
+
+# --- other pages ----------------------------------------------------------------------------------------
+
+_ASK = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+
+
+def _preflight(service: Service, **headers: str) -> httpx.Response:
+    asked = {**_ASK, "Access-Control-Request-Headers": "content-type", **headers}
+    return httpx.options(f"{service.url}/predict", headers=asked)
+
+
+def test_without_the_option_other_pages_are_refused_and_told_which_it_is(service: Service) -> None:
+    response = _preflight(service)
+    assert _refused(response, 405, "origin")
+    assert "--allow-origin" in response.json()["error"]
+    answer = service.post(picture(), headers={"Origin": _ASK["Origin"]})
+    assert not [name for name in (*response.headers, *answer.headers) if name.startswith("access-control-")]
+
+
+def test_allowed_origins_are_answered_and_no_others(tmp_path: Path) -> None:
+    options = ("--allow-origin", _ASK["Origin"], "--allow-origin", "https://shop.example")
+    with serving(write_model(tmp_path / "model.onnx"), *options) as service:
+        response = _preflight(service)
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == _ASK["Origin"]
+        assert "POST" in response.headers["access-control-allow-methods"]
+        assert "content-type" in response.headers["access-control-allow-headers"].lower()
+        for data, status in ((picture(), 200), (b"words", 415)):
+            answer = service.post(data, headers={"Origin": "https://shop.example"})
+            assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (
+                status,
+                "https://shop.example",
+            )
+        refused = _preflight(service, Origin="https://other.example")
+        assert _refused(refused, 400, "origin")
+        answer = service.post(picture(), headers={"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_all_origins_may_be_allowed(tmp_path: Path) -> None:
+    with serving(write_model(tmp_path / "model.onnx"), "--allow-origin", "*") as service:
+        assert _preflight(service).headers["access-control-allow-origin"] == "*"
+        assert service.post(picture(), headers={"Origin": "null"}).headers["access-control-allow-origin"] == "*"
 
 
 def test_more_pictures_than_a_request_may_hold_are_refused(service: Service) -> None:
@@ -195,7 +302,7 @@ def test_explaining_without_a_network_in_torch_is_refused(service: Service) -> N
 def test_openapi_describes_bodies_answers_and_refusals(service: Service) -> None:
     spec = service.get("/openapi.json").json()
     post = spec["paths"]["/predict"]["post"]
-    assert {"multipart/form-data", "image/*"} <= post["requestBody"]["content"].keys()
+    assert {"multipart/form-data", "image/*", "application/json", "text/plain"} <= post["requestBody"]["content"].keys()
     assert {"200", "400", "408", "413", "415", "422", "503", "504"} <= post["responses"].keys()
     assert {"/predict", "/model", "/health", "/metrics"} == spec["paths"].keys()
 

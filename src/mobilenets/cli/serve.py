@@ -21,6 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-mb", type=float, default=20, metavar="MB", help="bytes of a request (default 20)")
     parser.add_argument("--max-megapixels", type=float, default=50, metavar="MP", help="of a picture (default 50)")
     parser.add_argument("--max-waiting", type=int, default=256, metavar="N", help="pictures in work (default 256)")
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="web pages from there may ask it (CORS), as http://localhost:3000; '*': all; may be repeated",
+    )
     parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds to arrive, and to be answered")
 
 
@@ -33,12 +40,14 @@ def run(args: argparse.Namespace) -> int:
     try:
         from mobilenets.serve.app import make_app
         from mobilenets.serve.limits import Limits
+        from mobilenets.serve.origins import ANY, check_origins
         from mobilenets.serve.server import bind, serve, url_of
     except ModuleNotFoundError as missing:
         raise UserError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
     from mobilenets.cli.model_argument import has_network, open_model, open_network
     from mobilenets.serve.overlay import can_explain, explainer
 
+    origins = check_origins(args.allow_origin)
     limits = Limits(
         body_bytes=round(args.max_mb * 1e6),
         pixels=round(args.max_megapixels * 1e6),
@@ -50,9 +59,11 @@ def run(args: argparse.Namespace) -> int:
         classifier = open_model(args.model, args.engine, args.threads)
         explains = has_network(args.model) and can_explain()
         explain = explainer(lambda: open_network(args.model), limits.pixels) if explains else None
-        app = make_app(classifier, limits, explain)
+        app = make_app(classifier, limits, explain, origins)
         print(f"serving {classifier.card.name} at {url_of(listener)} (Ctrl-C stops)", flush=True)
         if not ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
             print("anyone who reaches this machine over the network can use it", file=sys.stderr)
+        if ANY in origins:
+            print("every web page that somebody here opens can use it", file=sys.stderr)
         serve(app, listener, limits)
     return 0

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Annotated, Any
@@ -30,6 +30,7 @@ from mobilenets.serve.body import Bodies, RefusalResponse, Upload
 from mobilenets.serve.envelope import Envelope
 from mobilenets.serve.limits import Limits, Refusal
 from mobilenets.serve.metrics import CONTENT_TYPE, Metrics
+from mobilenets.serve.origins import NOT_ALLOWED, Origins
 from mobilenets.serve.overlay import Explain
 from mobilenets.serve.schema import PICTURES, REFUSALS, Answers, Health, Model
 
@@ -38,8 +39,16 @@ log = logging.getLogger("mobilenets.serve")
 _FAILED = "The server failed on this request: its log says why."
 
 
-def make_app(classifier: Classifier, limits: Limits | None = None, explain: Explain | None = None) -> FastAPI:
-    """The application that answers with `classifier`, and with overlays where there is an `explain`."""
+def make_app(
+    classifier: Classifier,
+    limits: Limits | None = None,
+    explain: Explain | None = None,
+    origins: Sequence[str] = (),
+) -> FastAPI:
+    """The application that answers with `classifier`, and with overlays where there is an `explain`.
+
+    `origins`: of other web pages that may ask it; "*" for all.
+    """
     limits = limits or Limits()
     card = classifier.card
     metrics, bodies = Metrics(card.name), Bodies(limits)
@@ -53,6 +62,8 @@ def make_app(classifier: Classifier, limits: Limits | None = None, explain: Expl
 
     # No docs_url: that page would load its scripts from another host.
     app = FastAPI(title="mobilenets", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
+    if origins:
+        app.add_middleware(Origins, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     app.add_middleware(Envelope, metrics=metrics, policy=policy({"frame-ancestors": "'none'"}))
     _add_refusals(app)
     _add_about(app, card, limits, metrics, explain is not None)
@@ -64,7 +75,7 @@ def make_app(classifier: Classifier, limits: Limits | None = None, explain: Expl
         top: Annotated[int, Query(ge=1)] = 5,
         explained: Annotated[bool, Query(alias="explain")] = False,
     ) -> Response:
-        """What pictures show: one as the raw body, or several as the files of a form."""
+        """What pictures show: one as the raw body, or several as the files of a form or in JSON."""
         if explained and explain is None:
             raise Refusal(400, "no-explanation", "This server cannot explain: it has no network in torch.")
         try:
@@ -171,6 +182,8 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def not_there(request: Request, error: HTTPException) -> Response:
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            return JSONResponse({"error": NOT_ALLOWED, "code": "origin"}, error.status_code, headers=error.headers)
         sentence = sentences.get(error.status_code, str(error.detail))
         return JSONResponse({"error": sentence, "code": "no-route"}, error.status_code, headers=error.headers)
 

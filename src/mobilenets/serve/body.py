@@ -1,4 +1,4 @@
-"""The pictures of a request: read under the limits, raw or as multipart/form-data."""
+"""The pictures of a request: read under the limits, raw, as multipart/form-data or in text."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from mobilenets.serve import encoded
 from mobilenets.serve.limits import Limits, Refusal, busy
 
 _MAX_NAME = 255  # characters of a file name that is repeated in the answer
@@ -77,18 +78,18 @@ class Bodies:
         kind, options = parse_options_header(request.headers.get("content-type"))
         if kind == b"multipart/form-data":
             uploads = list(_files(body, options.get(b"boundary", b"")))
+        elif decode := encoded.reader(kind, body):
+            uploads = [Upload(None, picture) for picture in decode(body, self._limits)]
         else:  # whatever its type: what is a picture is found out by decoding it
             uploads = [Upload(None, body)] if body else []
         if not uploads:
             raise Refusal(
-                400, "no-file", "The request holds no picture: send its bytes, or multipart/form-data with files."
+                400,
+                "no-file",
+                f"There is no picture in it: send its bytes, multipart/form-data with files, or JSON: {encoded.HOW}.",
             )
         if len(uploads) > self._limits.pictures:
-            raise Refusal(
-                413,
-                "too-large",
-                f"{len(uploads)} pictures are more than {self._limits.pictures}: send fewer.",
-            )
+            raise self._limits.too_many(len(uploads))
         return uploads
 
 

@@ -30,6 +30,10 @@ class Limits:
     answer_seconds: float = 30.0
     connections: int = 512
 
+    def too_many(self, pictures: int) -> Refusal:
+        """What a request with too many pictures is told."""
+        return Refusal(413, "too-large", f"{pictures} pictures are more than {self.pictures}: send fewer.")
+
 
 class Refusal(Exception):
     """An answer other than a prediction: a status, a code for programs and one sentence for people.

@@ -66,11 +66,20 @@ class Health(BaseModel):
 
 
 _BINARY = {"type": "string", "format": "binary"}
+_TEXT = {"type": "string", "description": "a picture in base64, or a data URL with base64"}
 PICTURES: dict[str, Any] = {
     "required": True,
     "content": {
         "application/octet-stream": {"schema": _BINARY},
         "image/*": {"schema": _BINARY},
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {"image": _TEXT, "images": {"type": "array", "items": _TEXT}},
+                "anyOf": [{"required": ["image"]}, {"required": ["images"]}],
+            }
+        },
+        "text/plain": {"schema": {"type": "string", "description": "a data URL with base64"}},
         "multipart/form-data": {
             "schema": {"type": "object", "properties": {"image": {"type": "array", "items": _BINARY}}}
         },
@@ -79,7 +88,7 @@ PICTURES: dict[str, Any] = {
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in (
-        (400, "no picture in the request, or a malformed form"),
+        (400, "no picture in the request, or a malformed form, JSON or base64"),
         (408, "the request arrived too slowly"),
         (413, "too many bytes, pictures or pixels"),
         (415, "not a picture"),
