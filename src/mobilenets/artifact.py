@@ -25,6 +25,7 @@ from mobilenets.spec.rows import Net
 
 METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
 FORMAT = 1
+TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
 _MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file

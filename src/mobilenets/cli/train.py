@@ -60,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", dest="place", type=Path, metavar="NEW", help="with --resume or --config: where the data is now"
     )
+    parser.add_argument(
+        "--from",
+        dest="from_run",
+        metavar="RUN",
+        help="train the network of this finished run on, in a new folder",
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="repeat the run of this config.yaml")
     for name, options in {**_SETTINGS, **_RECIPE}.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
@@ -92,6 +98,8 @@ def _train(args: argparse.Namespace) -> int:
         changes["sync_norm"] = True
     if args.any_orientation:
         asked["any_orientation"] = True
+    if args.from_run:
+        asked["from_run"] = args.from_run
     if "val" in asked:
         asked["val"] = fraction_or_folder(asked["val"])
     if args.resume and args.config:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.manifest import MAX_HASHED_FIRST, Manifest, fingerprint, list_photographs, measure
+from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, fingerprint, list_photographs, measure
 from mobilenets.data.sample import Samples, Splits
 
 
@@ -72,7 +72,7 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
     By their path below the data, then by content, wherever it lies. Contents are compared where the run knows them;
     of data sets beyond `MAX_HASHED_FIRST` only their sizes. How `found` is split does not matter.
     """
-    everything = _joined([found.train, found.val, found.test])
+    everything = joined([found.train, found.val, found.test])
     listed = list_photographs(found, data, val, content=False)
     rows = manifest.of("train", "val", "test")
     partner = _by_path(manifest, rows, listed, apart=val is not None)
@@ -92,6 +92,9 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
     gone = [row for row in lost if row not in same_label and row not in elsewhere]
     taken = {*kept.values(), *relabelled.values(), *(same_label[row] for row in changed)}
     came = [i for i in free if i not in taken]
+    if came and len(manifest.of(EARLIER)):  # in the data from the start, and left out as it was trained on before
+        known = manifest.recognise(everything.take(np.array(came, np.int64)))
+        came = [i for i, split in zip(came, known, strict=True) if split != EARLIER]
 
     def part(name: str) -> Samples:
         return everything.take(np.array([kept[row] for row in manifest.of(name).tolist() if row in kept], np.int64))
@@ -109,7 +112,7 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
     )
 
 
-def _joined(parts: Sequence[Samples]) -> Samples:
+def joined(parts: Sequence[Samples]) -> Samples:
     """Several samples as one."""
     parts = [samples for samples in parts if len(samples)]
     if parts and all(samples.table is parts[0].table for samples in parts):

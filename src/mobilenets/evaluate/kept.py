@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KEPT = "kept"  # in a card's metrics and in metrics.json: "probe", or {"epoch": n}
+KEPT = "kept"  # in a card's metrics and in metrics.json: "probe", "start" or {"epoch": n}
 PROBE = "probe"
+START = "start"  # likewise: the network of the run that this one began with
+START_FILE = "start.json"  # its figures on the validation photographs, and the name of that run
 TEST = "test"  # likewise: the figures of the test part, where the data has one
 TESTED = ("accuracy", "accuracy_ci95", "balanced_accuracy", "macro_f1", "log_loss", "ece", "n")  # of it
 
@@ -18,7 +20,8 @@ TESTED = ("accuracy", "accuracy_ci95", "balanced_accuracy", "macro_f1", "log_los
 class Kept:
     """Which weights a run folder holds, and what else there was to choose from.
 
-    `epoch`: that of fine-tuning they are from, 0: the linear probe before it, None: an older run does not say.
+    `epoch`: that of fine-tuning they are from, 0: the linear probe before it (or what else `beginning` says), None: an
+    older run does not say.
     `epochs`: how many there were; `best` of these (validation accuracy first, then log loss; 0 where there is none)
     and its validation accuracy; `probe`: the probe's `val_accuracy` and `val_loss`, None where there was no probe.
     """
@@ -28,10 +31,11 @@ class Kept:
     best: int
     best_accuracy: float
     probe: dict[str, float] | None
+    beginning: str = "linear probe"
 
     @property
     def is_probe(self) -> bool:
-        """Whether the model is the linear probe."""
+        """Whether the model is the linear probe, or what else the training began with."""
         return self.epoch == 0
 
     @property
@@ -42,7 +46,7 @@ class Kept:
     @property
     def name(self) -> str:
         """The weights in two words, for a picture; empty where they are not known."""
-        return "linear probe" if self.is_probe else f"epoch {self.epoch}" if self.epoch else ""
+        return self.beginning if self.is_probe else f"epoch {self.epoch}" if self.epoch else ""
 
     def describe(self) -> str:
         """The weights in words; empty where they are not known."""
@@ -50,17 +54,19 @@ class Kept:
             return ""
         if not self.is_probe:
             return f"epoch {self.epoch} of {self.epochs}" + (", which validated best" if self.is_chosen else "")
+        if not self.epochs and self.beginning != "linear probe":
+            return f"the {self.beginning}, as it came"
         if not self.epochs:
             return "the linear probe (a new last layer on the features as they came)"
         best = f"{self.best_accuracy:.3f}"
         none = "the one epoch" if self.epochs == 1 else f"the best of {self.epochs} epochs"
-        return f"the linear probe: {none} of fine-tuning validated no better (epoch {self.best}: {best})"
+        return f"the {self.beginning}: {none} of fine-tuning validated no better (epoch {self.best}: {best})"
 
 
 def weights_of(metrics: dict[str, Any]) -> int | None:
     """The epoch that figures of a card or of metrics.json are of; 0: the probe, None: they do not say."""
     kept = metrics.get(KEPT)
-    if kept == PROBE:
+    if kept in (PROBE, START):
         return 0
     return int(kept["epoch"]) if isinstance(kept, dict) and "epoch" in kept else None
 
@@ -68,6 +74,11 @@ def weights_of(metrics: dict[str, Any]) -> int | None:
 def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
     """What the run folder says of its weights; `metrics`: the content of its metrics.json."""
     history, probe = read_history(folder / "history.csv"), read_probe(folder)
+    start, beginning = folder / START_FILE, "linear probe"
+    if start.exists() and metrics.get(KEPT) != PROBE:
+        content = json.loads(start.read_text(encoding="utf-8"))
+        probe = {name: content[name] for name in ("val_accuracy", "val_loss")}
+        beginning = f"network of {content['run']}"
     best = best_epoch(history) if history else None
     return Kept(
         weights_of(metrics),
@@ -75,6 +86,7 @@ def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
         0 if best is None else int(history["epoch"][best]),
         0.0 if best is None else history["val_accuracy"][best],
         probe,
+        beginning,
     )
 
 

@@ -114,7 +114,7 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
             marker = "o" if len(epochs) <= 30 else ""
             axes.axvline(marked, color="0.6", linestyle=":", label=told)
             if kept.probe is not None and f"val_{name}" in kept.probe:
-                label = f"{'kept: ' if kept.is_probe else ''}the linear probe"
+                label = f"{'kept: ' if kept.is_probe else ''}the {kept.beginning}"
                 axes.axhline(kept.probe[f"val_{name}"], label=label, **_PROBE)
             axes.plot(epochs, history[f"train_{name}"], marker=marker, markersize=3.5, **_TRAINING)
             axes.plot(epochs, history[f"val_{name}"], marker=marker, markersize=3.5, **_VALIDATION)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobilenets import __version__
-from mobilenets.artifact import SEARCHED_FROM, ModelCard, write_atomic
+from mobilenets.artifact import SEARCHED_FROM, TRAINED_FROM, ModelCard, write_atomic
 from mobilenets.data.audit.job import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
@@ -146,10 +146,10 @@ def _headline(metrics: dict[str, Any], kept: Kept) -> str:
     """The accuracy, of which weights, what it is worth, and what it takes to beat it."""
     low, high = metrics["accuracy_ci95"]
     largest, most = max(((text, c["n"]) for text, c in metrics["per_class"].items()), key=lambda pair: pair[1])
-    us = "this model, the linear probe" if kept.is_probe else "this model"
+    us = f"this model, the {escape(kept.beginning)}" if kept.is_probe else "this model"
     rows = [("us", us, metrics["accuracy"])]
     if kept.probe is not None and not kept.is_probe:
-        rows.append(("", "linear probe", kept.probe["val_accuracy"]))
+        rows.append(("", escape(kept.beginning), kept.probe["val_accuracy"]))
     if kept.is_probe and kept.epochs:
         rows.append(("", f"fine-tuned, epoch {kept.best}", kept.best_accuracy))
     rows.append(("", "largest class", most / metrics["n"]))
@@ -239,7 +239,7 @@ def _model(card: ModelCard, folder: Path, latency_ms: float | None, kept: Kept) 
 
 
 def _next(folder: Path, card: ModelCard) -> str:
-    again = "train this network on" if SEARCHED_FROM in card.provenance else "the same training again"
+    again = "train this network on" if _is_found(card) else "the same training again"
     run = shlex.quote(str(folder))
     commands = (
         "# name what is on new photographs, then also draw them with their names\n"
@@ -254,6 +254,11 @@ def _next(folder: Path, card: ModelCard) -> str:
     )
     versions = [f"mobilenets {__version__}", f"Python {python_version()}", *_versions()]
     return f"<h2>What to run next</h2>\n<pre>{escape(commands)}</pre>\n<p class='quiet'>{', '.join(versions)}</p>"
+
+
+def _is_found(card: ModelCard) -> bool:
+    """Whether a search has found the network, and no run has trained it since."""
+    return SEARCHED_FROM in card.provenance and TRAINED_FROM not in card.provenance
 
 
 def _versions() -> list[str]:

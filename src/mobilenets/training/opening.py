@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,9 +97,16 @@ def find_splits(run: Path, data: Path) -> Splits | None:
     return matched.splits
 
 
-def write_list(run: Path, splits: Splits, settings: Settings) -> None:
-    """Write the `data.csv` of a run that begins: what is trained on is known from here on, whatever happens."""
+def write_list(
+    run: Path, splits: Splits, settings: Settings, earlier: Callable[[Manifest], Manifest] | None = None
+) -> None:
+    """Write the `data.csv` of a run that begins: what is trained on is known from here on, whatever happens.
+
+    `earlier`: what the weights were trained on before, given what is listed.
+    """
     manifest = _listed(splits, settings, content=_count(splits) <= MAX_HASHED_FIRST)
+    if earlier is not None:
+        manifest = manifest + earlier(manifest)
     manifest.write(run / FILE)
 
 

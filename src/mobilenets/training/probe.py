@@ -64,7 +64,7 @@ def choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int
     if counts.min() < 2 or recipe.holdout * len(y) < len(counts):
         return recipe.strengths[len(recipe.strengths) // 2]  # too few to hold a part out
     part, rest, part_y, rest_y = train_test_split(x, y, test_size=recipe.holdout, stratify=y, random_state=seed)
-    mean, std = _statistics(part)
+    mean, std = standardisation(part)
     part, rest = (part - mean) / std, (rest - mean) / std
     solver = _solver(balanced, warm_start=True, tol=1e-3)  # a ranking needs no last digits
     losses: dict[float, float] = {}
@@ -78,7 +78,7 @@ def choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int
 
 def fit(x: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> Head:
     """The head of one `strength` for features `x` float32 (N, D) and labels `y` int (N,), classes 0…K-1 all present."""
-    mean, std = _statistics(x)
+    mean, std = standardisation(x)
     solver = _solver(balanced, C=strength)
     solver.fit((x - mean) / std, y)
     weight, bias = solver.coef_, solver.intercept_
@@ -88,7 +88,8 @@ def fit(x: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> Head:
     return Head(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), strength)
 
 
-def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of every feature, float32 (D,), none of them 0."""
     return x.mean(0), x.std(0) + 1e-6
 
 

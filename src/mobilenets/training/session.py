@@ -19,10 +19,10 @@ from mobilenets.data.cache import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
-from mobilenets.data.sample import Samples
+from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.value_range import decide_range, range_text, range_to_ask
 from mobilenets.errors import UserError
-from mobilenets.evaluate.kept import KEPT, PROBE
+from mobilenets.evaluate.kept import KEPT, PROBE, START, START_FILE
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
@@ -32,9 +32,10 @@ from mobilenets.training.feed import Feed
 from mobilenets.training.finish import finish
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.loop import Place, Trainer, better
 from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.opening import complete_list, draw_splits, open_splits, write_list
+from mobilenets.training.origin import Origin, fit_rows
 from mobilenets.training.parallel import Group
 from mobilenets.training.plan import make_plan
 from mobilenets.training.probe import Head, fit_head
@@ -78,14 +79,17 @@ class Session:
 
     def __init__(self, settings: Settings, recipe: Recipe, folder: Path, group: Group) -> None:
         self.settings, self.recipe, self.folder, self.group = settings, recipe, folder, group
+        self.asked = settings
         self.started = time.monotonic()
         keep_freed_memory()
         self.device = pick_device(settings.device)
         begun = _has_begun(folder)
-        self.listed = open_splits(folder, settings, resuming=True) if begun else draw_splits(settings)
+        self.origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
+        self.listed = open_splits(folder, settings, resuming=True) if begun else self._draw()
         torch.manual_seed(settings.seed)  # of what starts random
         with group.one_per_machine_first():
             self.model = self._create(len(self.listed.classes))
+        self.new_classes = self.origin.prepare(self.model, self.listed.classes) if self.origin else []
         self.settings = settings = replace(settings, model=self.model.net.name, width=self.model.net.width)
         check_freeze(self.model.net, recipe.freeze)
         preprocess = self.model.preprocess
@@ -105,7 +109,7 @@ class Session:
         self.splits = readable_splits(self.listed, self.feed.skipped)
         self._check_parts()
         if group.is_main and not begun:
-            write_list(folder, self.listed, settings)
+            write_list(folder, self.listed, settings, self.origin.earlier if self.origin else None)
         group.wait()
         cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
         self.feed = replace(self.feed, cache=cache)
@@ -115,9 +119,22 @@ class Session:
         """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
         config = self.folder / "config.yaml"
         (self.folder / JOB).parent.mkdir(parents=True, exist_ok=True)
-        write_config(config, self.settings, self.recipe, asked=read_asked(config) if config.exists() else None)
+        asked = read_asked(config) if config.exists() else self._settled()
+        write_config(config, self.settings, self.recipe, asked=asked)
         if launch.may_restart():
             write_atomic(self.folder / JOB, launch.job())
+
+    def _settled(self) -> dict[str, Any]:
+        """What was asked for where something else was decided on since, by setting."""
+        return {name: value for name, value in asdict(self.asked).items() if value != getattr(self.settings, name)}
+
+    def _draw(self) -> Splits:
+        """The data in new splits; those that the run it begins with knows keep theirs."""
+        splits = draw_splits(self.settings)
+        if self.origin is None:
+            return splits
+        self.origin.check_classes(self.settings.data, splits.classes)
+        return self.origin.keep_splits(splits, self.settings)
 
     def _create(self, classes: int) -> MobileNet:
         asked, weights = self.settings, self.settings.pretrained
@@ -165,7 +182,9 @@ class Session:
         resumed = group.agreed(last.exists())
         interrupted = False
         with Interrupt() as interrupt:
-            if self.settings.pretrained is not None and not resumed:
+            if self.origin is not None and not resumed:
+                self.go_on(self.origin)
+            if self.settings.pretrained is not None and not resumed and self.is_probed:
                 self.probe()
             if self.settings.recipe != "probe" and not group.any(interrupt.requested):
                 interrupted = not self.finetune(interrupt, last if resumed else None)
@@ -185,6 +204,30 @@ class Session:
         group.wait()
         return not interrupted
 
+    @property
+    def is_probed(self) -> bool:
+        """Whether a head of its own comes first: a run that was trained before has one."""
+        return self.origin is None or self.settings.recipe == "probe"
+
+    def go_on(self, origin: Origin) -> None:
+        """Keep the network as the run it is from left it, with rows for new classes that were fitted to theirs."""
+        recipe = ProbeRecipe()
+        extract = extractor(self.model, self.preprocess, self.device)
+        val_x, val_y = features(extract, self.loader(self.splits.val, recipe.batch_size), "features", group=self.group)
+        weight, bias = (p.detach().cpu().numpy() for p in (self.classifier.weight, self.classifier.bias))
+        head = Head(weight, bias, 0.0)
+        if self.new_classes:
+            some = self.loader(self.splits.train.spread(recipe.most), recipe.batch_size)
+            head = fit_rows(head, *features(extract, some, "features", group=self.group), self.new_classes)
+            head.put_into(self.classifier)
+            self.group.same(self.model)
+        figures = self.group.agreed(self._figures(head, val_x, val_y))
+        if self.group.is_main:
+            start = {**figures, "run": origin.run.resolve().name, "fine_tuned": origin.is_fine_tuned}
+            write_atomic(self.folder / START_FILE, json.dumps(start, indent=2, ensure_ascii=False) + "\n")
+        print(f"{origin.run}: validation accuracy {figures['val_accuracy']:.3f} as it came", file=sys.stderr)
+        self.keep(self.model, {**figures, KEPT: START})
+
     def probe(self) -> None:
         """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
         recipe = ProbeRecipe()
@@ -199,7 +242,8 @@ class Session:
         if self.group.is_main:  # what the report compares the model with
             write_atomic(self.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
         print(f"probe: validation accuracy {figures['val_accuracy']:.3f} (C {head.strength:g})", file=sys.stderr)
-        self.keep(self.model, {**figures, KEPT: PROBE})
+        if better(figures, self.best):
+            self.keep(self.model, {**figures, KEPT: PROBE})
 
     @property
     def classifier(self) -> nn.Linear:
@@ -257,17 +301,17 @@ class Session:
             left = self.settings.seconds - (time.monotonic() - self.started)
         planned = make_plan(trainer, self.settings.precision, left)
         if planned.epochs == 0 and self.best:
-            print("fine-tuning: no time is left for an epoch; the probe is kept", file=sys.stderr)
+            start = "probe" if self.origin is None else f"network of {self.origin.run}"
+            print(f"fine-tuning: no time is left for an epoch; the {start} is kept", file=sys.stderr)
             return True
-        asked = self.settings
         self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
         self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
         if self.group.is_main:
-            planned_away = {k: v for k, v in asdict(asked).items() if v != getattr(self.settings, k)}
-            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=planned_away)
+            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=self._settled())
         trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
         trainer.state.best = self.best
-        if self.settings.pretrained is not None and self.recipe.freeze != "backbone":
+        has_own_statistics = self.origin is not None and self.origin.is_fine_tuned
+        if self.settings.pretrained is not None and self.recipe.freeze != "backbone" and not has_own_statistics:
             # Some seconds, so each of several processes does all of it: statistics of whole batches.
             warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True, whole=True))
             self.group.same(trainer.model)

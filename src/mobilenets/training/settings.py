@@ -21,7 +21,7 @@ from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
 AUTO_MINUTES = 5.0
-PLACES = ("data", "val", "weights")  # settings that are, or may be, paths
+PLACES = ("data", "val", "weights", "from_run")  # settings that are, or may be, paths
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Settings:
     run's `config.yaml` has what they came to. `weights`: a tag of `mobilenets models`, a file, "default" or
     "none". `minutes` bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count.
     `size` in pixels and `crop` (share of the short side that is seen) replace those the pretrained weights were
-    published with. `val`: the
-    share of every class held out, or a folder. `any_orientation`: pictures without an up (cells, parts,
-    aerial views) are also mirrored upside down and turned by quarters. `cache`: where decoded photographs are kept
-    for later epochs. `max_pixels`: how many are decoded of a photograph at most (None: 120 million).
-    `range`: "LOW,HIGH", what of 16-bit, integer and floating-point photographs becomes black and white; "auto" finds it
-    in the training part, "none" judges each photograph by itself.
+    published with. `val`: the share of every class held out, or a folder. `any_orientation`: pictures without an up
+    (cells, parts, aerial views) are also mirrored upside down and turned by quarters. `cache`: where decoded
+    photographs are kept for later epochs. `max_pixels`: how many are decoded of a photograph at most (None: 120
+    million). `range`: "LOW,HIGH", what of 16-bit, integer and floating-point photographs becomes black and white;
+    "auto" finds it in the training part, "none" judges each photograph by itself. `from_run`: the folder of a finished
+    run whose network is trained on.
     """
 
     data: str
@@ -59,6 +59,7 @@ class Settings:
     cache: str = "auto"
     max_pixels: int | None = None
     range: str = AUTO_RANGE
+    from_run: str | None = None
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
@@ -78,6 +79,10 @@ class Settings:
             raise UserError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.cache not in CACHES:
             raise UserError(f"cache: {self.cache!r} is not one of {', '.join(CACHES)}")
+        if self.from_run is not None and self.weights != "default":
+            raise UserError(f"weights: {self.weights} with --from {self.from_run}, which has its own; leave it out")
+        if self.from_run is not None and self.recipe == "scratch":
+            raise UserError(f"recipe: scratch starts from random weights, not from those of {self.from_run}")
         if self.recipe == "probe" and self.weights == "none":
             raise UserError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):
@@ -86,6 +91,8 @@ class Settings:
     @property
     def pretrained(self) -> str | None:
         """The weights to start from; None for random ones."""
+        if self.from_run is not None:
+            return str(Path(self.from_run) / "model.safetensors")
         return None if self.recipe == "scratch" or self.weights == "none" else self.weights
 
     @property
@@ -207,7 +214,7 @@ def _same(name: str, given: Any, kept: Any) -> bool:
 
 
 def _refuse(config: Path, name: str, value: Any, kept: Any) -> NoReturn:
-    option = "DATA" if name == "data" else f"--{name.replace('_', '-')}"
+    option = {"data": "DATA", "from_run": "--from"}.get(name, f"--{name.replace('_', '-')}")
     was = "was not given" if kept is None else f"is {kept}"
     remedy = "say where the same photographs are now with --data" if name == "data" else "leave it out"
     raise UserError(

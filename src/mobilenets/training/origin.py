@@ -1,0 +1,200 @@
+"""The run that a training goes on from: its network, the classes it knows, and the photographs it was trained on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mobilenets.artifact import TRAINED_FROM, ModelCard, read_card, read_tensors
+from mobilenets.data.manifest import EARLIER, Manifest, list_photographs, manifest_of
+from mobilenets.data.match import count, joined, some
+from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.source import read_parts
+from mobilenets.errors import UserError
+from mobilenets.evaluate.kept import KEPT, START_FILE
+from mobilenets.nn.model import MobileNet
+from mobilenets.training.opening import draw_splits, exists
+from mobilenets.training.probe import Head, standardisation
+from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.training.settings import Settings, read_config
+
+_STEPS = 200  # of L-BFGS, which ends sooner
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A finished run and the card of its model."""
+
+    run: Path
+    card: ModelCard
+
+    @classmethod
+    def open(cls, run: Path) -> Origin:
+        """The run in a folder.
+
+        Raises:
+            UserError: there is none, or it is not finished.
+        """
+        if not (run / "config.yaml").is_file():
+            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
+        if not (run / "metrics.json").exists() or not (run / "model.safetensors").exists():
+            raise UserError(
+                f"--from {run}: is not finished; first go on with it: mobilenets train --resume --out {run}"
+            )
+        return cls(run, read_card(run / "model.safetensors"))
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The photographs of the run; of one older than `data.csv` its split is drawn anew, with a line that says so.
+
+        Raises:
+            UserError: it is not known what the run was trained on.
+        """
+        remedy = f"start from its weights alone with --weights {self.run / 'model.safetensors'}"
+        known = manifest_of(self.run)
+        if known is not None and not known.hashed.any():
+            raise UserError(
+                f"--from {self.run}: was stopped before its photographs were hashed; --resume it to its end"
+            )
+        if known is not None:
+            return known
+        settings, _ = read_config(self.run / "config.yaml")
+        if not exists(Path(settings.data)):
+            raise UserError(
+                f"--from {self.run}: what it was trained on is not known: it has no data.csv, and {settings.data} is "
+                f"gone; {remedy}"
+            )
+        print(f"{self.run}: has no data.csv; its split is drawn anew from {settings.data}", file=sys.stderr)
+        val = Path(settings.val) if isinstance(settings.val, str) else None
+        return list_photographs(draw_splits(settings), Path(settings.data), val)
+
+    def check_classes(self, data: str, classes: tuple[str, ...]) -> None:
+        """Refuse data that lacks some of the run's classes: what is not shown is forgotten.
+
+        Raises:
+            UserError: as said.
+        """
+        lost = sorted(set(self.card.classes) - set(classes))
+        if lost:
+            raise UserError(
+                f"{data}: has no photographs of {some(lost)}, which {self.run} knows; add some (there may be new "
+                f"classes too), or start from its weights alone with --weights {self.run / 'model.safetensors'}"
+            )
+
+    def keep_splits(self, splits: Splits, settings: Settings) -> Splits:
+        """`splits` with every photograph that the run knows on its side there: what it was trained on never validates.
+
+        Where the data names its own validation photographs, those that the run was trained on are left out of them.
+
+        Raises:
+            UserError: none is left to validate on.
+        """
+        named = isinstance(settings.val, str) or "val" in read_parts(Path(settings.data))[1]
+        known = [np.array(self.manifest.recognise(part), object) for part in (splits.train, splits.val, splits.test)]
+        trained = [np.isin(part, ("train", EARLIER)) for part in known]
+        train, val, test = splits.train, splits.val.take(~trained[1]), splits.test.take(~trained[2])
+        lost = int(trained[1].sum() + trained[2].sum()) if named else int(trained[2].sum())
+        if lost:
+            what = "do not validate or test" if named else "do not test"
+            print(f"{settings.data}: {count(lost)} {what}, as {self.run} was trained on them", file=sys.stderr)
+        if not named:
+            everything = joined([splits.train, splits.val])
+            split = _with_groups(everything, np.concatenate(known[:2]))
+            is_new = np.array([name is None for name in split], np.bool_)
+            drawn = np.arange(len(everything)) >= len(splits.train)
+            validates, tests = np.where(is_new, drawn, split == "val"), split == "test"
+            train, val = everything.take(~validates & ~tests), everything.take(validates)
+            test = joined([test, everything.take(tests)])
+            print(
+                f"{settings.data}: {count(int((~is_new).sum()))} known to {self.run} keep their split, "
+                f"{int(is_new.sum()):,} are new",
+                file=sys.stderr,
+            )
+        if len(val) == 0:
+            raise UserError(
+                f"{settings.data}: {self.run} was trained on all that could validate; add new photographs, or --val DIR"
+            )
+        return replace(splits, train=train, val=val, test=test)
+
+    def earlier(self, listed: Manifest) -> Manifest:
+        """What the run was trained on that is not in `listed`: the weights know it all the same."""
+        here, own = listed.split_of_content, self.manifest
+        rows = [i for i in own.of("train", EARLIER).tolist() if own.digests[i].tobytes() not in here]
+        return own.take(rows).relabelled(EARLIER)
+
+    def prepare(self, model: MobileNet, classes: tuple[str, ...]) -> list[int]:
+        """Give `model`, which has its other weights, the run's rows of the last layer; returns the new classes."""
+        assert isinstance(model.classifier, nn.Linear)
+        tensors = read_tensors(self.run / "model.safetensors")
+        rows = [classes.index(name) for name in self.card.classes]
+        with torch.no_grad():
+            model.classifier.weight[rows] = torch.from_numpy(tensors["classifier.weight"])
+            model.classifier.bias[rows] = torch.from_numpy(tensors["classifier.bias"])
+        new = sorted(set(range(len(classes))) - set(rows))
+        model.provenance |= self.card.provenance | {TRAINED_FROM: self.run.resolve().name}
+        model.provenance["classifier"] = "extended" if new else "kept"
+        return new
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether its features are of its own photographs, not of those that the published weights were made for."""
+        kept = self.card.metrics.get(KEPT)
+        if isinstance(kept, dict):
+            return True
+        start = self.run / START_FILE
+        if start.exists():
+            return bool(json.loads(start.read_text("utf-8")).get("fine_tuned"))
+        return kept is None and (self.run / "history.csv").exists()
+
+
+def _with_groups(samples: Samples, split: np.ndarray) -> np.ndarray:
+    """`split` (N,) of what a run knows, None for others, where those of a group that it knows go with the group."""
+    if samples.table.group is None:
+        return split
+    of_group: dict[str, str] = {}
+    for sample, name in zip(samples, split, strict=True):
+        if sample.group is not None and name is not None and of_group.get(sample.group) not in ("train", EARLIER):
+            of_group[sample.group] = name
+    with_group = [
+        of_group.get(sample.group) if name is None and sample.group is not None else name
+        for sample, name in zip(samples, split, strict=True)
+    ]
+    return np.array(with_group, object)
+
+
+def fit_rows(head: Head, x: np.ndarray, y: np.ndarray, new: list[int]) -> Head:
+    """`head` with the rows of `new` classes fitted to features `x` float32 (N, D) of classes `y` int (N,).
+
+    The other rows stay, bit for bit: a regularised logistic regression against the logits that they give.
+    """
+    mean, std = standardisation(x)
+    z = torch.from_numpy((x - mean) / std).double()
+    fixed = torch.from_numpy(x @ head.weight.T + head.bias).double()
+    weight = torch.zeros(len(new), x.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(len(new), dtype=torch.float64, requires_grad=True)
+    target, columns = torch.from_numpy(y), torch.tensor(new)
+    strengths = ProbeRecipe().strengths
+    strength = strengths[len(strengths) // 2]
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = fixed.index_copy(1, columns, z @ weight.T + bias)
+        loss = strength * F.cross_entropy(logits, target, reduction="sum") + weight.square().sum() / 2
+        torch.autograd.backward(loss)
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    rows = (weight.detach().numpy() / std).astype(np.float32)
+    result = Head(head.weight.copy(), head.bias.copy(), head.strength)
+    result.weight[new] = rows
+    result.bias[new] = (bias.detach().numpy() - rows @ mean).astype(np.float32)
+    return result
