@@ -23,13 +23,13 @@ from mobilenets.artifact import write_atomic
 from mobilenets.bench.latency import measure, size_of
 from mobilenets.bench.worker import Task
 from mobilenets.cli import demo
-from mobilenets.data.source import read_splits
 from mobilenets.export.calibration import Calibration, read_calibration
 from mobilenets.export.pictures import Picture, read_pictures
 from mobilenets.export.targets import INT8_TARGETS, TARGETS, exporter, quantizer
 from mobilenets.runtime.engine import Engine
 from mobilenets.runtime.engines import open_engine
 from mobilenets.runtime.torch import TorchEngine
+from mobilenets.training.opening import open_splits
 from mobilenets.training.run import train
 from mobilenets.training.settings import read_config
 
@@ -84,7 +84,7 @@ def trained(work: Path) -> Iterator[Path]:
 def compare(run: Path, targets: tuple[str, ...], folder: Path) -> None:
     """Write the files of `run` into `folder`, and beside every 8-bit file what the whole validation part shows."""
     settings, _ = read_config(run / "config.yaml")
-    splits = read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+    splits = open_splits(run, settings)
     network = TorchEngine.open(run)
     preprocess = network.card.preprocess
     calibration = read_calibration(preprocess, splits.train)

@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 
 from clockwork import Clockwork
-from conftest import Cli, is_one_line_error
+from conftest import Cli, is_one_line_error, write_photos
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_safetensors
+from mobilenets.cli.main import main
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.search.ask import Ask
 from mobilenets.search.job import Result, resume, search
+from mobilenets.search.journal import Journal
 from mobilenets.search.latency import CHUNK, NETWORK_TIMES
 from mobilenets.search.layout import resized
 from mobilenets.search.timer import Part
@@ -50,8 +52,30 @@ def test_wrong_use_is_one_line(cli: Cli, trained: Trained) -> None:
     assert is_one_line_error(cli("search", data, "--from", folder), "--latency MS")
     assert is_one_line_error(cli("search", data, "--from", folder, "--latency", "fast"), "fast", "2.0ms")
     assert is_one_line_error(cli("search", "--resume"), "--out")
-    assert is_one_line_error(cli("search", data, "--resume", "--out", "x"), "DATA", "leave it out")
-    assert is_one_line_error(cli("search", "--resume", "--threads", "2", "--out", "x"), "--threads")
+    assert is_one_line_error(cli("search", data, "--from", folder, "--latency", "1ms", "--data", "x"), "--data")
+    assert is_one_line_error(cli("search", data, "--resume", "--out", "x"), "x: holds no search to go on with")
+
+
+def test_a_resumed_search_refuses_what_was_not_asked_and_takes_what_was(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, data = trained
+    monkeypatch.chdir(run.parent)
+    Journal(tmp_path / "out", Ask(data.name, run.name, 2.0, threads=1), cwd=str(run.parent)).save()
+    monkeypatch.chdir(tmp_path)
+    same = ("search", str(data), "--from", str(run), "--latency", "2ms", "--resume", "--out", "out")
+    for options, named in (
+        (["--threads", "2"], "--threads: 2 now, but 1 when the search in out began"),
+        (["--latency", "1ms"], "--latency: 1.0 now, but 2.0 when"),
+        (["--from", "elsewhere"], "--from: elsewhere now, but"),
+    ):
+        assert main([*same, *options]) == 2
+        assert named in capsys.readouterr().err
+    assert main(["search", "elsewhere", *same[2:]]) == 2
+    assert "DATA: elsewhere now, but" in capsys.readouterr().err
+    write_photos(tmp_path / "others", ("daisy", "rose"), 5, size=40, seed=9)
+    assert main([*same, "--data", "others"]) == 2  # it agrees, and these are not the run's photographs
+    assert f"others: holds none of the photographs of {run}" in capsys.readouterr().err
 
 
 def test_a_budget_an_engine_or_data_that_cannot_be_is_one_line(cli: Cli, trained: Trained) -> None:

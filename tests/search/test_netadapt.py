@@ -381,6 +381,7 @@ def test_a_search_gives_an_ordinary_run_within_the_budget(searched: Path, traine
         "config.yaml",
     ):
         assert (searched / file).exists(), file
+    assert (searched / "data.csv").read_bytes() == (trained[0] / "data.csv").read_bytes()
     seed, card = read_card(trained[0]), read_card(searched)
     assert card.classes == seed.classes
     assert card.net != seed.net or card.preprocess.size < seed.preprocess.size

@@ -142,7 +142,7 @@ def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[S
     except (UserError, OSError) as error:
         print(f"the run's photographs cannot be read, so random pixels are compared: {error}", file=sys.stderr)
         return (), ()
-    return splits.train, splits.val
+    return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
 
 
 def _renumbered(samples: Samples, splits: Splits, classes: tuple[str, ...]) -> Samples:

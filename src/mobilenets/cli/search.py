@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="new run folder (default runs/RUN-LATENCY)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted search in --out")
+    parser.add_argument(
+        "--data", dest="place", type=Path, metavar="NEW", help="with --resume: where the photographs are now"
+    )
     for name, options in _ASKED.items():
         parser.add_argument(f"--{name}", **options)
 
@@ -71,6 +74,8 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
             raise UserError(
                 f"{name}: is missing; for example: mobilenets search photos --from runs/photos --latency 2ms"
             )
+    if args.place is not None:
+        raise UserError("--data: is for --resume; name the photographs of a new search without it")
     from mobilenets.search.ask import Ask, parse_latency
 
     ask = Ask(data=args.data, run=args.run_folder, latency_ms=parse_latency(args.latency), **asked)
@@ -80,16 +85,29 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
 
 
 def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
-    given = {"DATA": args.data, "--from": args.run_folder, "--latency": args.latency}
-    given |= {f"--{name}": value for name, value in asked.items()}
-    for name, value in given.items():
-        if value is not None:
-            raise UserError(f"{name}: a resumed search knows what was asked; leave it out")
     if args.out is None:
         raise UserError("--resume: say which folder with --out")
+    from mobilenets.search.ask import parse_latency
     from mobilenets.search.job import resume
+    from mobilenets.search.journal import Journal
 
-    return resume(args.out)
+    was = Journal.read(args.out).ask
+    given = dict(asked)
+    if args.latency is not None:
+        given["latency_ms"] = parse_latency(args.latency)
+    for name, value in (("data", args.data), ("run", args.run_folder)):
+        if value is not None and Path(value).resolve() != Path(getattr(was, name)).resolve():
+            given[name] = value
+    for name, value in given.items():
+        kept = getattr(was, name)
+        if value != kept:
+            option = {"data": "DATA", "run": "--from", "latency_ms": "--latency"}.get(name, f"--{name}")
+            moved = "say where the same photographs are now with --data, " if name == "data" else "leave it out, "
+            raise UserError(
+                f"{option}: {value} now, but {kept} when the search in {args.out} began: {moved}"
+                "or search into a new --out"
+            )
+    return resume(args.out, args.place)
 
 
 def _tell(result: Result) -> None:

@@ -149,7 +149,7 @@ def _count(splits: Splits) -> int:
 
 
 def _check_classes(run: Path, settings: Settings, known: tuple[str, ...], now: tuple[str, ...]) -> None:
-    if known == now:
+    if set(known) == set(now):
         return
     came, gone = sorted(set(now) - set(known)), sorted(set(known) - set(now))
     what = [f"{some(names)} {word}" for names, word in ((came, "came"), (gone, "went")) if names]

@@ -1,0 +1,99 @@
+"""`mobilenets export RUN`: which photographs are compared on and calibrated with, wherever they are by now."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import write_photos
+from mobilenets.artifact import write_safetensors
+from mobilenets.cli.export import _samples
+from mobilenets.cli.main import main
+from mobilenets.data.manifest import FILE, list_photographs
+from mobilenets.data.sample import Samples
+from mobilenets.data.source import read_splits
+from mobilenets.training.settings import Settings, write_config
+from small import card_of, network
+
+NAMES = ("rose", "tulip", "雏菊")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What export needs of a run on `photos`, trained with a relative path, seen from another working folder."""
+    monkeypatch.chdir(tmp_path)
+    photos, run = write_photos(Path("photos"), NAMES, 10, size=40), tmp_path / "run"
+    run.mkdir()
+    model = network()
+    tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    write_safetensors(run / "model.safetensors", tensors, card_of(model))
+    settings = Settings(str(photos), seed=4)
+    write_config(run / "config.yaml", settings, settings.make_recipe({}))
+    list_photographs(read_splits(photos, seed=4), photos).write(run / FILE)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return run
+
+
+def paths(samples: object) -> list[str]:
+    assert isinstance(samples, Samples)
+    return [f"{sample.path.parent.name}/{sample.path.name}" for sample in samples]
+
+
+def of_run(run: Path) -> tuple[list[str], list[str]]:
+    rows = [line.split(",") for line in (run / FILE).read_text("utf-8").splitlines()[1:]]
+    train, val = ([row[0] for row in rows if row[2] == split] for split in ("train", "val"))
+    return train, val
+
+
+def test_what_was_trained_on_calibrates_and_what_validated_is_compared_on(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run), "--to", "onnx"]) == 0
+    assert json.loads((run / "exports" / "onnx" / "verify.json").read_text("utf-8"))["n"] == 6
+    assert "random pixels" not in capsys.readouterr().err
+    train, val = _samples(str(run), None, NAMES)
+    assert (paths(train), paths(val)) == of_run(run)
+    assert paths(_samples(str(run / "model.safetensors"), None, NAMES)[1]) == of_run(run)[1]
+
+
+def test_photographs_that_came_are_told_and_change_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = write_photos(run.parent / "more", NAMES, 5, size=40, seed=1)
+    for path in more.rglob("*.jpg"):
+        path.rename(run.parent / "photos" / path.parent.name / f"0{path.name}")
+    train, val = _samples(str(run), None, NAMES)
+    assert (paths(train), paths(val)) == of_run(run)
+    assert "15 photographs came since and are left out" in capsys.readouterr().err
+
+
+def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_one(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.move(run.parent / "photos", run.parent / "album")
+    assert _samples(str(run), None, NAMES) == ((), ())
+    told = capsys.readouterr().err
+    assert f"random pixels are compared: {run.parent / 'photos'}: the photographs of {run} were there" in told
+    assert "--data NEW" in told
+    assert main(["export", str(run), "--to", "onnx", "--int8", "--qat-minutes", "0"]) == 2
+    assert "--data NEW" in capsys.readouterr().err
+    train, val = _samples(str(run), Path("../album"), NAMES)
+    assert (paths(train), paths(val)) == of_run(run)
+    assert capsys.readouterr().err == ""
+
+
+def test_photographs_of_others_are_taken_as_they_are_with_a_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others = write_photos(run.parent / "others", NAMES[:2], 5, size=40, seed=1)
+    train, val = _samples(str(run), others, NAMES)
+    assert (len(train), len(val)) == (8, 2)
+    assert "0 photographs of" in capsys.readouterr().err
+
+
+def test_a_run_without_a_list_has_its_split_drawn_anew_with_a_line(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = of_run(run)
+    (run / FILE).unlink()
+    train, val = _samples(str(run), None, NAMES)
+    assert (paths(train), paths(val)) == before
+    assert "has no data.csv" in capsys.readouterr().err
