@@ -119,14 +119,15 @@ class Session:
         """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
         config = self.folder / "config.yaml"
         (self.folder / JOB).parent.mkdir(parents=True, exist_ok=True)
-        asked = read_asked(config) if config.exists() else self._settled()
-        write_config(config, self.settings, self.recipe, asked=asked)
+        write_config(config, self.settings, self.recipe, asked=self._settled())
         if launch.may_restart():
             write_atomic(self.folder / JOB, launch.job())
 
     def _settled(self) -> dict[str, Any]:
-        """What was asked for where something else was decided on since, by setting."""
-        return {name: value for name, value in asdict(self.asked).items() if value != getattr(self.settings, name)}
+        """What was asked for where something else was decided on since, by setting; a resumed run's config knows it."""
+        config = self.folder / "config.yaml"
+        since = {name: value for name, value in asdict(self.asked).items() if value != getattr(self.settings, name)}
+        return {**since, **(read_asked(config) if config.exists() else {})}
 
     def _draw(self) -> Splits:
         """The data in new splits; those that the run it begins with knows keep theirs."""
