@@ -140,10 +140,10 @@ class Manifest:
             rows.writerows(self._rows())
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
-        hexes, hashed = self.digests.tobytes().hex(), self.hashed.tolist()
+        hashed = self.hashed.tolist()
         names = zip(self.paths, self.labels, self.splits, self.sizes.tolist(), self.folders, strict=True)
         for i, (path, label, split, size, folder) in enumerate(names):
-            digest = hexes[2 * _DIGEST * i : 2 * _DIGEST * (i + 1)] if hashed[i] else ""
+            digest = self.digests[i].tobytes().hex() if hashed[i] else ""
             yield path, label, split, str(size) if hashed[i] else "", digest, folder
 
     @classmethod
