@@ -125,6 +125,12 @@ def test_where_zero_is_white_the_picture_is_no_negative() -> None:
     np.testing.assert_array_equal(grey(tiff(values, white_is_zero=True), 0, 4095), 255 - scaled(values, 0, 4095))
 
 
+@pytest.mark.parametrize(("dtype", "channels"), [("f8", 1), ("f2", 1), ("f4", 3)])
+def test_values_that_pillow_does_not_read_are_refused_with_what_is_read(dtype: str, channels: int) -> None:
+    with pytest.raises(decode.NotAnImage, match="32-bit floating point of one channel"):
+        decode.read(tiff(np.zeros((4, 4, channels), dtype).squeeze()))
+
+
 def test_eight_bit_pictures_stay_as_they_are_whatever_the_range() -> None:
     values = np.arange(256, dtype=np.uint8).reshape(16, 16)
     file = io.BytesIO()

@@ -54,6 +54,10 @@ _RAW = frozenset(
 )  # fmt: skip
 
 _CONVERT = "convert to JPEG or PNG"
+_NO_TIFF = (
+    "holds values that are not read here (floating point of 16 or 64 bits, or of several channels), or is damaged; "
+    "save it in 8 or 16 bits, or as 32-bit floating point of one channel"
+)
 _BEGINNINGS = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -226,6 +230,8 @@ def open_image(file: BinaryIO) -> Image.Image:
     try:
         return open_unlimited(file, formats)
     except UnidentifiedImageError:
+        if kind == "TIFF":
+            raise UnidentifiedImageError(f"is a TIFF, but {_NO_TIFF}") from None
         known = kind in KINDS and kind not in (OTHER, EMPTY)
         raise UnidentifiedImageError(
             f"is no picture of a kind read here ({', '.join(_formats())}), "
