@@ -75,6 +75,15 @@ def test_a_long_call_is_compared_with_as_long_a_row_of_the_reference() -> None:
     assert found.seconds == pytest.approx(50e-3, rel=0.15)  # the clock on the wall says 100
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_short_call_is_compared_in_rows_as_long_as_the_reference(seed: int) -> None:
+    machine = Machine(200, seed=seed)
+    turns, reference = [timed(machine.work(0.05e-3), machine)], timed(machine.work(5e-3), machine)
+    measured = measure(turns, EFFORT, reference, clock=machine)
+    ratio = measured.estimates[0].seconds / measured.reference.seconds
+    assert ratio == pytest.approx(0.01, rel=0.12)  # whatever the reference itself took: never escapes other work
+
+
 def test_more_rounds_are_made_while_it_is_not_clear_and_no_longer_than_allowed() -> None:
     def takes(machine: Machine, effort: Effort) -> int:
         turns = []

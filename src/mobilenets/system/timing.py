@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 CALLS, RATIOS = 0.25, 0.5  # quantiles
+MIN_ROWS = 4  # of a turn, beside however long a call
 _Z90 = 1.645  # standard normal quantile at 0.95: an interval of 90 %
 
 Clock = Callable[[], float]  # seconds from any fixed moment, as `time.perf_counter`
@@ -153,29 +154,30 @@ class _Rounds:
         self._least = [max(min(turn(first)), 1e-9) for turn in turns]
         self._base = self._least[0] if self._own else max(min(self._reference(first)), 1e-9)
 
-    def _plan(self, i: int) -> tuple[int, int, int]:
-        """Of the next turn: its calls, calls of the reference in a row that take as long as one, and such rows.
+    def _plan(self, i: int) -> tuple[int, int, int, int]:
+        """Of the next turn: how many calls in a row are one figure, and how many such rows; likewise of the reference.
 
         A call that is longer than the time slices of the system is always interrupted on a busy machine, a short one
-        rarely: it is compared with a row that is as likely to be.
+        rarely: what is compared must take about as long, so that both are as likely to be.
         """
         effort, ratio = self._effort, self._least[i] / self._base
         calls = _clip(effort.turn_s / self._least[i], effort.min_calls, effort.max_calls)
         if effort.min_calls == effort.max_calls:
-            return calls, 1, calls
-        row = max(1, round(ratio))
-        return calls, row, _clip(calls * ratio / row, 3, 2 * calls)
+            return 1, calls, 1, calls
+        row, beside = max(1, round(1 / ratio)), max(1, round(ratio))
+        rows = max(MIN_ROWS, calls // row)
+        return row, rows, beside, _clip(rows * row * ratio / beside, MIN_ROWS, 2 * rows)
 
     def run(self, after_turn: Callable[[], object]) -> None:
         """One more turn of each."""
         for i, turn in enumerate(self._turns):
-            calls, row, rows = self._plan(i)
+            row, rows, beside, beside_rows = self._plan(i)
             if self._own and i == 0:
-                self._alone(calls if len(self._turns) == 1 else 0)
+                self._alone(rows if len(self._turns) == 1 else 0)
             else:
-                beside = self._alone(row * rows)
-                seconds = self._turn(turn, calls)
-                self.ratios[i].append(_low(seconds) * row / _low(np.reshape(beside, (-1, row)).sum(1)))
+                reference = self._alone(beside * beside_rows)
+                seconds = self._turn(turn, row * rows)
+                self.ratios[i].append(_low_of_rows(seconds, row) / _low_of_rows(reference, beside))
                 self.seconds[i] += seconds
                 self._least[i] = max(min(self._least[i], *seconds), 1e-9)
             after_turn()
@@ -204,6 +206,11 @@ class _Rounds:
 
 def _low(seconds: Sequence[float] | np.ndarray) -> float:
     return float(np.quantile(seconds, CALLS))
+
+
+def _low_of_rows(seconds: Sequence[float], row: int) -> float:
+    """Seconds of one call, by rows of so many."""
+    return _low(np.reshape(seconds, (-1, row)).mean(1))
 
 
 def _clip(value: float, low: int, high: int) -> int:
