@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import json
 import shutil
-import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -21,26 +19,11 @@ from conftest import Cli, is_one_line_error
 from mobilenets.artifact import write_safetensors
 from mobilenets.errors import UserError
 from mobilenets.export.web import runtime
-from mobilenets.preprocess import BROWSER, Preprocess
+from mobilenets.preprocess import FITS, Preprocess
+from preprocess.node import pixels_in_node
 from small import card_of, network
 
 NAME = f"onnxruntime-web-{runtime.VERSION}.tgz"
-NODE = """
-import { readFileSync } from "node:fs";
-import { pixels } from "./preprocess.mjs";
-for (const { preprocess, width, height, rgba } of JSON.parse(readFileSync(0, "utf8"))) {
-  const data = readFileSync(rgba);
-  const read = (left, top, across, down) => {
-    const part = new Uint8ClampedArray(across * down * 4);
-    for (let y = 0; y < down; y++) {
-      const start = ((top + y) * width + left) * 4;
-      part.set(data.subarray(start, start + across * 4), y * across * 4);
-    }
-    return part;
-  };
-  process.stdout.write(Buffer.from(pixels(preprocess, width, height, read)));
-}
-"""
 
 
 def _sizes(rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -61,6 +44,7 @@ def test_the_browsers_preprocess_is_pillows_to_the_pixel(tmp_path: Path) -> None
             size=int(rng.choice([224, 192, 96, 33, 7, 1])),
             crop=float(rng.choice([0.875, 1, 0.95, 224 / 232, 0.1])),
             interpolation=("bilinear", "bicubic")[i % 2],
+            fit=FITS[i % 3 if i % 5 else 0],
             **grey,
         )
         if int(PIL.__version__.partition(".")[0]) < 13 and height > width:
@@ -70,19 +54,10 @@ def test_the_browsers_preprocess_is_pillows_to_the_pixel(tmp_path: Path) -> None
             rng.integers(0, 256, (height, width, 3), np.uint8) if i % 3 else rng.choice([0, 255], (height, width, 3))
         )
         image = Image.fromarray(noise.astype(np.uint8))
-        file = tmp_path / f"{i}.rgba"
-        file.write_bytes(image.convert("RGBA").tobytes())
-        jobs.append({"preprocess": preprocess.to_dict(), "width": width, "height": height, "rgba": str(file)})
-        expected.append(preprocess.pixels(image).tobytes())
-    (tmp_path / "preprocess.mjs").write_bytes(BROWSER.read_bytes())
-    (tmp_path / "run.mjs").write_text(NODE)
-    result = subprocess.run(
-        ["node", tmp_path / "run.mjs"], input=json.dumps(jobs).encode(), capture_output=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr.decode()
-    output = io.BytesIO(result.stdout)
-    for job, pixels in zip(jobs, expected, strict=True):
-        assert output.read(len(pixels)) == pixels, job
+        jobs.append((np.asarray(image), preprocess))
+        expected.append(preprocess.pixels(image))
+    for pixels, wanted, (image, preprocess) in zip(pixels_in_node(jobs, tmp_path), expected, jobs, strict=True):
+        np.testing.assert_array_equal(pixels, wanted, f"{image.shape} {preprocess}")
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -17,8 +17,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.crops import random_box, random_view
 
-ATTEMPTS = 10  # of drawing a crop that lies inside, as torchvision's RandomResizedCrop
 ERASE_AREA = (0.02, 0.33)  # of the picture, Zhong et al. 2017 (1708.04896)
 ERASE_RATIO = (0.3, 3.3)
 
@@ -58,7 +58,7 @@ class Augment:
 
     def __call__(self, image: Image.Image, preprocess: Preprocess, rng: Generator) -> NDArray[np.uint8]:
         """An RGB or L image → one augmented view, uint8 (size, size, C)."""
-        box = random_box(image.width, image.height, self.crop_scale, self.crop_ratio, rng)
+        box = random_view(preprocess.fit, *image.size, self.crop_scale, self.crop_ratio, rng)
         view = preprocess.resize_box(image, box)
         if self.trivial:
             view = trivial_augment(view, rng)
@@ -75,27 +75,6 @@ class Augment:
         if rng.random() < self.erase:
             _erase(pixels, preprocess.mean, rng)
         return pixels
-
-
-def random_box(
-    width: int, height: int, scale: tuple[float, float], ratio: tuple[float, float], rng: Generator
-) -> tuple[float, float, float, float]:
-    """A random crop (left, top, right, bottom) of a `width` × `height` picture.
-
-    Area and aspect ratio are drawn as in Inception's training (1409.4842, §6; torchvision's RandomResizedCrop);
-    where none fits in ten attempts, the largest central crop of an allowed ratio.
-    """
-    for _ in range(ATTEMPTS):
-        area = width * height * rng.uniform(*scale)
-        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
-        w, h = math.sqrt(area * aspect), math.sqrt(area / aspect)
-        if w <= width and h <= height:
-            left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
-            return left, top, left + w, top + h
-    aspect = min(max(width / height, ratio[0]), ratio[1])
-    w, h = min(width, height * aspect), min(height, width / aspect)
-    left, top = (width - w) / 2, (height - h) / 2
-    return left, top, left + w, top + h
 
 
 def _jitter(image: Image.Image, strength: float, rng: Generator) -> Image.Image:

@@ -110,7 +110,7 @@ class Loader:
         self.prefetch = prefetch
         # Short side of the pictures that crops are taken from.
         self.working_size = round(CROP_MARGIN * preprocess.size)
-        kind = (preprocess.mode, self.working_size, preprocess.range) if augment else preprocess
+        kind = (preprocess.mode, self.working_size, preprocess.range, preprocess.fit) if augment else preprocess
         self._shelf: Shelf | None = cache.shelf(self.samples, kind) if cache else None
         self.share = share
 
@@ -192,8 +192,8 @@ class Loader:
         if self.augment is None:
             return self.preprocess.pixels(self.preprocess.read(self.samples[index].open()))
         image = self.preprocess.read(self.samples[index].open(), at_least=self.working_size).image
-        factor = min(image.size) // self.working_size
-        image = image.reduce(factor) if factor > 1 else image
+        factors = self.preprocess.reducible(*image.size, self.working_size)
+        image = image.reduce(factors) if factors != (1, 1) else image
         return np.asarray(image).reshape(image.height, image.width, -1)
 
     def expected_bytes(self) -> int:

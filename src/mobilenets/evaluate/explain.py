@@ -35,8 +35,9 @@ IntArray = NDArray[np.integer[Any]]
 class Explanation:
     """Which part of a picture speaks for a class.
 
-    `crop`: what the network saw of the picture, uint8 (size, size, C). `heat`: float32 (size, size), 0 to 1, where
-    1 is the strongest place of this picture; all 0 where nothing speaks for the class. `label` and `probability`: the
+    `crop`: what the network saw of the picture, uint8 (h, w, C), in the picture's proportions and without padding:
+    a square of the input's size where the centre is cropped. `heat`: float32 (h, w), 0 to 1, where 1 is the strongest
+    place of this picture; all 0 where nothing speaks for the class. `label` and `probability`: the
     class explained, which need not be the one predicted.
     """
 
@@ -77,13 +78,20 @@ class Explainer:
             UserError: the picture cannot be read, or no class is called `label`.
         """
         self.check(label)
-        crop = self._classifier.pixels(source)
-        features, probabilities = self._forward(crop[None])
+        picture = self._classifier.decoded(source)
+        pixels = self._classifier.pixels(picture)
+        features, probabilities = self._forward(pixels[None])
         row = probabilities[0].numpy()
         target = int(row.argmax()) if label is None else self.classes.index(label)
-        heat = self._heat(features, torch.tensor([target]))[0]
+        preprocess, size = self._network.card.preprocess, picture.image.size
+        heat = preprocess.photo_part(self._heat(features, torch.tensor([target]))[0], *size)
+        strongest = heat.max()  # padding may have had the strongest place
         return Explanation(
-            self._classifier.prediction(source, row), self.classes[target], float(row[target]), crop, heat
+            self._classifier.prediction(source, row),
+            self.classes[target],
+            float(row[target]),
+            preprocess.photo_part(pixels, *size),
+            heat / strongest if strongest > 0 else heat,
         )
 
     def check(self, label: str | None) -> None:

@@ -62,8 +62,9 @@ def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
         top = row * (TILE + _TITLE)
         for column, panel in enumerate(panels):
             inner = TILE - 2 * _MARGIN
-            corner = column * TILE + _MARGIN, top + _TITLE + _MARGIN
-            sheet.paste(panel.resize((inner, inner), Image.Resampling.BICUBIC), corner)
+            panel = ImageOps.contain(panel, (inner, inner), Image.Resampling.BICUBIC)
+            corner = column * TILE + (TILE - panel.width) // 2, top + _TITLE + (TILE - panel.height) // 2
+            sheet.paste(panel, corner)
         middle = (sheet.width / 2, top + _TITLE / 2)
         _write_title(sheet, middle, sheet.width - 2 * _MARGIN, names[explanation.label], explanation.probability)
     _save(sheet, path)

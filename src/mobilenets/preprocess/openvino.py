@@ -7,21 +7,37 @@ from typing import Any
 import numpy as np
 from openvino import opset13 as ops
 
+from mobilenets.preprocess.fit import PADDING
 from mobilenets.preprocess.preprocess import Preprocess
 
 
 def resize_and_crop(image: Any, preprocess: Preprocess) -> Any:
     """The node `image`, uint8 (H, W, 3) → a node of uint8 (1, size, size, 3)."""
-    sides = ops.slice(ops.shape_of(image), _whole(0), _whole(2), _whole(1))
-    resized = ops.divide(ops.multiply(sides, _whole(preprocess.resize_side)), ops.reduce_min(sides, _whole(0), True))
+    resized = _sides(image, preprocess)
     planes = ops.convert(ops.unsqueeze(ops.transpose(image, _whole(2, 0, 1)), _whole(0)), np.float32)
     across = _resized(planes, 3, ops.slice(resized, _whole(1), _whole(2), _whole(1)), preprocess)
     levels = _resized(across, 2, ops.slice(resized, _whole(0), _whole(1), _whole(1)), preprocess)
     size = _whole(preprocess.size, preprocess.size)
     half = ops.divide(ops.convert(ops.subtract(resized, size), np.float32), ops.constant(np.float32(2)))
     start = ops.convert(ops.round(half, "half_to_even"), np.int64)  # the corner is rounded as `Preprocess` rounds it
-    cropped = ops.slice(levels, start, ops.add(start, size), _whole(1, 1), _whole(2, 3))
-    return ops.transpose(ops.convert(cropped, np.uint8), _whole(0, 2, 3, 1))
+    end = ops.add(start, size)
+    inner_start, inner_end = ops.maximum(start, _whole(0, 0)), ops.minimum(end, resized)
+    fitted = ops.slice(levels, inner_start, inner_end, _whole(1, 1), _whole(2, 3))
+    if preprocess.fit == "pad":
+        before, after = ops.subtract(inner_start, start), ops.subtract(end, inner_end)
+        around = [ops.concat([_whole(0, 0), count], 0) for count in (before, after)]
+        fitted = ops.pad(fitted, *around, "constant", ops.constant(np.float32(PADDING)))
+    return ops.transpose(ops.convert(fitted, np.uint8), _whole(0, 2, 3, 1))
+
+
+def _sides(image: Any, preprocess: Preprocess) -> Any:
+    """Height and width after the resize: whole numbers, as `fit.window` computes them."""
+    side = preprocess.resize_side
+    if preprocess.fit == "squash":
+        return _whole(side, side)
+    sides = ops.slice(ops.shape_of(image), _whole(0), _whole(2), _whole(1))
+    given = (ops.reduce_max if preprocess.fit == "pad" else ops.reduce_min)(sides, _whole(0), True)
+    return ops.maximum(ops.divide(ops.multiply(sides, _whole(side)), given), _whole(1))
 
 
 def _resized(planes: Any, axis: int, length: Any, preprocess: Preprocess) -> Any:

@@ -16,6 +16,7 @@ from mobilenets.errors import UserError
 from mobilenets.preprocess import decode, depth
 from mobilenets.preprocess.decode import Box, Decoded
 from mobilenets.preprocess.depth import Range
+from mobilenets.preprocess.fit import FITS, PADDING, Window, window
 from mobilenets.preprocess.notes import NOTES
 
 # Mean and standard deviation of ImageNet's training images, in 0..1, per channel R, G, B
@@ -27,23 +28,26 @@ _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.
 _CHANNELS = {"RGB": 3, "L": 1}
 _MAX_SIZE = 4096  # a card comes from a file: a size beyond any use must not reserve memory
 _MIN_CROP = 0.1  # below it the centre crop would be smaller than a pixel of small images
+_SLACK = 1e-6  # of a pixel: what is a whole number but for rounding is one
 _LONGEST = 8  # sides: a 1×5000 strip must not become 256×1,280,000 pixels on the way to its crop
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Resize the short side, crop the centre, scale to the statistics the network was trained with.
+    """Resize, fit into a square, scale to the statistics the network was trained with.
 
     Parameters
     ----------
     size: side in pixels of the square the network sees, 1 to 4096.
-    crop: fraction of the resized short side that the crop keeps, 0.1 to 1. Published networks are scored at
+    crop: fraction of the resized side that the input shows, 0.1 to 1. Published networks are scored at
         0.875 (256 → 224): objects then appear as large as random-resized-crop training showed them.
     interpolation: "bilinear" or "bicubic", both antialiased.
     mean, std: per channel, for values in 0..1.
     mode: "RGB", or "L" for one grey channel.
     range: what of 16-bit, integer and floating-point pictures becomes black and white; 8-bit ones stay as they are.
         None: nothing is known, and each such picture is judged by itself.
+    fit: "crop" (the short side fills the input, the centre of the long one is seen), "pad" (the long side fills it, the
+        rest is grey) or "squash" (both fill it); see `mobilenets.preprocess.fit`.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class Preprocess:
     std: tuple[float, ...] = IMAGENET_STD
     mode: decode.Mode = "RGB"
     range: Range | None = None
+    fit: str = "crop"
 
     def __post_init__(self) -> None:
         _require(
@@ -67,7 +72,7 @@ class Preprocess:
             _is_number(self.crop) and _MIN_CROP <= self.crop <= 1,
             f"crop {self.crop!r}: must be a fraction from {_MIN_CROP} to 1",
         )
-        for field, accepted in (("interpolation", _RESAMPLE), ("mode", _CHANNELS)):
+        for field, accepted in (("interpolation", _RESAMPLE), ("mode", _CHANNELS), ("fit", FITS)):
             value = getattr(self, field)
             _require(
                 isinstance(value, str) and value in accepted,
@@ -96,8 +101,11 @@ class Preprocess:
 
     @property
     def resize_side(self) -> int:
-        """Short side in pixels after the resize, before the crop: size / crop, rounded down."""
-        return math.floor(self.size / self.crop + 1e-6)  # 224 / (224 / 232) must be 232, not 231.999…
+        """Side in pixels after the resize, before the crop: size / crop, rounded down.
+
+        The short side if `fit` is "crop", the long one if it is "pad", else both.
+        """
+        return math.floor(self.size / self.crop + _SLACK)  # 224 / (224 / 232) must be 232, not 231.999…
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON types; `from_dict` gives an equal object back."""
@@ -139,44 +147,88 @@ class Preprocess:
         return picture
 
     def pixels(self, picture: Decoded | Image.Image) -> NDArray[np.uint8]:
-        """Resize the short side and crop the centre: uint8, (size, size, channels), 0..255.
+        """Resize and crop, pad or squash: uint8, (size, size, channels), 0..255.
 
-        Equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly. `picture` is RGB or L,
-        as `read` returns it. One decoded at reduced scale is resized and cropped in one step, to the
-        crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
+        With `fit` "crop" it equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly.
+        `picture` is RGB or L, as `read` returns it. One decoded at reduced scale is resized and cropped in one step,
+        to the crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
         """
         image, covered = (picture.image, picture.box) if isinstance(picture, Decoded) else (picture, None)
         _require(image.mode in _CHANNELS, f"image of mode {image.mode}: pass it through Preprocess.read")
         if image.mode != self.mode:
             image = image.convert(self.mode)
         left, top, right, bottom = covered or (0, 0, *image.size)
-        wide, high = self.resized(right - left, bottom - top)
-        # CenterCrop rounds its corner to the nearest pixel, halves to even, as Python does.
-        x, y = round((wide - self.size) / 2), round((high - self.size) / 2)
-        resample, size = _RESAMPLE[self.interpolation], self.size
-        if covered is None and max(wide, high) <= _LONGEST * self.resize_side:
+        w = self.window(right - left, bottom - top)
+        resample = _RESAMPLE[self.interpolation]
+        if covered is None and max(w.wide, w.high) <= _LONGEST * self.resize_side:
             # Two steps are torchvision's to the bit: a box in fractions of a pixel tips sums that lie halfway
             # between two grey levels the other way.
-            crop = image.resize((wide, high), resample).crop((x, y, x + size, y + size))
+            part = image.resize((w.wide, w.high), resample).crop((w.left, w.top, w.right, w.bottom))
         else:
             # The axes scale slightly differently, as `wide` and `high` are rounded.
-            sx, sy = (right - left) / wide, (bottom - top) / high
-            end = min(left + (x + size) * sx, right), min(top + (y + size) * sy, bottom)
-            crop = image.resize((size, size), resample, box=(left + x * sx, top + y * sy, *end))
-        return np.array(crop, dtype=np.uint8).reshape(size, size, self.channels)
+            sx, sy = (right - left) / w.wide, (bottom - top) / w.high
+            end = min(left + w.right * sx, right), min(top + w.bottom * sy, bottom)
+            box = (left + w.left * sx, top + w.top * sy, *end)
+            part = image.resize((w.right - w.left, w.bottom - w.top), resample, box=box)
+        pixels = np.array(part, dtype=np.uint8).reshape(part.height, part.width, self.channels)
+        if part.size == (self.size, self.size):
+            return pixels
+        padded = np.full((self.size, self.size, self.channels), PADDING, np.uint8)
+        padded[w.rows, w.columns] = pixels
+        return padded
 
     def resize_box(self, image: Image.Image, box: Box) -> Image.Image:
         """The part of an RGB or L image inside `box` (left, top, right, bottom, in its pixels) at the input's size.
 
-        What training's random crops use; the result is as antialiased as `pixels`.
+        What training's random crops use; the result is as antialiased as `pixels`. Where the box reaches beyond the
+        image there is padding.
         """
         image = image if image.mode == self.mode else image.convert(self.mode)
-        return image.resize((self.size, self.size), _RESAMPLE[self.interpolation], box=box)
+        resample, size = _RESAMPLE[self.interpolation], self.size
+        (left, top, right, bottom), (width, height) = box, image.size
+        inside = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        if inside == tuple(box):
+            return image.resize((size, size), resample, box=box)
+        per_x, per_y = size / (right - left), size / (bottom - top)
+        wide = max(1, math.floor((inside[2] - inside[0]) * per_x + _SLACK))
+        high = max(1, math.floor((inside[3] - inside[1]) * per_y + _SLACK))
+        x = round(((inside[0] + inside[2]) / 2 - left) * per_x - wide / 2)  # a padded whole lies where `pixels` has it
+        y = round(((inside[1] + inside[3]) / 2 - top) * per_y - high / 2)
+        view = Image.new(self.mode, (size, size), (PADDING,) * self.channels)
+        part = image.resize((wide, high), resample, box=inside)
+        view.paste(part, (x, y))
+        return view
 
-    def resized(self, width: float, height: float) -> tuple[int, int]:
-        """Both sides in pixels after torchvision's Resize: the short one `resize_side`, the long one rounded down."""
-        short = min(width, height)
-        return int(self.resize_side * width / short), int(self.resize_side * height / short)
+    def window(self, width: float, height: float) -> Window:
+        """Which part of a photograph of `width` × `height` the input shows, and where."""
+        return window(self.fit, self.size, self.resize_side, width, height)
+
+    def seen(self, width: float, height: float) -> Box:
+        """The part of a photograph of `width` × `height` that the input shows, in the photograph's pixels."""
+        w = self.window(width, height)
+        x, y = width / w.wide, height / w.high
+        return w.left * x, w.top * y, w.right * x, w.bottom * y
+
+    def photo_part(self, values: NDArray[Any], width: float, height: float) -> NDArray[Any]:
+        """What values of the input (size, size) or (size, size, C) say of the photograph: padding cut, squash undone.
+
+        (h, w) or (h, w, C), in the proportions of the part of a `width` × `height` photograph that was seen.
+        """
+        w = self.window(width, height)
+        part = values[w.rows, w.columns]
+        if self.fit != "squash":
+            return part
+        wide, high = (max(1, round(self.size * length / max(width, height))) for length in (width, height))
+        planes = [Image.fromarray(plane) for plane in np.moveaxis(np.atleast_3d(part), 2, 0)]
+        stretched = [np.asarray(plane.resize((wide, high), Image.Resampling.BILINEAR)) for plane in planes]
+        return np.stack(stretched, axis=2) if values.ndim == 3 else stretched[0]
+
+    def reducible(self, width: int, height: int, side: int) -> tuple[int, int]:
+        """How many pixels across and down may be averaged so that crops of it are as sharp as of one of `side`."""
+        if self.fit == "squash":
+            return max(1, width // side), max(1, height // side)
+        factor = max(1, (max(width, height) if self.fit == "pad" else min(width, height)) // side)
+        return factor, factor
 
     def normalize(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, H, W, C) to float32 (N, C, H, W), contiguous: (pixel / 255 - mean) / std."""

@@ -164,15 +164,23 @@ class Classifier:
         Raises:
             UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
         """
-        preprocess = self.card.preprocess
+        picture = self.decoded(source, max_pixels)
+        return np.asarray(picture.image) if self._engine.whole else self.card.preprocess.pixels(picture)
+
+    def decoded(self, source: Source, max_pixels: int | None = None) -> Decoded:
+        """The picture that `pixels` are made of.
+
+        Raises:
+            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
+        """
+        if isinstance(source, Decoded):
+            return source
         if isinstance(source, np.ndarray):
             if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
                 raise UserError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
             source = Image.fromarray(source)
-        whole = self._engine.whole
-        if not isinstance(source, Decoded):
-            source = preprocess.read(source, at_least=0 if whole else None, max_pixels=max_pixels)
-        return np.asarray(source.image) if whole else preprocess.pixels(source)
+        at_least = 0 if self._engine.whole else None
+        return self.card.preprocess.read(source, at_least=at_least, max_pixels=max_pixels)
 
     def predict(self, source: Source) -> Prediction:
         """Classify one picture: a path, the bytes of a file, a PIL image, what `card.preprocess.read` made of one,

@@ -49,20 +49,19 @@ def explainer(open_network: Callable[[], TorchEngine], max_pixels: int) -> Expla
 
 
 def overlay(heat: NDArray[np.floating[Any]], photo: tuple[int, int], preprocess: Preprocess) -> bytes:
-    """A PNG of the proportions of `photo` (width, height), transparent but where the heat (size, size), 0..1, is.
+    """A PNG of the proportions of `photo` (width, height), transparent but where the heat (h, w), 0..1, is.
 
-    The network saw the centre of the photograph only: outside there is nothing.
+    The heat is that of what the network saw of the photograph, which may be its centre only: outside there is nothing.
     """
-    wide, high = preprocess.resized(*photo)
-    size = preprocess.size
-    rgba = np.empty((size, size, 4), np.uint8)
+    rgba = np.empty((*heat.shape, 4), np.uint8)
     rgba[..., :3] = _COLOUR
     rgba[..., 3] = (heat * _STRONGEST).round()
-    scale = min(1.0, _LONGEST / max(wide, high))
-    box = [round(scale * edge) for edge in ((wide - size) / 2, (high - size) / 2, size)]
-    canvas = Image.new("RGBA", (max(1, round(scale * wide)), max(1, round(scale * high))), (*_COLOUR, 0))
-    side = max(1, box[2])
-    canvas.paste(Image.fromarray(rgba).resize((side, side)), (box[0], box[1]))
+    left, top, right, bottom = preprocess.seen(*photo)
+    # As large as the heat is, but no longer than a screen.
+    scale = min(max(heat.shape[1] / (right - left), heat.shape[0] / (bottom - top)), _LONGEST / max(photo))
+    wide, high, x, y = (round(scale * length) for length in (right - left, bottom - top, left, top))
+    canvas = Image.new("RGBA", (max(1, round(scale * photo[0])), max(1, round(scale * photo[1]))), (*_COLOUR, 0))
+    canvas.paste(Image.fromarray(rgba).resize((max(1, wide), max(1, high))), (x, y))
     file = io.BytesIO()
     canvas.save(file, "PNG")
     return file.getvalue()

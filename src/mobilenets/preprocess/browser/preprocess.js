@@ -1,6 +1,7 @@
-// The model card's preprocess, pixel for pixel as preprocess.py and Pillow do it: resize the short side, crop the centre.
+// The model card's preprocess, pixel for pixel as preprocess.py and Pillow do it: resize, then crop, pad or squash.
 
 const PRECISION = 22; // bits after the point of a weight: Pillow's Resample.c, PRECISION_BITS
+const PADDING = 114; // the grey beside a padded photograph: fit.py
 const LONGEST = 8; // sides: a longer strip is resized and cropped in one step; preprocess.py, _LONGEST
 const STRIP = 1 << 20; // pixels read at a time: browsers limit a canvas, on phones to 16 million pixels
 
@@ -18,53 +19,67 @@ const FILTERS = {
  */
 export function pixels(preprocess, width, height, read) {
   const { size } = preprocess;
-  const { columns, rows, tall } = plan(preprocess, width, height);
+  const { columns, rows, x, y, tall } = plan(preprocess, width, height);
   const [left, top] = [columns[0].first, rows[0].first];
   const [across, down] = [end(columns) - left, end(rows) - top];
   const grey = preprocess.mode === "L";
   const part = (...box) => (grey ? toGrey(read(...box)) : read(...box));
 
-  const result = new Uint8Array(size * size * 3);
+  const result = new Uint8Array(size * size * 3).fill(PADDING);
+  const corner = (y * size + x) * 3; // where the photograph begins
   if (tall) {
-    const middle = new Uint8Array(across * size * 3);
+    const middle = new Uint8Array(across * rows.length * 3);
     const step = Math.max(1, Math.floor(STRIP / down));
-    for (let x = 0; x < across; x += step) {
-      const count = Math.min(step, across - x);
-      const strip = part(left + x, top, count, down);
-      for (let i = 0; i < count; i++) resample(strip, i * 4, count * 4, rows, top, middle, (x + i) * 3, across * 3);
+    for (let from = 0; from < across; from += step) {
+      const count = Math.min(step, across - from);
+      const strip = part(left + from, top, count, down);
+      for (let i = 0; i < count; i++) resample(strip, i * 4, count * 4, rows, top, middle, (from + i) * 3, across * 3);
     }
-    for (let y = 0; y < size; y++) resample(middle, y * across * 3, 3, columns, left, result, y * size * 3, 3);
+    for (let row = 0; row < rows.length; row++) {
+      resample(middle, row * across * 3, 3, columns, left, result, corner + row * size * 3, 3);
+    }
   } else {
-    const middle = new Uint8Array(size * down * 3);
+    const breadth = columns.length * 3;
+    const middle = new Uint8Array(breadth * down);
     const step = Math.max(1, Math.floor(STRIP / across));
-    for (let y = 0; y < down; y += step) {
-      const count = Math.min(step, down - y);
-      const strip = part(left, top + y, across, count);
-      for (let i = 0; i < count; i++) resample(strip, i * across * 4, 4, columns, left, middle, (y + i) * size * 3, 3);
+    for (let from = 0; from < down; from += step) {
+      const count = Math.min(step, down - from);
+      const strip = part(left, top + from, across, count);
+      for (let i = 0; i < count; i++) {
+        resample(strip, i * across * 4, 4, columns, left, middle, (from + i) * breadth, 3);
+      }
     }
-    for (let x = 0; x < size; x++) resample(middle, x * 3, size * 3, rows, top, result, x * 3, size * 3);
+    for (let column = 0; column < columns.length; column++) {
+      resample(middle, column * 3, breadth, rows, top, result, corner + column * 3, size * 3);
+    }
   }
   return grey ? result.filter((_, i) => i % 3 === 0) : result;
 }
 
-/** What each column and row of the result is made of, and whether the picture is resized down before across. */
-function plan({ size, crop, interpolation }, width, height) {
+/**
+ * What each column and row of the photograph in the result is made of, where it begins there (`x`, `y`), and whether the
+ * picture is resized down before across.
+ */
+function plan({ size, crop, interpolation, fit = "crop" }, width, height) {
   const filter = FILTERS[interpolation];
   const side = Math.floor(size / crop + 1e-6);
-  const short = Math.min(width, height);
-  const [wide, high] = [width, height].map((length) => Math.trunc((side * length) / short));
-  const [x, y] = [halfToEven(wide - size), halfToEven(high - size)];
+  const given = fit === "pad" ? Math.max(width, height) : Math.min(width, height);
+  const resized = (length) => (fit === "squash" ? side : Math.max(1, Math.trunc((side * length) / given)));
+  const [wide, high] = [resized(width), resized(height)];
+  const [x, y] = [halfToEven(wide - size), halfToEven(high - size)]; // negative where there is padding
+  const padding = { x: Math.max(0, -x), y: Math.max(0, -y) };
   // Pillow from version 13 on; up to 12 always across first, which differs in the rounding between the two.
   const tall = (w, h) => height > h && height - h > 2 * (width - w);
   if (Math.max(wide, high) <= LONGEST * side) {
-    const columns = axis(width, 0, width, wide, filter).slice(x, x + size);
-    return { columns, rows: axis(height, 0, height, high, filter).slice(y, y + size), tall: tall(wide, high) };
+    const columns = axis(width, 0, width, wide, filter).slice(Math.max(0, x), x + size);
+    const rows = axis(height, 0, height, high, filter).slice(Math.max(0, y), y + size);
+    return { columns, rows, ...padding, tall: tall(wide, high) };
   }
   const boxed = (length, resized, from) => {
     const scale = length / resized;
     return axis(length, from * scale, Math.min((from + size) * scale, length), size, filter);
   };
-  return { columns: boxed(width, wide, x), rows: boxed(height, high, y), tall: tall(size, size) };
+  return { columns: boxed(width, wide, x), rows: boxed(height, high, y), ...padding, tall: tall(size, size) };
 }
 
 /** For each of `count` pixels that cover `start` to `end`: the first source pixel it is made of, and weights from there on. */
@@ -101,7 +116,7 @@ function cubic(x) {
 /** n / 2 as a whole number, halves to the even one, as Python rounds. */
 function halfToEven(n) {
   const down = Math.floor(n / 2);
-  return n % 2 === 0 ? down : down + (down % 2);
+  return n % 2 === 0 ? down : down + Math.abs(down % 2);
 }
 
 function end(taps) {
