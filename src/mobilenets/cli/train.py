@@ -25,7 +25,11 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "minutes": {"type": float, "metavar": "T", "help": "plan the training into this time (auto: 5)"},
     "epochs": {"type": int, "metavar": "N", "help": "train this many epochs instead"},
     "size": {"type": int, "metavar": "PX", "help": "side of the input (default: that of the weights)"},
-    "crop": {"type": float, "metavar": "F", "help": "share of the short side that is seen, 1.0 for all"},
+    "crop": {"type": float, "metavar": "F", "help": "share of the resized side that is seen, 1.0 for all"},
+    "fit": {
+        "metavar": "FIT",
+        "help": "what is not square: crop its centre (default), pad or squash it, or auto by their shapes",
+    },
     "val": {"metavar": "FRACTION|DIR", "help": "validate on this share (default 0.2) or on this folder"},
     "seed": {"type": int, "metavar": "S", "help": "seed of every random number (default 0)"},
     "device": {"metavar": "D", "help": "auto (default), cpu, cuda or mps"},

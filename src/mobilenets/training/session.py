@@ -30,6 +30,7 @@ from mobilenets.training.device import pick_device
 from mobilenets.training.features import extractor, features
 from mobilenets.training.feed import Feed
 from mobilenets.training.finish import finish
+from mobilenets.training.fit import fitted
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place, Trainer, better
@@ -92,17 +93,16 @@ class Session:
         self.new_classes = self.origin.prepare(self.model, self.listed.classes) if self.origin else []
         self.settings = settings = replace(settings, model=self.model.net.name, width=self.model.net.width)
         check_freeze(self.model.net, recipe.freeze)
-        preprocess = self.model.preprocess
+        preprocess = fitted(settings, self.model.preprocess, self.listed.train, quiet=not group.is_main)
         self.range = decide_range(self.listed.train, range_to_ask(settings.range, preprocess.range))
-        settings = self.settings = replace(settings, range=range_text(self.range.range, settings.range))
+        settings = self.settings = replace(
+            settings,
+            range=range_text(self.range.range, settings.range),
+            fit=preprocess.fit if settings.fit == "auto" else settings.fit,
+        )
         if self.range.note and group.is_main:
             print(self.range.note, file=sys.stderr)
-        self.preprocess = replace(
-            preprocess,
-            size=settings.size or preprocess.size,
-            crop=settings.crop or preprocess.crop,
-            range=self.range.range,
-        )
+        self.preprocess = replace(preprocess, range=self.range.range)
         if group.is_main:
             self._begin_folder()
         self.feed = Feed(self.device, settings.seed, settings.workers, Skipped(), share=(group.rank, group.size))
@@ -117,7 +117,6 @@ class Session:
 
     def _begin_folder(self) -> None:
         """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
-        config = self.folder / "config.yaml"
         (self.folder / JOB).parent.mkdir(parents=True, exist_ok=True)
         write_config(config, self.settings, self.recipe, asked=self._settled())
         if launch.may_restart():
@@ -199,7 +198,9 @@ class Session:
             data, val, seed = Path(self.settings.data), self.settings.val, self.settings.seed
             if not interrupted:
                 complete_list(self.folder, self.listed, self.settings)
-            audit = None if interrupted else audit_splits(data, self.listed, val=val, seed=seed, decision=self.range)
+            audit = None
+            if not interrupted:
+                audit = audit_splits(data, self.listed, val=val, seed=seed, decision=self.range, seen=self.preprocess)
             test = None if interrupted else self.loader(self.splits.test, 16, whole=True)
             finish(self.folder, self.loader(self.splits.val, 16, whole=True), test, audit)
         group.wait()

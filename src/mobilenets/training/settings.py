@@ -15,6 +15,7 @@ from mobilenets.data.source import DEFAULT_VAL
 from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
 from mobilenets.errors import UserError
+from mobilenets.preprocess import FITS
 from mobilenets.spec.cost import MIN_SIZE
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 
@@ -31,13 +32,13 @@ class Settings:
     `model` and `width`: None for those of the file that `weights` is, else for mobilenet_v3_large and 1.0; a
     run's `config.yaml` has what they came to. `weights`: a tag of `mobilenets models`, a file, "default" or
     "none". `minutes` bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count.
-    `size` in pixels and `crop` (share of the short side that is seen) replace those the pretrained weights were
-    published with. `val`: the share of every class held out, or a folder. `any_orientation`: pictures without an up
-    (cells, parts, aerial views) are also mirrored upside down and turned by quarters. `cache`: where decoded
-    photographs are kept for later epochs. `max_pixels`: how many are decoded of a photograph at most (None: 120
-    million). `range`: "LOW,HIGH", what of 16-bit, integer and floating-point photographs becomes black and white;
-    "auto" finds it in the training part, "none" judges each photograph by itself. `from_run`: the folder of a finished
-    run whose network is trained on.
+    `size` in pixels, `crop` (share of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the
+    photographs' shapes) replace those of the pretrained weights; see `training.fit`. `val`: the share of every class
+    held out, or a folder. `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored
+    upside down and turned by quarters. `cache`: where decoded photographs are kept for later epochs. `max_pixels`:
+    how many are decoded of a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and
+    floating-point photographs becomes black and white; "auto" finds it in the training part, "none" judges each
+    photograph by itself. `from_run`: the folder of a finished run whose network is trained on.
     """
 
     data: str
@@ -49,6 +50,7 @@ class Settings:
     epochs: int | None = None
     size: int | None = None
     crop: float | None = None
+    fit: str | None = None
     val: float | str | None = None
     seed: int = 0
     device: str = "auto"
@@ -75,6 +77,8 @@ class Settings:
             raise UserError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
         asked = parse_range(self.range)
         object.__setattr__(self, "range", asked if isinstance(asked, str) else range_text(asked, ""))
+        if self.fit is not None and self.fit not in (*FITS, "auto"):
+            raise UserError(f"fit: {self.fit!r} is not one of {', '.join(FITS)}, auto")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.cache not in CACHES:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from mobilenets.data.audit.duplicates import Pair, find_pairs, groups_of
 from mobilenets.data.audit.kinds import KINDS, Finding, ranked
 from mobilenets.data.audit.photo import Embedder, look
-from mobilenets.data.audit.quality import few_levels, imbalance, misnamed, quality
+from mobilenets.data.audit.quality import cropped, few_levels, imbalance, misnamed, quality
 from mobilenets.data.sample import Sample, Samples, Splits
+from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.data.source import read_parts, read_splits
 from mobilenets.data.value_range import RangeDecision, decide_range
 from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.depth import Range
 
 # As many as training opens before it starts (`data.readable`): a minute and a half at 12 megapixels each.
@@ -120,10 +122,12 @@ def audit_splits(
     seed: int = 0,
     most: int = MOST_IN_A_RUN,
     decision: RangeDecision | None = None,
+    seen: Preprocess | None = None,
 ) -> Audit:
     """`audit` of what a training was given, without a network: what the report of a run says about its data.
 
-    `val` and `seed` are those that `splits` were made with, `decision` is how the training reads deep pictures.
+    `val` and `seed` are those that `splits` were made with, `decision` is how the training reads deep pictures, `seen`
+    what the network sees of a picture.
 
     Of more than `most` pictures about so many are looked at, from all over, and `notes` says so.
     """
@@ -136,7 +140,7 @@ def audit_splits(
     members.sort(key=lambda m: str(m.sample.path))
     hidden = [] if notes else _hidden(data, members)
     decision = decision or _range(members, notes)
-    result = _judged(data, splits.classes, members, hidden, notes, decision)
+    result = _judged(data, splits.classes, members, hidden, notes, decision, fit=seen)
     return replace(result, val=val, seed=seed)
 
 
@@ -164,9 +168,16 @@ def _judged(
     decision: RangeDecision,
     embedder: Embedder | None = None,
     doubter: Doubter | None = None,
+    fit: Preprocess | None = None,
 ) -> Audit:
-    """Look at `members` and add what they show to what was `found` and noted before."""
+    """Look at `members` and add what they show to what was `found` and noted before.
+
+    `fit`: what the network to be trained sees of a picture, by default the centre.
+    """
     notes = list(notes)
+    fit = fit or Preprocess()
+    if embedder:
+        embedder = _fitted(embedder, [m.sample for m in members], notes)
     seen = look([m.sample for m in members], embedder, value_range=decision.range)
     lost = {path for path, _ in seen.unreadable}
     readable = tuple(m for m in members if m.sample.path not in lost)
@@ -174,6 +185,7 @@ def _judged(
     pairs = find_pairs(seen.photos, seen.features)
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
+    found += cropped(data, seen.photos, fit)
     found += imbalance(data, classes, np.bincount(labels, minlength=len(classes)).tolist())
     omitted = {"likely_mislabelled"}
     if seen.features is not None and doubter is not None:
@@ -186,6 +198,15 @@ def _judged(
             notes.append(f"labels are not judged: {error}")
     everything = ranked(found), tuple(notes), readable, tuple(pairs)
     return Audit(data, classes, len(members), *everything, omitted=frozenset(omitted), range=decision.range)
+
+
+def _fitted(embedder: Embedder, samples: Sequence[Sample], notes: list[str]) -> Embedder:
+    """The embedder, shown pictures whole where a centre crop would hide much of most."""
+    found = shapes(stored_sizes(Samples.of(samples)), embedder.preprocess)
+    if found is None or not found.elongated:
+        return embedder
+    notes.append(f"the network sees pictures padded to squares: {found.describe()}")
+    return replace(embedder, preprocess=replace(embedder.preprocess, fit="pad"))
 
 
 def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Placed]:

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "blank": ("blank", "one flat tone; delete them"),
     "dark": ("dark", "hardly any light beside the others; expose again, or brighten"),
     "blurred": ("blurred", "unsharper than the others at the size a network sees"),
+    "cropped": ("cropped", "what the centre crop of training hides; train with --fit pad"),
     "odd_aspect": ("odd aspect ratios", "much longer than the others: the centre crop misses most; crop them"),
     "few_levels": (
         "few grey levels",

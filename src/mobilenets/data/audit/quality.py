@@ -9,10 +9,11 @@ import numpy as np
 
 from mobilenets.data.audit.kinds import LIMITS, Finding
 from mobilenets.data.audit.photo import Photo, Seen
+from mobilenets.data.shapes import shapes
 from mobilenets.data.value_range import MIN_LEVELS, RangeDecision
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
-from mobilenets.preprocess import decode
+from mobilenets.preprocess import Preprocess, decode
 from mobilenets.preprocess.formats import SUFFIXES_OF, is_image
 
 
@@ -103,6 +104,15 @@ def _odd_aspect(photos: Sequence[Photo]) -> Iterator[Finding]:
         if photo.aspect > limit:
             why = f"{photo.width}×{photo.height}: {photo.aspect:.1f} times as long as wide; usual is {usual:.1f}"
             yield Finding("odd_aspect", (photo.path,), 1 - limit / photo.aspect / 2, why)
+
+
+def cropped(data: Path, photos: Sequence[Photo], seen: Preprocess) -> list[Finding]:
+    """A finding about the data set, if most pictures are so far from square that the crop of `seen` hides much."""
+    found = shapes([(photo.width, photo.height) for photo in photos], seen)
+    if seen.fit != "crop" or found is None or not found.elongated:
+        return []
+    details = {"width": found.width, "height": found.height, "hidden": round(found.hidden, 4)}
+    return [Finding("cropped", (data,), found.hidden, found.describe(), details)]
 
 
 def imbalance(data: Path, classes: Sequence[str], counts: Sequence[int]) -> list[Finding]:

@@ -1,0 +1,35 @@
+"""Which part of its photographs a run sees: the settings `size`, `crop` and `fit` become its preprocess."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from mobilenets.data.sample import Samples
+from mobilenets.data.shapes import shapes, stored_sizes
+from mobilenets.preprocess import Preprocess
+from mobilenets.training.settings import Settings
+
+
+def fitted(settings: Settings, preprocess: Preprocess, train: Samples, quiet: bool = False) -> Preprocess:
+    """The run's preprocess, from that of the weights it starts from; what is decided or lost is said in one line.
+
+    `train`: the training photographs, by whose shapes "auto" decides. With "pad" and "squash" the whole photograph is
+    seen (crop 1.0) unless `settings.crop` says otherwise: whoever asks for them wants nothing hidden.
+    """
+    fit = settings.fit or preprocess.fit
+    preprocess = replace(preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop)
+    if fit == "auto" or (settings.fit is None and fit == "crop"):
+        found = shapes(stored_sizes(train), preprocess)
+        elongated = found is not None and found.elongated
+        message = f"fit: {found.describe()}" if found else "fit: no photograph could be measured"
+        if fit == "auto":
+            fit = "pad" if elongated else "crop"
+            message += f"; auto takes {fit}"
+        elif elongated:
+            message += "; --fit pad shows all of it"
+        if (settings.fit == "auto" or elongated) and not quiet:
+            print(message, file=sys.stderr)
+    if fit != preprocess.fit and fit != "crop" and settings.crop is None:
+        preprocess = replace(preprocess, crop=1.0)
+    return replace(preprocess, fit=fit)
