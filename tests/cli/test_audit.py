@@ -15,7 +15,7 @@ from mobilenets.cli.demo import write_csv
 
 KINDS = {
     "unreadable", "exact_duplicate", "near_duplicate", "duplicate_across_classes", "leak", "wrong_suffix", "tiny",
-    "blank", "dark", "blurred", "odd_aspect", "likely_mislabelled", "few_levels", "imbalance",
+    "blank", "dark", "blurred", "cropped", "odd_aspect", "likely_mislabelled", "few_levels", "imbalance",
 }  # fmt: skip
 
 

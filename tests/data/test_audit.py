@@ -23,6 +23,7 @@ from mobilenets.data.sample import Sample
 from mobilenets.data.source import read_splits
 from mobilenets.errors import UserError
 from mobilenets.evaluate.audit_page import page
+from mobilenets.preprocess import Preprocess
 
 CELLS = Path(elpv).parent / "data" / "images"
 
@@ -104,6 +105,19 @@ def test_what_a_whole_data_set_is_like_is_no_fault(tmp_path: Path) -> None:
     result = audit(tmp_path / "dark")
     assert not result.findings["dark"]
     assert not result.findings["odd_aspect"]
+    (hidden,) = result.findings["cropped"]  # but that a centre crop sees little of any is said of the whole
+    assert (hidden.paths, hidden.details["hidden"]) == ((tmp_path / "dark",), pytest.approx(0.81, abs=0.01))
+
+
+def test_nothing_is_hidden_of_pictures_that_a_run_pads(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(1, 6):
+            image = Image.open(CELLS / f"cell{number:04d}.png").crop((0, 0, 300, 75))
+            image.save(tmp_path / name / f"{name}{number}.png")
+    splits = read_splits(tmp_path)
+    assert not audit_splits(tmp_path, splits, seen=Preprocess(fit="pad")).findings["cropped"]
+    assert audit_splits(tmp_path, splits, seen=Preprocess()).findings["cropped"]
 
 
 @given(st.integers(0, 255), st.integers(1, 40), st.integers(1, 40))

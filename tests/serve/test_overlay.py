@@ -41,6 +41,16 @@ def test_heat_lies_where_it_was_in_the_crop() -> None:
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 19, 120, 129)
 
 
+@pytest.mark.parametrize("fit", ["pad", "squash"])
+@pytest.mark.parametrize("photo", [(400, 100), (100, 400)])
+def test_where_the_whole_photograph_is_seen_heat_may_lie_anywhere_on_it(fit: str, photo: tuple[int, int]) -> None:
+    preprocess = Preprocess(size=80, crop=1.0, fit=fit)
+    heat = preprocess.photo_part(np.ones((80, 80), np.float32), *photo)
+    image = Image.open(io.BytesIO(overlay(heat, photo, preprocess)))
+    assert image.size == (80, 20) if photo[0] > photo[1] else image.size == (20, 80)
+    assert np.asarray(image)[..., 3].min() > 150
+
+
 def test_a_run_folder_explains_itself(tmp_path: Path) -> None:
     model = network()
     write_safetensors(

@@ -27,6 +27,8 @@ def resize_and_crop(image: Any, preprocess: Preprocess) -> Any:
         before, after = ops.subtract(inner_start, start), ops.subtract(end, inner_end)
         around = [ops.concat([_whole(0, 0), count], 0) for count in (before, after)]
         fitted = ops.pad(fitted, *around, "constant", ops.constant(np.float32(PADDING)))
+        # OpenVINO does not know the shape of what is padded by computed numbers.
+        fitted = ops.reshape(fitted, _whole(1, 3, preprocess.size, preprocess.size), False)
     return ops.transpose(ops.convert(fitted, np.uint8), _whole(0, 2, 3, 1))
 
 

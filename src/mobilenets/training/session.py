@@ -118,7 +118,7 @@ class Session:
     def _begin_folder(self) -> None:
         """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
         (self.folder / JOB).parent.mkdir(parents=True, exist_ok=True)
-        write_config(config, self.settings, self.recipe, asked=self._settled())
+        write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=self._settled())
         if launch.may_restart():
             write_atomic(self.folder / JOB, launch.job())
 
