@@ -31,7 +31,8 @@ def model_metadata(card: ModelCard) -> bytes:
     pixels = _table(b, {0: _number("Uint8", _IMAGE_PROPERTIES), 1: _offset(image)})
     lowest, highest = _floats(b, [0.0]), _floats(b, [255.0])
     range_of_pixels = _table(b, {0: _offset(highest), 1: _offset(lowest)})
-    text = "uint8 pixels, resized and cropped as card.json says; normalisation is inside the graph"
+    fit = card.preprocess.fit
+    text = f"uint8 pixels, resized to a square (fit {fit}) as card.json says; normalisation is inside the graph"
     taken = _tensor(b, "image", text, {3: pixels, 5: range_of_pixels})
 
     feature = _table(b, {})
