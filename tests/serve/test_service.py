@@ -126,7 +126,7 @@ def test_json_with_base64_is_answered_as_the_bytes_are(service: Service, kind: s
 def test_json_brings_several_pictures_answered_in_order(service: Service) -> None:
     pictures = [picture("PNG", seed=seed) for seed in range(3)]
     body = {"images": [base64.b64encode(data).decode() for data in pictures]}
-    results = httpx.post(f"{service.url}/predict", json=body, params={"top": 1}).json()["results"]
+    results = service.post(json=body, params={"top": 1}).json()["results"]
     single = [service.post(data, params={"top": 1}).json()["results"][0]["label"] for data in pictures]
     assert [result["label"] for result in results] == single
 
@@ -137,7 +137,7 @@ def test_a_picture_that_is_called_json_is_a_picture(service: Service) -> None:
 
 def test_a_wrong_body_is_told_what_to_send(service: Service) -> None:
     def told(body: dict[str, object]) -> str:
-        return str(httpx.post(f"{service.url}/predict", json=body).json()["error"])
+        return str(service.post(json=body).json()["error"])
 
     assert told({"file": "AAAA"}).startswith("The JSON has no 'image', it has 'file': send {")
     assert "fetches none" in told({"image": "https://example.org/rose.jpg"})
