@@ -13,12 +13,14 @@ from PIL import Image
 
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.cli.main import main
+from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import load
 from mobilenets.runtime.torch import write_network
 from mobilenets.spec import build
 from mobilenets.training.run import train
+from mobilenets.training.settings import check_same, read_config
 
 CLASSES = ("across", "down")
 
@@ -52,6 +54,16 @@ def test_card_and_config_hold_the_range_and_the_report_is_written(trained: Path)
     settings = yaml.safe_load((trained / "run" / "config.yaml").read_text())["settings"]
     assert [float(end) for end in settings["range"].split(",")] == [black, white]
     assert (trained / "run" / "report.html").exists()
+
+
+def test_a_resumed_run_takes_the_range_that_was_asked_for_or_decided_and_no_other(trained: Path) -> None:
+    config = trained / "run" / "config.yaml"
+    settings, recipe = read_config(config)
+    black, white = settings.range.split(",")
+    for same in ("auto", settings.range, f" {black} , {white}.0"):
+        check_same(config, settings, recipe, {"range": same}, {})
+    with pytest.raises(UserError, match="range"):
+        check_same(config, settings, recipe, {"range": "0,4095"}, {})
 
 
 def test_one_overshooting_pixel_leaves_the_prediction_as_it_is(trained: Path) -> None:

@@ -214,6 +214,8 @@ def _same(name: str, given: Any, kept: Any) -> bool:
         kept = DEFAULT_VAL
     if name in PLACES and isinstance(given, str) and isinstance(kept, str):
         return given == kept or Path(given).resolve() == Path(kept).resolve()
+    if name == "range":
+        return parse_range(given) == parse_range(kept)
     return bool(given == kept)
 
 
