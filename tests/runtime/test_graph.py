@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -42,3 +47,20 @@ def test_fast_is_the_same_up_to_its_tolerance_and_every_time(graph: bytes) -> No
 def test_without_openvino_fast_is_exact(graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph_module, "find_spec", lambda name: None)
     assert np.array_equal(run_fast(graph, 1)(PIXELS), run_exactly(graph, 1)(PIXELS))
+
+
+@pytest.mark.parametrize("instructions", ["SSE41", "AVX2"])
+def test_fast_runs_on_a_processor_that_is_held_to_older_instructions(
+    graph: bytes, tmp_path: Path, instructions: str
+) -> None:
+    """OpenVINO crashed there, where the processor itself has bfloat16."""
+    (tmp_path / "graph.onnx").write_bytes(graph)
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from mobilenets.runtime.graph import run_fast\n"
+        "run = run_fast(Path(sys.argv[1]).read_bytes(), 1)\n"
+        "print(run(np.zeros((8, 32, 32, 3), np.uint8)).shape)"
+    )
+    env = {**os.environ, "ONEDNN_MAX_CPU_ISA": instructions}
+    command = [sys.executable, "-c", code, str(tmp_path / "graph.onnx")]
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, "(8, 3)"), result.stderr
