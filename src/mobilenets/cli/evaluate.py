@@ -121,7 +121,7 @@ def _apart(model: str, figures: Figures) -> list[str]:
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:
-    from mobilenets.cli.writers import columns, padded
+    from mobilenets.system.terminal import columns, padded
 
     low, high = metrics["accuracy_ci95"]
     shown = {name: row for name, row in metrics["per_class"].items() if row["n"]}

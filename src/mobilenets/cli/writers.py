@@ -7,10 +7,10 @@ import io
 import sys
 from collections.abc import Sequence
 from typing import Protocol
-from unicodedata import east_asian_width
 
 from mobilenets.runtime.classifier import Failure, Prediction
 from mobilenets.runtime.parts import json_line
+from mobilenets.system.terminal import columns, padded
 
 
 class Writer(Protocol):
@@ -79,13 +79,3 @@ def accept_any_text() -> None:
     """Print class and file names whatever the locale, as UTF-8; bytes that are no text as \\udcXX."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def columns(text: str) -> int:
-    """Columns of a terminal that `text` takes: Chinese and Japanese characters take two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def padded(text: str, width: int) -> str:
-    """`text` and spaces up to `width` columns."""
-    return text + " " * (width - columns(text))

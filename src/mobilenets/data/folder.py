@@ -1,62 +1,87 @@
-"""Photographs in class folders, or in train/ and val/ with class folders in them."""
+"""Photographs in folders: of classes, of parts with class folders in them, or of folds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from mobilenets.data.records import PART_NAMES, Finding, Records
-from mobilenets.data.walk import visible_files
+from mobilenets.data.layout import Layout, understand
+from mobilenets.data.records import Finding, Records
+from mobilenets.data.survey import Survey, named, photographs
+from mobilenets.data.tree import Folder
+from mobilenets.data.walk import count_unseen, image_files, pictures
 from mobilenets.errors import UserError
-from mobilenets.preprocess.formats import is_image
 
 
-def read_folder(data: Path) -> Records:
-    """The photographs of every class folder; none where `data` holds no folders of images.
+def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
+    """The photographs of every class folder (`data.layout` says which these are); none where there are none.
+
+    `known`: class names of a model. `without`: a folder in `data` that is left alone, as its photographs validate.
 
     Raises:
-        UserError: a folder that cannot be opened, or a class folder to train on without images: a class that
-            silently goes missing would be noticed only by whoever uses the model.
+        UserError: a folder that cannot be opened, photographs without class folders, or folders that may be parts or
+            classes.
     """
-    found = Finding(str(data))
-    empty: list[Path] = []
-    for folder, part in _class_folders(data):
-        before = len(found)
-        for path in _images(folder, data):
-            found.add(path, folder.name, part)
-        if len(found) == before and part in ("", "train"):
-            empty.append(folder)
-    if empty and len(found):
-        raise UserError(f"{empty[0]}: holds no images; add some, or move the folder away if it is no class")
+    survey = Survey()
+    excluded = None if without is None else os.path.realpath(without)
+    layout = understand(Folder(data, _unreadable, excluded), survey, known=known, held_out=without is not None)
+    found = Finding(str(data), survey)
+    start = len(str(data / "x")) - 1  # of a million paths, none is taken apart
+    for own in layout.classes:
+        for path in image_files(own.path, _unreadable, survey):
+            found.add(path[start:], own.name, own.part)
+    _note_loose(layout, survey, nothing_else=len(found) == 0)
+    for folder in layout.beside:
+        count = sum(1 for _ in image_files(folder, _unreadable, survey))
+        survey.note(f"{folder}: {photographs(count)} beside the folders that are read, in no part or class; left out")
+    for folder in layout.unfilled:
+        survey.add(_without_pictures(folder))
+    for folder in layout.empty:
+        holds = _without_pictures(folder)
+        survey.add(holds)
+        survey.empty.append(f"{folder}: holds no images{''.join(f' ({line})' for line in holds.lines()[:1])}")
     return found.records()
 
 
-def _class_folders(data: Path) -> list[tuple[Path, str]]:
-    """Every class folder, and the part it belongs to: "" where `data` has no train/ and val/."""
-    folders = _folders(data)
-    parts = {folder: PART_NAMES[folder.name.lower()] for folder in folders if folder.name.lower() in PART_NAMES}
-    if not _is_split(folders, parts):
-        return [(folder, "") for folder in folders]
-    return [(name, part) for folder, part in parts.items() for name in _folders(folder)]
+def is_folder_of_folders(data: Path) -> bool:
+    """Whether pictures lie in folders of `data`."""
+    return bool(Folder(data, _unreadable).filled)
 
 
-def _is_split(folders: Sequence[Path], parts: dict[Path, str]) -> bool:
-    """Whether train/ is a part, not a class (beside bus/ and car/): a part has folders, no images, in it."""
-    if len(parts) == len(folders):
-        return True
-    training = [folder for folder, part in parts.items() if part == "train"]
-    return bool(training) and not any(is_image(path) for folder in training for path in folder.iterdir())
+def _without_pictures(folder: Path) -> Survey:
+    """What lies in a folder that holds no picture."""
+    survey = Survey()
+    for _ in image_files(folder, _unreadable, survey):
+        pass
+    return survey
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
+    """Count what lies directly in folders that hold class folders.
+
+    Raises:
+        UserError: all photographs do.
+    """
+    for folder in layout.holders:
+        count = sum(1 for _ in pictures(_directly_in(folder, survey), survey))
+        if count and nothing_else:
+            tables = sorted(path.name for path in folder.glob("*.csv"))
+            csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
+            raise UserError(
+                f"{folder}: {photographs(count)}, but no folders of classes; make one folder for each class, as "
+                f"{folder / 'CLASS'}, and put them there, or {csv}, with the columns path,label"
+            )
+        if count:
+            survey.note(f"{folder}: {photographs(count)} directly in it, in no class folder; left out")
 
 
-def _images(folder: Path, data: Path) -> Iterator[str]:
-    """Every image below `folder`, relative to `data`."""
-    start = len(str(folder)) - len(str(folder.relative_to(data)))  # of a million paths, none is taken apart
-    return (path[start:] for path in visible_files(folder, _unreadable) if is_image(path))
+def _directly_in(folder: Path, survey: Survey) -> list[str]:
+    """The files of a folder itself; what is hidden or the system's is counted."""
+    for path in sorted(folder.iterdir()):
+        count_unseen(path.name, survey)
+    return [str(folder / name) for name in Folder(folder, _unreadable).files]
 
 
 def _unreadable(error: OSError) -> NoReturn:

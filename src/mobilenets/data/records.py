@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.data.parts import PART_NAMES, PARTS, part_of_shard
 from mobilenets.data.sample import Indices, Member, Rows, Samples, Table
+from mobilenets.data.survey import Survey
+from mobilenets.data.tree import key
+from mobilenets.errors import UserError
 
-PARTS = ("", "train", "val", "test")  # "" where the data does not say
-# Names of folders and of shards, and values of a CSV's column `split`.
-PART_NAMES = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
-
-def part_of_shard(stem: str) -> str:
-    """The part that a shard belongs to by its file name, as `train-00000-of-00010` or `val_3`."""
-    word = re.match("[a-z]*", stem.lower())
-    return PART_NAMES.get(word[0] if word else "", "")
+__all__ = ["PARTS", "PART_NAMES", "Finding", "Records", "part_of_shard"]
 
 
 @dataclass(frozen=True)
 class Records:
-    """Rows of a table with their class (`names[codes[row]]`) and part (`PARTS[parts[row]]`); `rows` chooses some."""
+    """Rows of a table with their class (`names[codes[row]]`) and part (`PARTS[parts[row]]`); `rows` chooses some.
+
+    `survey`: what reading them came upon.
+    """
 
     table: Table
     names: tuple[str, ...]
     codes: NDArray[np.int32]
     parts: NDArray[np.int8]
     rows: Indices
+    survey: Survey
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,19 +51,21 @@ class Records:
         return tuple(sorted(self.names[k] for k in np.unique(self.codes[self.rows])))
 
     def samples(self, classes: Sequence[str]) -> Samples:
-        """The photographs, labels numbered by `classes`, which has all of theirs."""
-        number = {name: k for k, name in enumerate(classes)}
+        """The photographs, labels numbered by `classes`, which has all of theirs in some Unicode form."""
+        number = {_nfc(name): k for k, name in enumerate(classes)}
         labels = np.array([number.get(name, -1) for name in self.names], np.int64)
         return Samples(self.table, self.rows, labels[self.codes[self.rows]])
 
 
 class Finding:
-    """Records under construction; paths are relative to `root`."""
+    """Records under construction; paths are relative to `root`. The one place where class names are looked at."""
 
-    def __init__(self, root: str = "") -> None:
+    def __init__(self, root: str = "", survey: Survey | None = None) -> None:
         self._rows = Rows(root)
         self._codes, self._parts = array("i"), array("b")
-        self._names: dict[str, int] = {}
+        self._names: dict[str, int] = {}  # in NFC
+        self._spelled: dict[str, int] = {}  # as they came
+        self._survey = Survey() if survey is None else survey
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -80,12 +79,54 @@ class Finding:
         stratum: str | None = None,
         member: Member | None = None,
     ) -> None:
-        """Add a photograph of the class `name`."""
+        """Add a photograph of the class `name`.
+
+        Raises:
+            UserError: a class name that is blank or has a line break or other control character in it.
+        """
+        code = self._spelled.get(name)
+        if code is None:
+            code = self._new_name(name, path)
         self._rows.add(path, group, stratum, member)
-        self._codes.append(self._names.setdefault(name, len(self._names)))
+        self._codes.append(code)
         self._parts.append(PARTS.index(part))
+
+    def _new_name(self, name: str, path: str) -> int:
+        where = ascii(str(Path(self._rows.root, path)))[1:-1] if not path.isprintable() else Path(self._rows.root, path)
+        if not name.strip():
+            raise UserError(f"{where}: its class name is blank; give it a name")
+        bad = [c for c in name if unicodedata.category(c) in ("Cc", "Zl", "Zp")]
+        if bad:
+            what = "a line break" if bad[0] in "\n\r\v\f\x85\u2028\u2029" else f"the control character {bad[0]!a}"
+            raise UserError(f"{where}: its class name {name!a} has {what} in it; rename the class")
+        composed = _nfc(name)
+        seen = composed in self._names
+        code = self._names.setdefault(composed, len(self._names))
+        if seen:
+            self._survey.note(
+                f"the class {composed!r} is spelled in two Unicode forms (NFC and NFD); it is read as one"
+            )
+        self._spelled[name] = code
+        return code
 
     def records(self) -> Records:
         """What was found."""
+        self._note_similar()
         codes, parts = np.array(self._codes, np.int32), np.array(self._parts, np.int8)
-        return Records(self._rows.table(), tuple(self._names), codes, parts, np.arange(len(codes)))
+        return Records(self._rows.table(), tuple(self._names), codes, parts, np.arange(len(codes)), self._survey)
+
+    def _note_similar(self) -> None:
+        alike: dict[str, list[str]] = {}
+        for name in self._names:
+            alike.setdefault(key(name), []).append(name)
+        for names in alike.values():
+            if len(names) > 1:
+                both = " and ".join(map(repr, sorted(names)))
+                self._survey.note(
+                    f"warning: the classes {both} differ only in case, white space or Unicode form; they are read as "
+                    "different classes"
+                )
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

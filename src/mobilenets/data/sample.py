@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mobilenets.data.survey import Survey
 
 Indices = NDArray[np.int64]
 # Keeps file names that are not text, and bytes so encoded sort as the strings do.
@@ -246,9 +248,13 @@ class Samples(Sequence[Sample]):
 
 @dataclass(frozen=True)
 class Splits:
-    """Class names, sorted, and the samples of each part."""
+    """Class names, sorted, and the samples of each part.
+
+    `survey`: how the data was understood, and what was left out.
+    """
 
     classes: tuple[str, ...]
     train: Samples
     val: Samples
     test: Samples
+    survey: Survey = field(default_factory=Survey, compare=False)

@@ -3,58 +3,76 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
-from mobilenets.data.folder import read_folder
+from mobilenets.data.folder import is_folder_of_folders, read_folder
+from mobilenets.data.rare import Rare, settle_rare
 from mobilenets.data.records import Records
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.split import split
+from mobilenets.data.survey import Survey, named, photographs
 from mobilenets.data.table import read_metadata, read_table
+from mobilenets.data.tree import key
 from mobilenets.errors import UserError
 
 DEFAULT_VAL = 0.2
 
 
-def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int = 0) -> Splits:
+def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int = 0, rare: Rare = "keep") -> Splits:
     """The training and validation samples (and test ones, if any) of `data`.
 
     `data` is a folder of class folders, a folder with train/ and val/ (and test/), a CSV with the columns
     path,label[,split][,group][,stratum], WebDataset shards (`shards/{000..099}.tar`), or a Hugging Face data set
     (a folder of parquet files). Where it names no validation part, `val` is the share held out (default 0.2,
-    stratified, seeded), or other such data.
+    stratified, seeded), or other such data; of a folder inside `data` nothing is trained on.
+
+    `rare`: what becomes of classes without validation photographs, as one that has a single one: "keep" trains on
+    them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises.
 
     Raises:
-        UserError: nothing usable there, fewer than two classes, a class too small, bad rows of a CSV.
+        UserError: nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
     """
     share, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
-    records = _records(data)
-    validating = records.of("val") if folder is None else _held_out(data, Path(folder))
+    held_out = None if folder is None else _held_out(data, Path(folder))
+    records = _records(data, without=None if folder is None else Path(folder))
+    _check_empty(records, rare)
+    validating = records.of("val") if held_out is None else held_out
     if len(validating) and share is not None:
         raise UserError(f"val: {data} has a validation part already; leave --val out")
+    if held_out is not None:
+        records.survey.add(held_out.survey)
+        if n := len(records.of("val")):
+            records.survey.note(f"{data}: {photographs(n)} of its own validation part left out, as --val names others")
     training = records.of("train", "")
     classes = _classes(data, training)
     train, test = _samples(data, "train", training, classes), _samples(data, "test", records.of("test"), classes)
     if len(validating):
         held = _samples(data, "val", validating, classes)
-        _same_classes(data, classes, held)
-        return Splits(classes, train, held, test)
-    train, held = split(train, classes, DEFAULT_VAL if share is None else share, seed)
-    return Splits(classes, train, held, test)
+    else:
+        train, held = split(train, classes, DEFAULT_VAL if share is None else share, seed)
+        if len(held) == 0:
+            raise UserError(
+                f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
+                "(one to train, one to validate)"
+            )
+    return settle_rare(data, Splits(classes, train, held, test, records.survey), rare)
 
 
 def read_samples(
-    data: Path, classes: Sequence[str] | None = None, part: str | None = None
+    data: Path, classes: Sequence[str] | None = None, part: str | None = None, survey: Survey | None = None
 ) -> tuple[tuple[str, ...], Samples]:
     """Class names and samples of `data`, for evaluation.
 
     Of split data, `part`: "train", "val" or "test"; by default the test part if there is one, else the
-    validation part. With `classes` (a model's) labels are numbered by them.
+    validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
 
     Raises:
         UserError: nothing usable there, no such part, or a class that is not among `classes`.
     """
-    records = _records(data)
+    records = _records(data, known=classes or ())
+    _tell(records, survey)
     there = records.there()
     chosen = part or next(p for p in ("test", "val", "", "train") if p in there)
     if chosen not in there:
@@ -64,17 +82,40 @@ def read_samples(
     return known, _samples(data, chosen, records, known)
 
 
-def read_parts(data: Path) -> tuple[tuple[str, ...], dict[str, Samples]]:
+def read_parts(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...], dict[str, Samples]]:
     """Class names of all parts, and the samples of each part that `data` names; "" where it names none.
 
-    Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on.
+    Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on. What reading
+    came upon goes to `survey`.
 
     Raises:
         UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
     """
     records = _records(data)
+    _tell(records, survey)
     classes = _classes(data, records)
     return classes, {part: _samples(data, part, records.of(part), classes) for part in sorted(records.there())}
+
+
+def _tell(records: Records, survey: Survey | None) -> None:
+    if survey is not None:
+        survey.add(records.survey)
+        for line in records.survey.empty:
+            survey.note(line)
+
+
+def _check_empty(records: Records, rare: Rare) -> None:
+    """Refuse class folders without a photograph: a class that silently goes missing is noticed by nobody."""
+    empty = records.survey.empty
+    if not empty:
+        return
+    if rare == "drop":
+        records.survey.note(f"{named(empty, 3)}: left out")
+        return
+    more = f" (and {len(empty) - 1} more folders)" if len(empty) > 1 else ""
+    raise UserError(
+        f"{empty[0]}{more}; add some, move the folder away if it is no class, or leave it out with --rare drop"
+    )
 
 
 def _held_out(data: Path, folder: Path) -> Records:
@@ -85,14 +126,16 @@ def _held_out(data: Path, folder: Path) -> Records:
     return found.of("val") if "val" in found.there() else found
 
 
-def _records(data: Path) -> Records:
-    found = _read(data)
+def _records(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
+    found = _read(data, known, without)
     if len(found) == 0:
-        raise UserError(f"{data}: no images found; expected one folder per class with JPEG, PNG or other images")
+        lines = found.survey.lines()
+        there = f" ({named(lines, 3)})" if lines else ""
+        raise UserError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
     return found
 
 
-def _read(data: Path) -> Records:
+def _read(data: Path, known: Collection[str], without: Path | None) -> Records:
     """The photographs of `data`, whatever it is; the readers of containers are imported where one is met."""
     files = _containers(data)
     if files and files[0].suffix.lower() == ".parquet":
@@ -106,7 +149,7 @@ def _read(data: Path) -> Records:
     if not data.exists():
         raise UserError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
     if data.is_dir():
-        return read_metadata(data) or read_folder(data)
+        return read_metadata(data) or read_folder(data, known=known, without=without)
     if data.suffix.lower() in (".csv", ".tsv"):
         return read_table(data)
     raise UserError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
@@ -118,6 +161,8 @@ def _containers(data: Path) -> list[Path]:
     if data.is_dir():
         # Hugging Face's data sets have their files in data/.
         inside = [p for folder in (data, data / "data") for kind in kinds for p in sorted(folder.glob(f"*{kind}"))]
+        if not inside or is_folder_of_folders(data):  # an archive beside class folders is left out, and counted
+            return []
         return [p for p in inside if p.suffix == inside[0].suffix]
     if data.suffix.lower() not in kinds:
         return []
@@ -156,15 +201,11 @@ def _is_text(name: str) -> bool:
 
 
 def _samples(data: Path, part: str, records: Records, classes: tuple[str, ...]) -> Samples:
-    unknown = sorted(set(records.classes()) - set(classes))
+    known = {normalize("NFC", name) for name in classes}
+    unknown = [name for name in records.classes() if name not in known]
     if unknown:
         what = f"{part or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
-        raise UserError(f"{data}: {what}, which is not among {', '.join(classes[:10])}")
+        meant = next((name for name in classes for other in unknown if key(name) == key(other)), None)
+        hint = "" if meant is None else f"; is {meant!r} meant? Call both alike"
+        raise UserError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")
     return records.samples(classes)
-
-
-def _same_classes(data: Path, classes: tuple[str, ...], val: Samples) -> None:
-    absent = sorted(set(range(len(classes))) - set(val.labels.tolist()))
-    if absent:
-        names = ", ".join(repr(classes[k]) for k in absent[:5])
-        raise UserError(f"{data}: no validation image of {names}; every class of train needs some")

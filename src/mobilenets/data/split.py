@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,10 +20,10 @@ def split(samples: Sequence[Sample], classes: Sequence[str], share: float, seed:
     A stratum is a class, or a class and the sample's `stratum`. Without groups each is off by at most one
     sample. Samples of one group, or of one path, stay together; a group counts for the stratum of its first
     sample, and a stratum is off by at most its largest group. The result depends on paths, labels and `seed`,
-    not on the order of `samples`.
+    not on the order of `samples`. A class too small for both parts, or in too few groups, is in the first only.
 
     Raises:
-        UserError: `share` outside (0, 1), or a class too small (or in too few groups) for both parts.
+        UserError: `share` outside (0, 1).
     """
     if not 0 < share < 1:
         raise UserError(f"val: {share} is not a share; use a number between 0 and 1, for example 0.2")
@@ -43,7 +44,7 @@ def split(samples: Sequence[Sample], classes: Sequence[str], share: float, seed:
         taken = members[_take(sizes[members], due + min(max(debt, -most), most))]
         chosen[taken] = True
         debt += due - sizes[taken].sum()
-    _give_every_class_both_parts(unit, sizes, ordered.labels, classes, chosen)
+    _give_every_class_both_parts(unit, sizes, ordered.labels, len(classes), chosen)
     validating = chosen[unit]
     return ordered.take(~validating), ordered.take(validating)
 
@@ -86,20 +87,20 @@ def _take(sizes: Indices, wanted: float) -> Mask:
     return taken
 
 
-def _give_every_class_both_parts(
-    unit: Indices, sizes: Indices, labels: Indices, classes: Sequence[str], chosen: Mask
-) -> None:
-    """Move one unit where a class stands on one side only."""
+def _give_every_class_both_parts(unit: Indices, sizes: Indices, labels: Indices, classes: int, chosen: Mask) -> None:
+    """Move one unit where a class stands on one side only; where it can stand on one only, that is training."""
     by_label = np.argsort(labels, kind="stable")
-    bounds = np.searchsorted(labels[by_label], np.arange(len(classes) + 1))
-    for name, start, end in zip(classes, bounds, bounds[1:], strict=False):
-        if end - start < 2:
-            raise UserError(f"{name}: {end - start} usable image; each class needs 2 (one to train, one to validate)")
+    bounds = np.searchsorted(labels[by_label], np.arange(classes + 1))
+    for start, end in itertools.pairwise(bounds):
         own, held = np.unique(unit[by_label[start:end]], return_counts=True)
-        if chosen[own].any() and not chosen[own].all():
+        if len(own) == 0 or (chosen[own].any() and not chosen[own].all()):
             continue
         movable = own[held == sizes[own]]  # no other class moves along
-        if len(own) < 2 or len(movable) == 0:
-            raise UserError(f"{name}: too few groups hold only its images; each class needs 2 groups")
-        smallest = movable[np.argmin(sizes[movable])]
-        chosen[smallest] = not chosen[smallest]
+        if len(own) > 1 and len(movable):
+            smallest = movable[np.argmin(sizes[movable])]
+            chosen[smallest] = not chosen[smallest]
+    for start, end in itertools.pairwise(bounds):
+        own = np.unique(unit[by_label[start:end]])
+        if len(own) and chosen[own].all():
+            # Others may lose their validation by it: what is not validated is told, what is not trained on is useless.
+            chosen[own[np.argmin(sizes[own])]] = False

@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from mobilenets.data.survey import HIDDEN, SYSTEM, Survey
+from mobilenets.preprocess.formats import is_image, kind_of, reads, sniff
 
-def visible_files(folder: str | Path, unreadable: Callable[[OSError], object]) -> Iterator[str]:
+# What systems and programs put beside files: thumbnails, recycle bins, the other half of a macOS archive.
+_SYSTEM_FOLDERS = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
+_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
+
+# So many files of a suffix have to hold no picture, and none of them one, until the others are believed: opening a
+# million side files on a network drive takes an hour.
+_BELIEVED = 1_000
+
+
+def is_unseen(name: str) -> bool:
+    """Whether a file or folder is hidden (as macOS' `._` companions are), or a system's own."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES
+
+
+def count_unseen(name: str, survey: Survey) -> bool:
+    """`is_unseen`, and counted if so."""
+    if is_unseen(name):
+        survey.leave_out(HIDDEN if name.startswith(".") else SYSTEM, name)
+        return True
+    return False
+
+
+def visible_files(
+    folder: str | Path, unreadable: Callable[[OSError], object], survey: Survey | None = None
+) -> Iterator[str]:
     """Paths of all files below `folder`, which they begin with, one folder after another, each sorted by name.
 
-    Hidden files and folders are left out, and linked folders followed, each once. A folder that cannot be opened, or
-    is gone by then, is passed to `unreadable`, as the error whose `filename` it is.
+    Hidden files and folders and those of the system are left out and counted in `survey`, and linked folders
+    followed, each once. A folder that cannot be opened, or is gone by then, is passed to `unreadable`, as the error
+    whose `filename` it is.
     """
+    survey = survey or Survey()
+
+    def shown(names: list[str]) -> list[str]:
+        return [name for name in sorted(names) if not count_unseen(name, survey)]
+
     seen: set[str] = set()
     for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         real = os.path.realpath(root)
@@ -20,5 +53,34 @@ def visible_files(folder: str | Path, unreadable: Callable[[OSError], object]) -
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (str(Path(root, name)) for name in sorted(files) if not name.startswith("."))
+        folders[:] = shown(folders)
+        yield from (str(Path(root, name)) for name in shown(files))
+
+
+def image_files(folder: str | Path, unreadable: Callable[[OSError], object], survey: Survey) -> Iterator[str]:
+    """`visible_files` that are pictures, whatever they are called; the others are counted in `survey`.
+
+    A file with a picture's suffix is taken for one unopened: what it is shows when it is decoded.
+    """
+    return pictures(visible_files(folder, unreadable, survey), survey)
+
+
+def pictures(paths: Iterable[str], survey: Survey) -> Iterator[str]:
+    """The pictures among files, whatever they are called; the others are counted in `survey`."""
+    barren: Counter[str] = Counter()  # from a suffix to how many held no picture; those that held one are not in it
+    fertile: set[str] = set()
+    for path in paths:
+        if is_image(path):
+            yield path
+            continue
+        suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - of a million paths, none is taken apart
+        if suffix and barren[suffix] >= _BELIEVED and suffix not in fertile:
+            survey.leave_out(sniff(b"?", suffix), path)
+            continue
+        kind = kind_of(path)
+        if reads(kind):
+            fertile.add(suffix)
+            yield path
+        else:
+            barren[suffix] += 1
+            survey.leave_out(kind, path)

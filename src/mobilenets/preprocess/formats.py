@@ -110,28 +110,38 @@ _BY_SUFFIX = {
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file that is not read: what many of them are called, and what one can do (empty: nothing)."""
+    """Files that are not read: what one and many of them are called, and what one can do (empty: nothing).
 
-    noun: str
+    `unread`: they are pictures all the same.
+    """
+
+    one: str
+    many: str
     remedy: str = ""
+    unread: bool = False
 
 
 OTHER, EMPTY, CLOSED = "other", "empty", "closed"
-_NOT_READ = "of a kind that is not read here"
+
+
+def _unread(remedy: str) -> Kind:
+    return Kind("file of a kind that is not read here", "files of a kind that is not read here", remedy, unread=True)
+
+
 KINDS = {  # what is not read
-    **{name: Kind(_NOT_READ, _CONVERT) for name in (
-        "JPEG XL", "camera raw", "Photoshop", "GIMP", "icon", "OpenEXR", "Radiance HDR", "FITS", "PostScript", "SVG",
-        "DICOM", "picture of another kind")},
-    "HEIF": Kind(_NOT_READ, "pip install 'mobilenets[heic]'"),
-    "AVIF": Kind(_NOT_READ, "pip install --upgrade pillow"),
-    "JPEG2000": Kind(_NOT_READ, "pip install --upgrade pillow"),
-    "WEBP": Kind(_NOT_READ, "pip install --upgrade pillow"),
-    "video": Kind("videos", "take pictures out of them first"),
-    "PDF": Kind("PDF documents"),
-    "archive": Kind("archives", "unpack them first"),
-    EMPTY: Kind("empty (0 bytes)"),
-    CLOSED: Kind("not to be opened", "check their permissions"),
-    OTHER: Kind("no pictures"),
+    **dict.fromkeys(
+        ("JPEG XL", "camera raw", "Photoshop", "GIMP", "icon", "OpenEXR", "Radiance HDR", "FITS", "PostScript", "SVG",
+         "DICOM", "picture of another kind"),
+        _unread(_CONVERT),
+    ),
+    "HEIF": _unread("pip install 'mobilenets[heic]'"),
+    **dict.fromkeys(("AVIF", "JPEG2000", "WEBP"), _unread("pip install --upgrade pillow")),
+    "video": Kind("video", "videos", "take pictures out of videos first"),
+    "PDF": Kind("PDF document", "PDF documents", "take the pictures out first"),
+    "archive": Kind("archive", "archives", "unpack archives first"),
+    EMPTY: Kind("empty file, of 0 bytes,", "empty files, of 0 bytes,", "copy them again from where they came"),
+    CLOSED: Kind("file that cannot be opened", "files that cannot be opened", "check their permissions"),
+    OTHER: Kind("other file", "other files", "they are no pictures"),
 }  # fmt: skip
 
 

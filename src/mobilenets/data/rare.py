@@ -1,0 +1,60 @@
+"""Classes that are too rare to be validated: kept, left out or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.survey import named, photographs
+from mobilenets.errors import UserError
+
+Rare = Literal["keep", "drop", "refuse"]
+CHOICES: tuple[Rare, ...] = ("keep", "drop", "refuse")
+
+
+def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
+    """`splits` with the classes that have no validation photograph treated as `rare` says; a note names them.
+
+    Raises:
+        UserError: there are such classes and `rare` is "refuse", or fewer than two others and it is "drop".
+    """
+    count = len(splits.classes)
+    trained = np.bincount(splits.train.labels, minlength=count)
+    few = np.flatnonzero(np.bincount(splits.val.labels, minlength=count) == 0).tolist()
+    if not few:
+        return splits
+    what = named([f"{splits.classes[k]!r} ({photographs(int(trained[k]))})" for k in few])
+    own = "its" if len(few) == 1 else "their"
+    if rare == "refuse":
+        raise UserError(
+            f"{data}: no validation image of {what}; each class needs 2 (one to train, one to validate); add some, or "
+            "choose --rare keep or drop"
+        )
+    if rare == "keep":
+        splits.survey.note(
+            f"warning: no validation photograph of {what}: trained on, but without figures of {own} own "
+            "(--rare drop leaves such classes out)"
+        )
+        return splits
+    kept = [k for k in range(count) if k not in few]
+    if len(kept) < 2:
+        raise UserError(f"{data}: --rare drop leaves out {what}, and fewer than two classes remain; add photographs")
+    splits.survey.note(f"left out as too rare (--rare drop): {what}")
+    return only(splits, kept)
+
+
+def only(splits: Splits, kept: Sequence[int]) -> Splits:
+    """The splits with those classes only, numbered anew."""
+    number = np.full(len(splits.classes), -1, np.int64)
+    number[list(kept)] = np.arange(len(kept))
+
+    def own(samples: Samples) -> Samples:
+        return samples.take(number[samples.labels] >= 0).relabelled(number.tolist())
+
+    classes = tuple(splits.classes[k] for k in kept)
+    return replace(splits, classes=classes, train=own(splits.train), val=own(splits.val), test=own(splits.test))

@@ -1,0 +1,98 @@
+"""What reading a data set came upon: how it was understood, and what was left out for which reason."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mobilenets.preprocess.formats import KINDS
+
+HIDDEN, SYSTEM, UNREADABLE = "hidden", "system", "unreadable"
+_MAX_NAMED = 3  # suffixes or names in a line
+
+
+@dataclass
+class Tally:
+    """How many files share a reason, and what they are called: suffixes, or names where those say more."""
+
+    count: int = 0
+    names: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Survey:
+    """Lines about how the data was understood, and from each reason to what was left out for it.
+
+    `empty`: class folders without a photograph.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    left_out: dict[str, Tally] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+
+    def note(self, line: str) -> None:
+        """Say something once."""
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def leave_out(self, reason: str, path: str) -> None:
+        """Count a file; `reason`: a key of `formats.KINDS`, or one of those above."""
+        tally = self.left_out.setdefault(reason, Tally())
+        tally.count += 1
+        name = os.path.basename(path)  # noqa: PTH119 - of a million paths, none is taken apart
+        suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
+        if reason in (HIDDEN, SYSTEM):
+            called = suffix and f"*{suffix}" if name.startswith("._") else name
+        else:
+            called = suffix or "without suffix"
+        if called in tally.names or len(tally.names) <= _MAX_NAMED:
+            tally.names[called] += 1
+
+    def add(self, other: Survey) -> None:
+        """Take over what another one came upon."""
+        for line in other.notes:
+            self.note(line)
+        self.empty += other.empty
+        for reason, tally in other.left_out.items():
+            own = self.left_out.setdefault(reason, Tally())
+            own.count += tally.count
+            own.names += tally.names
+
+    def lines(self) -> list[str]:
+        """Every note, then one line for each reason, for people."""
+        return [*self.notes, *map(self._line, self.left_out)]
+
+    def _line(self, reason: str) -> str:
+        tally = self.left_out[reason]
+        one, names = tally.count == 1, _some(tally.names)
+        verb = "is left out" if one else "are left out"
+        if reason in KINDS:
+            kind = KINDS[reason]
+            noun = kind.one if one else kind.many
+            if kind.unread:
+                return f"{tally.count:,} {noun} ({names}: {kind.remedy}) {verb}"
+            return f"{tally.count:,} {noun} ({names}) {verb}{f'; {kind.remedy}' if kind.remedy else ''}"
+        if reason == UNREADABLE:
+            return f"{tally.count:,} {'photograph that' if one else 'photographs that'} cannot be read {verb}"
+        whose = "hidden {}" if reason == HIDDEN else "{} of the system"
+        noun = whose.format("file or folder" if one else "files and folders")
+        return f"{tally.count:,} {noun} ({names}) {verb}"
+
+
+def named(names: Iterable[str], most: int = 5) -> str:
+    """Names in a sentence, not too many of them."""
+    listed = list(names)
+    more = len(listed) - most
+    return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:most])} and {more:,} more"
+
+
+def photographs(count: int) -> str:
+    """A number of photographs in words."""
+    return "1 photograph" if count == 1 else f"{count:,} photographs"
+
+
+def _some(names: Counter[str]) -> str:
+    shown = [name for name, _ in names.most_common(_MAX_NAMED)]
+    return ", ".join(shown) + (", …" if len(names) > _MAX_NAMED else "")
