@@ -17,6 +17,7 @@ from PIL import Image
 
 from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.cli.sources import expand
+from mobilenets.data.survey import Survey
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -167,7 +168,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(cli, run_folder: Pa
 
 
 def test_a_folder_that_cannot_be_opened_is_a_failure_behind_the_others(album: Path) -> None:
-    paths = expand([str(album)])
+    paths = expand([str(album)], Survey())
     found = [next(paths)]
     shutil.rmtree(album / "sub dir")  # listed already; nobody is refused a folder where tests run as root
     assert [*found, *paths] == [str(album / name) for name in ("B.JPG", "a.jpg", "sub dir")]

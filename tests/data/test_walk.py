@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mobilenets.cli.sources import expand
-from mobilenets.data.audit.quality import misnamed
 from mobilenets.data.folder import read_folder
+from mobilenets.data.survey import Survey
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 
@@ -45,14 +45,7 @@ def test_training_and_prediction_find_the_same_pictures(album: Path, monkeypatch
     for data in (album, Path("../album"), Path()):
         records = read_folder(data)
         trained = [str(sample.path) for sample in records.samples(records.classes())]
-        assert trained == list(expand([str(data)])) == [str(data / name) for name in PICTURES]
-
-
-def test_the_audit_looks_where_training_does(album: Path) -> None:
-    (album / "b" / "linked" / "photo.bak").write_bytes(b"P6 1 1 255\n\0\0\0")
-    assert [finding.paths for finding in misnamed(album, lambda path: False)] == [
-        (album / "b" / "linked" / "photo.bak",)
-    ]
+        assert trained == list(expand([str(data)], Survey())) == [str(data / name) for name in PICTURES]
 
 
 def test_a_folder_that_is_gone_when_its_turn_comes_is_passed_on(album: Path) -> None:

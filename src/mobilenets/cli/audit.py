@@ -48,13 +48,17 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.writers import accept_any_text
     from mobilenets.data.audit.clean import check_files, write_clean
     from mobilenets.data.audit.job import audit
+    from mobilenets.data.overview import parts_overview
     from mobilenets.data.source import read_parts
+    from mobilenets.data.survey import Survey
 
     if args.write_clean:
         check_new_file("--write-clean", args.write_clean, ".csv")
     if args.html:
         check_new_file("--html", args.html, ".html")
-    _, parts = read_parts(args.data)  # what is wrong with the data is told before weights are fetched
+    survey = Survey()
+    classes, parts = read_parts(args.data, survey)  # what is wrong with the data is told before weights are fetched
+    print(*parts_overview(classes, parts, survey), sep="\n", file=sys.stderr)
     if args.write_clean:
         check_files(args.data, parts)
     embedder, doubter = _eyes(args)

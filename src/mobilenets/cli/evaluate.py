@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.model_argument import open_model
     from mobilenets.cli.writers import accept_any_text
     from mobilenets.data.source import read_samples
+    from mobilenets.data.survey import Survey
     from mobilenets.errors import UserError
     from mobilenets.evaluate.metrics import score
     from mobilenets.evaluate.unseen import keep_apart
@@ -45,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.runtime.classifier import Failure
 
     classifier = open_model(args.model, args.engine)
-    classes, samples = read_samples(args.data, classifier.classes, args.split)
+    survey = Survey()
+    classes, samples = read_samples(args.data, classifier.classes, args.split, survey)
+    for line in survey.lines():
+        print(line, file=sys.stderr)
     known = _splits(args.model, samples)
     rows: list[Any] = []
     shown: list[int] = []

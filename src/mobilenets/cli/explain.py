@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.artifact import check_new_file
     from mobilenets.cli.sources import expand
     from mobilenets.cli.writers import make_writer
+    from mobilenets.data.survey import Survey
     from mobilenets.evaluate.heat import describe
     from mobilenets.evaluate.picture import MOST, save_explanations
     from mobilenets.progress import Progress
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.save is not None:
         check_new_file("--save", args.save, ".png")
-    paths = expand(args.image)
+    survey = Survey()
+    paths = expand(args.image, survey)
     explainer = _open(args.model)
     explainer.check(args.label)
     many = len(explainer.classes) >= MANY_CLASSES
@@ -75,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         save_explanations(shown, args.save)
         some = f" (the first {len(shown)} of {done - failed})" if len(shown) < done - failed else ""
         print(f"saved {args.save}{some}", file=sys.stderr)
+    for line in survey.lines():
+        print(line, file=sys.stderr)
     if failed:
         print(f"{failed} of {done} could not be read", file=sys.stderr)
     return 1 if failed else 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
+    from mobilenets.data.survey import Survey
     from mobilenets.preprocess.depth import Range
     from mobilenets.runtime.classifier import Classifier, Failure, Prediction
 
@@ -67,9 +68,11 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.model_argument import open_model
     from mobilenets.cli.sources import expand
     from mobilenets.cli.writers import make_writer
+    from mobilenets.data.survey import Survey
     from mobilenets.runtime.classifier import Prediction
 
-    paths = expand(args.source)
+    survey = Survey()
+    paths = expand(args.source, survey)
     classifier = open_model(args.model, args.engine, args.threads)
     many = len(classifier.classes) >= MANY_CLASSES
     form = args.format or "table"
@@ -85,9 +88,15 @@ def run(args: argparse.Namespace) -> int:
             shown.append(result)
     if shown:
         _save(shown, args.save, done - failed, classifier.card.preprocess.range)
+    _tell(survey)
     if failed:
         print(f"{failed} of {done} could not be read", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _tell(survey: Survey) -> None:
+    for line in survey.lines():
+        print(line, file=sys.stderr)
 
 
 def _bulk(args: argparse.Namespace) -> int:
@@ -106,11 +115,14 @@ def _bulk(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as missing:
         raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
     from mobilenets.cli.sources import expand
+    from mobilenets.data.survey import Survey
     from mobilenets.runtime.classifier import onnx_file
     from mobilenets.runtime.parts import claim, make_manifest
 
     model = onnx_file(args.model).read_bytes()
-    paths = list(expand(args.source))
+    survey = Survey()
+    paths = list(expand(args.source, survey))
+    _tell(survey)
     manifest = make_manifest(model, paths, args.format or "parquet", args.top)
     claim(args.out, manifest)
     found = manifest.parts - len(manifest.missing(args.out))

@@ -9,35 +9,35 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from mobilenets.data.walk import visible_files
+from mobilenets.data.survey import Survey, named
+from mobilenets.data.walk import image_files, pictures
 from mobilenets.errors import UserError
-from mobilenets.preprocess.formats import is_image
 
 
-def expand(sources: list[str]) -> Iterator[str]:
+def expand(sources: list[str], survey: Survey) -> Iterator[str]:
     """The paths that the sources name, one after another, without a list of them all in memory.
 
-    A file is taken whatever its name; of folders (as `visible_files` walks them) and patterns only pictures, by
-    suffix, and of folders also those in them that cannot be opened, so that they count as unreadable. Every source
-    is looked at before the first path is given out.
+    A file is taken whatever it is; of folders and patterns only pictures, whatever they are called (as `image_files`
+    finds them), and of folders also those in them that cannot be opened, so that they count as unreadable. What is
+    left out is counted in `survey`. Every source is looked at before the first path is given out.
 
     Raises:
         UserError: a source that does not exist, a folder or pattern without pictures, no paths on standard input.
     """
-    return chain.from_iterable([_expand(source) for source in sources])
+    return chain.from_iterable([_expand(source, survey) for source in sources])
 
 
-def _expand(source: str) -> Iterator[str]:
+def _expand(source: str, survey: Survey) -> Iterator[str]:
     if source == "-":
-        return _some(_listed(), "-: no paths on standard input; write one a line")
+        return _some(_listed(), "-: no paths on standard input; write one a line", survey)
     path = Path(source)
     if path.is_dir():
-        return _some(_pictures(source), f"{source}: no pictures in this folder")
+        return _some(_pictures(source, survey), f"{source}: no pictures in this folder", survey)
     if path.exists():
         return iter((source,))
     if glob.has_magic(source):
-        matches = sorted(match for match in glob.iglob(source, recursive=True) if is_image(match))
-        return _some(iter(matches), f"{source}: no picture matches this pattern")
+        matches = sorted(match for match in glob.iglob(source, recursive=True) if not Path(match).is_dir())
+        return _some(pictures(matches, survey), f"{source}: no picture matches this pattern", survey)
     raise UserError(f"{source}: no such file or folder; check the spelling")
 
 
@@ -49,15 +49,16 @@ def _listed() -> Iterator[str]:
             yield path
 
 
-def _pictures(folder: str) -> Iterator[str]:
+def _pictures(folder: str, survey: Survey) -> Iterator[str]:
     """The pictures below a folder, then the folders in it that cannot be opened: reading those says why."""
     closed: list[str] = []
-    yield from filter(is_image, visible_files(folder, lambda error: closed.append(error.filename)))
+    yield from image_files(folder, lambda error: closed.append(error.filename), survey)
     yield from closed
 
 
-def _some(paths: Iterator[str], nothing: str) -> Iterator[str]:
+def _some(paths: Iterator[str], nothing: str, survey: Survey) -> Iterator[str]:
     first = next(paths, None)
     if first is None:
-        raise UserError(nothing)
+        lines = survey.lines()
+        raise UserError(f"{nothing} ({named(lines)})" if lines else nothing)
     return chain((first,), paths)

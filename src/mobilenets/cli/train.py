@@ -41,6 +41,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "metavar": "LOW,HIGH",
         "help": "black and white of 16-bit, integer and float photos (default auto)",
     },
+    "rare": {"metavar": "R", "help": "classes too small to validate: keep (default, warns), drop or refuse"},
     "dropout": {
         "type": float,
         "metavar": "P",

@@ -113,7 +113,7 @@ def _parts(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> d
     if folders and all_called and (not parts or any(called[f.name] == "train" for f in flat)):
         raise UserError(
             f"{data.path}: {_and(_names(flat))} {_hold(flat)} {photographs(sum(map(Folder.count, flat)))}, but no "
-            f"folders of classes; make one for each class, as {flat[0].path / 'CLASS'}, and put them there, or list "
+            f"folders of classes; make one for each class, as {flat[-1].path / 'CLASS'}, and put them there, or list "
             "them in a CSV with the columns path,label"
         )
     if all_called:
@@ -133,7 +133,8 @@ def _parts(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> d
 
 def _are_alike(folders: Sequence[Folder]) -> bool:
     """Whether most of the folders hold the same folders: two or more in common, most of what they hold (rule 3)."""
-    nested = [f for f in folders if f.is_nested]
+    beside = {key(f.name) for f in folders if f.has_photographs}
+    nested = [f for f in folders if f.is_nested and not f.keys <= beside]
     if len(nested) < 2 or 2 * len(nested) < len(folders):
         return False
     inside = Counter(k for f in nested for k in f.keys)
@@ -183,17 +184,16 @@ def _of_alike(
     raise UserError(
         f"{data.path}: {_and(_names(nested))} {'all' if len(nested) > 2 else 'both'} hold the same folders "
         f"({classes}), so they are parts or folds, not classes; call them train, val and test, or train on one and "
-        f"validate on another: {nested[0].path} --val {nested[-1].path}. If they are classes, list their photographs in a CSV"
+        f"validate on another: {nested[0].path} --val {nested[-1].path}. If they are classes, list them in a CSV"
     )
 
 
 def _read_parts(data: Folder, parts: dict[Folder, str], layout: Layout, survey: Survey) -> None:
     """Note the class folders of every part, and what stands beside them."""
     layout.beside += [f.path for f in data.filled if f not in parts]
-    for part in dict.fromkeys(parts.values()):
-        own = [f for f, its in parts.items() if its == part]
-        if len(own) > 1 and not all(is_fold(f.name) for f in own):
-            survey.note(f"{data.path}: {_and(_names(own))} are all read as the {part} part")
+    guessed = [f"{f.name} as {part}" for f, part in parts.items() if f.name.lower() != part and not is_fold(f.name)]
+    if guessed:
+        survey.note(f"{data.path}: {_and(guessed)} {'is' if len(guessed) == 1 else 'are'} read")
     called = parts_called(_names(data.folders))
     for f in data.folders:
         if not f.is_filled:

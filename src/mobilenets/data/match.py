@@ -103,7 +103,7 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
         return tuple(manifest.paths[row] for row in some_rows)
 
     return Matched(
-        Splits(found.classes, part("train"), part("val"), part("test")),
+        Splits(found.classes, part("train"), part("val"), part("test"), found.survey),
         tuple(listed.paths[i] for i in came),
         names(gone),
         names(changed),

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from mobilenets.data.loader import WORKERS, Skipped
+from mobilenets.data.rare import Rare
 from mobilenets.data.sample import Indices, Sample, Samples, Splits
+from mobilenets.data.survey import UNREADABLE, Survey, named
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
+from mobilenets.preprocess.formats import CLOSED, SNIFFED, kind_of, reads, sniff
 from mobilenets.progress import Progress
 
 # Up to this many, every file is decoded once before training; with more, training must begin before all were opened.
 MOST_CHECKED = 5_000
 _MOST_TRIED = 1_000  # of a class
 
+_Failure = tuple[str, str, str]  # message, reason, path
 
-def readable(samples: Sequence[Sample], workers: int = WORKERS) -> tuple[Samples, list[str]]:
-    """The samples whose file decodes, and a message for each of the others.
+
+def readable(
+    samples: Sequence[Sample], workers: int = WORKERS, survey: Survey | None = None
+) -> tuple[Samples, list[str]]:
+    """The samples whose file decodes, and a message for each of the others, which are counted in `survey`.
 
     Files are decoded at reduced scale where the format allows. Of more than 5,000 samples only one of each class
     is looked for: what else cannot be read is for the loader to find, but a class of which none of the first
@@ -32,7 +40,7 @@ def readable(samples: Sequence[Sample], workers: int = WORKERS) -> tuple[Samples
     usable = np.ones(len(samples), np.bool_)
     messages: list[str] = []
 
-    def failures(job: Indices) -> list[str]:
+    def failures(job: Indices) -> list[_Failure]:
         found = []
         for index in job[:_MOST_TRIED].tolist():
             problem = _problem(samples[index])
@@ -41,28 +49,40 @@ def readable(samples: Sequence[Sample], workers: int = WORKERS) -> tuple[Samples
             found.append(problem)
         return found
 
+    survey = Survey() if survey is None else survey
     title, unit = ("checking images", "image") if whole else ("checking classes", "class")
     with Progress(title, len(jobs), unit) as progress, ThreadPoolExecutor(workers) as pool:
         for job, found in zip(jobs, pool.map(failures, jobs), strict=True):
-            messages += found
+            messages += [problem for problem, _, _ in found]
+            for _, reason, path in found:
+                survey.leave_out(reason, path)
             usable[job] = len(found) < min(len(job), _MOST_TRIED)
             progress.advance()
     return samples.take(usable), messages
 
 
-def readable_splits(splits: Splits, skipped: Skipped) -> Splits:
+def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Splits:
     """The splits with the training and validation photographs that can be read; each of the others is told once.
 
+    `rare`: as for `read_splits`; only with "keep" a class may be left without validation photographs.
+
     Raises:
-        UserError: a class of which none is left in one of the two.
+        UserError: a class of which no training photograph is left, or, as said, none to validate.
     """
 
     def kept(samples: Samples, part: str) -> Samples:
-        usable, failures = readable(samples)
+        usable, failures = readable(samples, survey=splits.survey)
         for failure in failures:
             skipped.tell(failure)
-        for k in sorted(set(range(len(splits.classes))) - set(usable.labels.tolist())):
-            raise UserError(f"{splits.classes[k]}: no readable image is left for {part}; replace the files named")
+        lost = sorted({*samples.labels.tolist()} - {*usable.labels.tolist()})
+        if lost and (part == "train" or rare != "keep" or len(usable) == 0):
+            raise UserError(
+                f"{splits.classes[lost[0]]}: no readable image is left for {part}; replace the files named, or leave "
+                "the class out"
+            )
+        if lost:
+            names = named([repr(splits.classes[k]) for k in lost])
+            splits.survey.note(f"warning: no validation photograph of {names} can be read: without figures of its own")
         return usable
 
     return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))
@@ -74,9 +94,19 @@ def _by_class(samples: Samples) -> list[Indices]:
     return np.split(order, 1 + np.flatnonzero(np.diff(samples.labels[order])))
 
 
-def _problem(sample: Sample) -> str | None:
+def _problem(sample: Sample) -> _Failure | None:
     try:
         decode.read(sample.open(), at_least=1)
     except UserError as error:
-        return str(error)
+        return str(error), _reason(sample), str(sample.path)
     return None
+
+
+def _reason(sample: Sample) -> str:
+    """Why a photograph cannot be read: what it is in truth, where it is no picture; else that it is damaged."""
+    try:
+        source = sample.open()
+    except UserError:
+        return UNREADABLE
+    kind = kind_of(source) if isinstance(source, Path) else sniff(source.read(SNIFFED))
+    return UNREADABLE if reads(kind) or kind == CLOSED else kind

@@ -183,7 +183,7 @@ def _containers(data: Path) -> list[Path]:
 def _classes(data: Path, records: Records) -> tuple[str, ...]:
     classes = records.classes()
     if len(classes) < 2:
-        only = f"only the class {classes[0]!r}" if classes else "no training images"
+        only = f"only the class {classes[0]!r} ({photographs(len(records))})" if classes else "no training images"
         raise UserError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
     for name in classes:
         if not _is_text(name):

@@ -44,7 +44,7 @@ class Survey:
         name = os.path.basename(path)  # noqa: PTH119 - of a million paths, none is taken apart
         suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
         if reason in (HIDDEN, SYSTEM):
-            called = suffix and f"*{suffix}" if name.startswith("._") else name
+            called = "._*" if name.startswith("._") else name
         else:
             called = suffix or "without suffix"
         if called in tally.names or len(tally.names) <= _MAX_NAMED:
@@ -94,5 +94,5 @@ def photographs(count: int) -> str:
 
 
 def _some(names: Counter[str]) -> str:
-    shown = [name for name, _ in names.most_common(_MAX_NAMED)]
+    shown = sorted(names, key=lambda name: (-names[name], name))[:_MAX_NAMED]
     return ", ".join(shown) + (", …" if len(names) > _MAX_NAMED else "")

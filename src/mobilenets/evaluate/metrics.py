@@ -19,7 +19,8 @@ _Z95 = 1.959963984540054  # standard normal quantile at 0.975
 def score(probabilities: FloatArray, labels: IntArray, classes: Sequence[str]) -> dict[str, Any]:
     """The content of metrics.json, from probabilities (N, K) and labels (N,) in 0…K-1, N ≥ 1.
 
-    Balanced accuracy is the mean recall, macro F1 the mean F1, over classes that occur in `labels`.
+    Balanced accuracy is the mean recall, macro F1 the mean F1, over classes that occur in `labels`; figures of the
+    others are None.
     `accuracy_ci95` is Wilson's interval, `ece` the expected calibration error over 15 bins of equal width,
     `auroc` (two classes only) that of the second class; `confusion` has the truth in rows.
     """
@@ -44,9 +45,9 @@ def score(probabilities: FloatArray, labels: IntArray, classes: Sequence[str]) -
         "classes": list(classes),
         "per_class": {
             name: {
-                "precision": float(precision[k]),
-                "recall": float(recall[k]),
-                "f1": float(f1[k]),
+                "precision": float(precision[k]) if there[k] else None,
+                "recall": float(recall[k]) if there[k] else None,
+                "f1": float(f1[k]) if there[k] else None,
                 "n": int(truths[k]),
             }
             for k, name in enumerate(classes)

@@ -203,14 +203,17 @@ def _per_class(metrics: dict[str, Any], classes: Sequence[str]) -> str:
         lines = []
         for k in chosen:
             figures = metrics["per_class"][classes[k]]
-            shares = [percent(figures[key]) for key in ("precision", "recall")]
-            lines.append((str(k), name(classes[k]), *shares, f"{figures['f1']:.3f}", str(figures["n"])))
+            shown = ["–"] * 3  # of a class without a photograph
+            if figures["n"]:
+                shown = [percent(figures["precision"]), percent(figures["recall"]), f"{figures['f1']:.3f}"]
+            lines.append((str(k), name(classes[k]), *shown, str(figures["n"])))
         return table(("class", "name", "precision", "recall", "F1", "photographs"), lines, 4)
 
     every = rows(range(len(classes)))
     if len(classes) <= _MOST_CLASSES:
         return "<h2>Classes</h2>\n" + every
-    worst = sorted(range(len(classes)), key=lambda k: metrics["per_class"][classes[k]]["f1"])[:_FEW_CLASSES]
+    scored = [k for k in range(len(classes)) if metrics["per_class"][classes[k]]["n"]]
+    worst = sorted(scored, key=lambda k: metrics["per_class"][classes[k]]["f1"])[:_FEW_CLASSES]
     return (
         f"<h2>Classes</h2>\n<p>The {_FEW_CLASSES} with the lowest F1:</p>\n{rows(worst)}\n"
         f"<details><summary>All {len(classes):,} classes</summary>{every}</details>"

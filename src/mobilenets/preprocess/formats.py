@@ -141,7 +141,7 @@ KINDS = {  # what is not read
     "archive": Kind("archive", "archives", "unpack archives first"),
     EMPTY: Kind("empty file, of 0 bytes,", "empty files, of 0 bytes,", "copy them again from where they came"),
     CLOSED: Kind("file that cannot be opened", "files that cannot be opened", "check their permissions"),
-    OTHER: Kind("other file", "other files", "they are no pictures"),
+    OTHER: Kind("file that is no picture", "files that are no pictures"),
 }  # fmt: skip
 
 

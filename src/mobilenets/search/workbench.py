@@ -82,7 +82,7 @@ class Workbench:
         Raises:
             UserError: a class without any.
         """
-        splits = readable_splits(self.listed, self._feed.skipped)
+        splits = readable_splits(self.listed, self._feed.skipped, self.settings.rare)
         rest, holdout = split(splits.train, splits.classes, HELD_OUT, self.place.seed)
         return Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
 

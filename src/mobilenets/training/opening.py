@@ -25,7 +25,7 @@ from mobilenets.training.settings import Settings
 
 def draw_splits(settings: Settings) -> Splits:
     """The photographs of a run's data in new splits."""
-    return read_splits(Path(settings.data), val=settings.val, seed=settings.seed)
+    return read_splits(Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare)
 
 
 def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resuming: bool = False) -> Splits:

@@ -39,10 +39,11 @@ class Head:
         return result
 
     @torch.no_grad()
-    def put_into(self, classifier: nn.Linear) -> None:
-        """Make it the network's classifier."""
-        classifier.weight.copy_(torch.from_numpy(self.weight))
-        classifier.bias.copy_(torch.from_numpy(self.bias))
+    def put_into(self, classifier: nn.Linear, labels: np.ndarray | None = None) -> None:
+        """Make it the network's classifier; with `labels` int (K,), the rows of these classes only."""
+        rows = slice(None) if labels is None else torch.from_numpy(labels)
+        classifier.weight[rows] = torch.from_numpy(self.weight)
+        classifier.bias[rows] = torch.from_numpy(self.bias)
 
 
 def fit_head(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool = False) -> Head:
@@ -58,12 +59,17 @@ def fit_head(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balan
 def choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool) -> float:
     """The strength with the least log loss on a held-out part, from the strongest regularisation on.
 
-    Each fit starts from the one before; once two in a row are worse than the best, weaker ones only overfit more.
+    Of a class with a single row nothing is held out. Each fit starts from the one before; once two in a row are worse
+    than the best, weaker ones only overfit more.
     """
     counts = np.bincount(y)
-    if counts.min() < 2 or recipe.holdout * len(y) < len(counts):
+    single = counts[y] < 2
+    if len(counts) - single.sum() < 2 or recipe.holdout * (len(y) - single.sum()) < len(counts):
         return recipe.strengths[len(recipe.strengths) // 2]  # too few to hold a part out
-    part, rest, part_y, rest_y = train_test_split(x, y, test_size=recipe.holdout, stratify=y, random_state=seed)
+    part, rest, part_y, rest_y = train_test_split(
+        x[~single], y[~single], test_size=recipe.holdout, stratify=y[~single], random_state=seed
+    )
+    part, part_y = np.concatenate([part, x[single]]), np.concatenate([part_y, y[single]])
     mean, std = standardisation(part)
     part, rest = (part - mean) / std, (rest - mean) / std
     solver = _solver(balanced, warm_start=True, tol=1e-3)  # a ranking needs no last digits

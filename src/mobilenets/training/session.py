@@ -18,6 +18,7 @@ from mobilenets.data.audit.job import audit_splits
 from mobilenets.data.cache import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
+from mobilenets.data.overview import overview
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.value_range import decide_range, range_text, range_to_ask
@@ -106,9 +107,10 @@ class Session:
         if group.is_main:
             self._begin_folder()
         self.feed = Feed(self.device, settings.seed, settings.workers, Skipped(), share=(group.rank, group.size))
-        self.splits = readable_splits(self.listed, self.feed.skipped)
+        self.splits = readable_splits(self.listed, self.feed.skipped, settings.rare)
         self._check_parts()
         if group.is_main and not begun:
+            print(*overview(self.splits), sep="\n", file=sys.stderr)
             write_list(folder, self.listed, settings, self.origin.earlier if self.origin else None)
         group.wait()
         cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)

@@ -11,6 +11,8 @@ import yaml
 
 from mobilenets.artifact import write_atomic
 from mobilenets.data.cache import MODES as CACHES
+from mobilenets.data.rare import CHOICES as RARE
+from mobilenets.data.rare import Rare
 from mobilenets.data.source import DEFAULT_VAL
 from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
@@ -35,8 +37,8 @@ class Settings:
     `size` in pixels, `crop` (share of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the
     photographs' shapes) replace those of the pretrained weights; see `training.fit`. `val`: the share of every class
     held out, or a folder. `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored
-    upside down and turned by quarters. `cache`: where decoded photographs are kept for later epochs. `max_pixels`:
-    how many are decoded of a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and
+    upside down and turned by quarters. `cache`: where decoded photographs are kept for later epochs. `rare`: what
+    becomes of classes without validation photographs: keep, drop or refuse. `max_pixels`: how many are decoded of a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and
     floating-point photographs becomes black and white; "auto" finds it in the training part, "none" judges each
     photograph by itself. `from_run`: the folder of a finished run whose network is trained on.
     """
@@ -59,6 +61,7 @@ class Settings:
     dropout: float | None = None
     any_orientation: bool = False
     cache: str = "auto"
+    rare: Rare = "keep"
     max_pixels: int | None = None
     range: str = AUTO_RANGE
     from_run: str | None = None
@@ -87,6 +90,8 @@ class Settings:
             raise UserError(f"weights: {self.weights} with --from {self.from_run}, which has its own; leave it out")
         if self.from_run is not None and self.recipe == "scratch":
             raise UserError(f"recipe: scratch starts from random weights, not from those of {self.from_run}")
+        if self.rare not in RARE:
+            raise UserError(f"rare: {self.rare!r} is not one of {', '.join(RARE)}")
         if self.recipe == "probe" and self.weights == "none":
             raise UserError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):

@@ -16,6 +16,7 @@ from mobilenets.training.recipe import ProbeRecipe
 
 ENOUGH_IMAGES = 640  # a mean over 640 × 7 × 7 values and more per channel no longer moves
 ENOUGH_PER_CLASS = 4
+MAX_IMAGES = 20 * ENOUGH_IMAGES  # of a long tail, the last of a million photographs is not waited for
 
 
 @torch.no_grad()
@@ -37,19 +38,22 @@ def warm_start(trainer: Trainer, loader: Loader) -> None:
         norm.momentum = None  # a plain mean over all batches
     rows, labels = [], []
     counts = np.zeros(model.net.num_classes, np.int64)
+    enough = np.minimum(np.bincount(loader.labels, minlength=len(counts)), ENOUGH_PER_CLASS)
     for batch in loader.epoch(0):
         with autocast(trainer.place.device, trainer.place.precision):
             pooled = model.forward_head(model.forward_features(trainer.images(batch.pixels)), pre_logits=True)
         rows.append(pooled.float().cpu().numpy())
         labels.append(batch.labels)
         counts += np.bincount(batch.labels, minlength=len(counts))
-        if counts.sum() >= ENOUGH_IMAGES and counts.min() >= ENOUGH_PER_CLASS:
+        if counts.sum() >= MAX_IMAGES or (counts.sum() >= ENOUGH_IMAGES and (counts >= enough).all()):
             break
     for norm, value in zip(norms, momentum, strict=True):
         norm.momentum = value
-    if counts.min() > 0:
+    met = np.flatnonzero(counts)
+    if len(met) > 1:
         balanced = trainer.recipe.balance != "none"
-        head = fit_head(np.concatenate(rows), np.concatenate(labels), ProbeRecipe(), trainer.place.seed, balanced)
+        numbers = np.searchsorted(met, np.concatenate(labels))
+        head = fit_head(np.concatenate(rows), numbers, ProbeRecipe(), trainer.place.seed, balanced)
         assert isinstance(model.classifier, nn.Linear)
-        head.put_into(model.classifier)
+        head.put_into(model.classifier, met)
     trainer.average.model.load_state_dict(model.state_dict())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobilenets.data.audit.duplicates import Pair, find_pairs, groups_of
 from mobilenets.data.audit.kinds import KINDS, Finding, ranked
 from mobilenets.data.audit.photo import Embedder, look
-from mobilenets.data.audit.quality import cropped, few_levels, imbalance, misnamed, quality
+from mobilenets.data.audit.quality import cropped, few_levels, imbalance, quality
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.data.source import read_parts, read_splits
@@ -110,7 +110,7 @@ def audit(
         omitted = {"leak"}
         members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
     decision = _range(members, notes)
-    result = _judged(data, classes, members, _hidden(data, members), notes, decision, embedder, doubter)
+    result = _judged(data, classes, members, notes, decision, embedder, doubter)
     return replace(result, val=val, seed=seed, omitted=result.omitted | omitted)
 
 
@@ -138,9 +138,8 @@ def audit_splits(
         notes.append(f"The data has {total:,}: copies and leaks among the others are not seen here.")
     members = [Placed(s, part, part) for part, samples in parts.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
-    hidden = [] if notes else _hidden(data, members)
     decision = decision or _range(members, notes)
-    result = _judged(data, splits.classes, members, hidden, notes, decision, fit=seen)
+    result = _judged(data, splits.classes, members, notes, decision, fit=seen)
     return replace(result, val=val, seed=seed)
 
 
@@ -153,24 +152,17 @@ def _range(members: Sequence[Placed], notes: list[str]) -> RangeDecision:
         return RangeDecision()
 
 
-def _hidden(data: Path, members: Sequence[Placed]) -> list[Finding]:
-    """Pictures in a folder that nobody reads, for their names."""
-    known = {m.sample.file for m in members}
-    return list(misnamed(data, known.__contains__)) if data.is_dir() else []
-
-
 def _judged(
     data: Path,
     classes: tuple[str, ...],
     members: Sequence[Placed],
-    found: Sequence[Finding],
     notes: Sequence[str],
     decision: RangeDecision,
     embedder: Embedder | None = None,
     doubter: Doubter | None = None,
     fit: Preprocess | None = None,
 ) -> Audit:
-    """Look at `members` and add what they show to what was `found` and noted before.
+    """Look at `members` and add what they show to what was noted before.
 
     `fit`: what the network to be trained sees of a picture, by default the centre.
     """
@@ -181,7 +173,7 @@ def _judged(
     seen = look([m.sample for m in members], embedder, value_range=decision.range)
     lost = {path for path, _ in seen.unreadable}
     readable = tuple(m for m in members if m.sample.path not in lost)
-    found = [*quality(seen), *few_levels(data, seen.photos, decision), *found]
+    found = [*quality(seen), *few_levels(data, seen.photos, decision)]
     pairs = find_pairs(seen.photos, seen.features)
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,8 @@ from mobilenets.data.audit.kinds import LIMITS, Finding
 from mobilenets.data.audit.photo import Photo, Seen
 from mobilenets.data.shapes import shapes
 from mobilenets.data.value_range import MIN_LEVELS, RangeDecision
-from mobilenets.data.walk import visible_files
-from mobilenets.errors import UserError
-from mobilenets.preprocess import Preprocess, decode
-from mobilenets.preprocess.formats import SUFFIXES_OF, is_image
+from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.formats import SUFFIXES_OF
 
 
 def quality(seen: Seen) -> list[Finding]:
@@ -51,18 +49,6 @@ def few_levels(data: Path, photos: Sequence[Photo], decision: RangeDecision) -> 
         levels, why = high - low, f"the grey levels of all pictures lie within {low:.0f} to {high:.0f} of 255"
     if levels < MIN_LEVELS:
         yield Finding("few_levels", (data,), 1 - levels / MIN_LEVELS / 2, why, {"levels": round(levels)})
-
-
-def misnamed(data: Path, known: Callable[[Path], bool]) -> Iterator[Finding]:
-    """Pictures below folder `data` whose suffix is none of a picture, so that nobody reads them; not `known` ones."""
-    for path in map(Path, visible_files(data, lambda error: None)):  # a folder of the data was opened before
-        if is_image(path) or known(path):
-            continue
-        try:
-            format = decode.header(path)[0]
-        except UserError:
-            continue
-        yield Finding("wrong_suffix", (path,), 1.0, f"a {format} picture that is not read under this name")
 
 
 def _tiny(photos: Sequence[Photo]) -> Iterator[Finding]:

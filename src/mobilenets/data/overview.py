@@ -1,0 +1,59 @@
+"""What a data set holds, in a few lines: a table of classes and parts, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.survey import Survey
+from mobilenets.system.terminal import columns, padded
+
+MAX_ROWS = 20
+_SHOWN = 5  # of the largest classes, and of the smallest, where there are more
+_WIDEST = 40  # columns of a name
+
+
+def overview(splits: Splits) -> list[str]:
+    """The table of what is trained on, and what was left out or guessed, one line each."""
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    return [*class_table(splits.classes, {k: v for k, v in parts.items() if len(v)}), *splits.survey.lines()]
+
+
+def parts_overview(classes: Sequence[str], parts: Mapping[str, Samples], survey: Survey) -> list[str]:
+    """The same of data as it lies there; "" is the name of what belongs to no part."""
+    order = sorted(parts, key=lambda part: ("train", "", "val", "test").index(part))
+    return [*class_table(classes, {part or "images": parts[part] for part in order}), *survey.lines()]
+
+
+def class_table(classes: Sequence[str], parts: Mapping[str, Samples]) -> list[str]:
+    """Counts of photographs, a row for each class and a column for each part, in the columns of a terminal.
+
+    Of more than 20 classes the five largest and the five smallest are shown.
+    """
+    counts = np.stack([np.bincount(samples.labels, minlength=len(classes)) for samples in parts.values()], axis=1)
+    rows: list[tuple[str, list[int] | None]] = [(name, row) for name, row in zip(classes, counts.tolist(), strict=True)]
+    if len(classes) > MAX_ROWS:
+        order = np.argsort(-counts.sum(1), kind="stable")
+        largest, smallest = ([rows[k] for k in some.tolist()] for some in (order[:_SHOWN], order[-_SHOWN:]))
+        rest = counts[order[_SHOWN:-_SHOWN]].sum(1)
+        between = (f"… {len(rest):,} more, of {rest.min():,} to {rest.max():,} each", None)
+        rows = [*largest, between, *smallest]
+    rows.append((f"{len(classes):,} classes", counts.sum(0).tolist()))
+    width = max(columns(_short(name)) for name, numbers in rows if numbers is not None)
+    wide = [max(len(part), *(len(f"{row[k]:,}") for _, row in rows if row is not None)) for k, part in enumerate(parts)]
+    lines = [" ".join([padded("", width), *(f" {part:>{w}}" for part, w in zip(parts, wide, strict=True))])]
+    for name, numbers in rows:
+        cells = [] if numbers is None else [f" {n:>{w},}" for n, w in zip(numbers, wide, strict=True)]
+        lines.append(" ".join([padded(_short(name), width), *cells]) if cells else name)
+    return lines
+
+
+def _short(name: str) -> str:
+    """A name of at most 40 columns."""
+    if columns(name) <= _WIDEST:
+        return name
+    while columns(name) >= _WIDEST:
+        name = name[:-1]
+    return f"{name}…"
