@@ -242,7 +242,7 @@ def open_image(file: BinaryIO) -> Image.Image:
     except UnidentifiedImageError:
         if kind == "TIFF":
             raise UnidentifiedImageError(f"is a TIFF, but {_NO_TIFF}") from None
-        known = kind in KINDS and kind not in (OTHER, EMPTY)
+        known = kind in KINDS and kind not in (OTHER, EMPTY) and not reads(kind)
         raise UnidentifiedImageError(
             f"is no picture of a kind read here ({', '.join(_formats())}), "
             f"{f'but of the kind {kind}' if known else 'or its beginning is damaged'}; {_CONVERT}"

@@ -38,8 +38,9 @@ class Settings:
     photographs' shapes) replace those of the pretrained weights; see `training.fit`. `val`: the share of every class
     held out, or a folder. `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored
     upside down and turned by quarters. `cache`: where decoded photographs are kept for later epochs. `rare`: what
-    becomes of classes without validation photographs: keep, drop or refuse. `max_pixels`: how many are decoded of a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and
-    floating-point photographs becomes black and white; "auto" finds it in the training part, "none" judges each
+    becomes of classes without validation photographs: keep, drop or refuse. `max_pixels`: how many are decoded of
+    a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and floating-point
+    photographs becomes black and white; "auto" finds it in the training part, "none" judges each
     photograph by itself. `from_run`: the folder of a finished run whose network is trained on.
     """
 
