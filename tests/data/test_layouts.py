@@ -295,11 +295,9 @@ def test_a_models_names_and_the_datas_are_compared_in_one_unicode_form(tmp_path:
 
 @pytest.mark.parametrize("pair", [("Rose", "rose"), ("rose", "rose "), ("ＡＢ", "AB")])
 def test_names_that_a_careless_hand_sets_apart_are_told_and_stay_apart(tmp_path: Path, pair: tuple[str, str]) -> None:
-    table = put(tmp_path, {"": 8}) / "data.csv"
-    splits = read_splits(put(tmp_path / "folders", dict.fromkeys(pair, 3)))
+    splits = read_splits(put(tmp_path, dict.fromkeys(pair, 3)))
     assert splits.classes == tuple(sorted(pair))
     assert any(line.startswith("warning") and all(repr(n) in line for n in pair) for line in splits.survey.lines())
-    assert not table.exists()
 
 
 def test_parts_whose_class_names_differ_in_case_are_refused_with_the_name_that_is_meant(tmp_path: Path) -> None:
@@ -308,16 +306,17 @@ def test_parts_whose_class_names_differ_in_case_are_refused_with_the_name_that_i
         read_splits(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\tb", "a\u2028b", "a\x00b"])
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\tb", "a\u2028b"])
 def test_control_characters_in_a_class_name_are_refused_where_they_enter(tmp_path: Path, name: str) -> None:
     put(tmp_path, {"": 2})
     table = tmp_path / "data.csv"
     table.write_text(f'path,label\n0.png,"{name}"\n1.png,b\n', encoding="utf-8")
-    with pytest.raises(UserError, match=r"0\.png: its class name .* has (a line break|the control character)|CSV"):
+    with pytest.raises(
+        UserError, match=r"0\.png: its class name .* has (a line break|the control character)|line break in it"
+    ):
         read_splits(table)
-    if "\0" not in name:
-        with pytest.raises(UserError, match="its class name"):
-            read_splits(put(tmp_path / "folders", {name: 2, "b": 2}))
+    with pytest.raises(UserError, match="its class name"):
+        read_splits(put(tmp_path / "folders", {name: 2, "b": 2}))
 
 
 # --- rare classes ---------------------------------------------------------------------------------------

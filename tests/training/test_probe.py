@@ -62,3 +62,12 @@ def test_the_head_becomes_the_networks_classifier() -> None:
     head.put_into(layer)
     np.testing.assert_array_equal(layer.weight.detach().numpy(), head.weight)
     np.testing.assert_array_equal(layer.bias.detach().numpy(), head.bias)
+
+
+def test_a_class_of_one_photograph_leaves_the_choice_of_regularisation_to_the_others() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(601, 100)).astype(np.float32), np.append(rng.integers(0, 2, 600), 2)
+    recipe = ProbeRecipe()
+    head = fit_head(x, y, recipe, seed=0)
+    assert head.weight.shape == (3, 100)
+    assert head.strength == min(recipe.strengths)

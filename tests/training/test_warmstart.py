@@ -83,3 +83,13 @@ def test_the_average_starts_where_the_network_does(loader: Loader) -> None:
     warm_start(trainer, loader)
     average = trainer.average.model.state_dict()
     assert all(torch.equal(v, average[k]) for k, v in trainer.model.state_dict().items())
+
+
+def test_a_class_that_is_not_met_keeps_the_weights_it_had(loader: Loader) -> None:
+    torch.manual_seed(0)
+    model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=3, dropout=0.0))
+    trainer = Trainer(model, Recipe(), Place(torch.device("cpu"), "fp32", 0), PREPROCESS, loader, loader)
+    before = model.classifier.weight.detach().clone()
+    warm_start(trainer, loader)
+    assert torch.equal(model.classifier.weight[2], before[2])
+    assert not torch.equal(model.classifier.weight[:2], before[:2])
