@@ -58,10 +58,10 @@ def run(args: argparse.Namespace) -> int:
         check_new_file("--html", args.html, ".html")
     survey = Survey()
     classes, parts = read_parts(args.data, survey)  # what is wrong with the data is told before weights are fetched
-    print(*parts_overview(classes, parts, survey), sep="\n", file=sys.stderr)
     if args.write_clean:
         check_files(args.data, parts)
     embedder, doubter = _eyes(args)
+    print(*parts_overview(classes, parts, survey), sep="\n", file=sys.stderr)
     val = None if args.val is None else fraction_or_folder(args.val)
     result = audit(args.data, val=val, seed=args.seed, embedder=embedder, doubter=doubter)
     accept_any_text()
