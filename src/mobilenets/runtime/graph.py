@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -14,7 +13,6 @@ from mobilenets.runtime.engine import Pixels
 from mobilenets.runtime.onnxruntime import make_session
 
 Rows = NDArray[np.floating[Any]]
-_NO_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # oneDNN: ONEDNN_MAX_CPU_ISA
 
 
 def run_exactly(graph: bytes, threads: int) -> Callable[[Pixels], Rows]:
@@ -32,8 +30,5 @@ def run_fast(graph: bytes, threads: int) -> Callable[[Pixels], Rows]:
         return run_exactly(graph, threads)
     from mobilenets.runtime.openvino import compile_model
 
-    # Held to older instructions by oneDNN's variable, OpenVINO still sees that the processor has bfloat16, and crashes.
-    held_back = any(os.environ.get(name, "").upper() in _NO_BF16 for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"))
-    precision = "f32" if held_back else "bf16"
-    request = compile_model(graph, threads, precision=precision)[1].create_infer_request()
+    request = compile_model(graph, threads, precision="bf16")[1].create_infer_request()
     return lambda pixels: np.array(request.infer([pixels])[0])  # a copy: the next call writes into the same memory

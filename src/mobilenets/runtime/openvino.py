@@ -29,7 +29,8 @@ def compile_model(
     """
     core = openvino.Core()
     # Where oneDNN was told to use less than the processor has, OpenVINO does not notice, and bf16 ends in a crash.
-    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") or "ONEDNN_MAX_CPU_ISA" in os.environ:
+    held_back = any(name in os.environ for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"))
+    if held_back or "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         precision = "f32"
     options = {
         "PERFORMANCE_HINT": "LATENCY",
