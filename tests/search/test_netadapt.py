@@ -330,18 +330,18 @@ def test_the_students_loss_is_half_the_labels_and_half_the_teacher(trained: Trai
     assert trainer.loss(images, logits, targets) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_photographs_that_cannot_be_read_are_told_and_left_out(
+def test_photographs_that_changed_are_told_and_left_out(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = shutil.copytree(trained[1], tmp_path / "photos")
     broken = next(iter(Workbench(trained[0], photos).parts.train)).path
     broken.write_bytes(b"no picture")
     parts = Workbench(trained[0], photos).parts
-    assert f"skipped {broken}" in capsys.readouterr().err
+    assert f"1 photograph is changed and left out: {broken.relative_to(photos)}" in capsys.readouterr().err
     assert len(parts.train) == len(Workbench(*trained).parts.train) - 1
     for photo in (photos / "rose").iterdir():
         photo.write_bytes(b"no picture")
-    with pytest.raises(UserError, match="rose: no readable image is left for train"):
+    with pytest.raises(UserError, match="no training photograph of rose is left"):
         search(Ask(str(photos), str(trained[0]), 0.9 * _latency_ms(trained)), tmp_path / "out", Clockwork())
     assert not (tmp_path / "out").exists()
 
