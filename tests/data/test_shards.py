@@ -191,6 +191,29 @@ def test_bad_shards_are_answered_by_name(tmp_path: Path) -> None:
     assert "7.tar" in told(whole)
 
 
+def test_members_are_judged_by_content_and_counted_as_files_are(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for i in range(8):
+            for name, content in (
+                (f"{i}.{'dat' if i % 2 else 'png'}", _photo(i)),
+                (f"{i}.cls", NAMES[i % 2].encode()),
+                (f"{i}.seg.png", _photo(100 + i)),
+                (f"{i}.txt", b"a caption"),
+                (f"{i}.mp4", b"\0\0\0\x18ftypisom" + bytes(50)),
+            ):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    for _ in range(2):  # the second time from the index that is kept
+        splits = read_splits(tmp_path / "x.tar")
+        assert {s.path.suffix for s in [*splits.train, *splits.val]} == {".dat", ".png"}
+        assert [line.split(" (")[0] for line in splits.survey.lines()] == [
+            f"{tmp_path / 'x.tar'}: 8 pictures beside the first of their sample are left out",
+            "8 files that are no pictures",
+            "8 videos",
+        ]
+
+
 def test_names_in_a_tar_reach_nothing_outside(tmp_path: Path) -> None:
     path = _tar(
         tmp_path / "x.tar", {"../../etc/a.png": _photo(1), "../../etc/a.cls": b"a", "b.png": b"", "b.cls": b"b"}

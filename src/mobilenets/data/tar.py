@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,15 @@ from mobilenets.artifact import write_atomic
 from mobilenets.data.records import Finding, Records, part_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.data.stamp import Stamp
+from mobilenets.data.survey import Survey, Tally
+from mobilenets.data.walk import count_unseen
 from mobilenets.errors import UserError
 from mobilenets.home import home
-from mobilenets.preprocess.formats import is_image
+from mobilenets.preprocess.formats import SNIFFED, is_image, reads, sniff
 from mobilenets.progress import Progress
 
 INDEX_FOLDER = "shards"
-_VERSION = 1  # of the index's form
+_VERSION = 2  # of the index's form
 _MOST_BYTES = 2**28  # of a photograph: what a tar claims must not reserve memory
 _MOST_LABEL = 2**20
 
@@ -61,55 +64,74 @@ def read_shards(files: Sequence[Path]) -> Records:
     Raises:
         UserError: a shard that is no tar, is compressed or damaged; a photograph without class.
     """
-    found = Finding()
+    survey = Survey()
+    found = Finding(survey=survey)
     with Progress("reading shards", len(files), "shard") as progress:
         for path in files:
             shard = TarShard(path, Stamp.of(path))
             part = part_of_shard(path.stem)
-            for name, label, at, extent in _index(shard):
+            entries, left_out = _index(shard)
+            survey.add(left_out)
+            for name, label, at, extent in entries:
                 found.add(f"{path}/{name}", label, part, member=Member(shard, at, extent))
             progress.advance()
     return found.records()
 
 
-def _index(shard: TarShard) -> list[Entry]:
-    """The shard's entries, from the index kept of it if there is one."""
+def _index(shard: TarShard) -> tuple[list[Entry], Survey]:
+    """The shard's entries and what is no entry, from the index kept of it if there is one."""
     key = hashlib.sha256(repr((_VERSION, str(shard.path.resolve()), shard.stamp)).encode(errors="surrogateescape"))
     kept = home() / INDEX_FOLDER / f"{key.hexdigest()[:32]}.json"
     try:
-        return [(name, label, at, extent) for name, label, at, extent in json.loads(kept.read_text("utf-8"))]
-    except (OSError, ValueError):  # none yet, or not one of ours
+        content = json.loads(kept.read_text("utf-8"))
+        entries = [(name, label, at, extent) for name, label, at, extent in content["entries"]]
+        tallies = {kind: Tally(count, Counter(names)) for kind, (count, names) in content["left_out"].items()}
+        return entries, Survey(notes=list(map(str, content["notes"])), left_out=tallies)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or not one of ours
         pass
-    entries = list(_entries(shard.path, shard.stamp.size))
+    survey = Survey()
+    entries = list(_entries(shard.path, shard.stamp.size, survey))
+    left_out = {kind: (tally.count, tally.names) for kind, tally in survey.left_out.items()}
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(kept, json.dumps(entries))
+        write_atomic(kept, json.dumps({"entries": entries, "notes": survey.notes, "left_out": left_out}))
     except OSError:  # no place for it: the shard is read through again next time
         pass
-    return entries
+    return entries, survey
 
 
-def _entries(path: Path, size: int) -> Iterator[Entry]:
+def _entries(path: Path, size: int, survey: Survey) -> Iterator[Entry]:
     split_name = _webdataset("tariterators").base_plus_ext
     photo: tuple[str, int, int] | None = None
     label: str | None = None
-    sample = ""
-    for member, content in _members(path):
+    sample, more = "", 0
+    for member, beginning in _members(path):
+        # A name without a suffix is no member of a sample to webdataset; a photograph it can be all the same.
         key, suffix = split_name(member.name)
-        if key is None or Path(key).name.startswith("."):
+        key, suffix = (key, suffix) if key is not None else (member.name, "")
+        if count_unseen(Path(key).name, survey):
             continue
         if key != sample:
             yield from _entry(path, sample, photo, label)
             sample, photo, label = key, None, None
         if member.offset_data + member.size > size:
             raise UserError(f"{path}: is cut short; copy it again from where it came")
-        if is_image(f"x.{suffix}") and photo is None:
-            if member.size > _MOST_BYTES:
-                raise UserError(f"{path}: {member.name} is larger than {_MOST_BYTES} bytes; this is no photograph")
+        if suffix.lower() in ("cls", "json"):
+            label = _label(path, member.name, beginning(_MOST_LABEL)) or label
+            continue
+        # Its suffix is trusted, as a file's is: what it is shows when it is decoded.
+        kind = "" if is_image(f"x.{suffix}") else sniff(beginning(SNIFFED), f".{suffix.lower()}")
+        if kind and not reads(kind):
+            survey.leave_out(kind, member.name)
+        elif photo is not None:
+            more += 1
+        elif member.size > _MOST_BYTES:
+            raise UserError(f"{path}: {member.name} is larger than {_MOST_BYTES} bytes; this is no photograph")
+        else:
             photo = member.name, member.offset_data, member.size
-        elif suffix.lower() in ("cls", "json"):
-            label = _label(path, member.name, content()) or label
     yield from _entry(path, sample, photo, label)
+    if more:
+        survey.note(f"{path}: {more:,} pictures beside the first of their sample are left out")
 
 
 def _entry(path: Path, sample: str, photo: tuple[str, int, int] | None, label: str | None) -> Iterator[Entry]:
@@ -120,14 +142,14 @@ def _entry(path: Path, sample: str, photo: tuple[str, int, int] | None, label: s
         yield name, label, at, extent
 
 
-def _beginning(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _beginning(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> bytes:
     file = tar.extractfile(member)
     assert file is not None  # as it is for what is no regular file
-    return file.read(_MOST_LABEL)
+    return file.read(size)
 
 
-def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Any]]:
-    """Every regular file of a tar, and a function that reads the beginning of its content."""
+def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Callable[[int], bytes]]]:
+    """Every regular file of a tar, and a function that reads so many bytes of its beginning."""
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
