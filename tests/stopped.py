@@ -25,7 +25,9 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
-def stopped_training(number: int, before_step: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def stopped_training(
+    number: int, before_step: int, *arguments: str | Path, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """`mobilenets train …`, to which signal `number` is sent as its step `before_step`, from 1, begins."""
     command = [sys.executable, "-c", SCRIPT, str(number), str(before_step), "train", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)

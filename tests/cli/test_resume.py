@@ -1,7 +1,6 @@
 """`mobilenets train --resume`: the split of the run stands whatever became of its folder, and so do its settings."""
 
 import csv
-import os
 import shutil
 import signal
 from pathlib import Path
@@ -13,8 +12,8 @@ from conftest import write_photos
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, Manifest
-from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import check_same, read_config
+from stopped import stopped_training
 
 COMMAND = (
     "train", "photos", "--model=mobilenet_v3_small", "--weights=none", "--width=0.35", "--size=32",
@@ -24,24 +23,15 @@ COMMAND = (
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `photos`, `run`, which Ctrl-C stopped after the first of two epochs, and `whole`, which ended."""
+    """A folder with `photos`, `run`, which Ctrl-C stopped in the second of two epochs, and `whole`, which ended."""
     folder = tmp_path_factory.mktemp("stopped")
     write_photos(folder / "photos", ("daisy", "rose"), 15, size=40)
-    validate = Trainer._validate
-
-    def interrupted(self: Trainer, *arguments: object) -> None:
-        validate(self, *arguments)  # type: ignore[arg-type]
-        signal.raise_signal(signal.SIGINT)
-
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
         assert main([*COMMAND, "--out", "whole"]) == 0
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Trainer, "_validate", interrupted)
-            assert main([*COMMAND, "--out", "run"]) == 130
-    finally:
-        os.chdir(before)
+    _, *arguments = COMMAND
+    run = stopped_training(signal.SIGINT, 4, *arguments, "--out", "run", cwd=folder)
+    assert run.returncode == 130, run.stderr
     return folder
 
 

@@ -117,7 +117,8 @@ def test_the_commands_that_its_report_recommends_work_on_what_was_found(
     audit = f"mobilenets audit {trained[1]} --html audit.html"
     assert all(command in page for command in (evaluate, train, audit))
     judged = cli("evaluate", searched, trained[1], "--json")
-    assert (judged.returncode, json.loads(judged.stdout)["n"]) == (0, 40)
+    figures = json.loads(judged.stdout)
+    assert (judged.returncode, figures["n"], figures["trained_on"]["n"]) == (0, 8, 32)
     result = cli("train", "--config", searched / "config.yaml", "--out", "again")
     assert result.returncode == 0, result.stderr
     found, again = read_card(searched), read_card(tmp_path / "again")
@@ -135,7 +136,7 @@ def _lines(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
 
 
-def test_an_engine_that_is_not_installed_is_one_line(cli: Cli, trained: Trained, tmp_path: Path) -> None:
+def test_an_engine_that_is_not_installed_is_one_line(process: Cli, trained: Trained, tmp_path: Path) -> None:
     folder, data = trained
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -145,7 +146,7 @@ def test_an_engine_that_is_not_installed_is_one_line(cli: Cli, trained: Trained,
     )
     path = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")]))
     asked = ("search", data, "--from", folder, "--latency", "1us", "--engine", "openvino", "--out", "out")
-    result = cli(*asked, env={"PYTHONPATH": path})
+    result = process(*asked, env={"PYTHONPATH": path})
     assert is_one_line_error(result, "--engine openvino: is not installed", "pip install 'mobilenets[openvino]'")
     assert not (tmp_path / "out").exists()
 
