@@ -122,9 +122,9 @@ def test_the_number_of_calls_can_be_fixed_so_that_several_processes_make_the_sam
 def test_an_estimate_says_whether_it_decides() -> None:
     estimate = Estimate(1.0, 0.9, 1.2)
     assert [estimate.decides(limit) for limit in (0.8, 0.95, 1.1, 1.2, 1.3)] == [True, False, False, True, True]
-    assert estimate.doubt(1.0, Effort(spread=0.02)) == "too busy to measure 1e+03 ms"
+    assert estimate.doubt(1.0, Effort(spread=0.02)) == "too busy to measure 1,000 ms"
     assert Estimate(4e-4, 3.99e-4, 4.01e-4).doubt(4e-4, Effort(spread=0.02)) == "0.4 ms is too close to tell"
-    assert estimate.describe() == "900 to 1.2e+03 ms"
+    assert estimate.describe() == "900 to 1,200 ms"
 
 
 def test_plans_take_the_median_of_the_steps() -> None:

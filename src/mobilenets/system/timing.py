@@ -30,6 +30,12 @@ Clock = Callable[[], float]  # seconds from any fixed moment, as `time.perf_coun
 Turn = Callable[[int], list[float]]  # makes so many calls; the seconds of each
 
 
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds to three digits, for people: 0.412, 23.5, 2,360."""
+    ms = 1000 * seconds
+    return f"{ms:.3g}" if ms < 999.5 else f"{ms:,.0f}"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What one call takes when nothing else runs, in seconds, and from where to where that is uncertain."""
@@ -58,13 +64,13 @@ class Estimate:
 
     def describe(self) -> str:
         """From where to where, in words."""
-        return f"{1000 * self.low:.3g} to {1000 * self.high:.3g} ms"
+        return f"{milliseconds(self.low)} to {milliseconds(self.high)} ms"
 
     def doubt(self, limit: float, effort: Effort) -> str:
         """Why it is not clear on which side of `limit` seconds this lies, though measured with `effort`; in words."""
         if self.spread > effort.spread:
-            return f"too busy to measure {1000 * limit:.3g} ms"
-        return f"{1000 * limit:.3g} ms is too close to tell"
+            return f"too busy to measure {milliseconds(limit)} ms"
+        return f"{milliseconds(limit)} ms is too close to tell"
 
 
 @dataclass(frozen=True)

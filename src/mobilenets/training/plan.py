@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, timed
+from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, milliseconds, timed
 from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import PRECISIONS
 
@@ -78,8 +78,10 @@ def plan(trainer: Trainer, turns: dict[str, Turn], seconds: float | None, clock:
     epoch_s = step_s * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
     epochs = min(trainer.recipe.epochs, int((seconds - AROUND_S) / epoch_s))
     if high > UNSTEADY * low:
-        told = f"a step takes {1000 * low:.3g} to {1000 * high:.3g} ms"
-        _tell(trainer, f"too busy to measure {1000 * step_s:.3g} ms: {told}; {epochs} epochs are planned by the median")
+        told = f"a step takes {milliseconds(low)} to {milliseconds(high)} ms"
+        _tell(
+            trainer, f"too busy to measure {milliseconds(step_s)} ms: {told}; {epochs} epochs are planned by the median"
+        )
     return Plan(chosen, epochs)
 
 
