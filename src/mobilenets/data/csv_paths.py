@@ -76,7 +76,7 @@ class Finder:
             self._example = (written, moved)
         return moved
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
         """What was not as written, with counts."""
         told = []
         if self._elsewhere:

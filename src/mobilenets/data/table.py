@@ -77,7 +77,7 @@ def _add(found: Finding, table: Path) -> tuple[Format, list[str]]:
         if path is None:
             raise UserError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
         found.add(path, row["label"], PART_NAMES[part] if part else "", row["group"] or None, row["stratum"] or None)
-    return form, [*form.told, *finder.told()]
+    return form, [*form.told, *finder.describe()]
 
 
 def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:

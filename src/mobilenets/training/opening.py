@@ -28,6 +28,22 @@ def draw_splits(settings: Settings) -> Splits:
     return read_splits(Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare)
 
 
+def with_place(settings: Settings, run: Path, data: Path | None) -> Settings:
+    """The settings of a run with the place where its photographs are now: `data`, else where they were.
+
+    Raises:
+        UserError: they are not there any more.
+    """
+    if data is not None:
+        return replace(settings, data=str(data))
+    if not exists(Path(settings.data)):
+        raise UserError(
+            f"{Path(settings.data).absolute()}: the photographs of {run} were there and are not any more; "
+            "say where they are now with --data NEW"
+        )
+    return settings
+
+
 def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resuming: bool = False) -> Splits:
     """The photographs of a run's data in the splits of the run, as far as they are what they were.
 
@@ -37,13 +53,7 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     Raises:
         UserError: the data is gone or has other classes, or too little is left of it.
     """
-    if data is not None:
-        settings = replace(settings, data=str(data))
-    elif not exists(Path(settings.data)):
-        raise UserError(
-            f"{Path(settings.data).absolute()}: the photographs of {run} were there and are not any more; "
-            "say where they are now with --data NEW"
-        )
+    settings = with_place(settings, run, data)
     manifest, found = manifest_of(run), draw_splits(settings)
     if manifest is None:
         classes = read_card(run).classes if (run / "model.safetensors").exists() else found.classes

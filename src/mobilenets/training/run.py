@@ -12,7 +12,7 @@ from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.training.checkpoint import load
-from mobilenets.training.opening import exists
+from mobilenets.training.opening import with_place
 from mobilenets.training.parallel import Group, processes
 from mobilenets.training.recipe import Recipe
 from mobilenets.training.session import JOB, LAST, Session
@@ -93,14 +93,7 @@ def resume(
             raise UserError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
             )
-        if data is not None:
-            settings = replace(settings, data=str(data))
-        elif not exists(Path(settings.data)):
-            raise UserError(
-                f"{Path(settings.data).absolute()}: the photographs of {folder} were there and are not any more; "
-                "say where they are now with --data NEW"
-            )
-        return _run(settings, recipe, folder, group)
+        return _run(with_place(settings, folder, data), recipe, folder, group)
 
 
 def is_complete(folder: Path, recipe: Recipe) -> bool:
