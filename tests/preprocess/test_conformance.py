@@ -108,7 +108,9 @@ def _openvino(files: Pictures, preprocess: Preprocess, _: Any) -> dict[str, Pixe
         return {}
     files = {name: files[name] for name in ("wide", "narrow", "small", "turned by EXIF", "one pixel")}
     image = opset13.parameter([-1, -1, 3], np.uint8)
-    model = openvino.compile_model(openvino.Model([resize_and_crop(image, preprocess)], [image], "fit"), "CPU")
+    graph = openvino.Model([resize_and_crop(image, preprocess)], [image], "fit")
+    # float32, as in the product: in bf16 it crashes where oneDNN is told to use less than the processor has.
+    model = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return {name: model([image])[0][0].copy() for name, image in _decoded(files, preprocess).items()}
 
 
