@@ -145,6 +145,8 @@ def initialise(module: nn.Module) -> None:
     torchvision does not divide by the groups, so that its depthwise layers start with a standard deviation
     too small by the root of their channels; timm and TensorFlow do (`init_weight_goog`).
     """
+    if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.is_meta:
+        return  # nothing to fill; and to fill nothing, torch would import its compiler, which takes seconds
     if isinstance(module, nn.Conv2d):
         fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
         nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
