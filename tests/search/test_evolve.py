@@ -11,23 +11,30 @@ from mobilenets.errors import UserError
 from mobilenets.search.evolve import Goal, Judge, Judged, Plan, Score, evolve, random_search
 from mobilenets.search.space import Choice, Space
 from mobilenets.spec import build
-from mobilenets.spec.cost import total
 
 SPACE = Space(build("mobilenet_v2", width=0.35), 96)
-LARGEST = total(SPACE.net(SPACE.largest), 96)[1]
+WEIGHTS = np.random.default_rng(5).dirichlet(np.ones(len(SPACE.options)))
+
+
+def _work(choice: Choice) -> float:
+    """More for every gene that is larger."""
+    return choice.size**2 * sum(
+        s.depth * s.width * s.expand * (s.kernel + 8) * (1.1 if s.se else 1) for s in choice.stages
+    )
+
+
+LARGEST = _work(SPACE.largest)
 
 
 def _ms(choice: Choice) -> float:
-    """Latency: the share of the largest network's multiply-adds."""
-    return total(SPACE.net(choice), choice.size)[1] / LARGEST
+    """Latency: the share of the largest network's work."""
+    return _work(choice) / LARGEST
 
 
 def _score(choice: Choice) -> Score:
     """Accuracy: each gene adds what its own weight says, from 0 to 1 in all."""
-    rng = np.random.default_rng(5)
-    weights = rng.dirichlet(np.ones(len(SPACE.options)))
     ranks = [o.index(g) / max(len(o) - 1, 1) for g, o in zip(choice.genes, SPACE.options, strict=True)]
-    accuracy = float(weights @ ranks)
+    accuracy = float(WEIGHTS @ ranks)
     return Score(accuracy, accuracy, 1 - accuracy)
 
 
