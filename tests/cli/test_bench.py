@@ -148,7 +148,7 @@ def test_the_family_is_measured_against_published_accuracy() -> None:
         (["RUN", "--engine", "ncnn"], "nothing there that ncnn can run"),
         (["EMPTY"], "nothing there that"),
         (["DAMAGED"], "damaged.onnx: not a"),
-        (["RUN", "DAMAGED"], "damaged.onnx: not a"),
+        (["RUN", "DAMAGED", "--engine", "onnxruntime"], "damaged.onnx: not a"),
         (["RUN", "--save", "READONLY/bench.png"], "bench.png: the folder"),
         (["RUN", "--save", "RUN/model.onnx"], "model.onnx: exists already"),
         (["RUN", "--save", "MISSING/bench.png"], "there is no folder"),
