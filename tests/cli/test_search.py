@@ -178,18 +178,15 @@ def _in_the_last_training(journal: dict[str, Any]) -> bool:
     return journal["epochs"] is not None
 
 
-@pytest.mark.parametrize("when", [_before_the_first_step, _in_the_second_step, _in_the_last_training])
-def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_weights(
-    cli: Cli,
-    searched: Path,
-    latency_home: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    when: Callable[[dict[str, Any]], bool],
+def test_a_search_stopped_by_ctrl_c_again_and_again_goes_on_to_the_same_weights(
+    cli: Cli, searched: Path, latency_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
     out = tmp_path / "out"
-    _assert_stopped(_command(searched, out), out, lambda: when(_journal(out)))
+    command = _command(searched, out)
+    for when in (_before_the_first_step, _in_the_second_step, _in_the_last_training):
+        _assert_stopped(command, out, when)
+        command = ["search", "--resume", "--out", str(out)]
     assert resume(out, timer=Clockwork()).path == out
     _assert_equal(searched, out)
     assert is_one_line_error(cli("search", "--resume", "--out", out), "complete", "another --out")
@@ -300,8 +297,11 @@ def _journal(out: Path) -> dict[str, Any]:
     return dict(json.loads((out / "checkpoint" / "search.json").read_text("utf-8")))
 
 
-def _assert_stopped(command: list[str], out: Path, when: Callable[[], bool]) -> None:
-    """A command that gets Ctrl-C, as a terminal sends it to all of its processes, once `when` is true, can go on."""
+def _assert_stopped(command: list[str], out: Path, when: Callable[[dict[str, Any]], bool]) -> None:
+    """A command that gets Ctrl-C, as a terminal sends it to all of its processes, once `when` is true, can go on.
+
+    `when` sees what the search has written down so far.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "mobilenets", *command],
         stdout=subprocess.PIPE,
@@ -312,7 +312,7 @@ def _assert_stopped(command: list[str], out: Path, when: Callable[[], bool]) -> 
     end = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(FileNotFoundError):
-            if when():
+            if when(_journal(out)):
                 os.killpg(process.pid, signal.SIGINT)
                 break
         time.sleep(0.01)
