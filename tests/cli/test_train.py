@@ -167,16 +167,16 @@ def test_a_config_that_is_none_is_named(here, tmp_path: Path) -> None:
 
 
 def test_a_run_names_itself_after_the_data_and_counts_on(here, photos: Path, tmp_path: Path) -> None:
-    for name in ("photos", "photos-2"):
-        result = here("train", photos, *QUICK)
-        assert result.returncode == 0, result.stderr
-        assert (tmp_path / "runs" / name / "model.onnx").exists()
-        assert f"runs/{name}" in result.stdout
+    (tmp_path / "runs" / "photos").mkdir(parents=True)
+    result = here("train", photos, *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "runs" / "photos-2" / "model.onnx").exists()
+    assert "runs/photos-2" in result.stdout
 
 
 def test_a_complete_run_is_not_resumed(here, photos: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    assert here("train", photos, *QUICK, "--out", out).returncode == 0
+    assert here("train", photos, *QUICK).returncode == 0
+    out = tmp_path / "runs" / "photos"
     before = (out / "model.onnx").read_bytes()
     _assert_one_line(here("train", "--resume", "--out", out), "complete", f"--from {out}")
     assert (out / "model.onnx").read_bytes() == before
