@@ -231,13 +231,19 @@ def _estimate(ms: float, spread: float = 0.0) -> Estimate:
 
 
 class Ends(Clockwork):
-    """Measures the run's own network and the smallest as it is told, each time anew; further networks as Clockwork."""
+    """Measures the run's own network and the smallest as it is told, each time anew; further networks as Clockwork.
 
-    def __init__(self, *rows: tuple[Estimate, Estimate]) -> None:
+    `stop`: Ctrl-C comes instead of what follows.
+    """
+
+    def __init__(self, *rows: tuple[Estimate, Estimate], stop: bool = False) -> None:
         super().__init__()
+        self.stop = stop
         self.rows = [row for row in rows for _ in range(NETWORK_TIMES)]
 
     def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
+        if self.stop and not self.rows:
+            raise KeyboardInterrupt
         measured = super().measure(parts, effort)
         return Measured(list(self.rows.pop(0)), measured.reference) if self.rows else measured
 
@@ -270,8 +276,8 @@ def test_a_smaller_network_that_measures_slower_is_measured_again_and_never_out_
     assert result.path == tmp_path / "one"
     assert "busy" not in capsys.readouterr().err
     home.rename(tmp_path / "old")
-    result = _search(trained, tmp_path / "two", 0.39, Ends(noise, noise))
-    assert result.path == tmp_path / "two"
+    result = _search(trained, tmp_path / "two", 0.39, Ends(noise, noise, stop=True))
+    assert (result.path, result.interrupted) == (tmp_path / "two", True)  # it had begun
     assert ": the smallest network takes 0.593 to 0.593 ms; searching all the same" in capsys.readouterr().err
 
 

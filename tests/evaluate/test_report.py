@@ -458,7 +458,7 @@ def test_of_very_many_classes_the_worst_are_in_sight_and_all_can_be_unfolded(tmp
     assert len(shown) == 15
     assert max(metrics[name]["f1"] for name in shown) <= min(metrics[name]["f1"] for name in names if name not in shown)
     assert re.findall("<bdi>(.*?)</bdi>", every) == names
-    assert len(page) < 300_000
+    assert len(page) < 100_000
 
 
 def luminance(colour: np.ndarray) -> float:
