@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilenets.cli.main import build_parser
+from mobilenets.cli.parser import parse
 from mobilenets.training.run import train
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_a_documented_command_is_one_the_program_takes(page: str, command: str) -> None:
-    build_parser().parse_args(shlex.split(command)[1:])
+    parse(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -7,6 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mobilenets.artifact import ModelCard
+from mobilenets.cli import COMMANDS
+from mobilenets.export.onnx import export_onnx
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.spec import build
+
 SOURCE = Path(__file__).parents[1] / "src" / "mobilenets"
 HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors", "h5py", "openvino", "ncnn", "captum"}
 
@@ -63,7 +70,36 @@ def test_the_room_of_preprocessing_imports_without_torch_but_for_the_graphs_of_o
     assert not HEAVY & set(result.stdout.split())
 
 
-def test_help_does_not_load_numpy() -> None:
-    code = "import sys; from mobilenets.cli.main import build_parser; build_parser().format_help(); print(*sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"numpy", "PIL", "onnxruntime", "tqdm"} & set(result.stdout.split())
+def _imported_by(*arguments: str) -> set[str]:
+    """Modules that the command line imports for these arguments, beside those that Python starts with."""
+    code = (
+        "import sys; before = {*sys.modules}\n"
+        "from mobilenets.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*{*sys.modules} - before, file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(result.stderr.split())
+
+
+def test_help_imports_nothing_but_the_list_of_commands() -> None:
+    ours = {"mobilenets", "mobilenets.cli", "mobilenets.cli.main", "mobilenets.errors"}
+    assert _imported_by("--help") <= {*ours, "__future__"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_imports_no_other_command_and_no_arrays(command: str) -> None:
+    imported = _imported_by(command, "--help")
+    own = {command, "predict"} if command == "explain" else {command}  # it shares a number with predict
+    assert {name for name in COMMANDS if f"mobilenets.cli.{name}" in imported} == own
+    assert not {"numpy", "PIL", "onnxruntime", "tqdm"} & imported
+
+
+def test_predicting_a_jpeg_imports_no_other_reader_and_nothing_that_only_many_pictures_need(photos: Path) -> None:
+    model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2)).eval()
+    file = photos / "model.onnx"
+    export_onnx(model, ModelCard("small", model.net, ("a", "b"), Preprocess(size=32)), file)
+    imported = _imported_by("predict", str(file), str(photos / "daisy" / "000.jpg"))
+    assert "PIL.JpegImagePlugin" in imported
+    unneeded = {"PIL.PngImagePlugin", "PIL._avif", "PIL.ImageCms", "mobilenets.spec.v3", "mobilenets.runtime.choice"}
+    assert not (unneeded | {"tqdm", "openvino", "torch"}) & imported

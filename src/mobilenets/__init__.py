@@ -6,12 +6,12 @@ prediction never imports torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python to start
 if TYPE_CHECKING:
+    from typing import Any
+
     from mobilenets.errors import UserError
     from mobilenets.preprocess import Preprocess
     from mobilenets.runtime.classifier import Classifier, load
@@ -34,5 +34,7 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
+        from importlib import import_module
+
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'mobilenets' has no attribute {name!r}")

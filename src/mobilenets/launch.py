@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 
 
 def world() -> int:
@@ -39,8 +38,12 @@ def restarts() -> int:
 def job() -> str:
     """A name that all starts of one launcher share, and no other launcher has."""
     name = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    if name != "none":
+        return name
+    from socket import gethostname
+
     # Without a rendezvous every job is called "none"; all processes of the main machine have one parent.
-    return f"{socket.gethostname()}-{os.getppid()}" if name == "none" else name
+    return f"{gethostname()}-{os.getppid()}"
 
 
 def _number(name: str, otherwise: int) -> int:

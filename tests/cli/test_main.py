@@ -1,8 +1,11 @@
 """The command line itself: what it says to words that it does not know."""
 
+import argparse
+
 import pytest
 
-from mobilenets.cli.main import main
+from mobilenets.cli import COMMANDS
+from mobilenets.cli.main import DESCRIPTION, main
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,20 @@ def test_wrong_use_is_one_line_that_names_the_command_and_its_help(
     assert (stopped.value.code, out) == (2, "")
     assert error.startswith(told)
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["--help", "-h", "--hel", "--help predict"])
+def test_help_is_what_argparse_would_print_in_80_columns(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    expected = argparse.ArgumentParser(prog="mobilenets", description=DESCRIPTION)
+    expected.add_argument("--version", action="version", help="show program's version number and exit")
+    commands = expected.add_subparsers(metavar="COMMAND", required=True)
+    for name, what in COMMANDS.items():
+        commands.add_parser(name, help=what)
+    try:
+        code = main(words.split())
+    except SystemExit as stopped:  # argparse's way
+        code = stopped.code
+    assert (code, capsys.readouterr()) == (0, (expected.format_help(), ""))

@@ -42,6 +42,7 @@ def without_heif(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
+    formats.reads.cache_clear()
     formats._formats.cache_clear()
     formats.suffixes.cache_clear()
 

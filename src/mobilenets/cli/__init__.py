@@ -1,39 +1,22 @@
-"""The commands, in the order `mobilenets --help` lists them.
+"""The commands, in the order `mobilenets --help` lists them, each with its line there.
 
-A command module has `HELP` (one line), `add_arguments(parser)` and `run(args) -> exit code`; what it
-needs beyond argparse is imported inside `run`, so that `--help` stays instant.
+A command is the module of its name: `add_arguments(parser)` and `run(args) -> exit code`. It is imported when it is
+asked for, and what it needs beyond argparse inside `run`.
 """
 
-from mobilenets.cli import (
-    audit,
-    bench,
-    cache,
-    demo,
-    evaluate,
-    explain,
-    export,
-    fetch,
-    models,
-    predict,
-    search,
-    serve,
-    show,
-    train,
-)
-
 COMMANDS = {
-    "models": models,
-    "show": show,
-    "train": train,
-    "audit": audit,
-    "evaluate": evaluate,
-    "predict": predict,
-    "explain": explain,
-    "export": export,
-    "bench": bench,
-    "search": search,
-    "serve": serve,
-    "fetch": fetch,
-    "cache": cache,
-    "demo": demo,
+    "models": "list the published weights: size, cost, accuracy, licence",
+    "show": "print a network's table, row by row, with parameters and multiply-accumulates",
+    "train": "train a classifier on a folder of photos",
+    "audit": "find unreadable, duplicate, leaking, blurred and mislabelled photographs",
+    "evaluate": "measure a model on photographs with known classes",
+    "predict": "say what pictures show",
+    "explain": "show which part of a picture speaks for its class",
+    "export": "write a model for another runtime, run it there and compare",
+    "bench": "measure latency, memory and size in every installed engine",
+    "search": "find the most accurate network within a latency that is measured here, from a trained run",
+    "serve": "answer over HTTP, with a page to try the model",
+    "fetch": "fetch public photographs to learn with",
+    "cache": "list what is kept (downloads, decoded photographs), or delete it",
+    "demo": "train on photographs of solar cells, evaluate and predict, in under three minutes",
 }

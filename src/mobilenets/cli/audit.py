@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mobilenets.data.audit.job import Audit, Doubter
     from mobilenets.data.audit.photo import Embedder
 
-HELP = "find unreadable, duplicate, leaking, blurred and mislabelled photographs"
 
 _WEIGHTS = "default"  # as for train
 _SHOWN = 5  # findings of a kind on the terminal

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mobilenets.bench.family import Point
     from mobilenets.bench.latency import Row
 
-HELP = "measure latency, memory and size in every installed engine"
 
 HEADER = (
     "model", "engine", "precision", "quiet ms", "median ms", "p10", "p90", "images/s", "load ms", "peak MB",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "list what is kept (downloads, decoded photographs), or delete it"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -10,8 +10,6 @@ from typing import Any
 
 from mobilenets.errors import UserError
 
-HELP = "train on photographs of solar cells, evaluate and predict, in under three minutes"
-
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
 VAL_SHARE = 0.25  # 75/25 as in Deitsch et al. 2019 (1807.02894), who stratify by cell type too
 # A cell has no up, and its cracks reach the rim: see all of it, turn it freely, crop it little.

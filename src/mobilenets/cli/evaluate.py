@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from mobilenets.data.sample import Samples
     from mobilenets.evaluate.unseen import Figures
 
-HELP = "measure a model on photographs with known classes"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -14,8 +14,6 @@ from mobilenets.errors import UserError
 if TYPE_CHECKING:
     from mobilenets.evaluate.explain import Explainer, Explanation
 
-HELP = "show which part of a picture speaks for its class"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mobilenets.nn.model import MobileNet
     from mobilenets.runtime.torch import TorchEngine
 
-HELP = "write a model for another runtime, run it there and compare"
 
 DISAGREES = 1
 WORST = 5

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "fetch public photographs to learn with"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -1,79 +1,70 @@
-"""The command line: `mobilenets COMMAND …`. Each command lives in its own file and imports inside."""
+"""The command line: `mobilenets COMMAND …`. Each command lives in its own file, and only the one asked for is imported.
+
+`mobilenets --help` is answered without argparse, which takes as long to import as Python to start.
+"""
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NoReturn
 
-from mobilenets import __version__, launch
-from mobilenets.cli import COMMANDS, pixels
+from mobilenets.cli import COMMANDS
 from mobilenets.errors import UserError
+
+TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python to start
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 EXIT_USE = 2
 EXIT_INTERRUPTED = 130
+DESCRIPTION = "A folder of photos becomes a small classifier: trained, measured, ready to deploy."
+
+_WIDTH = 78  # columns of the help
+_INDENT = 14  # of what a command does
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, with wrong use told in one line like every other error, by the command it is about."""
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's; the commands' own parsers do not come here."""
-        given = list(sys.argv[1:] if args is None else args)
-        command = next((word for word in given if not word.startswith("-")), None)
-        if command is not None and command not in COMMANDS:
-            self.error(f"no command is called {command!r}{_like(command, COMMANDS)}")
-        parsed, unknown = self.parse_known_args(given, namespace)
-        if unknown:
-            parser = parsed.parser
-            options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-            like = _like(options[0], parser.options) if options else ""
-            parser.error(f"unrecognized arguments: {' '.join(unknown)}{like}")
-        return parsed
-
-    @property
-    def options(self) -> list[str]:
-        """Every option that it takes."""
-        return list(self._option_string_actions)
-
-    def error(self, message: str) -> NoReturn:
-        if launch.rank() == 0:
-            print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
-        raise SystemExit(EXIT_USE)
-
-
-def _like(word: str, known: Iterable[str]) -> str:
-    like = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {like[0]}?" if like else ""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of every command, without importing what the commands need."""
-    parser = _Parser(
-        prog="mobilenets",
-        description="A folder of photos becomes a small classifier: trained, measured, ready to deploy.",
+def help_text() -> str:
+    """What `mobilenets --help` prints."""
+    commands = [f"    {name:<{_INDENT - 4}}{_wrapped(line, _INDENT)}" for name, line in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: mobilenets [-h] [--version] COMMAND ...",
+            "",
+            _wrapped(DESCRIPTION, 0),
+            "",
+            "positional arguments:",
+            "  COMMAND",
+            *commands,
+            "",
+            "options:",
+            "  -h, --help  show this help message and exit",
+            "  --version   show program's version number and exit",
+            "",
+        ]
     )
-    parser.add_argument("--version", action="version", version=f"mobilenets {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
-        sub = commands.add_parser(name, help=module.HELP, description=module.HELP)
-        module.add_arguments(sub)
-        if name in pixels.COMMANDS:
-            sub.add_argument("--max-pixels", **pixels.OPTIONS)
-        sub.set_defaults(run=module.run, parser=sub)
-    return parser
+
+
+def _wrapped(text: str, indent: int) -> str:
+    """`text` in lines of at most `_WIDTH` columns, of which the first `indent` are empty but in the first line."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if indent + len(longer) <= _WIDTH:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return f"\n{' ' * indent}".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code (0 done, 1 some inputs failed, 2 wrong use, 130 interrupted)."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if launch.world() > 1 and args.command != "train":
-        parser.error(f"{args.command} is one process's work; start it without torchrun, which is for 'train'")
+    given = sys.argv[1:] if argv is None else argv
+    if given in (["-h"], ["--help"]):
+        print(help_text(), end="")
+        return 0
+    from mobilenets.cli.parser import parse
+
+    args = parse(given)
     try:
         with _max_pixels(getattr(args, "max_pixels", None)):
             code = int(args.run(args))
@@ -98,6 +89,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _max_pixels(asked: int | None) -> AbstractContextManager[None]:
     if asked is None:
+        from contextlib import nullcontext
+
         return nullcontext()
     from mobilenets.preprocess.opening import max_pixels
 

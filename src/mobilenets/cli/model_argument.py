@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
-from mobilenets.runtime.classifier import Classifier, load
+from mobilenets.runtime.classifier import Classifier, load, load_for_one
 
 if TYPE_CHECKING:
     from mobilenets.runtime.torch import TorchEngine
 
 
-def open_model(text: str, engine: str = "auto", threads: int | None = None) -> Classifier:
+def open_model(text: str, engine: str = "auto", threads: int | None = None, one: bool = False) -> Classifier:
     """The classifier that MODEL names; a published name (also NAME/TAG) brings ImageNet's classes.
+
+    `one`: for a single picture, for which "auto" is the engine that starts the soonest.
 
     Raises:
         UserError: no such file or name.
     """
-    return Classifier(_published(text)) if _is_published(text) else load(text, engine, threads)
+    if _is_published(text):
+        return Classifier(_published(text))
+    return load_for_one(text, threads) if one and engine == "auto" else load(text, engine, threads)
 
 
 def open_network(text: str) -> TorchEngine:
@@ -37,9 +41,11 @@ def has_network(text: str) -> bool:
 
 
 def _is_published(text: str) -> bool:
+    if Path(text).exists():
+        return False
     from mobilenets.spec import NAMES
 
-    return text.partition("/")[0] in NAMES and not Path(text).exists()
+    return text.partition("/")[0] in NAMES
 
 
 def _torch_engine(text: str) -> type[TorchEngine]:

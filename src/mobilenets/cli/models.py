@@ -11,7 +11,6 @@ from mobilenets.errors import UserError
 if TYPE_CHECKING:
     from mobilenets.weights.catalog import Checkpoint
 
-HELP = "list the published weights: size, cost, accuracy, licence"
 
 HEADER = ("model", "width", "tag", "params", "MACs", "top-1", "licence")
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mobilenets.preprocess.depth import Range
     from mobilenets.runtime.classifier import Classifier, Failure, Prediction
 
-HELP = "say what pictures show"
 
 MANY_CLASSES = 20  # from here on the table shows the best five only
 
@@ -73,13 +72,15 @@ def run(args: argparse.Namespace) -> int:
 
     survey = Survey()
     paths = expand(args.source, survey)
-    classifier = open_model(args.model, args.engine, args.threads)
+    first = list(islice(paths, 2))
+    paths = chain(first, paths)
+    classifier = open_model(args.model, args.engine, args.threads, one=len(first) == 1)
     many = len(classifier.classes) >= MANY_CLASSES
     form = args.format or "table"
     writer = make_writer(form, classifier.classes, args.top or (5 if many and form == "table" else None))
     shown: list[Prediction] = []
     done = failed = 0
-    for result in _results(classifier, paths, args.batch, args.threads):
+    for result in _results(classifier, paths, len(first) == 1, args.batch, args.threads):
         writer.write(result)
         done += 1
         if not isinstance(result, Prediction):
@@ -144,23 +145,23 @@ def _save(shown: list[Prediction], path: Path, read: int, value_range: Range | N
 
 
 def _results(
-    classifier: Classifier, paths: Iterator[str], batch: int | None, threads: int | None
+    classifier: Classifier, paths: Iterator[str], one: bool, batch: int | None, threads: int | None
 ) -> Iterator[Prediction | Failure]:
     """One picture is predicted without threads and progress, which would take longer than it does."""
     from mobilenets.runtime.classifier import BATCH, Failure
 
-    first = list(islice(paths, 2))
-    if len(first) == 1:
+    if one:
+        path = next(paths)
         try:
-            yield classifier.predict(first[0])
+            yield classifier.predict(path)
         except UserError as error:
-            yield Failure(first[0], str(error))
+            yield Failure(path, str(error))
         return
     from mobilenets.progress import Progress
 
     # On a terminal the results themselves are the progress; a bar would be torn apart by them.
     with nullcontext() if sys.stdout.isatty() else Progress("predicting", None, "picture") as progress:
-        for result in classifier.predict_many(chain(first, paths), batch or BATCH, threads):
+        for result in classifier.predict_many(paths, batch or BATCH, threads):
             yield result
             if progress:
                 progress.advance()

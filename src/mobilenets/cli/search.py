@@ -11,7 +11,6 @@ from mobilenets.errors import UserError
 if TYPE_CHECKING:
     from mobilenets.search.job import Result
 
-HELP = "find the most accurate network within a latency that is measured here, from a trained run"
 
 # Options that become fields of search.journal.Ask under the same name; None: not given.
 _ASKED: dict[str, dict[str, Any]] = {

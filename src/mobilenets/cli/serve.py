@@ -8,8 +8,6 @@ import sys
 
 from mobilenets.errors import UserError
 
-HELP = "answer over HTTP, with a page to try the model"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

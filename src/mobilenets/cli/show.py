@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mobilenets.spec.cost import RowCost
     from mobilenets.spec.rows import Net
 
-HELP = "print a network's table, row by row, with parameters and multiply-accumulates"
 
 SIZE = 224
 MAX_SIZE = 8192

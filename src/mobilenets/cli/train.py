@@ -11,8 +11,6 @@ from mobilenets.cli import pixels
 from mobilenets.errors import UserError
 from mobilenets.spec import DEFAULT_NAME
 
-HELP = "train a classifier on a folder of photos"
-
 # Options that become fields of training.settings.Settings under the same name; None: not given.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "model": {

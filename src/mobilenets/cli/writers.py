@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mobilenets.runtime.classifier import Failure, Prediction
-from mobilenets.runtime.parts import json_line
 from mobilenets.system.terminal import columns, padded
 
 
@@ -53,6 +52,8 @@ class Jsonl:
 
     def write(self, result: Prediction | Failure) -> None:
         """Print the picture's line."""
+        from mobilenets.runtime.parts import json_line
+
         print(json_line(result, self._top))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from PIL import Image, ImageCms
+from PIL import Image
 
 from mobilenets.preprocess.depth import Range, to_grey
 from mobilenets.preprocess.notes import NOTES
@@ -51,6 +51,8 @@ def flatten(
 
 def _from_lab(image: Image.Image) -> Image.Image:
     """CIE L*a*b* (D50, as in TIFF) in sRGB."""
+    from PIL import ImageCms  # rarely needed
+
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     result = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     assert result is not None  # not in place

@@ -32,9 +32,17 @@ SUFFIXES_OF = {  # what a file of each format is called
     "JPEG2000": frozenset({".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}),
     "HEIF": frozenset({".heic", ".heif", ".hif", ".heics", ".heifs"}),
 }
-# Modules that read a format, of those which Pillow does not load by itself.
-_PLUGINS = {"AVIF": "PIL.AvifImagePlugin", "JPEG2000": "PIL.Jpeg2KImagePlugin", "TIFF": "PIL.TiffImagePlugin",
-            "WEBP": "PIL.WebPImagePlugin"}  # fmt: skip
+_PLUGINS = {  # the modules that read them
+    "JPEG": "PIL.JpegImagePlugin",
+    "PNG": "PIL.PngImagePlugin",
+    "GIF": "PIL.GifImagePlugin",
+    "BMP": "PIL.BmpImagePlugin",
+    "PPM": "PIL.PpmImagePlugin",
+    "WEBP": "PIL.WebPImagePlugin",
+    "TIFF": "PIL.TiffImagePlugin",
+    "AVIF": "PIL.AvifImagePlugin",
+    "JPEG2000": "PIL.Jpeg2KImagePlugin",
+}
 # Parts of Pillow that a build may lack.
 _FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
 
@@ -145,16 +153,18 @@ KINDS = {  # what is not read
 }  # fmt: skip
 
 
+@cache
 def reads(format: str) -> bool:
     """Whether pictures of a format (a key of `SUFFIXES_OF`) are read by what is installed."""
-    return format in _formats()
+    if format in _FEATURES:
+        return bool(features.check(_FEATURES[format]))  # imports that part of Pillow
+    return format in SUFFIXES_OF and (format != "HEIF" or find_spec("pillow_heif") is not None)
 
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
     """The formats that are read here."""
-    found = [name for name in SUFFIXES_OF if name not in _FEATURES or features.check(_FEATURES[name])]
-    return tuple(name for name in found if name != "HEIF" or find_spec("pillow_heif"))
+    return tuple(filter(reads, SUFFIXES_OF))
 
 
 @lru_cache(maxsize=1)
@@ -251,7 +261,7 @@ def open_image(file: BinaryIO) -> Image.Image:
 
 @cache
 def _load(format: str) -> None:
-    """Import what reads a format; Pillow would import all it has."""
+    """Import what reads a format; Pillow would import five to read one, and for some all it has."""
     if format in _PLUGINS:
         import_module(_PLUGINS[format])
     elif format == "HEIF":

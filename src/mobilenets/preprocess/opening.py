@@ -47,12 +47,11 @@ def max_pixels(limit: int | None) -> Iterator[None]:
 def open_unlimited(file: BinaryIO, formats: Sequence[str]) -> ImageFile.ImageFile:
     """As `Image.open(file, formats=formats)`, without its limit on pixels.
 
-    Of formats that `Image.preinit` does not import the plugins must have been imported.
+    The plugins of the formats must have been imported.
 
     Raises:
         UnidentifiedImageError: none of these formats; and whatever their readers raise.
     """
-    Image.preinit()
     file.seek(0)
     prefix = file.read(16)
     for name in formats:

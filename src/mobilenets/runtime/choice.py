@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -94,6 +92,9 @@ def _doubt(estimates: Sequence[Estimate]) -> str:
 
 
 def _key(path: Path, installed: list[str], threads: int | None) -> str:
+    import hashlib
+    from importlib.metadata import version
+
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     engines = " ".join(f"{name}-{version(name)}" for name in installed)
     machine = f"{platform.node()} {platform.processor() or platform.machine()} {threads or available_cores()} threads"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mobilenets.errors import UserError
-from mobilenets.spec import v1, v2, v3, v4
 from mobilenets.spec.rows import Conv, Fused, Head, Inverted, Net, Row, Universal
 from mobilenets.spec.scaling import make_divisible
 
@@ -117,9 +116,12 @@ def build(
 
 
 _Body = tuple[Conv, tuple[Row, ...], Conv | None, int]
+# Each body imports its table: who predicts with a network that is described in a file needs none of them.
 
 
 def _body_v1(name: str, width: float, flavor: str, reduced: bool) -> _Body:
+    from mobilenets.spec import v1
+
     # Keras truncates and never rounds to eight (1704.04861 does not say); timm rounds like V2.
     scale: Callable[[int], int] = (
         (lambda c: max(1, int(c * width))) if flavor == "tf" else (lambda c: make_divisible(c * width))
@@ -129,6 +131,8 @@ def _body_v1(name: str, width: float, flavor: str, reduced: bool) -> _Body:
 
 
 def _body_v2(name: str, width: float, flavor: str, reduced: bool) -> _Body:
+    from mobilenets.spec import v2
+
     channels = stem = make_divisible(v2.STEM_CHANNELS * width)
     blocks: list[Row] = []
     for t, c, n, s in v2.STAGES:
@@ -142,6 +146,8 @@ def _body_v2(name: str, width: float, flavor: str, reduced: bool) -> _Body:
 
 
 def _body_v3(name: str, width: float, flavor: str, reduced: bool) -> _Body:
+    from mobilenets.spec import v3
+
     large, minimal = "large" in name, "minimal" in name
     table, hidden = (v3.LARGE, v3.LARGE_HIDDEN) if large else (v3.SMALL, v3.SMALL_HIDDEN)
     table = v3.minimal(table) if minimal else table
@@ -171,6 +177,8 @@ def _body_v3(name: str, width: float, flavor: str, reduced: bool) -> _Body:
 
 
 def _body_v4(name: str, width: float, flavor: str, reduced: bool) -> _Body:
+    from mobilenets.spec import v4
+
     stem, table = v4.TABLES[name]
     channels = stem = stem if width < 1 else make_divisible(stem * width)
     blocks: list[Row] = []
