@@ -84,6 +84,9 @@ def main() -> None:
         commands: dict[str, tuple[list[str], str, str]] = {
             "twelve plain lines": ([python, str(folder / "plain.py"), *given], "", ""),
             "`predict model.onnx photo.jpg`": ([str(COMMAND), "predict", *given], "twelve plain lines", "1.1×, 1.05×"),
+            "the same with `--engine openvino`": (
+                [str(COMMAND), "predict", *given, "--engine", "openvino"], "twelve plain lines", "",
+            ),
             "`python -c pass`": ([python, "-c", "pass"], "", ""),
             "`python -c 'import re'`": ([python, "-c", "import re"], "`python -c pass`", ""),
             "`python -c 'import argparse'`": ([python, "-c", "import argparse"], "`python -c pass`", ""),

@@ -255,6 +255,19 @@ def test_both_engines_print_the_same_table(cli, run_folder: Path, album: Path) -
         assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-4)
 
 
+def test_a_single_picture_is_predicted_in_the_engine_that_starts_the_soonest(
+    process, run_folder: Path, album: Path, home: Path, tmp_path: Path
+) -> None:
+    """Nothing is measured for it and no other engine is started; a folder without a `.onnx` has but one."""
+    empty = {"MOBILENETS_HOME": str(tmp_path / "nothing-measured")}
+    assert process("predict", run_folder, album / "a.jpg", env=empty).returncode == 0
+    assert not (tmp_path / "nothing-measured").exists()
+    (tmp_path / "weights").mkdir()
+    shutil.copy(run_folder / "model.safetensors", tmp_path / "weights")
+    by_onnx = process("predict", run_folder, album / "a.jpg", env=empty).stdout
+    assert process("predict", tmp_path / "weights", album / "a.jpg", env=empty).stdout == by_onnx
+
+
 def test_a_published_name_predicts_imagenets_classes(cli, album: Path) -> None:
     result = cli("predict", "mobilenet_v2/torchvision-v1", album / "a.jpg", "--format=jsonl")
     assert result.returncode == 0, result.stderr

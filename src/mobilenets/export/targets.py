@@ -141,10 +141,12 @@ def with_full_input(target: str, write: Export) -> Export:
 
 
 def reopen(target: str, path: Path, card: ModelCard) -> Engine | None:
-    """The exported file in its own runtime; None where that does not exist on this system."""
+    """The exported file in its own runtime, on one thread where it can be told (ExecuTorch cannot); None where that
+    does not exist on this system.
+    """
     if target == "torch":
         from mobilenets.export.torch import ExportedProgramEngine
 
         return ExportedProgramEngine(path, card)
     engine = TARGETS[target].engine
-    return open_engine(path, engine) if engine else None
+    return open_engine(path, engine, None if engine == "executorch" else 1) if engine else None

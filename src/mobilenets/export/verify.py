@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mobilenets.errors import UserError
 from mobilenets.export.pictures import Picture
-from mobilenets.runtime.engine import Engine
+from mobilenets.runtime.engine import Engine, Pixels, Probabilities
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
 LEAST_AGREEMENT = 0.999
 LARGEST_DIFFERENCE = {"cropped": 1e-3, "full": 1e-2}  # a resize of another make rounds some pixels the other way
-WARM_UP = 3
+# Per picture, on one thread, the networks here take least for 4 to 16 pictures at a time.
+BATCH = 8
+WARM_UP, TIMED = 3, 30  # pictures that are run by themselves for the latency
 FLOAT, INT8 = "float32", "int8"
 
 
@@ -29,8 +35,9 @@ class Verification:
     `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
     `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
     all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
-    `latency_ms`: median for one picture, pixels to probabilities. `runtime`: what ran the file. `trained`: whether its
-    weights were trained for 8 bits. `other`: the same of the file, trained or not, that this one was preferred to.
+    `latency_ms`: median for one picture on one thread (ExecuTorch: on those it chooses), pixels to probabilities.
+    `runtime`: what ran the file. `trained`: whether its weights were trained for 8 bits. `other`: the same of the file,
+    trained or not, that this one was preferred to.
     """
 
     target: str
@@ -74,23 +81,41 @@ def verify(
     size: int,
     runtime: str | None = None,
 ) -> Verification:
-    """Compare `engine` with `network` on pictures.
+    """Compare `engine`, opened on one thread, with `network`, which is in torch, on pictures.
 
-    Without an `engine` the runtime does not exist here and nothing is run.
+    Each computes batches on one thread, the two beside each other: several threads for one picture wait for each other
+    at every layer, for a whole time slice where another process has the core of one of them. Without an `engine` the
+    runtime does not exist here and nothing is run.
 
     Raises:
         UserError: no pictures.
     """
     if engine is None:
         return Verification(target, precision, "cropped", False, 0, None, None, None, None, None, size)
-    before, after, labels, seconds = [], [], [], []
-    for picture in pictures:
-        before.append(network(picture.pixels[None])[0])
-        taken = (picture.whole if engine.whole else picture.pixels)[None]
-        start = time.perf_counter()
-        after.append(engine(taken)[0])
-        seconds.append(time.perf_counter() - start)
-        labels.append(picture.label)
+    labels: list[int | None] = []
+    seconds: list[float] = []
+
+    def run_alone() -> Iterator[tuple[Pixels, Probabilities | None]]:
+        """Pixels of each picture, and the row (K,) of those that the engine runs by themselves."""
+        for picture in pictures:
+            labels.append(picture.label)
+            if engine.whole or len(labels) <= WARM_UP + TIMED:
+                start = time.perf_counter()
+                row = engine((picture.whole if engine.whole else picture.pixels)[None])[0]
+                seconds.append(time.perf_counter() - start)
+                yield picture.pixels, row
+            else:
+                yield picture.pixels, None
+
+    before: list[Probabilities] = []
+    after: list[Probabilities] = []
+    remaining = run_alone()
+    with _one_thread() as beside:
+        while group := list(islice(remaining, BATCH)):
+            pixels = np.stack([picture for picture, _ in group])
+            expected = beside.submit(network, pixels)
+            after.extend([row for _, row in group if row is not None] if engine.whole else engine(pixels))
+            before.extend(expected.result())
     if not labels:
         raise UserError("none of the photographs to compare on can be read; give others by --data")
     theirs, ours = np.stack(before), np.stack(after)
@@ -111,6 +136,18 @@ def verify(
         bytes=size,
         runtime=runtime,
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[ThreadPoolExecutor]:
+    """One of torch's threads here, and another thread that also computes on one of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
+            yield beside
+    finally:
+        torch.set_num_threads(before)
 
 
 def _accuracy(probabilities: np.ndarray, labels: list[int | None]) -> float | None:
@@ -153,5 +190,6 @@ def _table(result: Verification, title: str) -> list[str]:
     ]
     if result.accuracy_before is not None:
         rows.append(("accuracy", f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
-    rows += [("latency", f"{result.latency_ms:.1f} ms a picture"), ("size", f"{megabytes:.1f} MB")]
+    threads = "" if result.runtime == "executorch" else " on one thread"
+    rows += [("latency", f"{result.latency_ms:.1f} ms a picture{threads}"), ("size", f"{megabytes:.1f} MB")]
     return [title, *(f"  {name:<18} {value}" for name, value in rows)]
