@@ -96,8 +96,8 @@ def main() -> None:
         [f"before, {FEW} photographs", f"{theirs[0]:.1f}", f"{theirs[1]:.1f}", f"{FEW / theirs[0]:.1f}", "", ""],
     ]
     body = table(["what", "s", "processor s", "pictures/s", "rate against before", "wanted"], rows)
-    body += f"\n\nMobileNetV3-Large at 224 pixels, five classes, {args.target}. Other work on the machine as this began: a "
-    body += f"load average of {load:.1f} on {os.cpu_count()} cores; the counting process comes on top.\n\n"
+    body += f"\n\nMobileNetV3-Large at 224 pixels, five classes, {args.target}. Other work on the machine as this "
+    body += f"began: a load average of {load:.1f} on {os.cpu_count()} cores; the counting process comes on top.\n\n"
     body += str(__doc__).split("\n\n", 2)[2].strip()
     command = f"python benchmarks/export_compare.py --photos {args.photos} --target {args.target}"
     write_result("export_compare", "Comparing an export", command, body, "onnxruntime", "openvino", "torch")

@@ -37,7 +37,7 @@ probabilities = session.run(None, {"image": pixels[None]})[0][0]
 for k in (-probabilities).argsort():
     print(f"class: {k}   prob: {probabilities[k]:.3f}")
 """
-# The installed command as pip 26 writes it; older ones import re in it, which takes longer than the rest of the help.
+# The installed command as pip 26.3 writes it; pip 23.2 imports re in it, which takes longer than the rest of the help.
 SCRIPT = """
 import sys
 from mobilenets.cli.main import main
