@@ -57,11 +57,11 @@ class Called:
         return self._call(pixels)
 
 
-def open_row(path: Path, name: str, threads: int | None) -> Engine:
+def open_row(path: Path, name: str, threads: int | None, precision: str) -> Engine:
     """What a row measures: "eager torch", "ours ENGINE", "raw ENGINE" or "bare ENGINE"."""
     kind, _, engine = name.partition(" ")
     if kind == "ours":
-        return open_engine(path, engine, threads)
+        return open_engine(path, engine, threads, precision)
     card = read_card(path.parents[1] / "onnx" / "model.onnx")
     if kind == "raw":
         return Called(card, raw(path, engine, threads))

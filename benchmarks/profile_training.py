@@ -190,7 +190,7 @@ def traffic(name: str) -> float:
 def shares(name: str, trainer: Trainer, step_ms: float, ceilings: Ceilings) -> list[object]:
     """Rates of a step against the ceilings."""
     bf16 = trainer.place.precision == "bf16"
-    ceiling = ceilings.gmacs["bf16" if bf16 else "float32"]
+    ceiling = ceilings.gmacs["bfloat16" if bf16 else "float32"]
     assert ceiling is not None
     images_per_s = 1000 * BATCH / step_ms
     gmacs = 3 * total(build(name, num_classes=2), SIZE)[1] * images_per_s / 1e9

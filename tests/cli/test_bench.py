@@ -11,11 +11,13 @@ import torch
 from mobilenets.artifact import ModelCard, read_card, write_safetensors
 from mobilenets.bench.family import choose, sweep
 from mobilenets.bench.latency import doubt, measure
+from mobilenets.bench.tasks import tasks_of
 from mobilenets.bench.worker import Task
 from mobilenets.cli.main import main
 from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.engine import FLOAT, HALF
 from mobilenets.spec import build, published
 from mobilenets.spec.cost import total
 
@@ -121,6 +123,36 @@ def test_rows_that_other_work_disturbed_say_so(run: Path) -> None:
     assert told is not None
     assert told.startswith("too busy to measure ")
     assert told.endswith("rows that are closer are in no certain order")
+
+
+@pytest.mark.parametrize("half", ["bfloat16", None])
+def test_what_is_measured_is_float32_half_or_both(
+    run: Path, tmp_path: Path, half: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobilenets.bench.tasks.find_half", lambda engine: half if engine == "openvino" else None)
+
+    def measured(precision: str) -> set[tuple[str, str, str]]:
+        tasks = tasks_of(str(run), [], 1, 1, tmp_path, precision)
+        return {(task.path.name, task.engine, task.precision) for task in tasks}
+
+    whole = {(name, engine, FLOAT) for name, engine, _ in measured("float32")}
+    assert ("model.onnx", "onnxruntime", FLOAT) in whole
+    assert measured("float32") == whole
+    assert measured("half") == {("model.onnx", "openvino", HALF)}  # refused as it is opened, where there is none
+    assert measured("auto") == whole | ({("model.onnx", "openvino", HALF)} if half else set())
+
+
+def test_a_row_says_what_was_computed_in(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobilenets.bench.latency.find_half", lambda engine: "bfloat16")
+    told = []
+    for stored in ("float32", "float16", "int8"):
+        folder = tmp_path / stored
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes((run / "model.onnx").read_bytes())
+        (folder / "verify.json").write_text(json.dumps({"precision": stored}))
+        tasks = [Task("small", folder / "model.onnx", "openvino", 1, 1, how) for how in (FLOAT, HALF)]
+        told += [row.precision for row in measure(tasks, start=Scripted)]
+    assert told == ["float32", "bfloat16", "float16 weights", "bfloat16", "int8", "int8 and bfloat16"]
 
 
 def test_the_family_is_measured_against_published_accuracy() -> None:

@@ -11,7 +11,7 @@ from mobilenets.export.onnx import export_onnx
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime import choice
-from mobilenets.runtime.engine import Engine
+from mobilenets.runtime.engine import FLOAT, Engine
 from mobilenets.runtime.engines import open_engine
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.openvino import OpenVinoEngine
@@ -43,14 +43,15 @@ class Paced:
     def __call__(self) -> float:
         return self.now
 
-    def open(self, path: Path, name: str, threads: int | None) -> Engine:
-        self.opened.append(name)
-        engine = open_engine(path, name, threads)
+    def open(self, path: Path, name: str, threads: int | None, precision: str = FLOAT) -> Engine:
+        row = name if precision == FLOAT else f"{name}_{precision}"
+        self.opened.append(row)
+        engine = open_engine(path, name, threads)  # also in place of half precision, which not every processor has
         run = type(engine).__call__
 
         class Slow(type(engine)):  # type: ignore[misc]  # whatever engine it is
             def __call__(_, pixels: np.ndarray) -> np.ndarray:  # `self` is the clock
-                self.now += self.seconds[name] * (1 + self.noise * self._rng.random())
+                self.now += self.seconds[row] * (1 + self.noise * self._rng.random())
                 return run(engine, pixels)
 
         engine.__class__ = Slow
@@ -117,3 +118,80 @@ def test_with_one_engine_nothing_is_measured(file: Path, cache: Path, monkeypatc
     clock = Paced()
     assert isinstance(choice.open_fastest(file, None, clock.open, clock), OnnxRuntimeEngine)
     assert not cache.exists()
+
+
+@pytest.fixture
+def half_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor with bfloat16; what `Paced` opens computes in float32 all the same."""
+    monkeypatch.setattr(choice, "find_half", lambda name: "bfloat16" if name == "openvino" else None)
+
+
+@pytest.mark.usefixtures("half_here")
+@pytest.mark.parametrize(
+    ("engine", "pace", "figures"),
+    [
+        ("auto", {"onnxruntime": 9e-3, "openvino": 8e-3, "openvino_half": 5e-3}, "5 instead of 8 ms"),
+        ("auto", {"onnxruntime": 7e-3, "openvino": 8e-3, "openvino_half": 5e-3}, "5 instead of 7 ms"),
+        ("openvino", {"openvino": 8e-3, "openvino_half": 5e-3}, "5 instead of 8 ms"),
+    ],
+)
+def test_half_precision_is_taken_where_it_is_faster_and_every_start_says_so(
+    file: Path, engine: str, pace: dict[str, float], figures: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, again = Paced(**pace), Paced()  # the second knows no time: what was measured is remembered
+    for way in (clock, again):
+        opened = choice.open_fastest(file, None, way.open, way, engine=engine, precision="auto")
+        assert isinstance(opened, OpenVinoEngine)
+        told = f"--precision auto: bfloat16 in openvino, {figures} a picture in float32\n"
+        assert capsys.readouterr().err == told
+    assert again.opened == ["openvino_half"]
+
+
+@pytest.mark.usefixtures("half_here")
+@pytest.mark.parametrize(
+    ("pace", "expected"),
+    [
+        ({"onnxruntime": 3.0, "openvino": 8.0, "openvino_half": 5.0}, OnnxRuntimeEngine),  # faster than its own only
+        ({"onnxruntime": 9.0, "openvino": 5.0, "openvino_half": 4.99}, OpenVinoEngine),  # as fast, for all it matters
+        ({"onnxruntime": 9.0, "openvino": 5.0, "openvino_half": 6.0}, OpenVinoEngine),
+    ],
+)
+def test_where_half_precision_is_not_faster_float32_is_taken_without_a_word(
+    file: Path, pace: dict[str, float], expected: type, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, again = Paced(**pace), Paced()
+    for way in (clock, again):
+        assert isinstance(choice.open_fastest(file, None, way.open, way, precision="auto"), expected)
+    assert len(again.opened) == 1
+    assert "half" not in again.opened[0]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("half_here")
+def test_where_other_work_hides_what_half_precision_gains_float32_is_taken_and_that_is_told(
+    file: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Paced(noise=9.0, openvino=1e-3, openvino_half=0.9e-3)
+    choice.open_fastest(file, None, clock.open, clock, engine="openvino", precision="auto")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("--precision auto: too busy to measure ")
+    assert line.endswith("; openvino in float32 is taken this time")
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("half_here")
+def test_what_was_remembered_without_half_precision_is_measured_anew_with_it(file: Path) -> None:
+    pace = {"onnxruntime": 3.0, "openvino": 8.0, "openvino_half": 1.0}
+    for precision, opened in (("float32", 2), ("auto", 3)):
+        clock = Paced(**pace)
+        choice.open_fastest(file, None, clock.open, clock, precision=precision)
+        assert len(clock.opened) == opened
+
+
+@pytest.mark.usefixtures("half_here")
+def test_which_engine_is_fastest_in_float32_need_not_be_clear_where_half_precision_is_faster_than_each(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Paced(noise=0.4, onnxruntime=8e-3, openvino=8e-3, openvino_half=2e-3)
+    assert isinstance(choice.open_fastest(file, None, clock.open, clock, precision="auto"), OpenVinoEngine)
+    assert capsys.readouterr().err.startswith("--precision auto: bfloat16 in openvino, ")

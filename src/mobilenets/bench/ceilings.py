@@ -36,7 +36,7 @@ def _products(threads: int) -> dict[str, float | None]:
         import torch
     except ModuleNotFoundError:
         matrix = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
-        return {"float32": work / _best(lambda: matrix @ matrix), "bf16": None, "int8": None}
+        return {"float32": work / _best(lambda: matrix @ matrix), "bfloat16": None, "int8": None}
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     single = torch.randn(SIDE, SIDE)
@@ -44,7 +44,7 @@ def _products(threads: int) -> dict[str, float | None]:
     try:
         return {
             "float32": work / _best(lambda: single @ single),
-            "bf16": work / _best(lambda: half @ half),
+            "bfloat16": work / _best(lambda: half @ half),
             "int8": work / _best(lambda: torch._int_mm(whole, whole)),
         }
     finally:

@@ -13,8 +13,8 @@ from mobilenets.bench.ceilings import Ceilings
 from mobilenets.bench.worker import Open, Task, Worker
 from mobilenets.errors import UserError
 from mobilenets.progress import Progress
-from mobilenets.runtime.engine import available_cores
-from mobilenets.runtime.engines import open_engine
+from mobilenets.runtime.engine import FLOAT, HALF, available_cores
+from mobilenets.runtime.engines import find_half, open_engine
 from mobilenets.system import timing
 from mobilenets.system.timing import Effort, Estimate
 
@@ -29,6 +29,7 @@ class Row:
 
     `quiet_ms` is what a call takes when nothing else runs (`system.timing`), with its interval: rows are ordered by it.
     `median_ms`, `p10_ms` and `p90_ms` are of all calls, as they were here and now.
+    `precision`: what is computed in; "float16 weights" are computed in float32.
     `share_of_ceiling`: of the matrix products per second the machine reaches in this precision; None where
     that was not measured.
     """
@@ -101,8 +102,8 @@ def _row(
 ) -> Row:
     task = worker.task
     median, p10, p90 = (1000 * float(np.quantile(seconds, q)) for q in (0.5, 0.1, 0.9))
-    precision = precision_of(task.path)
-    ceiling = ceilings.gmacs.get(precision) if ceilings else None
+    precision, arithmetic = _precision(task)
+    ceiling = ceilings.gmacs.get(arithmetic) if ceilings else None
     rate = worker.macs * task.batch / estimate.seconds / 1e9  # giga multiply-adds per second
     return Row(
         model=task.model,
@@ -123,6 +124,17 @@ def _row(
         mmacs=worker.macs / 1e6,
         share_of_ceiling=rate / ceiling if ceiling else None,
     )
+
+
+def _precision(task: Task) -> tuple[str, str]:
+    """What people are told of it, and what most of it is computed in."""
+    stored = precision_of(task.path)
+    half = find_half(task.engine) if task.precision == HALF else None
+    if stored == "int8":
+        return (f"int8 and {half}" if half else stored), stored
+    if half:
+        return half, half
+    return ("float16 weights" if stored == "float16" else stored), FLOAT
 
 
 def doubt(rows: Sequence[Row]) -> str | None:

@@ -10,18 +10,27 @@ from mobilenets.artifact import ModelCard
 from mobilenets.bench.worker import Task
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engines import KINDS, SUFFIXES
+from mobilenets.runtime.engine import FLOAT, HALF
+from mobilenets.runtime.engines import KINDS, SUFFIXES, find_half
 from mobilenets.spec import NAMES, Net, build
 
 
-def tasks_of(model: str, engines: Sequence[str], threads: int | None, batch: int, scratch: Path) -> list[Task]:
+def tasks_of(
+    model: str,
+    engines: Sequence[str],
+    threads: int | None,
+    batch: int,
+    scratch: Path,
+    precision: str = FLOAT,
+) -> list[Task]:
     """The tasks of MODEL; of a run folder also those of its exports.
 
     A published name is measured with random weights, which does not change its speed; its files are written
-    into `scratch`. `engines`: only these; none: all that are installed.
+    into `scratch`. `engines`: only these; none: all that are installed. `precision`: "float32", "half", or "auto":
+    both, where an engine has half precision here.
 
     Raises:
-        UserError: no such model or engine, or nothing that runs it is installed.
+        UserError: no such model or engine, or nothing that runs it, or not so, is installed.
     """
     for name in engines:
         if name not in KINDS:
@@ -35,16 +44,24 @@ def tasks_of(model: str, engines: Sequence[str], threads: int | None, batch: int
     else:
         files = [path]
     tasks = [
-        Task(model, file, engine, threads, batch)
+        Task(model, file, engine, threads, batch, how)
         for file in files
         for engine in wanted
         if file.suffix in KINDS[engine].suffixes
+        for how in _precisions(engine, precision)
     ]
     if not path.exists() and model not in NAMES:
         raise UserError(f"{model}: no such file, folder or published name; 'mobilenets models' lists the names")
     if not tasks:
-        raise UserError(f"{model}: nothing there that {' or '.join(wanted)} can run")
+        how = " in half precision; leave --precision out" if precision == HALF else ""
+        raise UserError(f"{model}: nothing there that {' or '.join(wanted)} can run{how}")
     return tasks
+
+
+def _precisions(engine: str, precision: str) -> list[str]:
+    if precision == "auto":
+        return [FLOAT, HALF] if find_half(engine) else [FLOAT]
+    return [precision] if precision == FLOAT or KINDS[engine].open_half else []
 
 
 def _random_files(name: str, scratch: Path) -> list[Path]:

@@ -13,24 +13,28 @@ from typing import Any
 import numpy as np
 
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine
+from mobilenets.runtime.engine import FLOAT, Engine
 from mobilenets.runtime.engines import open_engine
 from mobilenets.spec.cost import total
 from mobilenets.system.memory import peak_mb
 from mobilenets.system.timing import timed
 
-Open = Callable[[Path, str, int | None], Engine]  # as `open_engine`: file, name, threads
+Open = Callable[[Path, str, int | None, str], Engine]  # as `open_engine`: file, name, threads, precision
 
 
 @dataclass(frozen=True)
 class Task:
-    """A model file in an engine, with a number of threads (None: one per core) and of pictures at a time."""
+    """A model file in an engine, with a number of threads (None: one per core) and of pictures at a time.
+
+    `precision`: what the engine is asked to compute in.
+    """
 
     model: str
     path: Path
     engine: str
     threads: int | None
     batch: int
+    precision: str = FLOAT
 
 
 class Worker:
@@ -83,7 +87,7 @@ def _serve(task: Task, open: Open, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; the one that asked ends it
     opened: list[Engine] = []
     try:
-        (load_s,) = timed(lambda: opened.append(open(task.path, task.engine, task.threads)))(1)
+        (load_s,) = timed(lambda: opened.append(open(task.path, task.engine, task.threads, task.precision)))(1)
     except UserError as error:
         pipe.send(error)
         return

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilenets.cli import precision
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--engine", action="append", default=[], metavar="E", help="only this one; repeat for more (default: all)"
+    )
+    parser.add_argument(
+        "--precision",
+        **precision.OPTIONS
+        | {"help": "float32 (default), half (openvino, where the processor has it), or auto: both, in turns"},
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
     parser.add_argument("--batch", type=int, default=1, metavar="B", help="pictures at a time (default 1)")
@@ -70,7 +76,7 @@ def _bench_models(args: argparse.Namespace) -> int:
         tasks = [
             task
             for model in dict.fromkeys(args.model)
-            for task in tasks_of(model, args.engine, args.threads, args.batch, Path(scratch))
+            for task in tasks_of(model, args.engine, args.threads, args.batch, Path(scratch), args.precision)
         ]
         ceilings = measure_ceilings(args.threads or available_cores())
         rows = measure(tasks, ceilings)
@@ -88,6 +94,8 @@ def _bench_family(args: argparse.Namespace) -> int:
     from mobilenets.bench.family import choose, sweep
     from mobilenets.runtime.engine import available_cores
 
+    if args.precision != "float32":
+        raise UserError("--family: measures in float32; leave --precision out")
     engine, *others = args.engine or ["onnxruntime"]
     if others:
         raise UserError(f"--family: measures in one engine; leave out --engine {others[0]}")

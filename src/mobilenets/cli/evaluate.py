@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobilenets.cli import precision
+
 if TYPE_CHECKING:
     from mobilenets.data.sample import Samples
     from mobilenets.evaluate.unseen import Figures
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="onnxruntime, openvino, torch, executorch, litert or ncnn (default auto: the fastest)",
     )
+    parser.add_argument("--precision", **precision.OPTIONS)
     parser.add_argument("--json", action="store_true", help="print metrics as JSON")
 
 
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.progress import Progress
     from mobilenets.runtime.classifier import Failure
 
-    classifier = open_model(args.model, args.engine)
+    classifier = open_model(args.model, args.engine, precision=args.precision)
     survey = Survey()
     classes, samples = read_samples(args.data, classifier.classes, args.split, survey)
     for line in survey.lines():

@@ -7,22 +7,32 @@ from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
 from mobilenets.runtime.classifier import Classifier, load, load_for_one
+from mobilenets.runtime.engine import FLOAT, HALF
 
 if TYPE_CHECKING:
     from mobilenets.runtime.torch import TorchEngine
 
 
-def open_model(text: str, engine: str = "auto", threads: int | None = None, one: bool = False) -> Classifier:
+def open_model(
+    text: str, engine: str = "auto", threads: int | None = None, precision: str = FLOAT, one: bool = False
+) -> Classifier:
     """The classifier that MODEL names; a published name (also NAME/TAG) brings ImageNet's classes.
 
     `one`: for a single picture, for which "auto" is the engine that starts the soonest.
 
     Raises:
-        UserError: no such file or name.
+        UserError: no such file or name, or no half precision for it.
     """
-    if _is_published(text):
-        return Classifier(_published(text))
-    return load_for_one(text, threads) if one and engine == "auto" else load(text, engine, threads)
+    if not _is_published(text):
+        if one and engine == "auto" and precision == FLOAT:
+            return load_for_one(text, threads)
+        return load(text, engine, threads, precision)
+    if precision == HALF:
+        raise UserError(
+            f"{text}: a published network runs in torch, in float32; for half precision "
+            f"run 'mobilenets export {text} --to openvino' and give its file, or leave --precision out"
+        )
+    return Classifier(_published(text))
 
 
 def open_network(text: str) -> TorchEngine:

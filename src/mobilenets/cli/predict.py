@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilenets.cli import precision
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="onnxruntime, openvino, torch, executorch, litert or ncnn (default auto: the fastest)",
     )
+    parser.add_argument("--precision", **precision.OPTIONS)
     parser.add_argument("--threads", type=int, metavar="N", help="threads in all (default: one per core)")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures per step (default 4)")
     parser.add_argument("--ray", action="store_true", help="on every core of a Ray cluster or this machine, into --out")
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     paths = expand(args.source, survey)
     first = list(islice(paths, 2))
     paths = chain(first, paths)
-    classifier = open_model(args.model, args.engine, args.threads, one=len(first) == 1)
+    classifier = open_model(args.model, args.engine, args.threads, args.precision, one=len(first) == 1)
     many = len(classifier.classes) >= MANY_CLASSES
     form = args.format or "table"
     writer = make_writer(form, classifier.classes, args.top or (5 if many and form == "table" else None))
@@ -107,6 +109,8 @@ def _bulk(args: argparse.Namespace) -> int:
             raise UserError(f"--{name}: has no meaning with --ray, where each core has a worker of one thread")
     if args.engine not in ("auto", "onnxruntime"):
         raise UserError(f"--engine: {args.engine!r} with --ray; its workers run onnxruntime, leave it out")
+    if args.precision == "half":
+        raise UserError("--precision: 'half' with --ray; its workers run onnxruntime in float32, leave it out")
     if args.out is None:
         raise UserError("--out: say which folder the results of --ray go to")
     if args.format not in (None, "parquet", "jsonl"):

@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import sys
 
+from mobilenets.cli import precision
 from mobilenets.errors import UserError
 
 
@@ -15,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="listen here (default 127.0.0.1: only this machine)")
     parser.add_argument("--port", type=int, default=8000, metavar="P", help="default 8000; 0: any that is free")
     parser.add_argument("--engine", default="auto", metavar="E", help="as for predict (default auto: the fastest)")
+    parser.add_argument("--precision", **precision.OPTIONS)
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
     parser.add_argument("--max-mb", type=float, default=20, metavar="MB", help="bytes of a request (default 20)")
     parser.add_argument("--max-megapixels", type=float, default=50, metavar="MP", help="of a picture (default 50)")
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         answer_seconds=args.timeout,
     )
     with bind(args.host, args.port) as listener:
-        classifier = open_model(args.model, args.engine, args.threads)
+        classifier = open_model(args.model, args.engine, args.threads, args.precision)
         explains = has_network(args.model) and can_explain()
         explain = explainer(lambda: open_network(args.model), limits.pixels) if explains else None
         app = make_app(classifier, limits, explain, origins)

@@ -1,4 +1,4 @@
-"""`--engine auto`: the fastest installed engine for a model, measured once on this machine."""
+"""`--engine auto` and `--precision auto`: what is fastest for a model, measured once on this machine."""
 
 from __future__ import annotations
 
@@ -17,56 +17,102 @@ import numpy as np
 from mobilenets.artifact import write_atomic
 from mobilenets.errors import UserError
 from mobilenets.home import home
-from mobilenets.runtime.engine import Engine, available_cores
-from mobilenets.runtime.engines import KINDS, open_engine
+from mobilenets.runtime.engine import FLOAT, HALF, Engine, available_cores
+from mobilenets.runtime.engines import KINDS, find_half, open_engine
 from mobilenets.system import timing
-from mobilenets.system.timing import Clock, Effort, Estimate, timed
+from mobilenets.system.timing import Clock, Effort, Estimate, milliseconds, timed
 
-FILE = "engines.json"  # in the cache folder: model, machine and engines → the fastest's name
+FILE = "engines.json"  # in the cache folder: model, machine and engines → the fastest's name, and how it computes
 EFFORT = Effort(rounds=10, max_rounds=60, turn_s=0.02, min_calls=3, spread=0.02, max_s=3.0)
 EQUAL = 0.04  # engines that are as near as that, relatively, are as good as each other
 
-Open = Callable[[Path, str, int | None], Engine]  # as `open_engine`: file, name, threads
+Open = Callable[[Path, str, int | None, str], Engine]  # as `open_engine`: file, name, threads, precision
+_IN_HALF = " in half: "  # in the memory, between the engine's name and what it takes so
 
 
 def open_fastest(
-    path: Path, threads: int | None = None, open: Open = open_engine, clock: Clock = time.perf_counter
+    path: Path,
+    threads: int | None = None,
+    open: Open = open_engine,
+    clock: Clock = time.perf_counter,
+    *,
+    engine: str = "auto",
+    precision: str = FLOAT,
 ) -> Engine:
-    """`path` in the engine that is fastest for it here.
+    """`path` in the engine that is fastest for it here, or in `engine`.
 
-    With one engine installed nothing is measured. The measurement takes about a second and is remembered
-    per file, number of threads, machine and versions of the engines. Where other work does not let it decide, that is
-    told, the first engine is taken, and the next start measures again. `open` makes an engine, `clock` times it.
+    With `precision` "auto" it is computed in half precision where an engine has that here and is faster so than the
+    fastest in float32; a line says so. Where there is nothing to choose nothing is measured. The measurement takes
+    about a second and is remembered per file, number of threads, machine and versions of the engines. Where other work
+    does not let it decide, that is told, the first engine is taken in float32, and the next start measures again.
+    `open` makes an engine, `clock` times it.
 
     Raises:
         UserError: no engine for this file is installed, or it is damaged.
     """
-    names = [name for name, kind in KINDS.items() if path.suffix in kind.suffixes]
+    names = [name for name, kind in KINDS.items() if path.suffix in kind.suffixes] if engine == "auto" else [engine]
     installed = [name for name in names if find_spec(KINDS[name].module)]
-    if len(installed) < 2:
-        return open(path, (installed or names)[0], threads)
-    key = _key(path, installed, threads)
+    halves = [name for name in installed if precision == "auto" and find_half(name)]
+    if len(installed) + len(halves) < 2:
+        return open(path, (installed or names)[0], threads, FLOAT)
+    key = _key(path, installed, halves, threads)
     known = _remembered()
-    if known.get(key) in installed:
-        return open(path, known[key], threads)
-    engines = {name: open(path, name, threads) for name in installed}
-    estimates = measure(list(engines.values()), clock)
-    fastest = installed[_fastest(estimates)]
-    if _is_clear(estimates):
-        _remember({**known, key: fastest})
-        return engines[fastest]
-    told = ", ".join(f"{name} {e.describe()}" for name, e in zip(installed, estimates, strict=True))
-    print(f"--engine auto: {_doubt(estimates)}: {told}; {installed[0]} is taken this time", file=sys.stderr)
-    return engines[installed[0]]
+    name, half, figures = str(known.get(key)).partition(_IN_HALF)
+    if half and name in halves:
+        _tell_half(name, figures)
+        return open(path, name, threads, HALF)
+    if name in installed:
+        return open(path, name, threads, FLOAT)
+    engines = [open(path, name, threads, FLOAT) for name in installed]
+    engines += [open(path, name, threads, HALF) for name in halves]
+    estimates = measure(engines, clock, lambda found: _is_clear(*_apart(found, len(installed))))
+    floats, in_half = _apart(estimates, len(installed))
+    if not _is_clear(floats, in_half):
+        titles = [*installed, *(f"{name} in half precision" for name in halves)]
+        told = ", ".join(f"{title} {e.describe()}" for title, e in zip(titles, estimates, strict=True))
+        option, taken = ("--precision", f"{installed[0]} in float32") if halves else ("--engine", installed[0])
+        print(f"{option} auto: {_doubt(floats, in_half)}: {told}; {taken} is taken this time", file=sys.stderr)
+        return engines[0]
+    best = _fastest(floats)
+    chosen = _fastest([floats[best], *in_half]) - 1  # of `halves`; below 0: none
+    if chosen < 0:
+        _remember({**known, key: installed[best]})
+        return engines[best]
+    figures = f"{milliseconds(in_half[chosen].seconds)} instead of {milliseconds(floats[best].seconds)} ms"
+    _remember({**known, key: f"{halves[chosen]}{_IN_HALF}{figures}"})
+    _tell_half(halves[chosen], figures)
+    return engines[len(installed) + chosen]
 
 
-def measure(engines: list[Engine], clock: Clock = time.perf_counter) -> list[Estimate]:
-    """What one picture takes in each, in turns beside the first of them."""
+def half_engine(path: Path) -> str:
+    """The engine that computes `path` in half precision.
+
+    Raises:
+        UserError: none does.
+    """
+    able = [name for name, kind in KINDS.items() if kind.open_half]
+    for name in able:
+        if path.suffix in KINDS[name].suffixes:
+            return name
+    suffixes = " and ".join(suffix for name in able for suffix in KINDS[name].suffixes)
+    raise UserError(f"{path}: half precision is for {suffixes}, in {' and '.join(able)}; leave --precision out")
+
+
+def _tell_half(name: str, figures: str) -> None:
+    print(f"--precision auto: {find_half(name)} in {name}, {figures} a picture in float32", file=sys.stderr)
+
+
+def measure(
+    engines: list[Engine],
+    clock: Clock = time.perf_counter,
+    enough: Callable[[Sequence[Estimate]], bool] | None = None,
+) -> list[Estimate]:
+    """What one picture takes in each, in turns beside the first of them, until that is `enough`."""
     preprocess = engines[0].card.preprocess
     shape = (1, preprocess.size, preprocess.size, preprocess.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     turns = [timed(partial(engine, pixels), clock) for engine in engines]
-    return timing.measure(turns, EFFORT, clock=clock, enough=_is_clear).estimates
+    return timing.measure(turns, EFFORT, clock=clock, enough=enough).estimates
 
 
 def _fastest(estimates: Sequence[Estimate]) -> int:
@@ -76,29 +122,41 @@ def _fastest(estimates: Sequence[Estimate]) -> int:
     return best if found.high < first.seconds and found.low < (1 - EQUAL) * first.seconds else 0
 
 
-def _is_clear(estimates: Sequence[Estimate]) -> bool:
-    """Whether each of the others is clearly faster or slower than the first, or as fast for all it matters."""
+def _is_clear(floats: Sequence[Estimate], halves: Sequence[Estimate]) -> bool:
+    """Whether it is clear which engine is fastest in float32, and whether any is faster in half precision than that.
+
+    The first does not matter where one in half precision is faster than all of them.
+    """
+    if halves and min(e.high for e in halves) < (1 - EQUAL) * min(e.low for e in floats):
+        return True
+    return not _unclear(floats) and not _unclear([floats[_fastest(floats)], *halves])
+
+
+def _unclear(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Those that are not clearly faster or slower than the first, nor as fast for all it matters."""
     first, *others = estimates
-    near = (1 - EQUAL) * first.seconds, (1 + EQUAL) * first.seconds
-    return all(e.decides(first.seconds) or near[0] <= e.low <= e.high <= near[1] for e in others) and (
-        bool(others) or first.spread <= EFFORT.spread
-    )
+    low, high = (1 - EQUAL) * first.seconds, (1 + EQUAL) * first.seconds
+    return [e for e in others if not e.decides(first.seconds) and not low <= e.low <= e.high <= high]
 
 
-def _doubt(estimates: Sequence[Estimate]) -> str:
-    first, *others = estimates
-    doubtful = next(e for e in others if not e.decides(first.seconds))
-    return doubtful.doubt(first.seconds, EFFORT)
+def _doubt(floats: Sequence[Estimate], halves: Sequence[Estimate]) -> str:
+    compared = floats if _unclear(floats) else [floats[_fastest(floats)], *halves]
+    return _unclear(compared)[0].doubt(compared[0].seconds, EFFORT)
 
 
-def _key(path: Path, installed: list[str], threads: int | None) -> str:
+def _apart(estimates: Sequence[Estimate], floats: int) -> tuple[Sequence[Estimate], Sequence[Estimate]]:
+    return estimates[:floats], estimates[floats:]
+
+
+def _key(path: Path, installed: list[str], halves: list[str], threads: int | None) -> str:
     import hashlib
     from importlib.metadata import version
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     engines = " ".join(f"{name}-{version(name)}" for name in installed)
     machine = f"{platform.node()} {platform.processor() or platform.machine()} {threads or available_cores()} threads"
-    return f"{digest} | {machine} | {engines}"
+    how = "".join(f" | {name} also in {find_half(name)}" for name in halves)
+    return f"{digest} | {machine} | {engines}{how}"
 
 
 def _remembered() -> dict[str, str]:

@@ -19,8 +19,8 @@ from PIL import Image
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.runtime.engine import Engine, Origin, Pixels, Probabilities, available_cores
-from mobilenets.runtime.engines import KINDS, SUFFIXES, open_engine
+from mobilenets.runtime.engine import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engines import KINDS, PRECISIONS, SUFFIXES, open_engine
 
 ENGINES = ("auto", *KINDS)
 _NOT_HERE = {
@@ -52,23 +52,34 @@ class Failure:
     error: str
 
 
-def load(path: str | Path, engine: str = "auto", threads: int | None = None) -> Classifier:
+def load(path: str | Path, engine: str = "auto", threads: int | None = None, precision: str = FLOAT) -> Classifier:
     """Open a run folder, a `.onnx`, a `.safetensors` or another exported file.
 
     `engine`: one of `ENGINES`; "auto" takes the fastest of those installed that run this file, and of a run
     folder the `.onnx`, for which no torch is needed. `threads`: None for one per core.
+    `precision`: "float32"; "half", bfloat16 or float16 arithmetic in OpenVINO, on processors that have it; or "auto",
+    half where that is faster here, which is then told in a line.
 
     Raises:
-        UserError: nothing there, not one of these files, or an engine that does not run it.
+        UserError: nothing there, not one of these files, an engine that does not run it, or half precision where
+            engine or processor has none.
     """
     if engine not in ENGINES:
         raise UserError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
+    if precision not in PRECISIONS:
+        raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
     file = _model_file(Path(path), engine)
-    if engine != "auto":
-        return Classifier(open_engine(file, engine, threads))
-    from mobilenets.runtime.choice import open_fastest
+    if precision == HALF:
+        if engine == "auto":
+            from mobilenets.runtime.choice import half_engine
 
-    return Classifier(open_fastest(file, threads))
+            engine = half_engine(file)
+        return Classifier(open_engine(file, engine, threads, HALF))
+    if engine == "auto" or precision == "auto":
+        from mobilenets.runtime.choice import open_fastest
+
+        return Classifier(open_fastest(file, threads, engine=engine, precision=precision))
+    return Classifier(open_engine(file, engine, threads))
 
 
 def load_for_one(path: str | Path, threads: int | None = None) -> Classifier:
@@ -138,7 +149,9 @@ class Classifier:
         engine = state.get("engine")
         if engine is None:
             origin: Origin = state["origin"]
-            engine = _as_expected(open_engine(origin.path, origin.name, origin.threads), state["card"], origin)
+            engine = _as_expected(
+                open_engine(origin.path, origin.name, origin.threads, origin.precision), state["card"], origin
+            )
         Classifier.__init__(self, engine)
 
     @property

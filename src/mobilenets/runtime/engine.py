@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from mobilenets.artifact import ModelCard
 
+FLOAT, HALF = "float32", "half"  # what an engine is asked to compute in
+
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.floating[Any]]
 
@@ -26,11 +28,12 @@ def available_cores() -> int:
 
 @dataclass(frozen=True)
 class Origin:
-    """The file that an engine was opened from, in which engine, on how many threads (None: one per core)."""
+    """The file that an engine was opened from, which engine, on how many threads (None: one per core), how precise."""
 
     path: Path
     name: str
     threads: int | None
+    precision: str = FLOAT
 
 
 class Engine(Protocol):

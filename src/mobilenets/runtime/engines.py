@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, Origin
+from mobilenets.runtime.engine import FLOAT, HALF, Engine, Origin
 from mobilenets.runtime.silence import no_output
 
 
@@ -21,6 +22,12 @@ def _openvino(path: Path, threads: int | None) -> Engine:
     from mobilenets.runtime.openvino import OpenVinoEngine
 
     return OpenVinoEngine(path, threads)
+
+
+def _openvino_half(path: Path, threads: int | None) -> Engine:
+    from mobilenets.runtime.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(path, threads, precision=HALF)
 
 
 def _torch(path: Path, threads: int | None) -> Engine:
@@ -49,17 +56,21 @@ def _ncnn(path: Path, threads: int | None) -> Engine:
 
 @dataclass(frozen=True)
 class Kind:
-    """What an engine runs, the module it needs and the extra that brings it ("": the base install)."""
+    """What an engine runs, the module it needs and the extra that brings it ("": the base install).
+
+    `open_half`: opens a file to be computed in half precision; None: this engine is not asked to.
+    """
 
     open: Callable[[Path, int | None], Engine]
     suffixes: tuple[str, ...]
     module: str
     extra: str
+    open_half: Callable[[Path, int | None], Engine] | None = None
 
 
 KINDS = {
     "onnxruntime": Kind(_onnxruntime, (".onnx",), "onnxruntime", ""),
-    "openvino": Kind(_openvino, (".onnx", ".xml"), "openvino", "openvino"),
+    "openvino": Kind(_openvino, (".onnx", ".xml"), "openvino", "openvino", _openvino_half),
     "torch": Kind(_torch, (".safetensors",), "torch", "train"),
     "executorch": Kind(_executorch, (".pte",), "executorch", "executorch"),
     "litert": Kind(_litert, (".tflite",), "ai_edge_litert", "litert"),
@@ -68,23 +79,40 @@ KINDS = {
 SUFFIXES = tuple(dict.fromkeys(suffix for kind in KINDS.values() for suffix in kind.suffixes))
 
 
-def open_engine(path: Path, name: str, threads: int | None = None) -> Engine:
-    """`path` in the engine `name`, without what its library prints as it starts.
+PRECISIONS = (FLOAT, HALF, "auto")
+
+
+def find_half(name: str) -> str | None:
+    """What half precision is in the engine `name` here: "bfloat16" or "float16"; None: there is none."""
+    if KINDS[name].open_half is None or find_spec(KINDS[name].module) is None:
+        return None
+    with no_output():
+        from mobilenets.runtime.openvino import find_half  # the only one with `open_half`
+
+        return find_half()
+
+
+def open_engine(path: Path, name: str, threads: int | None = None, precision: str = FLOAT) -> Engine:
+    """`path` in the engine `name`, computing in `precision` ("float32", "half"), without what its library prints.
 
     Raises:
-        UserError: the engine is not installed, it does not run this file, or the file is damaged.
+        UserError: the engine is not installed, it does not run this file or not so, or the file is damaged.
     """
     kind = KINDS[name]
+    open_ = kind.open_half if precision == HALF else kind.open
+    if open_ is None:
+        able = " or ".join(engine for engine, other in KINDS.items() if other.open_half)
+        raise UserError(f"{path}: {name} has no half precision here; use --engine {able}, or leave --precision out")
     if path.suffix not in kind.suffixes:
         raise UserError(f"{path}: {name} runs {' and '.join(kind.suffixes)}; leave --engine out")
     try:
         with no_output():
-            engine = kind.open(path, threads)
+            engine = open_(path, threads)
     except ModuleNotFoundError as missing:
         raise UserError(
             f"{path}: running it needs {missing.name}; run: pip install 'mobilenets[{kind.extra}]'"
         ) from None
     except UnicodeDecodeError as error:  # a name or the card, on its way out of an engine in C++
         raise UserError(f"{path}: the text in it cannot be read: it is damaged; export it again") from error
-    engine.origin = Origin(path.absolute(), name, threads)
+    engine.origin = Origin(path.absolute(), name, threads, precision)
     return engine

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.runtime.engine import Pixels
+from mobilenets.runtime.engine import FLOAT, Pixels
 from mobilenets.runtime.onnxruntime import make_session
 
 Rows = NDArray[np.floating[Any]]
@@ -28,7 +28,8 @@ def run_fast(graph: bytes, threads: int) -> Callable[[Pixels], Rows]:
     """
     if find_spec("openvino") is None:
         return run_exactly(graph, threads)
-    from mobilenets.runtime.openvino import compile_model
+    from mobilenets.runtime.openvino import BFLOAT16, compile_model, find_half
 
-    request = compile_model(graph, threads, precision="bf16")[1].create_infer_request()
+    arithmetic = BFLOAT16 if find_half() == BFLOAT16 else FLOAT
+    request = compile_model(graph, threads, arithmetic=arithmetic)[1].create_infer_request()
     return lambda pixels: np.array(request.infer([pixels])[0])  # a copy: the next call writes into the same memory

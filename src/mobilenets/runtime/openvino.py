@@ -12,31 +12,58 @@ import openvino
 
 from mobilenets.artifact import METADATA_KEY, ModelCard, card_of, read_card
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import Engine, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.engine import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
+
+# bfloat16 comes first: on a Xeon that has both, float16 was slower than float32
+# (`benchmarks/half.py`).
+BFLOAT16, FLOAT16 = "bfloat16", "float16"
+_CAPABILITIES = {BFLOAT16: "BF16", FLOAT16: "FP16"}
+_HINTS = {FLOAT: "f32", BFLOAT16: "bf16", FLOAT16: "f16"}
+
+
+def find_half() -> str | None:
+    """The half precision that this processor computes in: "bfloat16" or "float16"; None: neither."""
+    if _held_back():
+        return None
+    has = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return next((name for name, capability in _CAPABILITIES.items() if capability in has), None)
+
+
+def _held_back() -> str | None:
+    """The variable that tells oneDNN to use less than the processor has.
+
+    OpenVINO does not notice that, and half precision ends in a crash.
+    """
+    return next((name for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA") if name in os.environ), None)
+
+
+def _half_or_refuse(path: Path) -> str:
+    found = find_half()
+    if found is not None:
+        return found
+    if name := _held_back():
+        raise UserError(f"{path}: {name} keeps half precision from the processor; unset it, or leave --precision out")
+    raise UserError(f"{path}: this processor has no half precision (bfloat16, float16); leave --precision out")
 
 
 def compile_model(
-    model: Path | bytes, threads: int | None = None, streams: int = 1, precision: str = "f32"
+    model: Path | bytes, threads: int | None = None, streams: int = 1, arithmetic: str = FLOAT
 ) -> tuple[openvino.Model, openvino.CompiledModel]:
-    """The graph in a file or of its bytes, and it made ready to run, in float32 also where the processor has bf16.
+    """The graph in a file or of its bytes, and it made ready to run, in float32 also where the processor has bfloat16.
 
     `threads` (None: one per core) are divided among `streams` that compute at the same time.
-    Left to itself OpenVINO computes in bf16 on such processors: faster, but no longer the network that was verified.
-    `precision` "bf16" allows that; elsewhere it is float32 all the same.
+    Left to itself OpenVINO computes in bfloat16 on such processors: faster, but no longer the network that was
+    verified. `arithmetic`: "float32", or what `find_half` found.
 
     Raises:
         UserError: not a model that OpenVINO reads.
     """
     core = openvino.Core()
-    # Where oneDNN was told to use less than the processor has, OpenVINO does not notice, and bf16 ends in a crash.
-    held_back = any(name in os.environ for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"))
-    if held_back or "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        precision = "f32"
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": threads or available_cores(),
-        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_PRECISION_HINT": _HINTS[arithmetic],
     }
     try:
         graph = core.read_model(model, b"") if isinstance(model, bytes) else core.read_model(model)
@@ -51,9 +78,10 @@ class OpenVinoEngine:
 
     origin: Origin | None = None
 
-    def __init__(self, path: Path, threads: int | None = None, streams: int = 1) -> None:
-        self._path, self._threads = path, threads or available_cores()
-        graph, self._compiled = compile_model(path, threads, streams)
+    def __init__(self, path: Path, threads: int | None = None, streams: int = 1, precision: str = FLOAT) -> None:
+        self._path, self._threads, self._precision = path, threads or available_cores(), precision
+        arithmetic = _half_or_refuse(path) if precision == HALF else FLOAT
+        graph, self._compiled = compile_model(path, threads, streams, arithmetic)
         self.card: ModelCard = read_card(path) if path.suffix == ".onnx" else card_of(path, _metadata(graph))
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         self.whole = len(graph.inputs[0].partial_shape) == 3
@@ -66,7 +94,9 @@ class OpenVinoEngine:
 
     def concurrent(self) -> Engine:
         """A stream of one thread for each thread that it has."""
-        return self if self._threads == 1 else OpenVinoEngine(self._path, self._threads, streams=self._threads)
+        if self._threads == 1:
+            return self
+        return OpenVinoEngine(self._path, self._threads, streams=self._threads, precision=self._precision)
 
     def after_fork(self) -> Engine:
         """A `.onnx` in onnxruntime, and a line that says so: OpenVINO waits for threads that were not forked, for ever.
@@ -78,7 +108,8 @@ class OpenVinoEngine:
             raise UserError(f"{self._path}: OpenVINO does not run in a forked process; start processes by spawn")
         from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
 
-        print(f"{self._path}: OpenVINO does not run in a forked process; onnxruntime does", file=sys.stderr)
+        how = ", in float32" if self._precision == HALF else ""
+        print(f"{self._path}: OpenVINO does not run in a forked process; onnxruntime does{how}", file=sys.stderr)
         return OnnxRuntimeEngine(self._path, self._threads)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
