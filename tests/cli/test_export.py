@@ -13,6 +13,7 @@ from PIL import Image
 
 from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.cli.main import main
+from mobilenets.export.targets import Writers
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
@@ -74,7 +75,7 @@ def test_a_file_that_disagrees_is_told_and_exit_code_1(
     def write(_: MobileNet, card: ModelCard, path: Path) -> None:
         export_onnx(other, card, path)
 
-    monkeypatch.setattr("mobilenets.export.targets._import", lambda target: (write, None))
+    monkeypatch.setattr("mobilenets.export.targets._import", lambda target: Writers(write))
     assert main(["export", str(model), "--to", "onnx"]) == 1
     assert "not the network's answers" in capsys.readouterr().err
     assert (model / "exports" / "onnx" / "model.onnx.unverified").exists()

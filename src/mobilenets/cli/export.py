@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cropped",
         help="full (onnx, openvino): the file takes a picture of any size and resizes and crops it itself",
     )
-    parser.add_argument("--int8", action="store_true", help="8-bit integers: smaller and faster, nearly as right")
+    rounded = parser.add_mutually_exclusive_group()
+    rounded.add_argument("--int8", action="store_true", help="8-bit integers: smaller and faster, nearly as right")
+    rounded.add_argument("--half", action="store_true", help="weights in float16: half the size, nearly the same")
     parser.add_argument("--float-ends", action="store_true", help="with --int8: first and last layer stay float")
     parser.add_argument(
         "--qat-minutes",
@@ -56,19 +58,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, verify; 1 when a float file does not give the network's answers."""
+    """Export, verify; 1 when a float32 file does not give the network's answers."""
     from mobilenets.cli.model_argument import open_network
     from mobilenets.export.job import check_free, export, folder_of
-    from mobilenets.export.targets import TARGETS, exporter, quantizer, with_full_input
-    from mobilenets.export.verify import FLOAT, INT8, table
+    from mobilenets.export.targets import TARGETS, exporter, half_exporter, quantizer, with_full_input
+    from mobilenets.export.verify import FLOAT16, INT8, losses, table
+    from mobilenets.runtime.engine import FLOAT
 
     if not 0 <= args.qat_minutes < inf:
         raise UserError(f"--qat-minutes {args.qat_minutes}: not a time; give minutes, or 0 for never")
     quantize = quantizer(args.to) if args.int8 else None
-    write = exporter(args.to)
+    write = half_exporter(args.to) if args.half else exporter(args.to)
     network = open_network(args.model)
     training, validation = _samples(args.model, args.data, network.card.classes)
-    name = f"{args.to}{'-full' if args.input == 'full' else ''}{'-int8' if args.int8 else ''}"
+    precision, ending = (INT8, "-int8") if args.int8 else (FLOAT16, "-half") if args.half else (FLOAT, "")
+    name = f"{args.to}{'-full' if args.input == 'full' else ''}{ending}"
     out = args.out or folder_of(args.model, network.card) / name
     check_free(out)
     retrain = None
@@ -79,13 +83,15 @@ def run(args: argparse.Namespace) -> int:
     if args.input == "full":
         write = with_full_input(args.to, write)
     print(f"exporting {network.card.name} to {args.to}, which takes up to a minute", file=sys.stderr)
-    path, result = export(network, args.to, write, out, validation, INT8 if args.int8 else FLOAT, retrain)
+    path, result = export(network, args.to, write, out, validation, precision, retrain)
     print("\n".join(table(result)))
     if not result.agrees:
         print(
             f"mobilenets export: {path}: not the network's answers; kept for inspection, not for use", file=sys.stderr
         )
         return DISAGREES
+    for line in losses(result):
+        print(f"mobilenets export: {path}: {line}", file=sys.stderr)
     print(f"written {path}")
     if hint := TARGETS[args.to].hint:
         print(hint.format(folder=shlex.quote(str(out))))

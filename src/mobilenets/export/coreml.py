@@ -23,6 +23,15 @@ def export_coreml(model: MobileNet, card: ModelCard, path: Path) -> None:
     Raises:
         UserError: what was written does not describe this network.
     """
+    _export(model, card, path, coremltools.precision.FLOAT32)
+
+
+def export_half_coreml(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `export_coreml`, weights and activations in float16, as the Neural Engine and GPUs compute."""
+    _export(model, card, path, coremltools.precision.FLOAT16)
+
+
+def _export(model: MobileNet, card: ModelCard, path: Path, precision: Any) -> None:
     preprocess = card.preprocess
     planes = example_planes(preprocess)
     layout = coremltools.colorlayout.RGB if preprocess.mode == "RGB" else coremltools.colorlayout.GRAYSCALE
@@ -34,7 +43,7 @@ def export_coreml(model: MobileNet, card: ModelCard, path: Path) -> None:
             convert_to="mlprogram",
             inputs=[coremltools.ImageType(name="image", shape=planes.shape, color_layout=layout)],
             classifier_config=coremltools.ClassifierConfig(list(card.classes)),
-            compute_precision=coremltools.precision.FLOAT32,
+            compute_precision=precision,
             minimum_deployment_target=coremltools.target.iOS15,
         )
         package.short_description = f"{card.name}: {len(card.classes)} classes"

@@ -16,14 +16,15 @@ from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.export.pictures import random_pictures, read_pictures
 from mobilenets.export.targets import TARGETS, Export, reopen
-from mobilenets.export.verify import FLOAT, Verification, size_of, verify
+from mobilenets.export.verify import FLOAT16, MOST_LOST, Verification, size_of, verify
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engine import FLOAT, HALF, Engine
+from mobilenets.runtime.engines import KINDS, find_half, open_engine
 from mobilenets.runtime.torch import TorchEngine
 
 Retrain = Callable[[], MobileNet]
 
 MOST_PICTURES = 1000
-MOST_LOST = 0.01  # of the accuracy, before `retrain` is asked
 UNVERIFIED = ".unverified"
 
 
@@ -38,7 +39,8 @@ def export(
 ) -> tuple[Path, Verification]:
     """Write `network` with `write` into the new folder `out` and compare on `samples`, or random pixels if none.
 
-    A float file that disagrees is kept under another suffix. Nothing is left of an export that fails.
+    A file with weights in float16 is also computed in half precision, where its runtime and this processor do that.
+    A float32 file that disagrees is kept under another suffix. Nothing is left of an export that fails.
     Where a file is more than a point less accurate, the network that `retrain` gives is written too, and the more
     accurate file of the two kept. Interrupted in that, the first file is kept before the interrupt goes on.
 
@@ -96,13 +98,20 @@ def _attempt(
     folder.mkdir(parents=True)
     file = folder / TARGETS[target].file
     write(model, network.card, file)
-    if samples:
-        pictures = read_pictures(network.card.preprocess, samples, MOST_PICTURES, "comparing")
-    else:
-        pictures = random_pictures(network.card.preprocess)
-    engine = reopen(target, file, network.card)
-    # The engine ends here with its last use: an open file cannot be renamed everywhere.
-    return verify(engine, network, pictures, target, precision, size_of(folder), TARGETS[target].engine)
+
+    def compare(engine: Engine | None, precision: str) -> Verification:
+        preprocess = network.card.preprocess
+        pictures = (
+            read_pictures(preprocess, samples, MOST_PICTURES, "comparing") if samples else random_pictures(preprocess)
+        )
+        return verify(engine, network, pictures, target, precision, size_of(folder), runtime)
+
+    runtime = TARGETS[target].engine
+    # Each engine ends here with its last use: an open file cannot be renamed everywhere.
+    result = compare(reopen(target, file, network.card), precision)
+    if precision == FLOAT16 and runtime in KINDS and (half := find_half(runtime)):
+        result = replace(result, half=compare(open_engine(file, runtime, precision=HALF), half))
+    return result
 
 
 def check_free(out: Path) -> None:

@@ -28,13 +28,36 @@ with silent():
 METADATA = "TFLITE_METADATA"  # the name under which readers of TFLite metadata look for it
 IDENTIFIER = b"TFL3"
 # All operators would include the pixels taken and the probabilities given. Sums stay float, as in `qdq.py`.
-INT8_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+WEIGHTED_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write the model: one picture uint8 (1, size, size, C) in, probabilities float32 (1, K) out."""
     with silent():
         _convert(model, card, path)
+    _complete(path, card)
+
+
+def export_half_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `export_litert`, weights in float16: GPU delegates compute with them, on a processor they become float32."""
+    with silent():
+        from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+        _convert(model, card, path)
+        job = quantizer.Quantizer(str(path))
+        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+        for name in WEIGHTED_OPERATORS:
+            job.update_quantization_recipe(
+                regex=".*",
+                operation_name=qtyping.TFLOperationName[name],
+                op_config=qtyping.OpQuantizationConfig(
+                    weight_tensor_config=half,
+                    compute_precision=qtyping.ComputePrecision.FLOAT,
+                    explicit_dequantize=True,
+                ),
+                algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+            )
+        job.quantize().export_model(str(path), overwrite=True)
     _complete(path, card)
 
 
@@ -49,7 +72,7 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
         if measured is not model:
             _convert(model, card, path)
         job = quantizer.Quantizer(str(path))
-        for name in INT8_OPERATORS:
+        for name in WEIGHTED_OPERATORS:
             job.add_static_config(
                 regex=".*",
                 operation_name=qtyping.TFLOperationName[name],

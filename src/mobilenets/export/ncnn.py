@@ -30,13 +30,22 @@ def export_ncnn(model: MobileNet, card: ModelCard, path: Path) -> None:
     Raises:
         UserError: pnnx failed.
     """
+    _export(model, card, path, half=False)
+
+
+def export_half_ncnn(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `export_ncnn`, weights in float16."""
+    _export(model, card, path, half=True)
+
+
+def _export(model: MobileNet, card: ModelCard, path: Path, half: bool) -> None:
     planes = example_planes(card.preprocess)
     with tempfile.TemporaryDirectory() as folder:
         with quiet(), torch.inference_mode():
             trace: Any = torch.jit.trace  # torch leaves it untyped
             trace(deployed(model, card).from_planes, (planes,)).save(str(Path(folder) / "model.pt"))
         shape = str(list(planes.shape)).replace(" ", "")
-        command = [pnnx.EXEC_PATH, "model.pt", f"inputshape={shape}", "fp16=0"]
+        command = [pnnx.EXEC_PATH, "model.pt", f"inputshape={shape}", f"fp16={int(half)}"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         made = [Path(folder) / f"model.ncnn{suffix}" for suffix in (".param", ".bin")]
         if result.returncode or not all(map(Path.exists, made)):

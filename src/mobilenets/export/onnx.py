@@ -14,6 +14,7 @@ from torch import nn
 from mobilenets.artifact import METADATA_KEY, ModelCard, write_atomic
 from mobilenets.errors import UserError
 from mobilenets.export.graph import deployed, example_pixels, fold_norms
+from mobilenets.export.half import store_half
 from mobilenets.export.padding import pad_alike, set_pads
 from mobilenets.export.quiet import quiet
 from mobilenets.nn.model import MobileNet
@@ -69,6 +70,11 @@ def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
 def write_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `model` as a self-contained ONNX file, unverified."""
     write_atomic(path, onnx_file(model, card))
+
+
+def write_half_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `write_onnx`, its weights in float16."""
+    write_atomic(path, store_half(onnx_file(model, card)))
 
 
 def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:

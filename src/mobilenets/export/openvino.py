@@ -30,6 +30,11 @@ def export_openvino(model: MobileNet, card: ModelCard, path: Path) -> None:
     _save(_graph(model, card), card, path)
 
 
+def export_half_openvino(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `export_openvino`, its weights in float16."""
+    _save(_graph(model, card), card, path, half=True)
+
+
 def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
     """Write `model` with 8-bit weights per output channel and 8-bit activations, by NNCF."""
     with quiet():
@@ -143,6 +148,6 @@ def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:
     return graph
 
 
-def _save(graph: openvino.Model, card: ModelCard, path: Path) -> None:
+def _save(graph: openvino.Model, card: ModelCard, path: Path, half: bool = False) -> None:
     graph.set_rt_info(card.to_json(), METADATA_KEY)
-    openvino.save_model(graph, path, compress_to_fp16=False)
+    openvino.save_model(graph, path, compress_to_fp16=half)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
@@ -48,6 +49,15 @@ TARGETS = {
 }
 FULL_TARGETS = ("onnx", "openvino")
 INT8_TARGETS = ("onnx", "openvino", "executorch", "litert", "web")
+HALF_TARGETS = ("onnx", "openvino", "litert", "coreml", "ncnn", "web")
+
+
+class Writers(NamedTuple):
+    """The functions that write a target; None: it has no such form here."""
+
+    float32: Export
+    int8: Quantize | None = None
+    half: Export | None = None
 
 
 def exporter(target: str) -> Export:
@@ -56,7 +66,7 @@ def exporter(target: str) -> Export:
     Raises:
         UserError: no such target, or its converter is not installed.
     """
-    return _import(target)[0]
+    return _import(target).float32
 
 
 def quantizer(target: str) -> Quantize:
@@ -65,13 +75,32 @@ def quantizer(target: str) -> Quantize:
     Raises:
         UserError: no such target, its converter is not installed, or it has no 8-bit form here.
     """
-    quantize = _import(target)[1] if target in INT8_TARGETS or target not in TARGETS else None
+    quantize = _import(target).int8 if target in INT8_TARGETS or target not in TARGETS else None
     if quantize is None:
         raise UserError(f"--int8: not offered for {target}; it is for {', '.join(INT8_TARGETS)}")
     return quantize
 
 
-def _import(target: str) -> tuple[Export, Quantize | None]:
+def half_exporter(target: str) -> Export:
+    """The function that writes `target` with weights in float16.
+
+    Raises:
+        UserError: no such target, its converter is not installed, or it has no such form here.
+    """
+    half = _import(target).half if target in HALF_TARGETS or target not in TARGETS else None
+    if half is None:
+        raise UserError(f"--half: not offered for {target}; it is for {', '.join(HALF_TARGETS)}")
+
+    def write_half(model: MobileNet, card: ModelCard, path: Path) -> None:
+        from mobilenets.export.half import check_range
+
+        check_range(model)
+        half(model, card, path)
+
+    return write_half
+
+
+def _import(target: str) -> Writers:
     if target not in TARGETS:
         raise UserError(f"--to {target}: no such target; choose one of {', '.join(TARGETS)}")
     try:
@@ -81,39 +110,39 @@ def _import(target: str) -> tuple[Export, Quantize | None]:
         raise UserError(f"--to {target} needs {missing.name}; run: pip install 'mobilenets[{extra}]'") from None
 
 
-def _writers(target: str) -> tuple[Export, Quantize | None]:
+def _writers(target: str) -> Writers:
     if target == "openvino":
-        from mobilenets.export.openvino import export_openvino, quantize_openvino
+        from mobilenets.export.openvino import export_half_openvino, export_openvino, quantize_openvino
 
-        return export_openvino, quantize_openvino
+        return Writers(export_openvino, quantize_openvino, export_half_openvino)
     if target == "executorch":
         from mobilenets.export.executorch import export_executorch, quantize_executorch
 
-        return export_executorch, quantize_executorch
+        return Writers(export_executorch, quantize_executorch)
     if target == "litert":
-        from mobilenets.export.litert import export_litert, quantize_litert
+        from mobilenets.export.litert import export_half_litert, export_litert, quantize_litert
 
-        return export_litert, quantize_litert
+        return Writers(export_litert, quantize_litert, export_half_litert)
     if target == "coreml":
-        from mobilenets.export.coreml import export_coreml
+        from mobilenets.export.coreml import export_coreml, export_half_coreml
 
-        return export_coreml, None
+        return Writers(export_coreml, half=export_half_coreml)
     if target == "ncnn":
-        from mobilenets.export.ncnn import export_ncnn
+        from mobilenets.export.ncnn import export_half_ncnn, export_ncnn
 
-        return export_ncnn, None
+        return Writers(export_ncnn, half=export_half_ncnn)
     if target == "torch":
         from mobilenets.export.torch import export_torch
 
-        return export_torch, None
+        return Writers(export_torch)
     if target == "web":
-        from mobilenets.export.web.folder import export_web, quantize_web
+        from mobilenets.export.web.folder import export_half_web, export_web, quantize_web
 
-        return export_web, quantize_web
-    from mobilenets.export.onnx import write_onnx
+        return Writers(export_web, quantize_web, export_half_web)
+    from mobilenets.export.onnx import write_half_onnx, write_onnx
     from mobilenets.export.qdq import quantize_onnx
 
-    return write_onnx, quantize_onnx
+    return Writers(write_onnx, quantize_onnx, write_half_onnx)
 
 
 def with_full_input(target: str, write: Export) -> Export:

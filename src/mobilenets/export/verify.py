@@ -16,21 +16,23 @@ import torch
 
 from mobilenets.errors import UserError
 from mobilenets.export.pictures import Picture
-from mobilenets.runtime.engine import Engine, Pixels, Probabilities
+from mobilenets.runtime.engine import FLOAT, Engine, Pixels, Probabilities
+from mobilenets.runtime.engines import KINDS
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
 LEAST_AGREEMENT = 0.999
 LARGEST_DIFFERENCE = {"cropped": 1e-3, "full": 1e-2}  # a resize of another make rounds some pixels the other way
-# Per picture, on one thread, the networks here take least for 4 to 16 pictures at a time.
-BATCH = 8
+BATCH = 8  # pictures computed at a time
 WARM_UP, TIMED = 3, 30  # pictures that are run by themselves for the latency
-FLOAT, INT8 = "float32", "int8"
+MOST_LOST = 0.01  # of the accuracy, before that is told
+INT8, FLOAT16 = "int8", "float16"  # beside FLOAT
 
 
 @dataclass(frozen=True)
 class Verification:
     """How far an exported file is from its network; the content of `verify.json`.
 
+    `precision`: "float32", "int8", or "float16", of the weights only.
     `input`: "cropped" or "full", a file that resizes and crops itself.
     `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
     `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
@@ -38,6 +40,7 @@ class Verification:
     `latency_ms`: median for one picture on one thread (ExecuTorch: on those it chooses), pixels to probabilities.
     `runtime`: what ran the file. `trained`: whether its weights were trained for 8 bits. `other`: the same of the file,
     trained or not, that this one was preferred to.
+    `half`: the same of this file computed in half precision, which `precision` names; None where it was not.
     """
 
     target: str
@@ -54,6 +57,7 @@ class Verification:
     runtime: str | None = None
     trained: bool = False
     other: Verification | None = None
+    half: Verification | None = None
 
     @property
     def lost(self) -> float:
@@ -64,7 +68,7 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        """Whether a float export is the network; int8 may differ, and what could not run here has shown nothing."""
+        """Whether a float32 file is the network; others may differ, and what could not run here has shown nothing."""
         if self.precision != FLOAT or self.top1_agreement is None or self.max_probability_difference is None:
             return True
         return (
@@ -150,6 +154,23 @@ def _one_thread() -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
+def losses(result: Verification) -> list[str]:
+    """What a file of rounded weights costs, in words, where that is more than a point."""
+    told = [_loss(result)] if result.precision != FLOAT else []
+    if result.half is not None and (loss := _loss(result.half)):
+        told.append(f"computed in {result.half.precision}, {loss}")
+    return [loss for loss in told if loss]
+
+
+def _loss(result: Verification) -> str | None:
+    if result.lost > MOST_LOST:
+        return f"{100 * result.lost:.1f} points less accurate than the network"
+    if result.accuracy_before is not None or result.top1_agreement is None:
+        return None
+    other = 1 - result.top1_agreement  # without labels nothing more is known
+    return f"another class than the network's for {other:.1%} of the pictures" if other > MOST_LOST else None
+
+
 def _accuracy(probabilities: np.ndarray, labels: list[int | None]) -> float | None:
     known = np.array([label is not None for label in labels])
     if not known.any():
@@ -167,7 +188,14 @@ def size_of(path: Path) -> int:
 def table(result: Verification) -> list[str]:
     """The result in lines to print, that of the file it was preferred to before its own."""
     if result.other is None:
-        return _table(result, f"{result.target} {result.precision}")
+        lines = _table(result, f"{result.target} {result.precision}")
+        if result.half is not None:
+            lines += _table(result.half, f"{result.target} {result.precision}, computed in {result.half.precision}")
+        elif result.precision == FLOAT16 and result.runtime in KINDS and KINDS[result.runtime].open_half:
+            lines.append(
+                f"{result.target} {result.precision}: not computed in half precision here (this processor has none)"
+            )
+        return lines
     return [
         line
         for file, fate in ((result.other, "not kept"), (result, "kept"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from mobilenets import page
 from mobilenets.artifact import ModelCard
 from mobilenets.export.calibration import Calibration
-from mobilenets.export.onnx import write_onnx
+from mobilenets.export.onnx import write_half_onnx, write_onnx
 from mobilenets.export.qdq import quantize_onnx
 from mobilenets.export.web.runtime import runtime_files
 from mobilenets.nn.model import MobileNet
@@ -27,9 +29,16 @@ def export_web(model: MobileNet, card: ModelCard, path: Path) -> None:
     Raises:
         UserError: the runtime cannot be fetched.
     """
-    static = _static_files(card)  # first, as it can fail
-    write_onnx(model, card, path)
-    _write(static, path.parent)
+    _export(write_onnx, model, card, path)
+
+
+def export_half_web(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `export_web`, the weights in float16.
+
+    Raises:
+        UserError: the runtime cannot be fetched.
+    """
+    _export(write_half_onnx, model, card, path)
 
 
 def quantize_web(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
@@ -38,9 +47,14 @@ def quantize_web(model: MobileNet, card: ModelCard, path: Path, calibration: Cal
     Raises:
         UserError: the runtime cannot be fetched.
     """
-    static = _static_files(card)
-    quantize_onnx(model, card, path, calibration)
-    _write(static, path.parent)
+    _export(partial(quantize_onnx, calibration=calibration), model, card, path)
+
+
+def _export(write: Callable[[MobileNet, ModelCard, Path], None], model: MobileNet, card: ModelCard, path: Path) -> None:
+    static = _static_files(card)  # first, as it can fail
+    write(model, card, path)
+    for name, content in static.items():
+        (path.parent / name).write_bytes(content)
 
 
 def _static_files(card: ModelCard) -> dict[str, bytes]:
@@ -54,8 +68,3 @@ def _static_files(card: ModelCard) -> dict[str, bytes]:
     kept = ["./", *sorted(static), "model.onnx"]
     static["offline.js"] = here.joinpath("offline.js").read_bytes().replace(_PLACE, json.dumps(kept).encode())
     return static
-
-
-def _write(static: dict[str, bytes], folder: Path) -> None:
-    for name, content in static.items():
-        (folder / name).write_bytes(content)
