@@ -110,7 +110,7 @@ def _attempt(
     # Each engine ends here with its last use: an open file cannot be renamed everywhere.
     result = compare(reopen(target, file, network.card), precision)
     if precision == FLOAT16 and runtime in KINDS and (half := find_half(runtime)):
-        result = replace(result, half=compare(open_engine(file, runtime, precision=HALF), half))
+        result = replace(result, half=compare(open_engine(file, runtime, 1, HALF), half))
     return result
 
 
