@@ -8,6 +8,7 @@ import pytest
 
 from mobilenets.cli import demo
 from mobilenets.cli.demo import write_csv
+from mobilenets.training.loop import Trainer
 
 
 def test_the_demos_photographs_are_the_published_ones(tmp_path: Path) -> None:
@@ -37,9 +38,12 @@ def test_the_demo_learns_evaluates_predicts_and_says_what_is_next(
     # anything that asked for a network.
     monkeypatch.setattr(demo, "write_csv", lambda path: _every(step, path))
     monkeypatch.setitem(demo.SETTINGS, "size", size)
+    trained: list[object] = []
+    monkeypatch.setattr(Trainer, "fit", trained.append)
     offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     result = cli("demo", "--minutes", "0.002", env=offline)
     assert result.returncode == 0, result.stderr
+    assert not trained
     folder = tmp_path / "runs" / "demo"
     metrics = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["n"] == validated

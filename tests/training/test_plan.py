@@ -70,6 +70,15 @@ def test_the_epochs_are_those_that_fit(trainer: Trainer, capsys: pytest.CaptureF
     assert capsys.readouterr().err == ""
 
 
+def test_where_the_time_is_over_nothing_is_measured_and_nothing_trained(trainer: Trainer) -> None:
+    def clock() -> float:
+        pytest.fail("a clock was asked")
+
+    assert make_plan(trainer, "auto", -20.0, clock) == Plan("fp32", 0)
+    assert make_plan(trainer, "bf16", AROUND_S, clock) == Plan("bf16", 0)
+    assert plan(trainer, {"fp32": Steps(0.5)}, 0.0, _clock()) == Plan("fp32", 0)
+
+
 def test_a_plan_by_steps_that_vary_says_so(trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
     found = plan(trainer, {"fp32": Steps(0.5, 3.0)}, 100.0, _clock())
     (line,) = capsys.readouterr().err.splitlines()

@@ -44,6 +44,8 @@ def make_plan(trainer: Trainer, precision: str, seconds: float | None, clock: Cl
     seconds = group.agreed(seconds)
     if precision != "auto" and seconds is None:
         return Plan(precision, trainer.recipe.epochs)
+    if seconds is not None and seconds <= AROUND_S:
+        return Plan(PRECISIONS[1] if precision == "auto" else precision, 0)
     candidates = [p for p in PRECISIONS[1:] if precision in ("auto", p)]
     if trainer.place.device.type == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
         candidates = ["fp32"]
@@ -76,7 +78,7 @@ def plan(trainer: Trainer, turns: dict[str, Turn], seconds: float | None, clock:
     steps = measured.seconds[names.index(chosen)]
     low, step_s, high = (float(np.quantile(steps, q)) for q in (0.1, 0.5, 0.9))
     epoch_s = step_s * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
-    epochs = min(trainer.recipe.epochs, int((seconds - AROUND_S) / epoch_s))
+    epochs = max(0, min(trainer.recipe.epochs, int((seconds - AROUND_S) / epoch_s)))
     if high > UNSTEADY * low:
         told = f"a step takes {milliseconds(low)} to {milliseconds(high)} ms"
         _tell(
