@@ -1,5 +1,6 @@
 """The exported graph: the same probabilities as the network, complete in one file, nothing else touched."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
 from mobilenets.export.graph import Probabilities, fold_norms
-from mobilenets.export.onnx import export_onnx, onnx_bytes
+from mobilenets.export.onnx import export_onnx, onnx_bytes, onnx_file, write_card
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine, make_session
 from small import CLASSES, card_of, expected, network, noise
@@ -151,3 +152,12 @@ def test_other_outputs_than_probabilities_can_be_exported() -> None:
     assert [output.name for output in session.get_outputs()] == ["features"]
     pixels = noise(3, card.preprocess)
     assert np.allclose(session.run(None, {"image": pixels})[0], expected(model, card.preprocess, pixels), atol=1e-4)
+
+
+def test_another_card_leaves_the_graph_as_it_is(tmp_path: Path) -> None:
+    model = network()
+    card, path = card_of(model), tmp_path / "model.onnx"
+    export_onnx(model, replace(card, metrics={"accuracy": 0.5}), path)
+    write_card(card, path)
+    assert path.read_bytes() == onnx_file(model, card)
+    assert read_card(path) == card

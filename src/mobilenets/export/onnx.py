@@ -90,6 +90,14 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     write_atomic(path, content)
 
 
+def write_card(card: ModelCard, path: Path) -> None:
+    """Put another card of the same network into the ONNX file at `path`."""
+    graph = onnx.load(path)
+    (kept,) = (entry for entry in graph.metadata_props if entry.key == METADATA_KEY)
+    kept.value = card.to_json()
+    write_atomic(path, graph.SerializeToString())
+
+
 @torch.inference_mode()
 def _difference(model: MobileNet, content: bytes, preprocess: Preprocess) -> float:
     pixels = example_pixels(preprocess, 2).numpy()

@@ -106,13 +106,14 @@ def measure(
     engines: list[Engine],
     clock: Clock = time.perf_counter,
     enough: Callable[[Sequence[Estimate]], bool] | None = None,
+    effort: Effort = EFFORT,
 ) -> list[Estimate]:
     """What one picture takes in each, in turns beside the first of them, until that is `enough`."""
     preprocess = engines[0].card.preprocess
     shape = (1, preprocess.size, preprocess.size, preprocess.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     turns = [timed(partial(engine, pixels), clock) for engine in engines]
-    return timing.measure(turns, EFFORT, clock=clock, enough=enough).estimates
+    return timing.measure(turns, effort, clock=clock, enough=enough).estimates
 
 
 def _fastest(estimates: Sequence[Estimate]) -> int:
