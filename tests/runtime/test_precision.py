@@ -21,6 +21,7 @@ from small import card_of, expected, learned, noise
 needs_half = pytest.mark.skipif(
     find_half("openvino") is None, reason="this processor computes in neither bfloat16 nor float16"
 )
+HELD_BACK_BY = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 PIXELS = noise(8, card_of(learned("mobilenet_v2", 32, 5)).preprocess)
 
 
@@ -88,15 +89,19 @@ def test_what_has_no_half_precision_refuses_it(run: Path, file: str, engine: str
 
 def test_a_processor_without_it_refuses_it(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_module, "_CAPABILITIES", {})  # as if it named neither
+    for name in HELD_BACK_BY:
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match=r"this processor has no half precision .*; leave --precision out"):
         mn.load(run, precision="half")
     assert find_half("openvino") is None
 
 
-@pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
+@pytest.mark.parametrize("name", HELD_BACK_BY)
 def test_a_processor_that_is_held_back_refuses_it_and_says_by_what(
     run: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for other in HELD_BACK_BY:
+        monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, "AVX2")
     with pytest.raises(UserError, match=f"{name} keeps half precision from the processor; unset it"):
         mn.load(run, precision="half")

@@ -10,7 +10,7 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.search.cut import RIDGE, Inputs, Weighed, cut, weigh
 from mobilenets.search.layout import layout, resized
 from mobilenets.search.prune import sliced
-from small import learned, network, noise
+from small import network, noise
 
 
 def _first_matter(model: MobileNet) -> dict[str, torch.Tensor]:
@@ -92,14 +92,15 @@ def test_moments_are_the_mean_and_covariance_of_what_a_layer_reads() -> None:
 
 def test_a_cut_network_answers_nearer_to_its_parent_than_a_sliced_one() -> None:
     size = 32
-    model, preprocess = learned("mobilenet_v3_small", size), Preprocess(size=size)
+    # Nothing is learned here, so that it is the same network on every processor.
+    model, preprocess = network("mobilenet_v3_small"), Preprocess(size=size)
     x = torch.from_numpy(preprocess.normalize(noise(64, preprocess)))
     losses = (nn.functional.cross_entropy(model(batch), torch.zeros(16, dtype=torch.long)) for batch in x.split(16))
     weighed = weigh(model.requires_grad_(True), losses)
     sizes = {name: size * 7 // 8 // 8 * 8 for name, size in layout(model.net).sizes.items() if name.endswith(".exp")}
     parent, bare = _said(model, x), _said(cut(model, sizes, Weighed(weighed.scores, {})), x)
     made_up = _said(cut(model, sizes, weighed), x)
-    assert _apart(parent, made_up) < 0.5 * _apart(parent, bare)
+    assert _apart(parent, made_up) < 0.1 * _apart(parent, bare)
 
 
 def _said(model: MobileNet, x: torch.Tensor) -> torch.Tensor:

@@ -16,14 +16,17 @@ from mobilenets.runtime.classifier import load
 from mobilenets.runtime.torch import TorchEngine, write_network
 from mobilenets.training.run import train
 from mobilenets.training.settings import read_asked, read_config
-from small import card_of, learned
+from small import card_of, network
 
 SIZE = 48
 
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`wide/`, two classes of 24 photographs of 120×24, and `colours.safetensors`, a network that knows colours."""
+    """`wide/`, two classes of 24 photographs of 120×24, and `features.safetensors`, a network that learned nothing.
+
+    Its random features tell colours apart, and are the same on every processor.
+    """
     folder = tmp_path_factory.mktemp("fit")
     rng = np.random.default_rng(0)
     for name, colour in (("good", (40, 200, 60)), ("bad", (220, 40, 40))):
@@ -32,15 +35,15 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels, top = rng.normal(120, 20, (24, 120, 3)), rng.integers(2, 12)
             pixels[top : top + 10, 100:115] = colour
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "wide" / name / f"{i}.png")
-    model = learned("mobilenet_v3_small", SIZE)
-    write_network(folder / "colours.safetensors", model, card_of(model, SIZE))
+    model = network("mobilenet_v3_small")
+    write_network(folder / "features.safetensors", model, card_of(model, SIZE))
     return folder
 
 
 @pytest.fixture(scope="module")
 def padded(wide: Path) -> Path:
     """What `--fit auto` makes of them."""
-    weights = str(wide / "colours.safetensors")
+    weights = str(wide / "features.safetensors")
     return train(wide / "wide", wide / "padded", weights=weights, recipe="probe", fit="auto").path
 
 
