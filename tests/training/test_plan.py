@@ -1,4 +1,4 @@
-"""Precision and epochs from steps that were timed: what a busy machine cannot tell is told."""
+"""Precision and number of steps from steps that were timed: what a busy machine cannot tell is told."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
 from mobilenets.training.loop import Place, Trainer
-from mobilenets.training.plan import AROUND_S, EVALUATION_SHARE, Plan, make_plan, plan
+from mobilenets.training.plan import EFFORT, EVALUATION_SHARE, Speed, choose_speed, measure_speed, steps_within
 from mobilenets.training.recipe import Recipe
 
 
@@ -44,53 +44,62 @@ def _clock() -> Callable[[], float]:
     return lambda: 0.0
 
 
+def _speed(trainer: Trainer, turns: dict[str, Steps]) -> Speed:
+    return choose_speed(trainer, turns, EFFORT, _clock())
+
+
 def test_bf16_is_taken_where_it_is_clearly_faster(trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert plan(trainer, {"fp32": Steps(1.0), "bf16": Steps(0.5)}, None, _clock()) == Plan("bf16", 50)
-    assert plan(trainer, {"fp32": Steps(1.0), "bf16": Steps(0.99)}, None, _clock()) == Plan("fp32", 50)
-    assert plan(trainer, {"fp32": Steps(1.0), "bf16": Steps(2.0)}, None, _clock()) == Plan("fp32", 50)
+    assert _speed(trainer, {"fp32": Steps(1.0), "bf16": Steps(0.5)}) == Speed("bf16", 0.5)
+    assert _speed(trainer, {"fp32": Steps(1.0), "bf16": Steps(0.99)}) == Speed("fp32", 1.0)
+    assert _speed(trainer, {"fp32": Steps(1.0), "bf16": Steps(2.0)}) == Speed("fp32", 1.0)
     assert capsys.readouterr().err == ""
 
 
 def test_what_a_busy_machine_cannot_tell_is_fp32_and_is_told(
     trainer: Trainer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    turns = {"fp32": Steps(1.0, 4.0, 1), "bf16": Steps(0.9, 4.0, 2)}
-    assert plan(trainer, turns, None, _clock()).precision == "fp32"
-    (line,) = capsys.readouterr().err.splitlines()
+    assert _speed(trainer, {"fp32": Steps(1.0, 4.0, 1), "bf16": Steps(0.9, 4.0, 2)}).precision == "fp32"
+    line, *_ = capsys.readouterr().err.splitlines()
     assert line.startswith("planning: too busy to measure ")
     assert line.endswith("in bf16; fp32 is taken")
 
 
-def test_the_epochs_are_those_that_fit(trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
-    epoch_s = 0.5 * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
-    for epochs in (0, 3, 49):
-        found = plan(trainer, {"fp32": Steps(0.5)}, AROUND_S + (epochs + 0.5) * epoch_s, _clock())
-        assert found == Plan("fp32", epochs)
-    assert plan(trainer, {"fp32": Steps(0.5)}, 1e6, _clock()) == Plan("fp32", 50)
-    assert capsys.readouterr().err == ""
+def test_the_steps_are_those_that_fit(trainer: Trainer) -> None:
+    look_s = 0.5 * EVALUATION_SHARE * len(trainer.val)
+    epoch_s = 0.5 * len(trainer.train) + look_s
+    for epochs in (3, 49):  # and one step more, after which there is a look too
+        assert steps_within(trainer, 0.5, epochs * epoch_s + 0.6 + look_s) == epochs * len(trainer.train) + 1
+    assert steps_within(trainer, 0.5, 3 * epoch_s + 0.01) == 3 * len(trainer.train)
+    assert steps_within(trainer, 0.5, 1e6) == 50 * len(trainer.train)
 
 
-def test_where_the_time_is_over_nothing_is_measured_and_nothing_trained(trainer: Trainer) -> None:
-    def clock() -> float:
-        pytest.fail("a clock was asked")
-
-    assert make_plan(trainer, "auto", -20.0, clock) == Plan("fp32", 0)
-    assert make_plan(trainer, "bf16", AROUND_S, clock) == Plan("bf16", 0)
-    assert plan(trainer, {"fp32": Steps(0.5)}, 0.0, _clock()) == Plan("fp32", 0)
+def test_where_hardly_a_step_fits_there_is_none(trainer: Trainer) -> None:
+    assert steps_within(trainer, 0.5, -100) == 0
+    assert steps_within(trainer, 0.5, 1.5) == 0
 
 
-def test_a_plan_by_steps_that_vary_says_so(trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
-    found = plan(trainer, {"fp32": Steps(0.5, 3.0)}, 100.0, _clock())
+def test_warm_up_and_averaging_become_shorter_with_the_training() -> None:
+    recipe = Recipe(epochs=50, warmup_epochs=1.0, ema=0.99)
+    short = recipe.planned(25, per_epoch=10)
+    assert (short.epochs, short.steps) == (3, 25)
+    assert short.warmup_epochs == pytest.approx(0.25)
+    assert short.ema == pytest.approx(0.6)
+    long = recipe.planned(5000, per_epoch=100)
+    assert (long.epochs, long.warmup_epochs, long.ema) == (50, 1.0, 0.99)
+
+
+def test_a_speed_by_steps_that_vary_says_so(trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
+    _speed(trainer, {"fp32": Steps(0.5, 3.0)})
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("planning: too busy to measure ")
-    assert line.endswith(f"{found.epochs} epochs are planned by the median")
+    assert line.endswith("the median is planned by")
 
 
 def test_the_real_steps_are_timed_on_copies(trainer: Trainer) -> None:
     before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
-    assert make_plan(trainer, "auto", None).precision in ("fp32", "bf16")
-    assert make_plan(trainer, "fp32", 1e6) == Plan("fp32", 50)
-    assert make_plan(trainer, "bf16", None) == Plan("bf16", 50)
+    assert measure_speed(trainer, "auto", None).precision in ("fp32", "bf16")
+    assert measure_speed(trainer, "fp32", 1e6).step_s > 0
+    assert measure_speed(trainer, "bf16", None) == Speed("bf16")
     for name, tensor in trainer.model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert trainer.state.step == 0

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenets.errors import UserError
+from mobilenets.search.tune import plain
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe, settable
 from mobilenets.training.settings import Settings, read_config, write_config
 
@@ -108,3 +109,9 @@ def test_scratch_starts_from_random_weights() -> None:
     assert Settings(data="x").pretrained == "default"
     with pytest.raises(UserError, match="scratch"):
         Settings(data="x", recipe="scratch", weights="torchvision-v1")
+
+
+def test_a_whole_network_is_trained_by_a_search_however_the_run_was() -> None:
+    run = FINETUNE.planned(25, per_epoch=10).override({"freeze": 4, "views": 2})
+    assert (plain(run, 3).epochs, plain(run, 3).steps) == (3, 0)
+    assert (plain(run).freeze, plain(run).views) == ("none", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, options in {**_SETTINGS, **_RECIPE}.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
     parser.add_argument(
-        "--any-orientation", action="store_true", help="pictures without an up: also flip and turn them"
+        "--any-orientation",
+        action=argparse.BooleanOptionalAction,
+        help="pictures without an up: also flip and turn them (auto finds out)",
     )
     parser.add_argument(
         "--sync-bn", action="store_true", help="under torchrun: BatchNorm statistics of the whole batch"
@@ -94,13 +97,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    started = time.monotonic()
     asked = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
     changes = {name: getattr(args, name) for name in _RECIPE if getattr(args, name) is not None}
     changes |= dict(_pair(text) for text in args.set)
     if args.sync_bn:
         changes["sync_norm"] = True
-    if args.any_orientation:
-        asked["any_orientation"] = True
+    if args.any_orientation is not None:
+        asked["any_orientation"] = args.any_orientation
     if args.from_run:
         asked["from_run"] = args.from_run
     if "val" in asked:
@@ -136,7 +140,7 @@ def _train(args: argparse.Namespace) -> int:
     elif args.data is None:
         raise UserError("DATA: say which folder or CSV to train on")
     else:
-        result = training.start(settings, recipe, args.out)
+        result = training.start(settings, recipe, args.out, started)
     _tell(result.path, result.metrics, result.interrupted)
     return 130 if result.interrupted else 0
 

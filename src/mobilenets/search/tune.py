@@ -96,7 +96,7 @@ class _AtSize(nn.Module):
 
 def plain(recipe: Recipe, epochs: int = 1, rate: float = 1.0) -> Recipe:
     """The run's recipe for a whole network from where it stands: nothing frozen, `rate` times its learning rate."""
-    return replace(recipe, epochs=epochs, freeze="none", views=0, patience=0, lr=rate * recipe.lr)
+    return replace(recipe, epochs=epochs, steps=0, freeze="none", views=0, patience=0, lr=rate * recipe.lr)
 
 
 def short(recipe: Recipe, rate: float) -> Recipe:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mobilenets.artifact import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
-from mobilenets.data.audit.job import Audit
+from mobilenets.data.audit.job import MOST_IN_A_RUN, Audit
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
@@ -32,6 +32,17 @@ from mobilenets.system.timing import Effort
 
 # The report gives tenths of a millisecond, of this machine as it was then.
 BRIEFLY = Effort(rounds=5, max_rounds=20, turn_s=0.02, min_calls=3, spread=0.1, max_s=0.5)
+
+FIXED_S = 8.0  # exporting twice, timing, heat maps, the report
+
+
+def finishing_s(validated: int, in_all: int, look_image_s: float) -> float:
+    """About how many seconds `finish` and the audit before it take.
+
+    `validated` of the photographs `in_all` validate; `look_image_s`: seconds of reading one and running it through the
+    network.
+    """
+    return FIXED_S + look_image_s * (validated + min(in_all, MOST_IN_A_RUN))
 
 
 def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit | None = None) -> ModelCard:

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -128,13 +129,12 @@ class Trainer:
         """
         group = self.place.group
         last = folder / "checkpoint" / "last.pt"
-        total = self.recipe.epochs * len(self.train)
         saved = time.monotonic()
         title = f"training {self.model.net.name}"
-        with Progress(title, total, "batch", initial=self.state.step) as progress:
-            while self.state.epoch < self.recipe.epochs and not self._exhausted():
+        with Progress(title, self.steps_in_all, "batch", initial=self.state.step) as progress:
+            while self.state.epoch < self.epochs and not self._exhausted():
                 started, before = time.monotonic(), self.state.seen
-                for loss, accuracy in self.steps():
+                for loss, accuracy in islice(self.steps(), self.steps_in_all - self.state.step):
                     rate = (self.state.seen - before) / (time.monotonic() - started)
                     progress.advance(1, loss=loss, accuracy=accuracy, images_per_s=rate, **self._val_note())
                     if group.any(interrupt.requested):
@@ -150,6 +150,16 @@ class Trainer:
                 if group.any(interrupt.requested):
                     return False
         return True
+
+    @property
+    def steps_in_all(self) -> int:
+        """How many optimiser steps the training has."""
+        return self.recipe.steps_in_all(len(self.train))
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there are, the last of which may be shorter than the others."""
+        return -(-self.steps_in_all // len(self.train))
 
     def _exhausted(self) -> bool:
         return 0 < self.recipe.patience <= self.state.stale_epochs
@@ -269,8 +279,8 @@ def better(figures: dict[str, float], best: dict[str, float]) -> bool:
 
 def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
     """Share of the peak learning rate at `step`: linear warm-up, then a half cosine down to zero."""
-    total = recipe.epochs * steps_per_epoch
-    warmup = min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch
+    total = recipe.steps_in_all(steps_per_epoch)
+    warmup = min(recipe.warmup_epochs * steps_per_epoch, total / 2)
     if step < warmup:
         return min(1.0, (step + 1) / warmup)
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))

@@ -1,4 +1,4 @@
-"""Precision and number of epochs, from a measurement of this network on this machine."""
+"""Precision and number of steps, from a measurement of this network on this machine."""
 
 from __future__ import annotations
 
@@ -20,46 +20,53 @@ WORTHWHILE = 1.1
 UNSTEADY = 1.5  # steps this much apart, relatively: a plan by them may miss its time
 # A step takes long, and is warm after the first: few of them, and of each precision one at a time.
 EFFORT = Effort(rounds=5, max_rounds=15, min_calls=1, max_calls=1, spread=0.05, max_s=20.0, warm_up=1, settle=0)
+ROUGH = replace(EFFORT, rounds=2, max_rounds=2)  # to choose by, where what follows is measured again
 EVALUATION_SHARE = 0.4  # a forward pass, as a share of a training step
 MEASURING = 0.05  # of the time, at most, for more than the fewest steps
-AROUND_S = 15.0  # the warm start before, exporting, evaluating and drawing after
+FEWEST_STEPS = 10  # with fewer nothing is learned that lasts
 
 
 @dataclass(frozen=True)
-class Plan:
-    """bf16 or fp32, and the whole epochs that fit (0: none)."""
+class Speed:
+    """bf16 or fp32, and the seconds that a step takes in it (0: not measured)."""
 
     precision: str
-    epochs: int
+    step_s: float = 0.0
 
 
-def make_plan(trainer: Trainer, precision: str, seconds: float | None, clock: Clock = time.perf_counter) -> Plan:
-    """Measure a few training steps; without `seconds` the recipe's epochs stand.
+def measure_speed(
+    trainer: Trainer,
+    precision: str,
+    seconds: float | None,
+    effort: Effort = EFFORT,
+    clock: Clock = time.perf_counter,
+) -> Speed:
+    """Measure a few training steps: which precision is worth it, and how long one takes.
 
     A list of processors with fast bf16 would age; a few steps of the real loop, with its loading and its
-    optimiser, on a copy of the network tell it in seconds. With a precision asked for and no time limit
-    nothing is measured.
+    optimiser, on a copy of the network tell it in seconds. With a `precision` asked for and no time limit
+    (`seconds`) nothing is measured.
     """
     group = trainer.place.group
     seconds = group.agreed(seconds)
     if precision != "auto" and seconds is None:
-        return Plan(precision, trainer.recipe.epochs)
-    if seconds is not None and seconds <= AROUND_S:
-        return Plan(PRECISIONS[1] if precision == "auto" else precision, 0)
+        return Speed(precision)
     candidates = [p for p in PRECISIONS[1:] if precision in ("auto", p)]
     if trainer.place.device.type == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
         candidates = ["fp32"]
     # Of several processes all measure, as a step takes all of them, and the main one decides.
     turns = {p: timed(partial(_step, _endless(trainer.copy(p)), trainer.place.device.type), clock) for p in candidates}
-    return Plan(**group.agreed(asdict(plan(trainer, turns, seconds, clock))))
+    if seconds is not None:
+        effort = replace(effort, max_s=min(effort.max_s, MEASURING * seconds))
+    return Speed(**group.agreed(asdict(choose_speed(trainer, turns, effort, clock))))
 
 
-def plan(trainer: Trainer, turns: dict[str, Turn], seconds: float | None, clock: Clock = time.perf_counter) -> Plan:
-    """The plan by what steps in each precision take; `turns`: what makes them, fp32 first where it is among them."""
+def choose_speed(trainer: Trainer, turns: dict[str, Turn], effort: Effort, clock: Clock = time.perf_counter) -> Speed:
+    """The speed by what steps in each precision take; `turns`: what makes them, fp32 first where it is among them."""
     group, names = trainer.place.group, list(turns)
     measured = measure(
         list(turns.values()),
-        EFFORT if seconds is None else replace(EFFORT, max_s=min(EFFORT.max_s, MEASURING * seconds)),
+        effort,
         clock=clock,
         # Of several processes each step takes all: none may decide by its own clock that there are more.
         enough=lambda estimates: group.size > 1 or _is_clear(estimates),
@@ -70,21 +77,26 @@ def plan(trainer: Trainer, turns: dict[str, Turn], seconds: float | None, clock:
         if not _is_clear(found):
             chosen = names[0]
             told = ", ".join(f"a step {e.describe()} in {name}" for name, e in zip(names, found, strict=True))
-            doubt = found[1].doubt(found[0].seconds / WORTHWHILE, EFFORT)
+            doubt = found[1].doubt(found[0].seconds / WORTHWHILE, effort)
             _tell(trainer, f"{doubt}: {told}; {chosen} is taken")
-    if seconds is None:
-        return Plan(chosen, trainer.recipe.epochs)
     # What will pass, not what would without other work: that will go on.
     steps = measured.seconds[names.index(chosen)]
     low, step_s, high = (float(np.quantile(steps, q)) for q in (0.1, 0.5, 0.9))
-    epoch_s = step_s * (len(trainer.train) + EVALUATION_SHARE * len(trainer.val))
-    epochs = max(0, min(trainer.recipe.epochs, int((seconds - AROUND_S) / epoch_s)))
     if high > UNSTEADY * low:
         told = f"a step takes {milliseconds(low)} to {milliseconds(high)} ms"
-        _tell(
-            trainer, f"too busy to measure {milliseconds(step_s)} ms: {told}; {epochs} epochs are planned by the median"
-        )
-    return Plan(chosen, epochs)
+        _tell(trainer, f"too busy to measure {milliseconds(step_s)} ms: {told}; the median is planned by")
+    return Speed(chosen, step_s)
+
+
+def steps_within(trainer: Trainer, step_s: float, seconds: float) -> int:
+    """How many steps fit into `seconds`, with the looks at the validation photographs; 0 where they are too few.
+
+    Every epoch ends with such a look, the last one too if it is no whole one. At most the recipe's steps.
+    """
+    look_s = step_s * EVALUATION_SHARE * len(trainer.val)
+    epochs, rest = divmod(max(seconds, 0.0), step_s * len(trainer.train) + look_s)
+    steps = int(epochs) * len(trainer.train) + max(0, int((rest - look_s) / step_s))
+    return min(trainer.steps_in_all, steps) if steps >= min(FEWEST_STEPS, trainer.steps_in_all) else 0
 
 
 def _is_clear(estimates: Sequence[Estimate]) -> bool:

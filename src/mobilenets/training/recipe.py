@@ -18,6 +18,7 @@ from mobilenets.errors import UserError
 _AUGMENT = "augment."
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
 BALANCES = ("none", "sampler", "loss")
+WARMUP_SHARE, AVERAGED_SHARE = 0.1, 0.1  # of all steps, at most
 
 
 def _require(name: str, ok: bool, value: object, accepted: str) -> None:
@@ -45,6 +46,7 @@ class ProbeRecipe:
 class Recipe:
     """How the training loop moves the weights.
 
+    `steps`: optimiser steps in all, with which the last of the `epochs` ends early; 0 for whole epochs.
     `freeze`: "none", "backbone" (only the classifier learns) or a number of blocks, counted from the
     stem, whose weights *and* BatchNorm statistics stay as they are. `views`: with a number of blocks frozen,
     how many augmented views of each photograph are run through them once and kept; 0 augments anew in every
@@ -57,6 +59,7 @@ class Recipe:
     """
 
     epochs: int = 20
+    steps: int = 0
     batch_size: int = 32
     optimizer: str = "adamw"
     lr: float = 5e-4
@@ -79,6 +82,7 @@ class Recipe:
         _require("optimizer", self.optimizer in OPTIMIZERS, self.optimizer, ", ".join(OPTIMIZERS))
         _require("balance", self.balance in BALANCES, self.balance, ", ".join(BALANCES))
         _require("epochs", self.epochs >= 1, self.epochs, "1 or more")
+        _require("steps", self.steps >= 0, self.steps, "0 (whole epochs) or more")
         # BatchNorm needs at least two values per channel to have a variance.
         _require("batch_size", self.batch_size >= 2, self.batch_size, "2 or more")
         _require("lr", self.lr > 0, self.lr, "a positive number")
@@ -96,6 +100,20 @@ class Recipe:
         _require("views", self.views >= 0, self.views, "0 (off) or more")
         some_frozen = isinstance(self.freeze, int) and self.freeze > 0
         _require("views", self.views == 0 or some_frozen, self.views, "0, or freeze a number of blocks")
+
+    def steps_in_all(self, per_epoch: int) -> int:
+        """Optimiser steps of the whole training, of which an epoch has `per_epoch`."""
+        return min(self.steps or self.epochs * per_epoch, self.epochs * per_epoch)
+
+    def planned(self, steps: int, per_epoch: int) -> Recipe:
+        """This recipe for so many optimiser steps, with which warm-up and averaging become shorter too."""
+        return replace(
+            self,
+            epochs=-(-steps // per_epoch),
+            steps=steps,
+            warmup_epochs=min(self.warmup_epochs, WARMUP_SHARE * steps / per_epoch),
+            ema=min(self.ema, max(0.0, 1 - 1 / max(1.0, AVERAGED_SHARE * steps))),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for config.yaml."""

@@ -48,18 +48,18 @@ def train(
     return start(asked, asked.make_recipe(changes or {}), out)
 
 
-def start(settings: Settings, recipe: Recipe, out: str | Path | None = None) -> Run:
-    """`train`, for settings and recipe that stand."""
+def start(settings: Settings, recipe: Recipe, out: str | Path | None = None, started: float | None = None) -> Run:
+    """`train`, for settings and recipe that stand; `started`: when the minutes began to count, by `time.monotonic`."""
     with processes() as group:
         folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
         if launch.restarts() and (folder / LAST).exists():
             settings, recipe = read_config(folder / "config.yaml")
-        return _run(settings, recipe, folder, group)
+        return _run(settings, recipe, folder, group, started)
 
 
-def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group) -> Run:
+def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group, started: float | None = None) -> Run:
     with max_pixels(settings.max_pixels):
-        completed = Session(settings, recipe, folder, group).run()
+        completed = Session(settings, recipe, folder, group, started).run()
     return Run(folder, read_card(folder / "model.safetensors"), interrupted=not completed)
 
 
@@ -99,7 +99,12 @@ def resume(
 def is_complete(folder: Path, recipe: Recipe) -> bool:
     """Whether a run folder's training has ended."""
     last = folder / LAST
-    return (folder / "metrics.json").exists() and (not last.exists() or load(last)[0].epoch >= recipe.epochs)
+    if not (folder / "metrics.json").exists():
+        return False
+    if not last.exists():
+        return True
+    state = load(last)[0]
+    return state.epoch >= recipe.epochs or (0 < recipe.steps <= state.step and state.batch == 0)
 
 
 def interrupted_run(data: Path) -> Path:

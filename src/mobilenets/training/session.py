@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from mobilenets.evaluate.kept import KEPT, PROBE, START, START_FILE
 from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
+from mobilenets.training.choices import SHARE, Choices, Open, Photographs, choose, most_for
+from mobilenets.training.depth import MOST_EPOCHS, Costs, Depth, choose_depth, measure_steps
 from mobilenets.training.device import pick_device
-from mobilenets.training.features import extractor, features
+from mobilenets.training.features import Extractor, extractor, features
 from mobilenets.training.feed import Feed
-from mobilenets.training.finish import finish
+from mobilenets.training.finish import finish, finishing_s
 from mobilenets.training.fit import fitted
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.interrupt import Interrupt
@@ -39,9 +42,9 @@ from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.opening import complete_list, draw_splits, open_splits, write_list
 from mobilenets.training.origin import Origin, fit_rows
 from mobilenets.training.parallel import Group
-from mobilenets.training.plan import make_plan
+from mobilenets.training.plan import measure_speed, steps_within
 from mobilenets.training.probe import Head, fit_head
-from mobilenets.training.recipe import ProbeRecipe, Recipe
+from mobilenets.training.recipe import FINETUNE, ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings, read_asked, write_config
 from mobilenets.training.views import StoredViews
 from mobilenets.training.warmstart import warm_start
@@ -79,10 +82,12 @@ def _has_begun(folder: Path) -> bool:
 class Session:
     """One run: its settings and recipe, its photographs, its network, and the folder it is written to."""
 
-    def __init__(self, settings: Settings, recipe: Recipe, folder: Path, group: Group) -> None:
+    def __init__(
+        self, settings: Settings, recipe: Recipe, folder: Path, group: Group, started: float | None = None
+    ) -> None:
         self.settings, self.recipe, self.folder, self.group = settings, recipe, folder, group
         self.asked = settings
-        self.started = time.monotonic()
+        self.started = time.monotonic() if started is None else started
         keep_freed_memory()
         self.device = pick_device(settings.device)
         begun = _has_begun(folder)
@@ -116,6 +121,7 @@ class Session:
         cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
         self.feed = replace(self.feed, cache=cache)
         self.best: dict[str, Any] = {}
+        self.look_image_s = 0.0  # of reading a photograph and running it through the network
 
     def _begin_folder(self) -> None:
         """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
@@ -187,6 +193,8 @@ class Session:
             if self.origin is not None and not resumed:
                 self.go_on(self.origin)
             if self.settings.pretrained is not None and not resumed and self.is_probed:
+                if self.is_planned:
+                    self.choose()
                 self.probe()
             if self.settings.recipe != "probe" and not group.any(interrupt.requested):
                 interrupted = not self.finetune(interrupt, last if resumed else None)
@@ -217,7 +225,7 @@ class Session:
         """Keep the network as the run it is from left it, with rows for new classes that were fitted to theirs."""
         recipe = ProbeRecipe()
         extract = extractor(self.model, self.preprocess, self.device)
-        val_x, val_y = features(extract, self.loader(self.splits.val, recipe.batch_size), "features", group=self.group)
+        val_x, val_y = self._look(extract, self.loader(self.splits.val, recipe.batch_size), "features")
         weight, bias = (p.detach().cpu().numpy() for p in (self.classifier.weight, self.classifier.bias))
         head = Head(weight, bias, 0.0)
         if self.new_classes:
@@ -232,13 +240,33 @@ class Session:
         print(f"{origin.run}: validation accuracy {figures['val_accuracy']:.3f} as it came", file=sys.stderr)
         self.keep(self.model, {**figures, KEPT: START})
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether the run finds out by itself what it shows to the network and how much of it is trained."""
+        return self.settings.recipe == "auto" and self.settings.seconds is not None
+
+    def choose(self) -> None:
+        """Find out what the network is to see, as far as the settings leave it open."""
+        settings, recipe = self.settings, self.recipe
+        assert settings.seconds is not None
+        open_, seconds = Open.of(settings, recipe, self.preprocess), settings.seconds
+        photographs = Photographs(self.splits.train.spread(most_for(seconds)), self.model, self.feed)
+        tell = partial(print, file=sys.stderr) if self.group.is_main else (lambda line: None)
+        chosen = choose(photographs, self.preprocess, recipe.augment, open_, SHARE * seconds, settings.seed, tell)
+        chosen = Choices.from_dict(self.group.agreed(chosen.to_dict()), self.preprocess)
+        self.preprocess = chosen.preprocess
+        self.recipe = replace(recipe, augment=chosen.augment)
+        self.settings = replace(settings, crop=self.preprocess.crop, size=self.preprocess.size)
+        if self.group.is_main:
+            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=self._settled())
+
     def probe(self) -> None:
         """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
         recipe = ProbeRecipe()
         some = self.splits.train.spread(recipe.most)
         train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
         extract = extractor(self.model, self.preprocess, self.device)
-        x, y = features(extract, train, "features", recipe.flip, self.group)
+        x, y = self._look(extract, train, "features", recipe.flip)
         val_x, val_y = features(extract, val, "features (validation)", group=self.group)
         head = fit_head(x, y, recipe, self.settings.seed, balanced=self.recipe.balance != "none")
         head.put_into(self.classifier)
@@ -248,6 +276,13 @@ class Session:
         print(f"probe: validation accuracy {figures['val_accuracy']:.3f} (C {head.strength:g})", file=sys.stderr)
         if better(figures, self.best):
             self.keep(self.model, {**figures, KEPT: PROBE})
+
+    def _look(self, extract: Extractor, loader: Loader, title: str, flip: bool = False) -> tuple[Any, Any]:
+        """As `features`, which tells how long a look at a photograph takes."""
+        begun = time.monotonic()
+        rows, labels = features(extract, loader, title, flip, self.group)
+        self.look_image_s = (time.monotonic() - begun) / len(rows)
+        return rows, labels
 
     @property
     def classifier(self) -> nn.Linear:
@@ -287,37 +322,86 @@ class Session:
 
     def finetune(self, interrupt: Interrupt, checkpoint: Path | None) -> bool:
         """Fine-tune (or train from scratch) what is planned; False when interrupted."""
-        train = self._seen(self.loader(self.splits.train, self.recipe.batch_size, self.recipe))
-        val = self._seen(self.loader(self.splits.val, self.recipe.batch_size))
-        trainer = Trainer(
-            self.model,
-            self.recipe,
-            Place(self.device, self.settings.precision, self.settings.seed, self.group),
-            self.preprocess,
-            train,
-            val,
-        )
         if checkpoint is not None:
+            trainer = self._trainer(*self._batches())
             trainer.resume(checkpoint)
             return trainer.fit(self.keep, self.folder, interrupt)
-        left = None
-        if self.settings.seconds is not None:
-            left = self.settings.seconds - (time.monotonic() - self.started)
-        planned = make_plan(trainer, self.settings.precision, left)
-        if planned.epochs == 0 and self.best:
-            start = "probe" if self.origin is None else f"network of {self.origin.run}"
-            print(f"fine-tuning: no time is left for an epoch; the {start} is kept", file=sys.stderr)
-            return True
-        self.recipe = replace(self.recipe, epochs=max(1, planned.epochs))
-        self.settings = replace(self.settings, precision=planned.precision, minutes=None, epochs=self.recipe.epochs)
-        if self.group.is_main:
-            write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=self._settled())
-        trainer.recipe, trainer.place = self.recipe, replace(trainer.place, precision=planned.precision)
-        trainer.state.best = self.best
+        left = self.group.agreed(self._seconds_left())
+        if left is not None and left <= 0 and self.best:
+            return self._kept_as_it_is()
+        if self.is_planned and self.best and self.recipe.freeze == "none" and not self.recipe.views:
+            self._choose_depth()
+        train, val = self._batches()
+        trainer = self._trainer(train, val)
+        speed = measure_speed(trainer, self.settings.precision, self._seconds_left())
+        trainer.place = replace(trainer.place, precision=speed.precision)
         has_own_statistics = self.origin is not None and self.origin.is_fine_tuned
         if self.settings.pretrained is not None and self.recipe.freeze != "backbone" and not has_own_statistics:
             # Some seconds, so each of several processes does all of it: statistics of whole batches.
-            warm_start(trainer, self.loader(self.splits.train, self.recipe.batch_size, shuffle=True, whole=True))
+            whole = self.loader(self.splits.train, self.recipe.batch_size, shuffle=True, whole=True)
+            warm_start(trainer, train if isinstance(train, StoredViews) else whole)
             self.group.same(trainer.model)
             trainer.average.model.load_state_dict(trainer.model.state_dict())
+        left, recipe = self.group.agreed(self._seconds_left()), self.recipe
+        if left is not None:
+            steps = steps_within(trainer, speed.step_s, left)
+            if steps == 0 and self.best:
+                return self._kept_as_it_is()
+            recipe = recipe.planned(max(1, steps), len(train))
+        self.recipe = trainer.recipe = recipe
+        # What was planned stands from here on, also for whoever repeats the run.
+        kind = "finetune" if self.is_planned else self.settings.recipe
+        self.settings = replace(
+            self.settings, recipe=kind, precision=speed.precision, minutes=None, epochs=recipe.epochs
+        )
+        if self.group.is_main:
+            write_config(self.folder / "config.yaml", self.settings, recipe, asked=self._settled())
+        trainer.state.best = self.best
         return trainer.fit(self.keep, self.folder, interrupt)
+
+    def _kept_as_it_is(self) -> bool:
+        start = "probe" if self.origin is None else f"network of {self.origin.run}"
+        print(f"fine-tuning: no time is left for it; the {start} is kept", file=sys.stderr)
+        return True
+
+    def _batches(self) -> tuple[Loader | StoredViews, Loader | StoredViews]:
+        """Of the training and of the validation photographs."""
+        train = self._seen(self.loader(self.splits.train, self.recipe.batch_size, self.recipe))
+        return train, self._seen(self.loader(self.splits.val, self.recipe.batch_size))
+
+    def _trainer(self, train: Loader | StoredViews, val: Loader | StoredViews) -> Trainer:
+        place = Place(self.device, self.settings.precision, self.settings.seed, self.group)
+        return Trainer(self.model, self.recipe, place, self.preprocess, train, val)
+
+    def _seconds_left(self) -> float | None:
+        """For training, until the run has to be finished; None where the number of epochs decides."""
+        if self.settings.seconds is None:
+            return None
+        passed = time.monotonic() - self.started
+        return (
+            self.settings.seconds
+            - passed
+            - finishing_s(len(self.splits.val), sum(map(len, self._parts())), self.look_image_s)
+        )
+
+    def _parts(self) -> list[Samples]:
+        return [self.splits.train, self.splits.val, self.splits.test]
+
+    def _choose_depth(self) -> None:
+        """How much of the network is trained in the time left, by what steps of so much of it take."""
+        speeds = measure_steps(self._trainer(*self._batches()), self.settings.precision, self._seconds_left())
+        left, images = self._seconds_left(), self.recipe.batch_size
+        assert left is not None
+        each = Costs({frozen: speed.step_s / images for frozen, speed in speeds.items()}, self.look_image_s)
+        counts = len(self.splits.train), len(self.splits.val)
+        depth = choose_depth(self.model.net, self.preprocess.size, *counts, each, left)
+        depth = Depth(**self.group.agreed(asdict(depth)))
+        self.settings = replace(self.settings, precision=speeds[0].precision)
+        most = MOST_EPOCHS if self.recipe.epochs == FINETUNE.epochs else self.recipe.epochs
+        self.recipe = replace(self.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=most)
+        if self.group.is_main:
+            blocks = len(self.model.net.blocks)
+            told = "the whole network" if not depth.frozen else f"the last {blocks - depth.frozen} of {blocks} blocks"
+            stored = f", on {depth.views} stored views of each photograph" if depth.views else ""
+            rates = f"{1 / each.train[depth.frozen]:.0f} images/s, {1 / each.train[0]:.0f} of the whole network"
+            print(f"training: {told}{stored} ({rates})", file=sys.stderr)

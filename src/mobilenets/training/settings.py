@@ -31,17 +31,17 @@ PLACES = ("data", "val", "weights", "from_run")  # settings that are, or may be,
 class Settings:
     """What to train on what, and how.
 
-    `model` and `width`: None for those of the file that `weights` is, else for mobilenet_v3_large and 1.0; a
-    run's `config.yaml` has what they came to. `weights`: a tag of `mobilenets models`, a file, "default" or
-    "none". `minutes` bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count.
-    `size` in pixels, `crop` (share of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the
-    photographs' shapes) replace those of the pretrained weights; see `training.fit`. `val`: the share of every class
-    held out, or a folder. `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored
-    upside down and turned by quarters. `cache`: where decoded photographs are kept for later epochs. `rare`: what
-    becomes of classes without validation photographs: keep, drop or refuse. `max_pixels`: how many are decoded of
-    a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and floating-point
-    photographs becomes black and white; "auto" finds it in the training part, "none" judges each
-    photograph by itself. `from_run`: the folder of a finished run whose network is trained on.
+    `model` and `width`: None for those of the file that `weights` is, else for mobilenet_v3_large and 1.0; a run's
+    `config.yaml` has what they came to. `weights`: a tag of `mobilenets models`, a file, "default" or "none". `minutes`
+    bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count. `size` in pixels, `crop`
+    (share of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the photographs' shapes) replace
+    those of the pretrained weights; see `training.fit`. `val`: the share of every class held out, or a folder.
+    `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored upside down and turned by
+    quarters; None: `auto` finds out, else they are not. `cache`: where decoded photographs are kept for later epochs.
+    `rare`: what becomes of classes without validation photographs: keep, drop or refuse. `max_pixels`: how many are
+    decoded of a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and floating-point
+    photographs becomes black and white; "auto" finds it in the training part, "none" judges each photograph by itself.
+    `from_run`: the folder of a finished run whose network is trained on.
     """
 
     data: str
@@ -60,7 +60,7 @@ class Settings:
     precision: str = "auto"
     workers: int | None = None
     dropout: float | None = None
-    any_orientation: bool = False
+    any_orientation: bool | None = None
     cache: str = "auto"
     rare: Rare = "keep"
     max_pixels: int | None = None

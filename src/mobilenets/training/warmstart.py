@@ -7,10 +7,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # also the synchronised one of GPUs
 
-from mobilenets.data.loader import Loader
 from mobilenets.training.device import autocast
 from mobilenets.training.freeze import set_training
-from mobilenets.training.loop import Trainer
+from mobilenets.training.loop import Batches, Trainer
 from mobilenets.training.probe import fit_head
 from mobilenets.training.recipe import ProbeRecipe
 
@@ -20,7 +19,7 @@ MAX_IMAGES = 20 * ENOUGH_IMAGES  # of a long tail, the last of a million photogr
 
 
 @torch.no_grad()
-def warm_start(trainer: Trainer, loader: Loader) -> None:
+def warm_start(trainer: Trainer, loader: Batches) -> None:
     """Estimate BatchNorm's statistics on `loader` and refit the probe's head to the features they give.
 
     The probe fits its head to features normalised with ImageNet's statistics, but training normalises with
@@ -41,7 +40,9 @@ def warm_start(trainer: Trainer, loader: Loader) -> None:
     enough = np.minimum(np.bincount(loader.labels, minlength=len(counts)), ENOUGH_PER_CLASS)
     for batch in loader.epoch(0):
         with autocast(trainer.place.device, trainer.place.precision):
-            pooled = model.forward_head(model.forward_features(trainer.images(batch.pixels)), pre_logits=True)
+            pooled = model.forward_head(
+                model.forward_features(trainer.images(batch.pixels), batch.after), pre_logits=True
+            )
         rows.append(pooled.float().cpu().numpy())
         labels.append(batch.labels)
         counts += np.bincount(batch.labels, minlength=len(counts))

@@ -1,0 +1,282 @@
+"""What an expert would try first, found out in seconds: what is seen of a photograph, at which size, turned how.
+
+Every question is put to linear heads on features of the frozen network in a cross-validation over some training
+photographs: a head that was fitted to most of them is asked about the rest, seen in another way. The validation
+photographs take no part.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedKFold
+
+from mobilenets.data.augment import Augment
+from mobilenets.data.sample import Samples
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.system.timing import Clock
+from mobilenets.training.features import Extractor, extractor
+from mobilenets.training.feed import Feed
+from mobilenets.training.probe import Head, choose_strength, fit
+from mobilenets.training.recipe import ProbeRecipe, Recipe
+from mobilenets.training.settings import Settings
+
+MOST, FEWEST = 800, 60  # photographs; with fewer than 60 any difference is chance
+PER_MINUTE = 80  # of them for each minute given
+FOLDS = 5
+LEAVES = 0.1  # what costs a head less than this share of its log loss leaves the answer as it was
+LEAST = 0.02  # likewise, in log loss, where there is hardly any
+PART = 0.5  # of the area, where a part of a photograph is looked at
+PART_LEAVES = 5  # as `LEAVES`, times this: what is cut out of a photograph always costs something
+WIDE, NARROW = (0.35, 1.0), (0.75, 1.0)  # crops in training, as shares of the area
+SHARE = 0.1  # of the time given
+LARGER = 9 / 7  # of the side: 288 pixels for 224
+SMALLER = 6 / 7  # 192
+
+_A_PART = Augment(crop_scale=(PART, PART), crop_ratio=(1.0, 1.0), hflip=0.0)
+
+Features = NDArray[np.float32]
+
+TURNS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {  # uint8 pixels (N, H, W, C)
+    "": lambda pixels: pixels,
+    "mirrored": lambda pixels: pixels[:, :, ::-1],
+    "upside down": lambda pixels: pixels[:, ::-1],
+    "a quarter turned": lambda pixels: np.rot90(pixels, axes=(1, 2)),
+}
+
+
+class See(Protocol):
+    """Some photographs, seen in any way."""
+
+    labels: NDArray[np.int64]
+
+    def __call__(self, preprocess: Preprocess, turn: str) -> Features:
+        """Features float32 (N, D) as `preprocess` shows them and turned: a name of TURNS, or "part" of them."""
+
+
+class Photographs:
+    """Some training photographs, as a frozen network sees them: a `See`."""
+
+    def __init__(self, samples: Samples, model: MobileNet, feed: Feed) -> None:
+        self.samples, self.labels = samples, samples.labels
+        self._model, self._feed = model, replace(feed, share=(0, 1))
+        self._extractors: dict[int, Extractor] = {}
+
+    def __call__(self, preprocess: Preprocess, turn: str) -> Features:
+        """As `See`."""
+        if preprocess.size not in self._extractors:
+            self._extractors[preprocess.size] = extractor(self._model, preprocess, self._feed.device)
+        extract, batch = self._extractors[preprocess.size], ProbeRecipe().batch_size
+        if turn == "part":
+            loader = self._feed.loader(self.samples, preprocess, batch, Recipe(augment=_A_PART)).in_order()
+        else:
+            loader = self._feed.loader(self.samples, preprocess, batch)
+        features = np.zeros((len(self.samples), self._model.net.head_width), np.float32)
+        for shown in loader.epoch(0):
+            features[shown.indices] = extract(np.ascontiguousarray(TURNS.get(turn, TURNS[""])(shown.pixels)))
+        return features
+
+
+@dataclass(frozen=True)
+class Open:
+    """Which questions the settings leave open."""
+
+    crop: bool = True
+    size: bool = True
+    turns: bool = True
+    parts: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings, recipe: Recipe, preprocess: Preprocess) -> Open:
+        """Those that neither a setting nor a changed value of the recipe answers."""
+        usual, own = Recipe().augment, recipe.augment
+        turns = (usual.hflip, usual.vflip, usual.rot90) == (own.hflip, own.vflip, own.rot90)
+        return cls(
+            crop=settings.crop is None and preprocess.fit == "crop" and preprocess.crop < 1,
+            size=settings.size is None,
+            turns=settings.any_orientation is None and turns,
+            parts=(usual.crop_scale, usual.crop_ratio) == (own.crop_scale, own.crop_ratio),
+        )
+
+
+def most_for(seconds: float) -> int:
+    """How many photographs are asked about."""
+    return max(FEWEST, min(MOST, round(PER_MINUTE * seconds / 60)))
+
+
+@dataclass
+class Choices:
+    """What the network is to see, and how a training photograph may be changed."""
+
+    preprocess: Preprocess
+    augment: Augment
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for other processes."""
+        return {"crop": self.preprocess.crop, "size": self.preprocess.size, "augment": asdict(self.augment)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], preprocess: Preprocess) -> Choices:
+        """The inverse of `to_dict`, for what began with the same `preprocess`."""
+        augment: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values["augment"].items()}
+        seen = replace(preprocess, crop=values["crop"], size=values["size"])
+        return cls(seen, Augment(**augment))
+
+
+def choose(
+    see: See,
+    preprocess: Preprocess,
+    augment: Augment,
+    open_: Open,
+    seconds: float | None,
+    seed: int,
+    tell: Callable[[str], object] = lambda line: None,
+    clock: Clock = time.monotonic,
+) -> Choices:
+    """Put the open questions, as long as what the next one will take still fits into `seconds` (None: all of them).
+
+    What is not asked stays as `preprocess` and `augment` say. `tell` gets a line for each answer.
+    """
+    chosen = Choices(preprocess, augment)
+    if open_ == Open(False, False, False, False):
+        return chosen
+    if len(see.labels) < FEWEST or np.bincount(see.labels).min() < FOLDS:
+        tell(f"choices: none; of {len(see.labels)} photographs any difference is chance")
+        return chosen
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on steps is meant
+        questions = _Questions(see, chosen, seconds, seed, tell, clock)
+        for is_open, question in (
+            (open_.crop, questions.crop),
+            (open_.turns, questions.turns),
+            (open_.parts, questions.parts),
+            (open_.size, questions.size),
+        ):
+            if is_open:
+                question()
+    return chosen
+
+
+class _Questions:
+    """What has been seen so far, and the questions that build on it; each changes `chosen`."""
+
+    def __init__(
+        self,
+        see: See,
+        chosen: Choices,
+        seconds: float | None,
+        seed: int,
+        tell: Callable[[str], object],
+        clock: Clock,
+    ) -> None:
+        self._see, self._chosen, self._tell = see, chosen, tell
+        self._begun, self._seconds, self._clock = clock(), seconds, clock
+        splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(see.labels, see.labels)
+        self._folds = [(np.asarray(train), np.asarray(rest)) for train, rest in splits]
+        x = see(chosen.preprocess, "")
+        self._look_s = clock() - self._begun  # of one look at all photographs; the first one makes the graph too
+        self._strength = choose_strength(x, see.labels, ProbeRecipe(), seed, False)
+        self._heads = self._fitted(x)
+        self._losses = self._judged(self._heads, x)
+        tell(f"choices: by {len(see.labels)} training photographs in {FOLDS} folds, log loss {self._told(0)}")
+
+    def crop(self) -> None:
+        """The whole photograph, unless its centre is clearly better."""
+        whole = replace(self._chosen.preprocess, crop=1.0)
+        begun = self._clock()
+        x = self._see(whole, "")
+        self._look_s = self._clock() - begun
+        heads = self._fitted(x)
+        losses = self._judged(heads, x)
+        more = losses - self._losses
+        is_taken = more.mean() <= _error(more)
+        what = "the whole photograph" if is_taken else f"the centre ({self._chosen.preprocess.crop:g})"
+        self._tell(f"crop: {what} is seen ({self._told(more.mean())} of the whole, {self._told(0)} of the centre)")
+        if is_taken:
+            self._chosen.preprocess, self._heads, self._losses = whole, heads, losses
+
+    def turns(self) -> None:
+        """Every turn that leaves the answer as it was."""
+        names = [name for name in TURNS if name]
+        if not self._has_time(len(names)):
+            return
+        same = {}
+        for name in names:
+            more = self._seen(name)
+            same[name] = bool(more.mean() - _error(more) <= self._limit)
+            self._tell(
+                f"turns: {name}, photographs show {'the same' if same[name] else 'another thing'} "
+                f"({self._told(more.mean())}, {self._told(0)} as they are)"
+            )
+        mirrored, upside_down, quarter = (same[name] for name in names)
+        self._chosen.augment = replace(
+            self._chosen.augment, hflip=0.5 * mirrored, vflip=0.5 * upside_down, rot90=upside_down and quarter
+        )
+
+    def parts(self) -> None:
+        """Small crops in training, unless parts of a photograph do not show what it is."""
+        if not self._has_time(1):
+            return
+        more = self._seen("part")
+        scale = WIDE if more.mean() - _error(more) <= PART_LEAVES * self._limit else NARROW
+        self._chosen.augment = replace(self._chosen.augment, crop_scale=scale)
+        self._tell(
+            f"parts: {scale[0]:.0%} of a photograph and more is shown in training "
+            f"({self._told(more.mean())} of {PART:.0%}, {self._told(0)} of the whole)"
+        )
+
+    def size(self) -> None:
+        """A smaller input where it costs nothing, a larger one where it is clearly better: it takes longer, always."""
+        side, told = self._chosen.preprocess.size, []
+        taken = side
+        for factor in (SMALLER, LARGER):
+            size = round(side * factor / 32) * 32
+            if size == side or taken != side or not self._has_time(1.5 * factor**2):
+                continue
+            x = self._see(replace(self._chosen.preprocess, size=size), "")
+            more = self._judged(self._fitted(x), x) - self._losses
+            told.append(f"{self._told(more.mean())} at {size}")
+            if more.mean() <= 0 if size < side else more.mean() < -2 * _error(more):
+                taken = size
+        if told:
+            self._tell(f"size: {taken} pixels ({self._told(0)} at {side}, {', '.join(told)})")
+            self._chosen.preprocess = replace(self._chosen.preprocess, size=taken)
+
+    @property
+    def _limit(self) -> float:
+        return max(LEAVES * float(self._losses.mean()), LEAST)
+
+    def _told(self, more: float) -> str:
+        return f"{self._losses.mean() + more:.3f}"
+
+    def _has_time(self, looks: float) -> bool:
+        return self._seconds is None or self._clock() - self._begun + looks * self._look_s <= self._seconds
+
+    def _fitted(self, x: Features) -> list[Head]:
+        """The head of each fold, fitted to all but it; their regularisation is chosen once."""
+        return [fit(x[train], self._see.labels[train], self._strength, False) for train, _ in self._folds]
+
+    def _judged(self, heads: list[Head], x: Features) -> NDArray[np.float64]:
+        """Log loss (N,) of each photograph by the head that has not seen it."""
+        losses, labels = np.zeros(len(self._see.labels)), self._see.labels
+        for head, (_, rest) in zip(heads, self._folds, strict=True):
+            right = head.probabilities(x[rest])[np.arange(len(rest)), labels[rest]]
+            losses[rest] = -np.log(np.maximum(right, 1e-7))
+        return losses
+
+    def _seen(self, turn: str) -> NDArray[np.float64]:
+        """By how much the log loss of each photograph (N,) grows where it is seen like this."""
+        return self._judged(self._heads, self._see(self._chosen.preprocess, turn)) - self._losses
+
+
+def _error(values: NDArray[np.float64]) -> float:
+    """Standard error of their mean."""
+    return float(values.std() / np.sqrt(len(values)))
