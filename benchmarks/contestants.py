@@ -26,7 +26,7 @@ from mobilenets.preprocess import Preprocess, decode
 from mobilenets.spec import build
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.memory import keep_freed_memory
-from mobilenets.training.plan import make_plan
+from mobilenets.training.plan import measure_speed
 from mobilenets.training.recipe import FINETUNE
 
 MODEL, BATCH = "mobilenet_v2", 32
@@ -201,7 +201,7 @@ def our_trainer(name: str, samples: Samples) -> Trainer:
     )
     place = Place(torch.device("cpu"), "fp32", 0)
     trainer = Trainer(MobileNet(build(name, num_classes=2)), FINETUNE, place, preprocess, train, train)
-    trainer.place = Place(place.device, make_plan(trainer, "auto", None).precision, 0)
+    trainer.place = Place(place.device, measure_speed(trainer, "auto", None).precision, 0)
     return trainer
 
 
