@@ -1,6 +1,7 @@
 """`--recipe auto` within a time: what it planned stands in config.yaml, is followed and can be repeated."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -68,24 +69,29 @@ def test_what_is_kept_is_never_worse_than_the_probe(run: Run) -> None:
     assert kept["accuracy"] >= probe["val_accuracy"]
 
 
-def test_its_config_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
-    again = train_again(run.path / "config.yaml", tmp_path / "again")
-    ours, theirs = (read_tensors(path / "model.safetensors") for path in (run.path, again.path))
+def _assert_same(one: Path, other: Path) -> None:
+    """The weights that were kept, and those that the training ended with, averaged and not: the probe may be kept."""
+    ours, theirs = (read_tensors(path / "model.safetensors") for path in (one, other))
     for name, tensor in ours.items():
         np.testing.assert_array_equal(tensor, theirs[name], err_msg=name)
+    ours, theirs = (torch.load(path / "checkpoint" / "last.pt", weights_only=True) for path in (one, other))
+    for kind in ("model", "average"):
+        for name, tensor in ours[kind].items():
+            assert torch.equal(tensor, theirs[kind][name]), (kind, name)
+
+
+def test_its_config_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
+    again = train_again(run.path / "config.yaml", tmp_path / "again")
+    _assert_same(run.path, again.path)
 
 
 def test_an_interrupted_one_goes_on_to_the_same_weights(run: Run, data: Path, tmp_path: Path) -> None:
-    import signal
-
     folder = tmp_path / "stopped"
     config = run.path / "config.yaml"
     stopped = stopped_training(signal.SIGINT, 5, "--config", config, "--out", folder)
     assert stopped.returncode == 130, stopped.stderr
     resume(folder)
-    ours, theirs = (read_tensors(path / "model.safetensors") for path in (run.path, folder))
-    for name, tensor in ours.items():
-        np.testing.assert_array_equal(tensor, theirs[name], err_msg=name)
+    _assert_same(run.path, folder)
 
 
 def test_without_time_for_training_the_probe_is_kept(

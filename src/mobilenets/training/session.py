@@ -349,6 +349,7 @@ class Session:
                 return self._kept_as_it_is()
             recipe = recipe.planned(max(1, steps), len(train))
         self.recipe = trainer.recipe = recipe
+        trainer.average.decay = recipe.ema
         # What was planned stands from here on, also for whoever repeats the run.
         kind = "finetune" if self.is_planned else self.settings.recipe
         self.settings = replace(
@@ -377,15 +378,9 @@ class Session:
         """For training, until the run has to be finished; None where the number of epochs decides."""
         if self.settings.seconds is None:
             return None
-        passed = time.monotonic() - self.started
-        return (
-            self.settings.seconds
-            - passed
-            - finishing_s(len(self.splits.val), sum(map(len, self._parts())), self.look_image_s)
-        )
-
-    def _parts(self) -> list[Samples]:
-        return [self.splits.train, self.splits.val, self.splits.test]
+        passed, validated = time.monotonic() - self.started, len(self.splits.val)
+        in_all = len(self.splits.train) + validated + len(self.splits.test)
+        return self.settings.seconds - passed - finishing_s(validated, in_all, self.look_image_s)
 
     def _choose_depth(self) -> None:
         """How much of the network is trained in the time left, by what steps of so much of it take."""
