@@ -207,7 +207,7 @@ def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_o
         ("--set=mixup=0.5", "--mixup: 0.5 now, but it is 0.0 in"),
         ("--val=0.5", "--val: 0.5 now, but it was not given in"),
         ("--model=mobilenet_v2", "--model: mobilenet_v2 now, but it is mobilenet_v3_small in"),
-        ("--any-orientation", "--any-orientation: True now, but it is False in"),
+        ("--any-orientation", "--any-orientation: True now, but it was not given in"),
         ("--seed=1", "--seed: 1 now, but it is 0 in"),
     ],
 )
