@@ -3,18 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from clockwork import Clockwork
 from conftest import write_photos
-from mobilenets.artifact import ModelCard
-from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import write_network
 from mobilenets.search.ask import Ask
 from mobilenets.search.job import search
 from mobilenets.spec import build
 from mobilenets.training.run import train
+from small import write_random
 
 CLASSES = ("daisy", "rose")
 SIZE = 96
@@ -25,9 +20,7 @@ def short_run(folder: Path) -> tuple[Path, Path]:
     data = write_photos(folder / "photos", CLASSES, 20, size=40)
     net = build("mobilenet_v2", width=0.35, num_classes=len(CLASSES))
     net = replace(net, blocks=net.blocks[:5])
-    torch.manual_seed(0)
-    weights = folder / "short.safetensors"
-    write_network(weights, MobileNet(net), ModelCard(net.name, net, CLASSES, Preprocess(size=SIZE)))
+    weights = write_random(folder / "short.safetensors", net, CLASSES, SIZE)
     run = train(
         data, folder / "run", {"batch_size": 8}, weights=str(weights), model=net.name, recipe="finetune", epochs=1,
         precision="fp32", device="cpu",

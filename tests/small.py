@@ -13,7 +13,8 @@ from mobilenets.artifact import ModelCard
 from mobilenets.data.sample import Sample
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
+from mobilenets.runtime.torch import write_network
+from mobilenets.spec import Net, build
 
 CLASSES = ("雏菊", "rose", "tulip")
 
@@ -40,6 +41,13 @@ def network(name: str = "mobilenet_v3_small", blocks: int | None = None, **optio
     weight /= (vectors @ weight.T).std(0)[:, None]
     model.classifier.weight.data, model.classifier.bias.data = weight, -(weight @ vectors.mean(0))
     return model
+
+
+def write_random(path: Path, net: Net, classes: tuple[str, ...], size: int) -> Path:
+    """`path`, with random weights of a network: what a training starts from."""
+    torch.manual_seed(0)
+    write_network(path, MobileNet(net), ModelCard(net.name, net, classes, Preprocess(size=size)))
+    return path
 
 
 def card_of(model: MobileNet, size: int = 32, **options: Any) -> ModelCard:

@@ -10,13 +10,11 @@ import torch
 import yaml
 
 from conftest import write_photos
-from mobilenets.artifact import ModelCard, read_tensors
+from mobilenets.artifact import read_tensors
 from mobilenets.evaluate.kept import read_history
-from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import write_network
 from mobilenets.spec import build
 from mobilenets.training.run import Run, resume, train, train_again
+from small import write_random
 from stopped import stopped_training
 
 CLASSES = ("daisy", "rose")
@@ -26,10 +24,7 @@ CHANGES = {"batch_size": 8}
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = build("mobilenet_v2", width=0.35, num_classes=2)
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "start.safetensors"
-    write_network(path, MobileNet(net), ModelCard(net.name, net, CLASSES, Preprocess(size=32)))
-    return path
+    return write_random(tmp_path_factory.mktemp("weights") / "start.safetensors", net, CLASSES, 32)
 
 
 @pytest.fixture(scope="module")

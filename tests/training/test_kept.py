@@ -5,18 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from conftest import write_photos
-from mobilenets.artifact import ModelCard, read_card
+from mobilenets.artifact import read_card
 from mobilenets.cli.main import main
 from mobilenets.evaluate.kept import best_epoch, closing_lines, read_history, read_kept
-from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import load
-from mobilenets.runtime.torch import write_network
 from mobilenets.spec import build
 from mobilenets.training.run import train
+from small import write_random
 
 CLASSES = ("daisy", "rose")
 
@@ -33,10 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = build("mobilenet_v3_small", width=0.35, num_classes=2)
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "start.safetensors"
-    write_network(path, MobileNet(net), ModelCard(net.name, net, CLASSES, Preprocess(size=32)))
-    return path
+    return write_random(tmp_path_factory.mktemp("weights") / "start.safetensors", net, CLASSES, 32)
 
 
 def _train(data: Path, weights: Path, out: Path, lr: float, epochs: int = 2) -> Path:

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
 
-from mobilenets.artifact import ModelCard, read_card
+from mobilenets.artifact import read_card
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
-from mobilenets.nn.model import MobileNet
-from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import load
-from mobilenets.runtime.torch import write_network
 from mobilenets.spec import build
 from mobilenets.training.run import train
 from mobilenets.training.settings import check_same, read_config
+from small import write_random
 
 CLASSES = ("across", "down")
 
@@ -40,9 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(stripes(label, rng)).save(folder / "photos" / label / f"{i}.tif")
     net = build("mobilenet_v2", width=0.35, num_classes=2)
     net = replace(net, blocks=net.blocks[:4])
-    torch.manual_seed(0)
-    weights = folder / "start.safetensors"
-    write_network(weights, MobileNet(net), ModelCard(net.name, net, CLASSES, Preprocess(size=64)))
+    weights = write_random(folder / "start.safetensors", net, CLASSES, 64)
     train(folder / "photos", folder / "run", weights=str(weights), model=net.name, recipe="probe", device="cpu")
     return folder
 

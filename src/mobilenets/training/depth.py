@@ -18,6 +18,7 @@ from mobilenets.spec.cost import costs
 from mobilenets.spec.rows import Net
 from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, Speed, measure_speed
+from mobilenets.training.views import Front, as_stored
 
 TRAINED = (1.0, 0.75, 0.5, 0.3)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do
@@ -91,13 +92,9 @@ def measure_steps(trainer: Trainer, precision: str, seconds: float | None) -> di
 
 @torch.inference_mode()
 def _behind(trainer: Trainer, batch: Batch, blocks: int) -> np.ndarray:
-    """The maps behind the first blocks, float16 (N, h, w, C)."""
-    model = trainer.model.eval()
-    maps = model.stem(trainer.images(batch.pixels))
-    for block in list(model.blocks)[:blocks]:
-        maps = block(maps)
-    rows: np.ndarray = maps.permute(0, 2, 3, 1).cpu().numpy().astype(np.float16)
-    return rows
+    """The batch's maps behind the first blocks, as `StoredViews` has them."""
+    front = Front(trainer.model, blocks).eval()
+    return as_stored(front(trainer.images(batch.pixels)).cpu().numpy())
 
 
 def choose_depth(net: Net, size: int, images: int, validated: int, each: Costs, seconds: float) -> Depth:

@@ -25,7 +25,7 @@ from mobilenets.training.features import Extractor, run_on_pixels
 _MOST = float(np.finfo(np.float16).max)
 
 
-class _Front(nn.Module):
+class Front(nn.Module):
     """The stem and the first blocks."""
 
     def __init__(self, model: MobileNet, blocks: int) -> None:
@@ -36,6 +36,12 @@ class _Front(nn.Module):
         """(N, C, H, W) → the map behind the last of them."""
         y: torch.Tensor = self.parts(images)
         return y
+
+
+def as_stored(maps: np.ndarray) -> np.ndarray:
+    """Maps float32 (N, C, h, w) as a `Batch` has them: float16 (N, h, w, C)."""
+    stored: np.ndarray = maps.transpose(0, 2, 3, 1).clip(-_MOST, _MOST).astype(np.float16)
+    return stored
 
 
 class StoredViews:
@@ -53,7 +59,7 @@ class StoredViews:
     ) -> None:
         self.loader, self.labels, self.blocks = loader, loader.labels, blocks
         self.views = views if loader.augment else 1
-        front = run_on_pixels(_Front(model, blocks), loader.preprocess, device)
+        front = run_on_pixels(Front(model, blocks), loader.preprocess, device)
         self._shown = np.full((self.views, len(self.labels)), -1, np.int64)  # which photograph stands at each place
         with tempfile.TemporaryFile(dir=folder) as file:
             try:
@@ -70,7 +76,7 @@ class StoredViews:
             for view in range(self.views):
                 done = 0
                 for batch in plain.epoch(view):
-                    maps = front(batch.pixels).transpose(0, 2, 3, 1).clip(-_MOST, _MOST).astype(np.float16)
+                    maps = as_stored(front(batch.pixels))
                     if not shape:
                         shape = maps.shape[1:]
                         self._check_room(maps[0].nbytes, folder)
