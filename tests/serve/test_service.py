@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -410,6 +411,32 @@ def test_ctrl_c_stops_it_in_one_line(tmp_path: Path) -> None:
         _, errors = service.process.communicate(timeout=300)
         assert service.process.returncode == 130
         assert errors.splitlines() == ["mobilenets serve: interrupted"]
+
+
+STOPPED_EARLY = """
+import asyncio, os, sys
+from mobilenets.cli.main import main
+
+make = asyncio.BaseEventLoop.__init__
+
+def stopping(loop):
+    os.kill(os.getpid(), int(sys.argv[1]))
+    make(loop)
+
+asyncio.BaseEventLoop.__init__ = stopping
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 130, ["mobilenets serve: interrupted"]), (signal.SIGTERM, 0, [])],
+)
+def test_a_signal_while_it_begins_stops_it_as_quietly(tmp_path: Path, number: int, code: int, told: list[str]) -> None:
+    model = write_model(tmp_path / "model.onnx")
+    command = [sys.executable, "-c", STOPPED_EARLY, str(int(number)), "serve", str(model), "--port", "0"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (result.returncode, result.stderr.splitlines()) == (code, told)
 
 
 def test_it_listens_on_this_machine_only(service: Service) -> None:

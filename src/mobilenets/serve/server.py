@@ -60,12 +60,22 @@ def serve(app: ASGIApp, listener: socket.socket, limits: Limits) -> None:
         server_header=False,
         timeout_graceful_shutdown=round(limits.read_seconds + limits.answer_seconds),
     )
-    # uvicorn stops at either signal and then raises it again, for the handler from before.
-    previous = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    server, received = uvicorn.Server(config), []
+
+    def stop(number: int, frame: object) -> None:
+        received.append(number)
+        server.should_exit = True
+
+    # uvicorn stops at either signal and then raises it again, for the handler from before: this one, which also takes
+    # those that come before uvicorn listens to them, as in the midst of making its event loop.
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        uvicorn.Server(config).run([listener])
+        server.run([listener])
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
 
 
 def _protocol(limits: Limits) -> type[asyncio.Protocol]:
