@@ -1,10 +1,18 @@
-"""A training in a process of its own that gets a signal before a certain step, however busy the machine is."""
+"""Trainings that get a signal as a certain step begins, however busy the machine is."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import run_command
+from mobilenets.training.loop import Trainer
 
 SCRIPT = """
 import os, sys
@@ -28,6 +36,28 @@ sys.exit(main(sys.argv[3:]))
 def stopped_training(
     number: int, before_step: int, *arguments: str | Path, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`mobilenets train …`, to which signal `number` is sent as its step `before_step`, from 1, begins."""
+    """`mobilenets train …` in a process of its own that gets signal `number` as step `before_step`, from 1, begins."""
     command = [sys.executable, "-c", SCRIPT, str(number), str(before_step), "train", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def interrupted(
+    when: Callable[[int], bool], *command: str | Path, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`mobilenets …`, within this process, with Ctrl-C once `when` is true of a training step that begins, from 1.
+
+    It saves the seconds that a process of its own takes to import everything.
+    """
+    step, number, is_sent = Trainer.step, 0, False
+
+    def stopping(*args: Any) -> tuple[float, float]:
+        nonlocal number, is_sent
+        number += 1
+        if not is_sent and when(number):
+            is_sent = True
+            signal.raise_signal(signal.SIGINT)
+        return step(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "step", stopping)
+        return run_command([*map(str, command)], cwd or Path.cwd(), {}, None)

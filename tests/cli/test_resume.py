@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from mobilenets.artifact import read_card, read_tensors
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, Manifest
 from mobilenets.training.settings import check_same, read_config
-from stopped import stopped_training
+from stopped import interrupted
 
 COMMAND = (
     "train", "photos", "--model=mobilenet_v3_small", "--weights=none", "--width=0.35", "--size=32",
@@ -29,8 +28,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main([*COMMAND, "--out", "whole"]) == 0
-    _, *arguments = COMMAND
-    run = stopped_training(signal.SIGINT, 4, *arguments, "--out", "run", cwd=folder)
+    run = interrupted(lambda step: step == 4, *COMMAND, "--out", "run", cwd=folder)
     assert run.returncode == 130, run.stderr
     return folder
 

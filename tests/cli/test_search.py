@@ -33,6 +33,7 @@ from mobilenets.search.layout import resized
 from mobilenets.search.timer import Part
 from mobilenets.spec import build
 from mobilenets.system.timing import Effort, Estimate, Measured
+from stopped import interrupted
 
 Trained = tuple[Path, Path]
 
@@ -179,10 +180,9 @@ def test_a_search_stopped_by_ctrl_c_again_and_again_goes_on_to_the_same_weights(
 ) -> None:
     monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
     out = tmp_path / "out"
-    command = _command(searched, out)
-    for when in (_in_the_second_step, _in_the_last_training):
-        _assert_stopped(command, out, when)
-        command = ["search", "--resume", "--out", str(out)]
+    _assert_stopped(_command(searched, out), out, _in_the_second_step)
+    again = interrupted(lambda step: _in_the_last_training(_journal(out)), "search", "--resume", "--out", out)
+    _assert_says_how_to_go_on(again.returncode, again.stdout, again.stderr, out)
     assert resume(out, timer=Clockwork()).path == out
     _assert_equal(searched, out)
     assert is_one_line_error(cli("search", "--resume", "--out", out), "complete", "another --out")
@@ -217,9 +217,7 @@ def test_ctrl_c_while_blocks_are_timed_keeps_those_that_were(
     known = json.loads(table.read_text())["ms"]
     assert len(known) > len(kept)
     assert kept.items() <= known.items()
-    again = search(ask, tmp_path / "again", Clockwork()).path
-    assert again is not None
-    _assert_equal(again, out)
+    _assert_equal(searched, out)
 
 
 def _estimate(ms: float, spread: float = 0.0) -> Estimate:
@@ -268,12 +266,12 @@ def test_a_smaller_network_that_measures_slower_is_measured_again_and_never_out_
     trained: Trained, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noise, sound = (_estimate(0.408), _estimate(0.593)), (_estimate(0.4), _estimate(0.05))
-    result = _search(trained, tmp_path / "one", 0.39, Ends(noise, sound))
-    assert result.path == tmp_path / "one"
+    result = _search(trained, tmp_path / "one", 0.39, Ends(noise, sound, stop=True))
+    assert (result.path, result.interrupted) == (tmp_path / "one", True)  # it had begun
     assert "busy" not in capsys.readouterr().err
     home.rename(tmp_path / "old")
     result = _search(trained, tmp_path / "two", 0.39, Ends(noise, noise, stop=True))
-    assert (result.path, result.interrupted) == (tmp_path / "two", True)  # it had begun
+    assert (result.path, result.interrupted) == (tmp_path / "two", True)
     assert ": the smallest network takes 0.593 to 0.593 ms; searching all the same" in capsys.readouterr().err
 
 
@@ -319,7 +317,11 @@ def _assert_stopped(command: list[str], out: Path, when: Callable[[dict[str, Any
                 break
         time.sleep(0.01)
     said, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    _assert_says_how_to_go_on(process.returncode, said, errors, out)
+
+
+def _assert_says_how_to_go_on(code: int | None, said: str, errors: str, out: Path) -> None:
+    assert code == 130, errors
     assert said == f"interrupted; go on with: mobilenets search --resume --out {out}\n"
     assert "Traceback" not in errors
     assert not (out / "search.json").exists()

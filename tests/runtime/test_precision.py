@@ -11,6 +11,7 @@ import pytest
 import mobilenets as mn
 from mobilenets.errors import UserError
 from mobilenets.export.onnx import export_onnx
+from mobilenets.preprocess import Preprocess
 from mobilenets.runtime import openvino as openvino_module
 from mobilenets.runtime.engine import HALF
 from mobilenets.runtime.engines import find_half
@@ -22,7 +23,7 @@ needs_half = pytest.mark.skipif(
     find_half("openvino") is None, reason="this processor computes in neither bfloat16 nor float16"
 )
 HELD_BACK_BY = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-PIXELS = noise(8, card_of(learned("mobilenet_v2", 32, 5)).preprocess)
+PIXELS = noise(8, Preprocess(size=32))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`--recipe auto` within a time: what it planned stands in config.yaml, is followed and can be repeated."""
 
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,10 @@ from mobilenets.evaluate.kept import read_history
 from mobilenets.spec import build
 from mobilenets.training.run import Run, resume, train, train_again
 from small import write_random
-from stopped import stopped_training
+from stopped import interrupted
 
 CLASSES = ("daisy", "rose")
-CHANGES = {"batch_size": 8}
+CHANGES = {"batch_size": 8, "epochs": 3}  # which end before the time does
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def _settings(weights: Path) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def run(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(data, tmp_path_factory.mktemp("auto") / "run", CHANGES, minutes=0.6, **_settings(weights))
+    return train(data, tmp_path_factory.mktemp("auto") / "run", CHANGES, minutes=2.0, **_settings(weights))
 
 
 def _config(run: Path) -> dict:
@@ -49,7 +48,7 @@ def test_what_was_planned_is_written_down(run: Run) -> None:
     config = _config(run.path)
     settings, recipe = config["settings"], config["recipe"]
     assert (settings["recipe"], settings["minutes"], settings["epochs"]) == ("finetune", None, recipe["epochs"])
-    assert (config["asked"]["recipe"], config["asked"]["minutes"]) == ("auto", 0.6)
+    assert (config["asked"]["recipe"], config["asked"]["minutes"]) == ("auto", 2.0)
     assert settings["crop"] is not None
     assert settings["size"] is not None
     assert recipe["steps"] > 0
@@ -83,7 +82,7 @@ def test_its_config_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
 def test_an_interrupted_one_goes_on_to_the_same_weights(run: Run, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     config = run.path / "config.yaml"
-    stopped = stopped_training(signal.SIGINT, 5, "--config", config, "--out", folder)
+    stopped = interrupted(lambda step: step == 5, "train", "--config", config, "--out", folder)
     assert stopped.returncode == 130, stopped.stderr
     resume(folder)
     _assert_same(run.path, folder)
@@ -98,7 +97,7 @@ def test_without_time_for_training_the_probe_is_kept(
 
 
 def test_a_run_that_is_trained_on_is_planned_too(run: Run, data: Path, tmp_path: Path) -> None:
-    more = train(data, tmp_path / "more", CHANGES, minutes=0.5, from_run=str(run.path), device="cpu", precision="fp32")
+    more = train(data, tmp_path / "more", CHANGES, minutes=2.0, from_run=str(run.path), device="cpu", precision="fp32")
     assert _config(more.path)["recipe"]["steps"] > 0
     start = json.loads((more.path / "start.json").read_text(encoding="utf-8"))
     assert more.metrics["accuracy"] >= start["val_accuracy"]

@@ -1,7 +1,6 @@
 """Activations behind frozen blocks: those of the blocks, in the loader's order, and training goes on from them."""
 
 import csv
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from mobilenets.training.recipe import Recipe
 from mobilenets.training.run import train
 from mobilenets.training.views import StoredViews
 from small import network
-from stopped import stopped_training
+from stopped import interrupted
 
 PREPROCESS = Preprocess(size=32)
 BLOCKS, CPU = 3, torch.device("cpu")
@@ -96,11 +95,11 @@ def test_training_on_them_is_deterministic_learns_and_resumes_exactly(cli: Cli, 
     run = train(photos, tmp_path / "run", CHANGES, epochs=5, precision="fp32", **QUICK)
     history = [float(row["train_loss"]) for row in csv.DictReader((run.path / "history.csv").open())]
     assert history[-1] < history[0]
-    out = tmp_path / "killed"
+    out = tmp_path / "stopped"
     options = [f"--{k}={v}" for k, v in {**QUICK, "epochs": 5, "precision": "fp32", "workers": 1}.items()]
     changes = [f"--set={k}={v}" for k, v in CHANGES.items()]
-    killed = stopped_training(signal.SIGKILL, 6, photos, "--out", out, *options, *changes)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    stopped = interrupted(lambda step: step == 6, "train", photos, "--out", out, *options, *changes)
+    assert stopped.returncode == 130, stopped.stderr
     assert (out / "checkpoint" / "last.pt").exists()
     assert cli("train", "--resume", "--out", out).returncode == 0
     whole, resumed = (read_tensors(folder / "model.safetensors") for folder in (run.path, out))

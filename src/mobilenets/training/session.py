@@ -396,7 +396,9 @@ class Session:
         self.recipe = replace(self.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=most)
         if self.group.is_main:
             blocks = len(self.model.net.blocks)
-            told = "the whole network" if not depth.frozen else f"the last {blocks - depth.frozen} of {blocks} blocks"
+            told, rates = "the whole network", f"{1 / each.train[depth.frozen]:.0f} images/s"
+            if depth.frozen:
+                told = f"the last {blocks - depth.frozen} of {blocks} blocks"
+                rates += f", {1 / each.train[0]:.0f} of the whole network"
             stored = f", on {depth.views} stored views of each photograph" if depth.views else ""
-            rates = f"{1 / each.train[depth.frozen]:.0f} images/s, {1 / each.train[0]:.0f} of the whole network"
             print(f"training: {told}{stored} ({rates})", file=sys.stderr)
