@@ -12,7 +12,7 @@ from conftest import write_photos
 from mobilenets.artifact import read_tensors
 from mobilenets.evaluate.kept import read_history
 from mobilenets.spec import build
-from mobilenets.training.run import Run, resume, train, train_again
+from mobilenets.training.run import Run, resume, train
 from small import write_random
 from stopped import interrupted
 
@@ -74,12 +74,7 @@ def _assert_same(one: Path, other: Path) -> None:
             assert torch.equal(tensor, theirs[kind][name]), (kind, name)
 
 
-def test_its_config_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
-    again = train_again(run.path / "config.yaml", tmp_path / "again")
-    _assert_same(run.path, again.path)
-
-
-def test_an_interrupted_one_goes_on_to_the_same_weights(run: Run, data: Path, tmp_path: Path) -> None:
+def test_its_config_gives_the_same_weights_when_interrupted_too(run: Run, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     config = run.path / "config.yaml"
     stopped = interrupted(lambda step: step == 5, "train", "--config", config, "--out", folder)
