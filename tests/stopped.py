@@ -47,7 +47,7 @@ def interrupted(
     """`mobilenets …`, within this process, with Ctrl-C once `when` is true of a training step that begins, from 1.
 
     It saves the seconds that a process of its own takes to import everything. What Python calls on Ctrl-C is called:
-    a signal itself crashes a process that has computed in bfloat16 by AMX, on the stack that pytest's faulthandler sets.
+    a signal itself crashes a process that has used AMX, on the stack that pytest's faulthandler sets for it.
     """
     step, number, is_sent = Trainer.step, 0, False
 
