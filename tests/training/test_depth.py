@@ -18,34 +18,51 @@ from mobilenets.training.depth import (
     MOST_BYTES,
     MOST_VIEWS,
     TRAINED,
-    Costs,
     Depth,
+    Steps,
     choose_depth,
     frozen_blocks,
-    measure_steps,
+    trained_shares,
 )
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.recipe import Recipe
 
 V2 = build("mobilenet_v2", num_classes=2)
-# Per photograph: training what lies behind so many blocks, and running it once.
-EACH = Costs({0: 1 / 30, 3: 1 / 45, 7: 1 / 100, 13: 1 / 250}, 1 / 200)
+SHARES = trained_shares(V2, 224)
+WHOLE_S, LOOK_S = 1 / 30, 1 / 200  # of a photograph: a step that trains all of the network, and running it once
 
 
-def _depth(seconds: float, images: int = 2000, size: int = 224) -> Depth:
-    return choose_depth(V2, size, images, images // 4, EACH, seconds)
+class Machine:
+    """It takes as long as there are multiply-adds to train; what it was asked about is in `asked`."""
+
+    def __init__(self, faster: float = 1.0) -> None:
+        self.faster, self.asked = faster, []
+
+    def __call__(self, frozen: int, seconds: float | None) -> float:
+        self.asked.append(frozen)
+        return WHOLE_S * SHARES[frozen] / self.faster
+
+
+def _depth(seconds: float, images: int = 2000, machine: Machine | None = None) -> Depth:
+    machine = machine or Machine()
+    return choose_depth(V2, 224, images, images // 4, LOOK_S / machine.faster, machine, lambda: seconds)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])
 def test_shares_of_the_multiply_adds_become_numbers_of_blocks(name: str) -> None:
     net = build(name, num_classes=2)
-    first, *others = frozen_blocks(net, 224)
-    assert first == 0
-    total = sum(row.macs for row in costs(net, 224))
-    for frozen in others:
-        share = 1 - sum(row.macs for row in costs(net, 224)[: frozen + 1]) / total
-        assert min(abs(share - wanted) for wanted in TRAINED) < 0.15
-    assert others == sorted(set(others))
+    *some, none = frozen_blocks(net, 224)
+    assert none == 0
+    assert some == sorted(set(some), reverse=True)
+    for frozen in some:
+        assert min(abs(trained_shares(net, 224)[frozen] - wanted) for wanted in TRAINED) < 0.15
+
+
+def test_what_is_trained_is_the_share_of_the_multiply_adds_behind_the_frozen_blocks() -> None:
+    rows = costs(V2, 224)
+    total = sum(row.macs for row in rows)
+    assert SHARES[0] == 1
+    assert SHARES[13] == pytest.approx(sum(row.macs for row in rows[14:]) / total)
 
 
 def test_more_time_trains_more_blocks_and_in_the_end_all() -> None:
@@ -57,7 +74,14 @@ def test_more_time_trains_more_blocks_and_in_the_end_all() -> None:
 
 
 def test_a_whole_network_has_no_stored_views() -> None:
-    assert _depth(3600) == Depth(0, 0)
+    assert _depth(3600) == Depth(0, 0, WHOLE_S)
+
+
+def test_what_would_take_too_long_is_not_even_measured() -> None:
+    machine = Machine()
+    assert _depth(60, machine=machine).frozen == frozen_blocks(V2, 224)[0]
+    assert len(machine.asked) <= 2
+    assert _depth(3600, machine=machine).frozen == machine.asked[-1] == 0
 
 
 def test_views_fit_into_time_and_room() -> None:
@@ -67,7 +91,7 @@ def test_views_fit_into_time_and_room() -> None:
             assert FEWEST_VIEWS <= depth.views <= MOST_VIEWS
             row = costs(V2, 224)[depth.frozen]
             assert depth.views * 2000 * 2 * row.out * row.out_size**2 <= MOST_BYTES
-            assert depth.views * 2000 * EACH.look < seconds / 2
+            assert depth.views * 2000 * LOOK_S < seconds / 2
 
 
 def test_of_very_many_photographs_no_views_are_stored() -> None:
@@ -75,9 +99,7 @@ def test_of_very_many_photographs_no_views_are_stored() -> None:
 
 
 def test_a_faster_machine_trains_more_in_the_same_time() -> None:
-    faster = Costs({frozen: s / 10 for frozen, s in EACH.train.items()}, EACH.look / 10)
-    fast = choose_depth(V2, 224, 2000, 500, faster, 200)
-    assert fast.frozen < _depth(200).frozen
+    assert _depth(200, machine=Machine(faster=10)).frozen < _depth(200).frozen
 
 
 def test_steps_of_every_depth_are_timed_and_change_nothing(tmp_path: Path) -> None:
@@ -88,9 +110,9 @@ def test_steps_of_every_depth_are_timed_and_change_nothing(tmp_path: Path) -> No
     loader = Loader(samples, preprocess, 4, shuffle=True, workers=0)
     place = Place(torch.device("cpu"), "fp32", 0)
     trainer = Trainer(model, Recipe(batch_size=4, augment=Augment(hflip=0.0)), place, preprocess, loader, loader)
-    speeds = measure_steps(trainer, "fp32", 60.0)
-    assert sorted(speeds) == frozen_blocks(model.net, 32)
-    assert all(speed.precision == "fp32" and speed.step_s > 0 for speed in speeds.values())
+    steps = Steps(trainer, "fp32")
+    assert all(steps(frozen, 60.0) > 0 for frozen in frozen_blocks(model.net, 32))
+    assert steps.precision == "fp32"
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert all(parameter.requires_grad for parameter in model.parameters())

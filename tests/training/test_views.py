@@ -47,10 +47,20 @@ def test_epochs_are_those_of_the_frozen_blocks(loader: Loader, tmp_path: Path) -
             expected = front(torch.from_numpy(PREPROCESS.normalize(views[epoch % 2][order])))
         maps = np.concatenate([b.pixels for b in batches])
         assert maps.dtype == np.float16
-        np.testing.assert_allclose(maps, expected.numpy().transpose(0, 2, 3, 1), rtol=2e-3, atol=2e-3)
+        wanted = expected.numpy().transpose(0, 2, 3, 1)
+        assert np.square(maps - wanted).mean() < 0.02**2 * np.square(wanted).mean()  # in bfloat16 where that is faster
         assert {b.after for b in batches} == {BLOCKS}
         later = list(stored.epoch(epoch, start_batch=2))
         assert [b.indices.tolist() for b in later] == [b.indices.tolist() for b in batches[2:]]
+
+
+def test_what_is_validated_on_is_exact(loader: Loader, tmp_path: Path) -> None:
+    model, plain = network(), Loader(loader.samples, PREPROCESS, 4)
+    front = torch.nn.Sequential(model.stem, *list(model.blocks)[:BLOCKS])
+    for stored, seen in zip(StoredViews(plain, model, BLOCKS, 2, CPU, tmp_path).epoch(0), plain.epoch(0), strict=True):
+        with torch.inference_mode():
+            maps = front(torch.from_numpy(PREPROCESS.normalize(seen.pixels))).numpy().transpose(0, 2, 3, 1)
+        np.testing.assert_allclose(stored.pixels, maps, rtol=2e-3, atol=2e-3)
 
 
 def test_the_network_goes_on_from_them(loader: Loader) -> None:

@@ -197,7 +197,7 @@ class _Questions:
         heads = self._fitted(x)
         losses = self._judged(heads, x)
         more = losses - self._losses
-        is_taken = more.mean() <= _error(more)
+        is_taken = more.mean() <= 2 * _error(more)
         what = "the whole photograph" if is_taken else f"the centre ({self._chosen.preprocess.crop:g})"
         self._tell(f"crop: {what} is seen ({self._told(more.mean())} of the whole, {self._told(0)} of the centre)")
         if is_taken:

@@ -1,4 +1,4 @@
-"""How many blocks are trained in the time left: the last ones, half of the network, or all of it.
+"""How many blocks are trained in the time left: only the last ones, half of the network, or all of it.
 
 Frozen blocks are run once for some views of each photograph and then cost nothing (see `views`): what is left trains
 several times as fast, and most of what there is to gain lies there. With more time more blocks pay.
@@ -7,7 +7,7 @@ several times as fast, and most of what there is to gain lies there. With more t
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,33 +20,26 @@ from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, Speed, measure_speed
 from mobilenets.training.views import Front, as_stored
 
-TRAINED = (1.0, 0.75, 0.5, 0.3)  # of the multiply-adds: the shares tried, in this order
+TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do
 FEWEST_IMAGES, MOST_IMAGES = 4_000, 20_000  # what `ENOUGH` epochs come to at least, and need not exceed
 MOST_VIEWS, FEWEST_VIEWS = 8, 2
 MOST_EPOCHS = 60
 MOST_BYTES = 2 * 10**9  # of stored views
 VIEWS_SHARE = 0.35  # of the time, at most, before the first step
+HOPELESS = 0.75  # of the time in proportion to the multiply-adds: no step is faster
 
 
 @dataclass(frozen=True)
 class Depth:
-    """How many blocks are `frozen`, and how many `views` of each photograph are stored behind them (0: none)."""
+    """How many blocks are `frozen`, how many `views` of each photograph are stored behind them (0: none).
+
+    `image_s`: seconds that a photograph takes in a step that trains the others.
+    """
 
     frozen: int
     views: int
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a photograph takes, in seconds.
-
-    `train`: a step that trains what lies behind so many frozen blocks, by their number, the fewest first. `look`:
-    reading it and running it through the whole network without training.
-    """
-
-    train: dict[int, float]
-    look: float
+    image_s: float
 
 
 class _Same:
@@ -63,21 +56,32 @@ class _Same:
         yield self.batch
 
 
-def frozen_blocks(net: Net, size: int) -> list[int]:
-    """For each share of `TRAINED` how many blocks to freeze for the rest to take about that much; the fewest first."""
+def trained_shares(net: Net, size: int) -> list[float]:
+    """By how many blocks are frozen: which share of the multiply-adds is trained."""
     rows = costs(net, size)
     total = sum(row.macs for row in rows)
-    trained = [1 - sum(row.macs for row in rows[: 1 + frozen]) / total for frozen in range(len(net.blocks))]
-    trained[0] = 1.0  # nothing is frozen, the stem neither
-    return sorted({min(range(len(trained)), key=lambda i: abs(trained[i] - share)) for share in TRAINED})
+    shares = [1 - sum(row.macs for row in rows[: 1 + frozen]) / total for frozen in range(len(net.blocks))]
+    return [1.0, *shares[1:]]  # with no block frozen, the stem is not either
 
 
-def measure_steps(trainer: Trainer, precision: str, seconds: float | None) -> dict[int, Speed]:
-    """What a step takes behind so many frozen blocks, by their number; in the precision that pays without any."""
-    batch = next(iter(trainer.train.epoch(0)))
-    found: dict[int, Speed] = {}
-    for frozen in frozen_blocks(trainer.model.net, trainer.preprocess.size):
-        shown = replace(batch, pixels=_behind(trainer, batch, frozen), after=frozen) if frozen else batch
+def frozen_blocks(net: Net, size: int) -> list[int]:
+    """For each share of `TRAINED` how many blocks to freeze for the rest to take about that much; the most first."""
+    shares = trained_shares(net, size)
+    found = {min(range(len(shares)), key=lambda i: abs(shares[i] - share)) for share in TRAINED}
+    return sorted(found, reverse=True)
+
+
+class Steps:
+    """What a step of `trainer` takes behind so many frozen blocks: measured on its first batch, it changes nothing."""
+
+    def __init__(self, trainer: Trainer, precision: str) -> None:
+        self._trainer, self.precision = trainer, precision
+        self._batch = next(iter(trainer.train.epoch(0)))
+
+    def __call__(self, frozen: int, seconds: float | None) -> float:
+        """Seconds of a photograph, in the precision that paid where it was measured first; as `measure_speed`."""
+        trainer, batch = self._trainer, self._batch
+        shown = replace(batch, pixels=self._behind(frozen), after=frozen) if frozen else batch
         some = Trainer(
             copy.deepcopy(trainer.model),
             replace(trainer.recipe, freeze=frozen or "none"),
@@ -86,31 +90,52 @@ def measure_steps(trainer: Trainer, precision: str, seconds: float | None) -> di
             _Same(shown),
             _Same(shown),
         )
-        found[frozen] = measure_speed(some, found[0].precision if found else precision, seconds, ROUGH)
-    return found
+        speed: Speed = measure_speed(some, self.precision, seconds, ROUGH)
+        self.precision = speed.precision
+        return speed.step_s / len(batch.labels)
+
+    @torch.inference_mode()
+    def _behind(self, blocks: int) -> np.ndarray:
+        """The batch's maps behind the first blocks, as `StoredViews` has them."""
+        front = Front(self._trainer.model, blocks).eval()
+        return as_stored(front(self._trainer.images(self._batch.pixels)).cpu().numpy())
 
 
-@torch.inference_mode()
-def _behind(trainer: Trainer, batch: Batch, blocks: int) -> np.ndarray:
-    """The batch's maps behind the first blocks, as `StoredViews` has them."""
-    front = Front(trainer.model, blocks).eval()
-    return as_stored(front(trainer.images(batch.pixels)).cpu().numpy())
+def choose_depth(
+    net: Net,
+    size: int,
+    images: int,
+    validated: int,
+    look_s: float,
+    measure: Callable[[int, float], float],
+    left: Callable[[], float],
+) -> Depth:
+    """The most blocks for which the time that is `left` is enough: seconds, as asked for each number of blocks.
 
+    `images` in an epoch, `validated` after it; `look_s`: seconds of reading one and running it through the network.
+    `measure`: seconds of a photograph in a step behind so many frozen blocks, and how long it may measure; it is not
+    asked about more blocks once some were too many.
+    """
+    wanted, shares = min(max(ENOUGH * images, FEWEST_IMAGES), MOST_IMAGES), trained_shares(net, size)
 
-def choose_depth(net: Net, size: int, images: int, validated: int, each: Costs, seconds: float) -> Depth:
-    """The most blocks for which `seconds` are enough; `images` in an epoch, `validated` after it."""
-    wanted = min(max(ENOUGH * images, FEWEST_IMAGES), MOST_IMAGES)
-    depth = Depth(0, 0)
-    for frozen, image_s in sorted(each.train.items()):
-        views = _views(net, size, frozen, images, each.look, seconds, wanted)
-        if frozen and not views:
-            image_s += each.look
-        depth = Depth(frozen, views)
-        epoch_s = images * image_s + validated * EVALUATION_SHARE * image_s
-        left = seconds - views * images * each.look
-        if left / epoch_s * images >= wanted:
-            return depth
-    return depth
+    def depth(frozen: int, image_s: float) -> tuple[Depth, bool]:
+        """So many blocks, and whether there is time for them."""
+        seconds = left()
+        views = _views(net, size, frozen, images, look_s, seconds, wanted)
+        seen_s = image_s if views or not frozen else image_s + look_s
+        epoch_s = images * seen_s + validated * EVALUATION_SHARE * seen_s
+        return Depth(frozen, views, image_s), (seconds - views * images * look_s) / epoch_s * images >= wanted
+
+    chosen: Depth | None = None
+    for frozen in frozen_blocks(net, size):
+        if chosen and not depth(frozen, HOPELESS * chosen.image_s * shares[frozen] / shares[chosen.frozen])[1]:
+            break
+        found, is_enough = depth(frozen, measure(frozen, left()))
+        if chosen and not is_enough:
+            break
+        chosen = found
+    assert chosen is not None
+    return chosen
 
 
 def _views(net: Net, size: int, frozen: int, images: int, look_s: float, seconds: float, wanted: float) -> int:

@@ -29,7 +29,7 @@ from mobilenets.evaluate.metrics import log_loss
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
 from mobilenets.training.choices import SHARE, Choices, Open, Photographs, choose, most_for
-from mobilenets.training.depth import MOST_EPOCHS, Costs, Depth, choose_depth, measure_steps
+from mobilenets.training.depth import MOST_EPOCHS, Steps, choose_depth
 from mobilenets.training.device import pick_device
 from mobilenets.training.features import Extractor, extractor, features
 from mobilenets.training.feed import Feed
@@ -384,21 +384,21 @@ class Session:
 
     def _choose_depth(self) -> None:
         """How much of the network is trained in the time left, by what steps of so much of it take."""
-        speeds = measure_steps(self._trainer(*self._batches()), self.settings.precision, self._seconds_left())
-        left, images = self._seconds_left(), self.recipe.batch_size
-        assert left is not None
-        each = Costs({frozen: speed.step_s / images for frozen, speed in speeds.items()}, self.look_image_s)
+        steps = Steps(self._trainer(*self._batches()), self.settings.precision)
         counts = len(self.splits.train), len(self.splits.val)
-        depth = choose_depth(self.model.net, self.preprocess.size, *counts, each, left)
-        depth = Depth(**self.group.agreed(asdict(depth)))
-        self.settings = replace(self.settings, precision=speeds[0].precision)
+        look_s = self.group.agreed(self.look_image_s)
+        depth = choose_depth(self.model.net, self.preprocess.size, *counts, look_s, steps, self._agreed_seconds_left)
         most = MOST_EPOCHS if self.recipe.epochs == FINETUNE.epochs else self.recipe.epochs
         self.recipe = replace(self.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=most)
         if self.group.is_main:
-            blocks = len(self.model.net.blocks)
-            told, rates = "the whole network", f"{1 / each.train[depth.frozen]:.0f} images/s"
+            blocks, told = len(self.model.net.blocks), "the whole network"
             if depth.frozen:
                 told = f"the last {blocks - depth.frozen} of {blocks} blocks"
-                rates += f", {1 / each.train[0]:.0f} of the whole network"
             stored = f", on {depth.views} stored views of each photograph" if depth.views else ""
-            print(f"training: {told}{stored} ({rates})", file=sys.stderr)
+            print(f"training: {told}{stored} ({1 / depth.image_s:.0f} images/s)", file=sys.stderr)
+
+    def _agreed_seconds_left(self) -> float:
+        """Those of the main process, in each of several."""
+        left: float | None = self.group.agreed(self._seconds_left())
+        assert left is not None
+        return left

@@ -59,7 +59,8 @@ class StoredViews:
     ) -> None:
         self.loader, self.labels, self.blocks = loader, loader.labels, blocks
         self.views = views if loader.augment else 1
-        front = run_on_pixels(Front(model, blocks), loader.preprocess, device)
+        # What is validated on is exact. What is learned from may be a little off, as it is by augmentation, and fast.
+        front = run_on_pixels(Front(model, blocks), loader.preprocess, device, exact=loader.augment is None)
         self._shown = np.full((self.views, len(self.labels)), -1, np.int64)  # which photograph stands at each place
         with tempfile.TemporaryFile(dir=folder) as file:
             try:
