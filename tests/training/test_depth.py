@@ -14,7 +14,6 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
 from mobilenets.spec.cost import costs
 from mobilenets.training.depth import (
-    FEWEST_VIEWS,
     MOST_BYTES,
     MOST_VIEWS,
     TRAINED,
@@ -88,10 +87,14 @@ def test_views_fit_into_time_and_room() -> None:
     for seconds in (60, 120, 240, 480):
         depth = _depth(seconds)
         if depth.frozen:
-            assert FEWEST_VIEWS <= depth.views <= MOST_VIEWS
+            assert 1 <= depth.views <= MOST_VIEWS
             row = costs(V2, 224)[depth.frozen]
             assert depth.views * 2000 * 2 * row.out * row.out_size**2 <= MOST_BYTES
             assert depth.views * 2000 * LOOK_S < seconds / 2
+
+
+def test_where_there_is_hardly_any_time_one_view_is_stored() -> None:
+    assert _depth(10).views == 1
 
 
 def test_of_very_many_photographs_no_views_are_stored() -> None:

@@ -20,13 +20,13 @@ from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, Speed, measure_speed
 from mobilenets.training.views import Front, as_stored
 
-TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
+TRAINED = (0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do
 FEWEST_IMAGES, MOST_IMAGES = 4_000, 20_000  # what `ENOUGH` epochs come to at least, and need not exceed
-MOST_VIEWS, FEWEST_VIEWS = 8, 2
+MOST_VIEWS = 8
 MOST_EPOCHS = 60
 MOST_BYTES = 2 * 10**9  # of stored views
-VIEWS_SHARE = 0.35  # of the time, at most, before the first step
+VIEWS_SHARE = 0.45  # of the time, at most, before the first step
 HOPELESS = 0.75  # of the time in proportion to the multiply-adds: no step is faster
 
 
@@ -144,6 +144,5 @@ def _views(net: Net, size: int, frozen: int, images: int, look_s: float, seconds
         return 0
     row = costs(net, size)[frozen]
     bytes_each = 2 * row.out * row.out_size**2  # float16
-    fits = min(MOST_BYTES / (bytes_each * images), VIEWS_SHARE * seconds / (look_s * images))
-    views = min(MOST_VIEWS, round(wanted / images / 2), int(fits))
-    return views if views >= FEWEST_VIEWS else 0
+    room, time = MOST_BYTES / (bytes_each * images), VIEWS_SHARE * seconds / (look_s * images)
+    return min(MOST_VIEWS, int(room), max(1, min(round(wanted / images / 2), int(time))))

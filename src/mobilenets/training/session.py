@@ -394,7 +394,8 @@ class Session:
             blocks, told = len(self.model.net.blocks), "the whole network"
             if depth.frozen:
                 told = f"the last {blocks - depth.frozen} of {blocks} blocks"
-            stored = f", on {depth.views} stored views of each photograph" if depth.views else ""
+            views = "one stored view" if depth.views == 1 else f"{depth.views} stored views"
+            stored = f", on {views} of each photograph" if depth.views else ""
             print(f"training: {told}{stored} ({1 / depth.image_s:.0f} images/s)", file=sys.stderr)
 
     def _agreed_seconds_left(self) -> float:
