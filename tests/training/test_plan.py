@@ -13,7 +13,16 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.spec import build
 from mobilenets.training.loop import Place, Trainer
-from mobilenets.training.plan import EFFORT, EVALUATION_SHARE, Speed, choose_speed, measure_speed, steps_within
+from mobilenets.training.plan import (
+    EFFORT,
+    EVALUATION_SHARE,
+    Speed,
+    choose_speed,
+    choose_threads,
+    measure_speed,
+    steps_within,
+    thread_counts,
+)
 from mobilenets.training.recipe import Recipe
 
 
@@ -62,6 +71,28 @@ def test_what_a_busy_machine_cannot_tell_is_fp32_and_is_told(
     line, *_ = capsys.readouterr().err.splitlines()
     assert line.startswith("planning: too busy to measure ")
     assert line.endswith("in bf16; fp32 is taken")
+
+
+def test_all_threads_one_less_and_half_of_them_are_tried() -> None:
+    assert [thread_counts(most) for most in (1, 2, 4, 16)] == [[1], [2, 1], [4, 3, 2], [16, 15, 8]]
+
+
+def test_fewer_threads_are_taken_where_most_of_their_steps_are_faster() -> None:
+    def threads(*seconds: Steps) -> int:
+        return choose_threads(dict(zip((8, 7, 4), seconds, strict=False)), EFFORT, _clock())
+
+    assert threads(Steps(1.0), Steps(1.1), Steps(1.8)) == 8
+    assert threads(Steps(1.0), Steps(0.95)) == 8  # not worth other last digits
+    assert threads(Steps(1.0), Steps(0.4), Steps(0.7)) == 7
+    assert threads(Steps(1.0, 4.0), Steps(1.0)) == 7  # a quiet moment hides what other work costs
+
+
+def test_the_number_of_threads_is_measured_and_stays_as_it_was(trainer: Trainer) -> None:
+    torch.set_num_threads(2)
+    assert measure_speed(trainer, "fp32", 1e6).threads in (1, 2)
+    assert torch.get_num_threads() == 2
+    assert measure_speed(trainer, "fp32", 1e6, threads=2).threads == 2
+    assert measure_speed(trainer, "fp32", None).threads == 0
 
 
 def test_the_steps_are_those_that_fit(trainer: Trainer) -> None:

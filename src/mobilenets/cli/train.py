@@ -34,6 +34,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "device": {"metavar": "D", "help": "auto (default), cpu, cuda or mps"},
     "precision": {"metavar": "P", "help": "auto (default, measured), fp32 or bf16"},
     "workers": {"type": int, "metavar": "N", "help": "decoding threads"},
+    "threads": {"type": int, "metavar": "N", "help": "threads of a training step on a CPU (default: measured)"},
     "cache": {"metavar": "C", "help": "keep decoded photographs: auto (default), ram, disk or off"},
     "max_pixels": pixels.OPTIONS,
     "range": {

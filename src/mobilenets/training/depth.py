@@ -16,11 +16,12 @@ import torch
 from mobilenets.data.loader import Batch
 from mobilenets.spec.cost import costs
 from mobilenets.spec.rows import Net
+from mobilenets.training.device import torch_threads
 from mobilenets.training.loop import Trainer
-from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, Speed, measure_speed
+from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, measure_speed
 from mobilenets.training.views import Front, as_stored
 
-TRAINED = (0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
+TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do
 FEWEST_IMAGES, MOST_IMAGES = 4_000, 20_000  # what `ENOUGH` epochs come to at least, and need not exceed
 MOST_VIEWS = 8
@@ -74,12 +75,12 @@ def frozen_blocks(net: Net, size: int) -> list[int]:
 class Steps:
     """What a step of `trainer` takes behind so many frozen blocks: measured on its first batch, it changes nothing."""
 
-    def __init__(self, trainer: Trainer, precision: str) -> None:
-        self._trainer, self.precision = trainer, precision
+    def __init__(self, trainer: Trainer, precision: str, threads: int | None = None) -> None:
+        self._trainer, self.precision, self.threads = trainer, precision, threads
         self._batch = next(iter(trainer.train.epoch(0)))
 
     def __call__(self, frozen: int, seconds: float | None) -> float:
-        """Seconds of a photograph, in the precision that paid where it was measured first; as `measure_speed`."""
+        """Seconds of a photograph, in the precision and with the threads that paid at first; as `measure_speed`."""
         trainer, batch = self._trainer, self._batch
         shown = replace(batch, pixels=self._behind(frozen), after=frozen) if frozen else batch
         some = Trainer(
@@ -90,8 +91,9 @@ class Steps:
             _Same(shown),
             _Same(shown),
         )
-        speed: Speed = measure_speed(some, self.precision, seconds, ROUGH)
-        self.precision = speed.precision
+        with torch_threads(self.threads):
+            speed = measure_speed(some, self.precision, seconds, self.threads, ROUGH)
+        self.precision, self.threads = speed.precision, self.threads or speed.threads or None
         return speed.step_s / len(batch.labels)
 
     @torch.inference_mode()

@@ -1,8 +1,9 @@
-"""Where and in which precision the arithmetic happens."""
+"""Where, in which precision and by how many threads the arithmetic happens."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -40,3 +41,15 @@ def pick_device(name: str) -> torch.device:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """bf16 autocast, or nothing."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def torch_threads(number: int | None) -> Iterator[None]:
+    """So many of torch's threads (None: as many as there are); afterwards as many as before, whatever happens."""
+    before = torch.get_num_threads()
+    if number is not None:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Precision and number of steps, from a measurement of this network on this machine."""
+"""Precision, threads and number of steps, from a measurement of this network on this machine."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, milliseconds, timed
+from mobilenets.training.device import torch_threads
 from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import PRECISIONS
 
@@ -28,37 +29,52 @@ FEWEST_STEPS = 10  # with fewer nothing is learned that lasts
 
 @dataclass(frozen=True)
 class Speed:
-    """bf16 or fp32, and the seconds that a step takes in it (0: not measured)."""
+    """bf16 or fp32, the seconds that a step takes in it and how many of torch's threads take part (0: not measured)."""
 
     precision: str
     step_s: float = 0.0
+    threads: int = 0
 
 
 def measure_speed(
     trainer: Trainer,
     precision: str,
     seconds: float | None,
+    threads: int | None = None,
     effort: Effort = EFFORT,
     clock: Clock = time.perf_counter,
 ) -> Speed:
-    """Measure a few training steps: which precision is worth it, and how long one takes.
+    """Measure a few training steps: which precision and how many threads are worth it, and how long one takes.
 
-    A list of processors with fast bf16 would age; a few steps of the real loop, with its loading and its
-    optimiser, on a copy of the network tell it in seconds. With a `precision` asked for and no time limit
-    (`seconds`) nothing is measured.
+    A list of processors with fast bf16 would age, and beside other work threads wait for each other; a few steps of the
+    real loop, with its loading and its optimiser, on a copy of the network tell it in seconds. With a `precision` asked
+    for and no time limit (`seconds`) nothing is measured; with `threads` asked for only the rest is.
     """
-    group = trainer.place.group
+    group, device = trainer.place.group, trainer.place.device.type
     seconds = group.agreed(seconds)
     if precision != "auto" and seconds is None:
         return Speed(precision)
     candidates = [p for p in PRECISIONS[1:] if precision in ("auto", p)]
-    if trainer.place.device.type == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
+    if device == "mps":  # autocast to bf16 needs a recent macOS and gains nothing there
         candidates = ["fp32"]
-    # Of several processes all measure, as a step takes all of them, and the main one decides.
-    turns = {p: timed(partial(_step, _endless(trainer.copy(p)), trainer.place.device.type), clock) for p in candidates}
     if seconds is not None:
         effort = replace(effort, max_s=min(effort.max_s, MEASURING * seconds))
-    return Speed(**group.agreed(asdict(choose_speed(trainer, turns, effort, clock))))
+    counts = thread_counts(torch.get_num_threads())
+    if threads is None and len(counts) > 1 and device == "cpu" and group.size == 1:
+        with torch_threads(None):
+            # One copy for all: its steps are the same work, whoever does them.
+            steps = _endless(trainer.copy(candidates[0]))
+            threads = choose_threads({n: timed(partial(_step, steps, device, n), clock) for n in counts}, effort, clock)
+    # Of several processes all measure, as a step takes all of them, and the main one decides.
+    turns = {p: timed(partial(_step, _endless(trainer.copy(p)), device), clock) for p in candidates}
+    with torch_threads(threads):
+        speed = choose_speed(trainer, turns, effort, clock)
+    return Speed(**group.agreed(asdict(replace(speed, threads=threads or 0))))
+
+
+def thread_counts(most: int) -> list[int]:
+    """Those that are tried: all of them, all but one for what else runs here, half of them."""
+    return sorted({most, max(1, most - 1), max(1, most // 2)}, reverse=True)
 
 
 def choose_speed(trainer: Trainer, turns: dict[str, Turn], effort: Effort, clock: Clock = time.perf_counter) -> Speed:
@@ -88,6 +104,17 @@ def choose_speed(trainer: Trainer, turns: dict[str, Turn], effort: Effort, clock
     return Speed(chosen, step_s)
 
 
+def choose_threads(turns: dict[int, Turn], effort: Effort, clock: Clock = time.perf_counter) -> int:
+    """How many threads make a step in the least time; `turns`: what makes steps with so many, the most first.
+
+    By the medians, beside whatever else runs now: it is other work that fewer threads are for.
+    """
+    measured = measure(list(turns.values()), effort, clock=clock, enough=lambda estimates: True)
+    medians = {n: float(np.median(seconds)) for n, seconds in zip(turns, measured.seconds, strict=True)}
+    most, fastest = next(iter(turns)), min(medians, key=medians.__getitem__)
+    return fastest if medians[fastest] < medians[most] / WORTHWHILE else most
+
+
 def steps_within(trainer: Trainer, step_s: float, seconds: float) -> int:
     """How many steps fit into `seconds`, with the looks at the validation photographs; 0 where they are too few.
 
@@ -109,7 +136,9 @@ def _tell(trainer: Trainer, what: str) -> None:
         print(f"planning: {what}", file=sys.stderr)
 
 
-def _step(steps: Iterator[object], device: str) -> None:
+def _step(steps: Iterator[object], device: str, threads: int | None = None) -> None:
+    if threads is not None:
+        torch.set_num_threads(threads)
     next(steps)
     if device == "cuda":
         torch.cuda.synchronize()

@@ -30,7 +30,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.torch import write_network
 from mobilenets.training.choices import SHARE, Choices, Open, Photographs, choose, most_for
 from mobilenets.training.depth import MOST_EPOCHS, Steps, choose_depth
-from mobilenets.training.device import pick_device
+from mobilenets.training.device import pick_device, torch_threads
 from mobilenets.training.features import Extractor, extractor, features
 from mobilenets.training.feed import Feed
 from mobilenets.training.finish import finish, finishing_s
@@ -42,7 +42,7 @@ from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.opening import complete_list, draw_splits, open_splits, write_list
 from mobilenets.training.origin import Origin, fit_rows
 from mobilenets.training.parallel import Group
-from mobilenets.training.plan import measure_speed, steps_within
+from mobilenets.training.plan import Speed, measure_speed, steps_within
 from mobilenets.training.probe import Head, fit_head
 from mobilenets.training.recipe import FINETUNE, ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings, read_asked, write_config
@@ -325,7 +325,8 @@ class Session:
         if checkpoint is not None:
             trainer = self._trainer(*self._batches())
             trainer.resume(checkpoint)
-            return trainer.fit(self.keep, self.folder, interrupt)
+            with torch_threads(self.settings.threads):
+                return trainer.fit(self.keep, self.folder, interrupt)
         left = self.group.agreed(self._seconds_left())
         if left is not None and left <= 0 and self.best:
             return self._kept_as_it_is()
@@ -333,8 +334,19 @@ class Session:
             self._choose_depth()
         train, val = self._batches()
         trainer = self._trainer(train, val)
-        speed = measure_speed(trainer, self.settings.precision, self._seconds_left())
+        with torch_threads(self.settings.threads):
+            speed = measure_speed(trainer, self.settings.precision, self._seconds_left(), self.settings.threads)
+        fewer = speed.threads if 0 < speed.threads < torch.get_num_threads() else None
+        self.settings = replace(self.settings, precision=speed.precision, threads=self.settings.threads or fewer)
+        if fewer and self.group.is_main:
+            print(f"training: by {fewer} of {torch.get_num_threads()} threads: faster beside what else runs", file=sys.stderr)
         trainer.place = replace(trainer.place, precision=speed.precision)
+        with torch_threads(self.settings.threads):
+            return self._fit(trainer, speed, interrupt)
+
+    def _fit(self, trainer: Trainer, speed: Speed, interrupt: Interrupt) -> bool:
+        """Plan the steps, write the plan down and train by it; False when interrupted."""
+        train = trainer.train
         has_own_statistics = self.origin is not None and self.origin.is_fine_tuned
         if self.settings.pretrained is not None and self.recipe.freeze != "backbone" and not has_own_statistics:
             # Some seconds, so each of several processes does all of it: statistics of whole batches.
@@ -352,9 +364,7 @@ class Session:
         trainer.average.decay = recipe.ema
         # What was planned stands from here on, also for whoever repeats the run.
         kind = "finetune" if self.is_planned else self.settings.recipe
-        self.settings = replace(
-            self.settings, recipe=kind, precision=speed.precision, minutes=None, epochs=recipe.epochs
-        )
+        self.settings = replace(self.settings, recipe=kind, minutes=None, epochs=recipe.epochs)
         if self.group.is_main:
             write_config(self.folder / "config.yaml", self.settings, recipe, asked=self._settled())
         trainer.state.best = self.best
@@ -384,7 +394,7 @@ class Session:
 
     def _choose_depth(self) -> None:
         """How much of the network is trained in the time left, by what steps of so much of it take."""
-        steps = Steps(self._trainer(*self._batches()), self.settings.precision)
+        steps = Steps(self._trainer(*self._batches()), self.settings.precision, self.settings.threads)
         counts = len(self.splits.train), len(self.splits.val)
         look_s = self.group.agreed(self.look_image_s)
         depth = choose_depth(self.model.net, self.preprocess.size, *counts, look_s, steps, self._agreed_seconds_left)
