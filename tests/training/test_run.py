@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from PIL import Image
 
 import mobilenets as mn
@@ -22,6 +23,7 @@ from conftest import Cli
 from mobilenets.artifact import read_card, read_tensors
 from mobilenets.data import store
 from mobilenets.training import checkpoint
+from mobilenets.training.loop import Trainer
 from mobilenets.training.run import train, train_again
 from mobilenets.training.settings import read_config
 from stopped import stopped_training
@@ -227,6 +229,23 @@ def test_a_disk_without_room_for_the_cache_costs_a_line_and_nothing_else(
     told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("cache:")]
     assert len(told) == 1
     assert "are left on this disk" in told[0]
+
+
+def test_a_number_of_threads_is_kept_to_written_down_and_left_as_it_was(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, seen = Trainer.step, set()
+
+    def watched(*args: Any) -> tuple[float, float]:
+        seen.add(torch.get_num_threads())
+        return step(*args)
+
+    monkeypatch.setattr(Trainer, "step", watched)
+    torch.set_num_threads(2)
+    run = train(trained[0], tmp_path / "run", CHANGES, epochs=1, threads=1, **QUICK)
+    assert (seen, torch.get_num_threads()) == ({1}, 2)
+    settings, _ = read_config(run.path / "config.yaml")
+    assert settings.threads == 1
 
 
 def test_an_unreadable_photograph_is_reported_and_left_out(

@@ -339,7 +339,8 @@ class Session:
         fewer = speed.threads if 0 < speed.threads < torch.get_num_threads() else None
         self.settings = replace(self.settings, precision=speed.precision, threads=self.settings.threads or fewer)
         if fewer and self.group.is_main:
-            print(f"training: by {fewer} of {torch.get_num_threads()} threads: faster beside what else runs", file=sys.stderr)
+            told = f"training: by {fewer} of {torch.get_num_threads()} threads, faster beside what else runs here"
+            print(told, file=sys.stderr)
         trainer.place = replace(trainer.place, precision=speed.precision)
         with torch_threads(self.settings.threads):
             return self._fit(trainer, speed, interrupt)
