@@ -267,7 +267,9 @@ class Session:
         train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
         extract = extractor(self.model, self.preprocess, self.device)
         x, y = self._look(extract, train, "features", recipe.flip)
-        val_x, val_y = features(extract, val, "features (validation)", group=self.group)
+        # Exact, as the file that will be compared with what is trained: a few answers may differ in a faster engine.
+        exact = extractor(self.model, self.preprocess, self.device, exact=True)
+        val_x, val_y = features(exact, val, "features (validation)", group=self.group)
         head = fit_head(x, y, recipe, self.settings.seed, balanced=self.recipe.balance != "none")
         head.put_into(self.classifier)
         figures = self.group.agreed(self._figures(head, val_x, val_y))
