@@ -44,6 +44,10 @@ LONG = (
     "evaluate/test_report.py",
     "training/test_parallel.py",
     "training/test_fit.py",
+    "training/test_auto.py",
+    "serve/test_service.py",
+    "runtime/test_processes.py",
+    "weights/test_download.py",
 )
 
 

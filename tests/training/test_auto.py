@@ -17,7 +17,7 @@ from small import write_random
 from stopped import interrupted
 
 CLASSES = ("daisy", "rose")
-CHANGES = {"batch_size": 8, "epochs": 3}  # which end before the time does
+CHANGES = {"batch_size": 8, "epochs": 2}  # which end before the time does
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_photos(tmp_path_factory.mktemp("data") / "photos", CLASSES, 50, size=40)
+    return write_photos(tmp_path_factory.mktemp("data") / "photos", CLASSES, 40, size=40)
 
 
 def _settings(weights: Path) -> dict[str, object]:
