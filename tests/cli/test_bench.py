@@ -97,6 +97,7 @@ def test_one_engine_in_a_table(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "GMAC/s" in lines[-1]
 
 
+@pytest.mark.slow
 def test_the_family_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "family.png"
     arguments = ["bench", "--family", "mobilenet_v3_small_minimal", "--engine", "openvino", "--save", str(picture)]

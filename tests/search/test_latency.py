@@ -203,6 +203,7 @@ def test_too_few_networks_are_refused(table: LatencyTable) -> None:
         LatencyModel.fit(table, [Candidate(narrow(), 32)] * 9)
 
 
+@pytest.mark.slow
 def test_openvino_measures_too(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     with LatencyTable(Conditions("openvino", 1), tmp_path / "table.json") as table:
