@@ -16,7 +16,6 @@ import torch
 from mobilenets.data.loader import Batch
 from mobilenets.spec.cost import costs
 from mobilenets.spec.rows import Net
-from mobilenets.training.device import torch_threads
 from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, measure_speed
 from mobilenets.training.views import Front, as_stored
@@ -91,9 +90,8 @@ class Steps:
             _Same(shown),
             _Same(shown),
         )
-        with torch_threads(self.threads):
-            speed = measure_speed(some, self.precision, seconds, self.threads, ROUGH)
-        self.precision, self.threads = speed.precision, self.threads or speed.threads or None
+        speed = measure_speed(some, self.precision, seconds, self.threads, ROUGH)
+        self.precision, self.threads = speed.precision, speed.threads or None
         return speed.step_s / len(batch.labels)
 
     @torch.inference_mode()

@@ -329,20 +329,21 @@ class Session:
             trainer.resume(checkpoint)
             with torch_threads(self.settings.threads):
                 return trainer.fit(self.keep, self.folder, interrupt)
-        left = self.group.agreed(self._seconds_left())
+        left = self._seconds_left()
         if left is not None and left <= 0 and self.best:
             return self._kept_as_it_is()
         if self.is_planned and self.best and self.recipe.freeze == "none" and not self.recipe.views:
             self._choose_depth()
         train, val = self._batches()
         trainer = self._trainer(train, val)
-        with torch_threads(self.settings.threads):
-            speed = measure_speed(trainer, self.settings.precision, self._seconds_left(), self.settings.threads)
-        fewer = speed.threads if 0 < speed.threads < torch.get_num_threads() else None
-        self.settings = replace(self.settings, precision=speed.precision, threads=self.settings.threads or fewer)
-        if fewer and self.group.is_main:
-            told = f"training: by {fewer} of {torch.get_num_threads()} threads, faster beside what else runs here"
-            print(told, file=sys.stderr)
+        threads = self.settings.threads
+        speed = measure_speed(trainer, self.settings.precision, self._seconds_left(), threads)
+        if threads is None and 0 < speed.threads < torch.get_num_threads():
+            threads = speed.threads
+            if self.group.is_main:
+                told = f"training: by {threads} of {torch.get_num_threads()} threads, faster beside what else runs here"
+                print(told, file=sys.stderr)
+        self.settings = replace(self.settings, precision=speed.precision, threads=threads)
         trainer.place = replace(trainer.place, precision=speed.precision)
         with torch_threads(self.settings.threads):
             return self._fit(trainer, speed, interrupt)
@@ -357,7 +358,7 @@ class Session:
             warm_start(trainer, train if isinstance(train, StoredViews) else whole)
             self.group.same(trainer.model)
             trainer.average.model.load_state_dict(trainer.model.state_dict())
-        left, recipe = self.group.agreed(self._seconds_left()), self.recipe
+        left, recipe = self._seconds_left(), self.recipe
         if left is not None:
             steps = steps_within(trainer, speed.step_s, left)
             if steps == 0 and self.best:
@@ -388,19 +389,26 @@ class Session:
         return Trainer(self.model, self.recipe, place, self.preprocess, train, val)
 
     def _seconds_left(self) -> float | None:
-        """For training, until the run has to be finished; None where the number of epochs decides."""
+        """For training, until the run has to be finished, by the main process; None where epochs are counted."""
         if self.settings.seconds is None:
             return None
         passed, validated = time.monotonic() - self.started, len(self.splits.val)
         in_all = len(self.splits.train) + validated + len(self.splits.test)
-        return self.settings.seconds - passed - finishing_s(validated, in_all, self.look_image_s)
+        left = self.settings.seconds - passed - finishing_s(validated, in_all, self.look_image_s)
+        return float(self.group.agreed(left))
 
     def _choose_depth(self) -> None:
         """How much of the network is trained in the time left, by what steps of so much of it take."""
         steps = Steps(self._trainer(*self._batches()), self.settings.precision, self.settings.threads)
         counts = len(self.splits.train), len(self.splits.val)
         look_s = self.group.agreed(self.look_image_s)
-        depth = choose_depth(self.model.net, self.preprocess.size, *counts, look_s, steps, self._agreed_seconds_left)
+
+        def left() -> float:
+            seconds = self._seconds_left()
+            assert seconds is not None  # what is planned is planned into a time
+            return seconds
+
+        depth = choose_depth(self.model.net, self.preprocess.size, *counts, look_s, steps, left)
         most = MOST_EPOCHS if self.recipe.epochs == FINETUNE.epochs else self.recipe.epochs
         self.recipe = replace(self.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=most)
         if self.group.is_main:
@@ -410,9 +418,3 @@ class Session:
             views = "one stored view" if depth.views == 1 else f"{depth.views} stored views"
             stored = f", on {views} of each photograph" if depth.views else ""
             print(f"training: {told}{stored} ({1 / depth.image_s:.0f} images/s)", file=sys.stderr)
-
-    def _agreed_seconds_left(self) -> float:
-        """Those of the main process, in each of several."""
-        left: float | None = self.group.agreed(self._seconds_left())
-        assert left is not None
-        return left
