@@ -95,7 +95,7 @@ def _plain(data: Path, minutes: float, seed: int, rate: float) -> dict[str, Any]
 
     from mobilenets.data.augment import Augment
     from mobilenets.data.loader import Loader
-    from mobilenets.data.source import read_splits
+    from mobilenets.data.sources.read import read_splits
     from mobilenets.preprocess.torch import Images
     from mobilenets.weights.create import create
 

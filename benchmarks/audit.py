@@ -24,14 +24,14 @@ import numpy as np
 from common import table, write_result
 from PIL import Image, ImageEnhance, ImageFilter
 
+from mobilenets.audit.audit import audit
+from mobilenets.audit.kinds import KINDS, Finding
+from mobilenets.audit.measure import look
+from mobilenets.audit.quality import imbalance
 from mobilenets.cli.demo import write_csv
-from mobilenets.data.audit.job import audit
-from mobilenets.data.audit.kinds import KINDS, Finding
-from mobilenets.data.audit.photo import look
-from mobilenets.data.audit.quality import imbalance
-from mobilenets.data.source import read_parts
-from mobilenets.training.features import embedder
-from mobilenets.training.labels import doubts
+from mobilenets.data.sources.read import read_parts
+from mobilenets.training.probe.features import embedder
+from mobilenets.training.probe.label_errors import doubts
 
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
 EACH = 50

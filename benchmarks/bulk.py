@@ -22,10 +22,10 @@ from pathlib import Path
 from common import table, write_result
 from predict import write_model, write_photos
 
+from mobilenets.runtime.base import Pixels, available_cores
 from mobilenets.runtime.classifier import BATCH, Classifier
-from mobilenets.runtime.engine import Pixels, available_cores
-from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
-from mobilenets.runtime.openvino import OpenVinoEngine
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.engines.openvino import OpenVinoEngine
 
 SIZE = (500, 375)
 

@@ -17,15 +17,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from mobilenets.arch import build
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import PixelCache
+from mobilenets.data.cache.images import PixelCache
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess, decode
-from mobilenets.spec import build
+from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.training.loop import Place, Trainer
-from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.plan import measure_speed
 from mobilenets.training.recipe import FINETUNE
 

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from common import table, write_result
 from torch import nn
 
+from mobilenets.arch import build
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import build
-from mobilenets.training.memory import keep_freed_memory
+from mobilenets.system.malloc import keep_freed_memory
 
 MODELS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 REPEATS = 4

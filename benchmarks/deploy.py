@@ -28,16 +28,16 @@ import onnx
 import torch
 from common import table, write_result
 
-from mobilenets.artifact import ModelCard, read_card
+from mobilenets.arch import build
 from mobilenets.bench.latency import EFFORT, Row, take_turns
 from mobilenets.bench.worker import Task
-from mobilenets.export.targets import TARGETS, exporter
+from mobilenets.export.targets.table import TARGETS, exporter
+from mobilenets.model_card import ModelCard, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.progress import Progress
-from mobilenets.runtime.engine import Engine
-from mobilenets.runtime.engines import open_engine
-from mobilenets.spec import build
+from mobilenets.runtime.base import Engine
+from mobilenets.runtime.registry import open_engine
+from mobilenets.system.progress import Progress
 
 WANTED = {"mobilenet_v2": 3.8, "mobilenet_v3_large": 3.0, "mobilenet_v3_small": 3.0}  # times as fast as eager torch
 ENGINES = {"onnxruntime": "onnx", "openvino": "openvino"}  # and the target whose file each runs

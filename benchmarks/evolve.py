@@ -16,16 +16,16 @@ from pathlib import Path
 
 from common import spread, table, write_result
 
-from mobilenets.artifact import write_atomic
-from mobilenets.search.ask import Ask
-from mobilenets.search.blocks import BlockSearch, candidate, random_candidates
-from mobilenets.search.evolve import Judge, Judged, Plan, Score, evolve, random_search
-from mobilenets.search.journal import Journal
-from mobilenets.search.latency import Conditions, LatencyModel, LatencyTable, errors
-from mobilenets.search.refine import distiller
-from mobilenets.search.space import Choice
-from mobilenets.search.supernet import SandwichTrainer
-from mobilenets.search.workbench import Workbench
+from mobilenets.model_card import write_atomic
+from mobilenets.search.config import Ask
+from mobilenets.search.context import Workbench
+from mobilenets.search.evolution.blocks import BlockSearch, candidate, random_candidates
+from mobilenets.search.evolution.evolve import Judge, Judged, Plan, Score, evolve, random_search
+from mobilenets.search.evolution.space import Choice
+from mobilenets.search.evolution.supernet import SandwichTrainer
+from mobilenets.search.final_finetune import distiller
+from mobilenets.search.latency.table import Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.search.state import Journal
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.session import LAST
 

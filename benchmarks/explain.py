@@ -25,10 +25,10 @@ from common import table, write_result
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
-from mobilenets.evaluate.explain import Explainer
+from mobilenets.explain.gradcam import Explainer
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import Classifier
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.engines.torch import TorchEngine
 
 SHARE = 0.2  # of the picture's area that is replaced
 DRAWS = 4  # random places per picture

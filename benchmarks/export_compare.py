@@ -24,13 +24,13 @@ import numpy as np
 from common import table, write_result
 from predict import write_model, write_photos
 
-from mobilenets.artifact import read_card
 from mobilenets.data.sample import Sample
-from mobilenets.export.pictures import read_pictures
-from mobilenets.export.targets import TARGETS, reopen
+from mobilenets.export.images import read_pictures
+from mobilenets.export.targets.table import TARGETS, reopen
 from mobilenets.export.verify import FLOAT, verify
-from mobilenets.runtime.engines import open_engine
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.model_card import read_card
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import open_engine
 
 ROUNDS, FEW = 3, 16
 WANTED_S, WANTED_PHOTOS = 30, 650

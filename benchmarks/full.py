@@ -20,13 +20,13 @@ from PIL import Image
 
 from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Samples
-from mobilenets.data.source import read_splits
-from mobilenets.export.pictures import Picture
-from mobilenets.export.targets import FULL_TARGETS, TARGETS, exporter, with_full_input
+from mobilenets.data.sources.read import read_splits
+from mobilenets.export.images import Picture
+from mobilenets.export.targets.table import FULL_TARGETS, TARGETS, exporter, with_full_input
 from mobilenets.export.verify import FLOAT, LARGEST_DIFFERENCE, size_of, verify
 from mobilenets.preprocess import Preprocess, decode
-from mobilenets.runtime.engines import open_engine
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import open_engine
 
 SIZES = (None, (640, 480), (401, 233))  # None: as they are, 300×300
 

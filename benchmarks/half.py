@@ -18,18 +18,18 @@ from pathlib import Path
 import numpy as np
 from common import table, write_result
 
+from mobilenets.arch import build
 from mobilenets.bench.tasks import write_random
 from mobilenets.cli import demo
-from mobilenets.export.pictures import read_pictures
-from mobilenets.export.targets import TARGETS, exporter, half_exporter
+from mobilenets.export.images import read_pictures
+from mobilenets.export.targets.table import TARGETS, exporter, half_exporter
 from mobilenets.export.verify import size_of
-from mobilenets.runtime.engine import FLOAT
-from mobilenets.runtime.openvino import BFLOAT16, FLOAT16, compile_model
-from mobilenets.runtime.torch import TorchEngine
-from mobilenets.spec import build
+from mobilenets.runtime.base import FLOAT
+from mobilenets.runtime.engines.openvino import BFLOAT16, FLOAT16, compile_model
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.timing import Effort, measure, timed
-from mobilenets.training.opening import open_splits
 from mobilenets.training.run import train
+from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
 
 WAYS = (FLOAT, BFLOAT16, FLOAT16)

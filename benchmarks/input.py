@@ -30,14 +30,14 @@ import torch
 from common import table, write_result
 from PIL import Image
 
-from mobilenets.data.cache import Cache, DiskCache, PixelCache
+from mobilenets.arch import build
+from mobilenets.data.cache.images import Cache, DiskCache, PixelCache
 from mobilenets.data.loader import Batch, Loader
 from mobilenets.data.sample import Sample
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
+from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.training.loop import Place, Trainer
-from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.recipe import FINETUNE
 
 BATCH, WORKERS = 32, 2

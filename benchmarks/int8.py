@@ -19,18 +19,18 @@ from typing import Any
 import numpy as np
 from common import table, write_result
 
-from mobilenets.artifact import write_atomic
 from mobilenets.bench.latency import measure, size_of
 from mobilenets.bench.worker import Task
 from mobilenets.cli import demo
-from mobilenets.export.calibration import Calibration, read_calibration
-from mobilenets.export.pictures import Picture, read_pictures
-from mobilenets.export.targets import INT8_TARGETS, TARGETS, exporter, quantizer
-from mobilenets.runtime.engine import Engine
-from mobilenets.runtime.engines import open_engine
-from mobilenets.runtime.torch import TorchEngine
-from mobilenets.training.opening import open_splits
+from mobilenets.export.images import Picture, read_pictures
+from mobilenets.export.int8.calibration import Calibration, read_calibration
+from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
+from mobilenets.model_card import write_atomic
+from mobilenets.runtime.base import Engine
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import open_engine
 from mobilenets.training.run import train
+from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
 
 CHOSEN = tuple(target for target in INT8_TARGETS if target != "web")  # its model is that of onnx

@@ -25,11 +25,11 @@ import torch
 from common import table, write_result
 from PIL import Image
 
-from mobilenets.artifact import ModelCard
-from mobilenets.export.onnx import export_onnx
+from mobilenets.arch import build
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
 
 MOBILENETS = [sys.executable, "-m", "mobilenets"]
 STARTS = 10

@@ -23,11 +23,11 @@ from common import spread, table, write_result
 from mobilenets.cli.demo import MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
-from mobilenets.data.source import read_splits
-from mobilenets.evaluate.metrics import score
+from mobilenets.data.sources.read import read_splits
 from mobilenets.preprocess import Preprocess
-from mobilenets.training.features import Extractor, extractor, features
-from mobilenets.training.probe import fit_head
+from mobilenets.tasks.classify.metrics import score
+from mobilenets.training.probe.features import Extractor, extractor, features
+from mobilenets.training.probe.head import fit_head
 from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.weights.create import create
 

@@ -34,14 +34,14 @@ def worker(folder: Path, sync_norm: bool) -> None:
     """One of the processes: steps of the loop; the main one prints images per second."""
     import torch
 
+    from mobilenets.arch import build
     from mobilenets.data.loader import Loader
-    from mobilenets.data.source import read_splits
+    from mobilenets.data.sources.read import read_splits
     from mobilenets.nn.model import MobileNet
     from mobilenets.preprocess import Preprocess
-    from mobilenets.spec import build
+    from mobilenets.system.malloc import keep_freed_memory
+    from mobilenets.training.distributed.group import processes
     from mobilenets.training.loop import Place, Trainer
-    from mobilenets.training.memory import keep_freed_memory
-    from mobilenets.training.parallel import processes
     from mobilenets.training.recipe import FINETUNE
 
     torch.set_num_threads(1)

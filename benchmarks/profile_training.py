@@ -30,12 +30,12 @@ from contestants import BATCH, our_trainer
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from mobilenets.arch import build
+from mobilenets.arch.cost import total
 from mobilenets.bench.ceilings import Ceilings, measure_ceilings
 from mobilenets.cli.demo import VAL_SHARE, write_csv
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import build
-from mobilenets.spec.cost import total
 from mobilenets.training.loop import Trainer
 
 MODELS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")

@@ -77,7 +77,7 @@ def command(*arguments: str | Path) -> str:
 
 
 def proof(folder: Path) -> dict[str, str]:
-    from mobilenets.spec import build
+    from mobilenets.arch import build
     from short import short_run, short_search
     from small import write_random
 

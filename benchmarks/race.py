@@ -50,7 +50,7 @@ RECIPE = ["--recipe", "probe", "--size", "160"]
 def splits_of(folder: Path, seed: int) -> Any:
     """The demo's photographs, divided as `mobilenets demo` divides them."""
     from mobilenets.cli.demo import VAL_SHARE, write_csv
-    from mobilenets.data.source import read_splits
+    from mobilenets.data.sources.read import read_splits
 
     data = folder / "cells.csv"
     if not data.exists():
@@ -111,7 +111,7 @@ def train_tutorial(folder: Path, seed: int, minutes: float) -> None:
     from contestants import tutorial
 
     from mobilenets.nn.layers import channels_last
-    from mobilenets.training.memory import keep_freed_memory
+    from mobilenets.system.malloc import keep_freed_memory
 
     # What it learns does not depend on where numbers lie in memory; its speed does, which is measured as it is.
     keep_freed_memory()
@@ -139,8 +139,8 @@ def train_tutorial(folder: Path, seed: int, minutes: float) -> None:
 
 def train_ours(folder: Path, seed: int) -> None:
     """`mobilenets train` from its start to a model on disk, and to the end."""
-    from mobilenets.artifact import read_card
     from mobilenets.cli.demo import MODEL, VAL_SHARE, WEIGHTS
+    from mobilenets.model_card import read_card
 
     splits_of(folder, seed)  # writes the CSV
     with tempfile.TemporaryDirectory() as temporary:

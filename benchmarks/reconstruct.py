@@ -16,11 +16,11 @@ from pathlib import Path
 from common import table, write_result
 
 from mobilenets.nn.model import MobileNet
-from mobilenets.search.cut import RIDGE, Weighed, cut, weigh
-from mobilenets.search.latency import Candidate
-from mobilenets.search.layout import fewer
-from mobilenets.search.netadapt import WEIGHED
-from mobilenets.search.workbench import Workbench
+from mobilenets.search.context import Workbench
+from mobilenets.search.latency.table import Candidate
+from mobilenets.search.netadapt.netadapt import WEIGHED
+from mobilenets.search.pruning.groups import fewer
+from mobilenets.search.pruning.reconstruct import RIDGE, Weighed, cut, weigh
 from search import uniform
 
 RIDGES = (0.003, 0.03, 0.1, 0.3, 1.0)

@@ -31,22 +31,22 @@ from pathlib import Path
 import torch
 from common import spread, table, write_result
 
-from mobilenets.artifact import write_atomic
+from mobilenets.arch.cost import SIZE_STEP, total
+from mobilenets.arch.scaling import make_divisible
 from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
+from mobilenets.model_card import write_atomic
 from mobilenets.nn.model import MobileNet
-from mobilenets.progress import Progress
-from mobilenets.runtime.torch import TorchEngine, write_network
-from mobilenets.search.ask import Ask
-from mobilenets.search.cut import cut, weigh
-from mobilenets.search.journal import Journal
-from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
-from mobilenets.search.layout import fewer, layout, resized
-from mobilenets.search.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
-from mobilenets.search.proposals import Proposal, random_candidates
-from mobilenets.search.refine import distiller
-from mobilenets.search.workbench import Workbench
-from mobilenets.spec.cost import SIZE_STEP, total
-from mobilenets.spec.scaling import make_divisible
+from mobilenets.runtime.engines.torch import TorchEngine, write_network
+from mobilenets.search.config import Ask
+from mobilenets.search.context import Workbench
+from mobilenets.search.final_finetune import distiller
+from mobilenets.search.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
+from mobilenets.search.netadapt.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
+from mobilenets.search.netadapt.proposals import Proposal, random_candidates
+from mobilenets.search.pruning.groups import fewer, layout, resized
+from mobilenets.search.pruning.reconstruct import cut, weigh
+from mobilenets.search.state import Journal
+from mobilenets.system.progress import Progress
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
 from mobilenets.training.session import LAST

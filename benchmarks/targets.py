@@ -19,16 +19,16 @@ from typing import Any
 
 from common import table, write_result
 
-from mobilenets.artifact import write_atomic
+from mobilenets.arch import NAMES
 from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Sample
-from mobilenets.data.source import read_splits
-from mobilenets.export.calibration import read_calibration
+from mobilenets.data.sources.read import read_splits
+from mobilenets.export.int8.calibration import read_calibration
 from mobilenets.export.job import export
-from mobilenets.export.targets import INT8_TARGETS, TARGETS, Export, exporter, quantizer
+from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, Export, exporter, quantizer
 from mobilenets.export.verify import FLOAT, INT8
-from mobilenets.runtime.torch import TorchEngine
-from mobilenets.spec import NAMES
+from mobilenets.model_card import write_atomic
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.training.run import train
 
 # V4 is left out: it is built of layers that the others have too.

@@ -28,12 +28,12 @@ from common import table, write_result
 from contestants import BATCH, our_trainer, plain_step
 from PIL import Image
 
-from mobilenets.data.source import read_splits
+from mobilenets.arch import build
+from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
-from mobilenets.training.features import Extractor, extractor
 from mobilenets.training.loop import Trainer
+from mobilenets.training.probe.features import Extractor, extractor
 
 STEPS = 6
 MODELS = ("mobilenet_v2", "mobilenet_v3_large")

@@ -26,13 +26,13 @@ from common import table, write_result
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from mobilenets.artifact import ModelCard
+from mobilenets.arch import build
 from mobilenets.export.job import export
-from mobilenets.export.targets import exporter
+from mobilenets.export.targets.table import exporter
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import TorchEngine
-from mobilenets.spec import build
+from mobilenets.runtime.engines.torch import TorchEngine
 
 NETWORKS = ("mobilenet_v2", "mobilenet_v3_small")
 PHOTOS = ((640, 480), (4000, 3000))

@@ -41,13 +41,13 @@ LONG = (
     "search/test_netadapt.py",
     "export/test_targets.py",
     "cli/test_train.py",
-    "evaluate/test_report.py",
-    "training/test_parallel.py",
-    "training/test_fit.py",
+    "report/test_run_report.py",
+    "training/test_distributed.py",
+    "training/test_input.py",
     "training/test_auto.py",
     "serve/test_service.py",
     "runtime/test_processes.py",
-    "weights/test_download.py",
+    "system/test_download.py",
 )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from clockwork import Clockwork
 from conftest import write_photos
-from mobilenets.search.ask import Ask
+from mobilenets.arch import build
+from mobilenets.search.config import Ask
 from mobilenets.search.job import search
-from mobilenets.spec import build
 from mobilenets.training.run import train
 from small import write_random
 

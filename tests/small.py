@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mobilenets.artifact import ModelCard
+from mobilenets.arch import Net, build
 from mobilenets.data.sample import Sample
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import write_network
-from mobilenets.spec import Net, build
+from mobilenets.runtime.engines.torch import write_network
 
 CLASSES = ("雏菊", "rose", "tulip")
 

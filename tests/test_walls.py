@@ -1,59 +1,28 @@
-"""The two hard walls: what predicts imports no torch, and nothing imports the command line."""
+"""What is imported when: the rooms without torch, the command line. The walls are a contract in pyproject.toml."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from mobilenets.artifact import ModelCard
+from mobilenets.arch import build
 from mobilenets.cli import COMMANDS
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
 
 SOURCE = Path(__file__).parents[1] / "src" / "mobilenets"
 HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors", "h5py", "openvino", "ncnn", "captum"}
 
-# From the ground up: a module imports from its own room and from rooms before it.
-ROOMS = (
-    "errors", "system", "launch", "progress", "home", "page", "spec", "preprocess", "artifact", "fonts", "runtime",
-    "nn", "weights", "data", "evaluate", "export", "bench", "training", "search", "serve",
-    "cli",
-)  # fmt: skip
-MODULES = sorted(p for p in SOURCE.rglob("*.py") if p.parent != SOURCE or p.stem not in ("__init__", "__main__"))
-
-
-def _room(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-def _imported_rooms(path: Path) -> set[str]:
-    """Rooms of this package that a module imports anywhere, also inside functions."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mobilenets"):
-            parts = (node.module or "").split(".")
-            found |= {parts[1]} if len(parts) > 1 else {a.name for a in node.names if a.name in ROOMS}
-    return found
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_a_room_imports_only_from_rooms_below_it(path: Path) -> None:
-    allowed = {*ROOMS[: ROOMS.index(_room(path)) + 1]}
-    if path == SOURCE / "runtime" / "torch.py":  # the engine of our own networks: the one exception, never unasked
-        allowed.add("nn")
-    assert _imported_rooms(path) <= allowed
-
 
 @pytest.mark.parametrize(
     "module",
-    ["mobilenets", "mobilenets.system.memory", "mobilenets.spec.build", "mobilenets.preprocess.decode",
-     "mobilenets.artifact", "mobilenets.runtime.classifier", "mobilenets.runtime.onnxruntime", "mobilenets.cli.main",
-     "mobilenets.serve.app", "mobilenets.evaluate.metrics", "mobilenets.evaluate.heat", "mobilenets.data.source",
-     "mobilenets.data.split"],
+    ["mobilenets", "mobilenets.system.memory", "mobilenets.arch.build", "mobilenets.preprocess.decode",
+     "mobilenets.model_card", "mobilenets.runtime.classifier", "mobilenets.runtime.engines.onnxruntime",
+     "mobilenets.cli.main", "mobilenets.serve.app", "mobilenets.tasks.classify.metrics", "mobilenets.explain.overlay",
+     "mobilenets.data.sources.read", "mobilenets.data.split"],
 )  # fmt: skip
 def test_what_predicts_and_evaluates_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(m.split('.')[0] for m in sys.modules))"
@@ -83,7 +52,7 @@ def _imported_by(*arguments: str) -> set[str]:
 
 
 def test_help_imports_nothing_but_the_list_of_commands() -> None:
-    ours = {"mobilenets", "mobilenets.cli", "mobilenets.cli.main", "mobilenets.errors"}
+    ours = {"mobilenets", "mobilenets._version", "mobilenets.cli", "mobilenets.cli.main", "mobilenets.errors"}
     assert _imported_by("--help") <= {*ours, "__future__"}
 
 
@@ -101,5 +70,11 @@ def test_predicting_a_jpeg_imports_no_other_reader_and_nothing_that_only_many_pi
     export_onnx(model, ModelCard("small", model.net, ("a", "b"), Preprocess(size=32)), file)
     imported = _imported_by("predict", str(file), str(photos / "daisy" / "000.jpg"))
     assert "PIL.JpegImagePlugin" in imported
-    unneeded = {"PIL.PngImagePlugin", "PIL._avif", "PIL.ImageCms", "mobilenets.spec.v3", "mobilenets.runtime.choice"}
+    unneeded = {
+        "PIL.PngImagePlugin",
+        "PIL._avif",
+        "PIL.ImageCms",
+        "mobilenets.arch.v3",
+        "mobilenets.runtime.autoselect",
+    }
     assert not (unneeded | {"tqdm", "openvino", "torch"}) & imported

@@ -6,7 +6,7 @@ prediction never imports torch.
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from mobilenets._version import __version__ as __version__
 
 TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python to start
 if TYPE_CHECKING:

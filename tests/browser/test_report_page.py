@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report.test_run_report import faulty, photographs, run_folder
 
-from evaluate.test_report import faulty, photographs, run_folder
-from mobilenets.artifact import ModelCard
-from mobilenets.data.audit.job import audit_splits
-from mobilenets.data.source import read_splits
-from mobilenets.evaluate.explain import Explainer
-from mobilenets.evaluate.report import write_report
+from mobilenets.audit.audit import audit_splits
+from mobilenets.data.sources.read import read_splits
+from mobilenets.explain.gradcam import Explainer
+from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.report.run_report import write_report
+from mobilenets.runtime.engines.torch import TorchEngine
 from small import network
 
 pytestmark = pytest.mark.browser

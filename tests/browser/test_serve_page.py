@@ -12,8 +12,8 @@ from PIL import Image
 
 from conftest import write_photos
 from mobilenets import load
-from mobilenets.artifact import write_safetensors
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import write_safetensors
 from serve.service import Service, picture, serving
 from small import card_of, network
 

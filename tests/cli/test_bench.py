@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from mobilenets.artifact import ModelCard, read_card, write_safetensors
+from mobilenets.arch import build, published
+from mobilenets.arch.cost import total
 from mobilenets.bench.family import choose, sweep
 from mobilenets.bench.latency import doubt, measure
 from mobilenets.bench.tasks import tasks_of
 from mobilenets.bench.worker import Task
 from mobilenets.cli.main import main
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard, read_card, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engine import FLOAT, HALF
-from mobilenets.spec import build, published
-from mobilenets.spec.cost import total
+from mobilenets.runtime.base import FLOAT, HALF
 
 SMALL = "mobilenet_v3_small"
 FIELDS = {

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mobilenets.artifact import ModelCard, write_safetensors
-from mobilenets.export.onnx import export_onnx
+from mobilenets.arch import build
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import Prediction, load
-from mobilenets.spec import build
 
 CLASSES = ("daisy", "rose", "tulip")
 KEYS = {

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from conftest import write_photos
-from mobilenets.artifact import ModelCard, write_safetensors
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, list_photographs
-from mobilenets.data.source import read_splits
-from mobilenets.export.onnx import export_onnx
+from mobilenets.data.sources.read import read_splits
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.preprocess import Preprocess
 from small import network
 

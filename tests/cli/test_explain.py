@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from conftest import is_one_line_error
-from mobilenets.artifact import write_safetensors
 from mobilenets.cli.main import main
+from mobilenets.model_card import write_safetensors
 from small import CLASSES, card_of, network
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Cli, unprivileged
-from mobilenets.artifact import write_safetensors
+from mobilenets.model_card import write_safetensors
 from small import CLASSES, card_of, network
 
 

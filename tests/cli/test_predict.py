@@ -15,13 +15,13 @@ import pytest
 import torch
 from PIL import Image
 
-from mobilenets.artifact import ModelCard, write_safetensors
+from mobilenets.arch import build
 from mobilenets.cli.sources import expand
-from mobilenets.data.survey import Survey
-from mobilenets.export.onnx import export_onnx
+from mobilenets.data.sources.survey import Survey
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
 
 CLASSES = ("daisy", "roses", "sunflowers")
 

@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 from conftest import is_one_line_error
-from mobilenets.artifact import ModelCard
+from mobilenets.arch import build
+from mobilenets.bulk.shards import MANIFEST, SIZE, chunks, claim, make_manifest, write_part
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import Failure, Prediction
-from mobilenets.runtime.parts import MANIFEST, SIZE, chunks, claim, make_manifest, write_part
-from mobilenets.spec import build
 
 PICTURES = 9 * SIZE + 7
 

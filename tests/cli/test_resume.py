@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from conftest import write_photos
-from mobilenets.artifact import read_card, read_tensors
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, Manifest
+from mobilenets.model_card import read_card, read_tensors
 from mobilenets.training.settings import check_same, read_config
 from stopped import interrupted
 

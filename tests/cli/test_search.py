@@ -20,18 +20,18 @@ import pytest
 
 from clockwork import Clockwork
 from conftest import Cli, is_one_line_error, write_photos
-from mobilenets.artifact import ModelCard, read_card, read_tensors, write_safetensors
+from mobilenets.arch import build
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.search.ask import Ask
+from mobilenets.search.config import Ask
 from mobilenets.search.job import Result, resume, search
-from mobilenets.search.journal import Journal
-from mobilenets.search.latency import CHUNK, NETWORK_TIMES
-from mobilenets.search.layout import resized
-from mobilenets.search.timer import Part
-from mobilenets.spec import build
+from mobilenets.search.latency.table import CHUNK, NETWORK_TIMES
+from mobilenets.search.latency.timer import Part
+from mobilenets.search.pruning.groups import resized
+from mobilenets.search.state import Journal
 from mobilenets.system.timing import Effort, Estimate, Measured
 from stopped import interrupted
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mobilenets.spec import NAMES, build
-from mobilenets.spec.cost import total
+from mobilenets.arch import NAMES, build
+from mobilenets.arch.cost import total
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mobilenets.data.augment import Augment, trivial_augment
-from mobilenets.data.mix import mix
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.crops import random_box
+from mobilenets.training.mix import mix
 
 PREPROCESS = Preprocess(size=24, crop=1.0)
 STILL = {"crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0), "hflip": 0.0}

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.data import store as store_module
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import DEFAULT_BYTES, Cache, DiskCache, PixelCache, open_cache
+from mobilenets.data.cache import store as store_module
+from mobilenets.data.cache.images import DEFAULT_BYTES, Cache, DiskCache, PixelCache, open_cache
+from mobilenets.data.cache.store import PixelStore, key_of
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Sample
-from mobilenets.data.store import PixelStore, key_of
 from mobilenets.preprocess import Preprocess
 
 PREPROCESS = Preprocess(size=16)
@@ -106,7 +106,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 import numpy as np
-from mobilenets.data.store import PixelStore
+from mobilenets.data.cache.store import PixelStore
 store = PixelStore(Path(sys.argv[1]))
 for i in range(200):
     key = bytes([i % 100]) * 16

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from mobilenets.data.overview import class_table, overview
-from mobilenets.data.parts import is_fold, part_called, part_of_shard, parts_called
 from mobilenets.data.sample import Splits
-from mobilenets.data.source import read_samples, read_splits
+from mobilenets.data.sources.read import read_samples, read_splits
+from mobilenets.data.sources.split_names import is_fold, part_called, part_of_shard, parts_called
 from mobilenets.errors import UserError
 from mobilenets.system.terminal import columns
 

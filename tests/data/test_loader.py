@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import PixelCache
+from mobilenets.data.cache.images import PixelCache
 from mobilenets.data.loader import Loader
 from mobilenets.data.readable import readable
 from mobilenets.data.sample import Sample

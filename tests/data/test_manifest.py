@@ -14,7 +14,7 @@ from PIL import Image
 
 from mobilenets.data.manifest import COLUMNS, FILE, Manifest, base_of, list_photographs, manifest_of, run_of
 from mobilenets.data.match import Matched, match
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import UserError
 
 

@@ -78,10 +78,10 @@ GROWTH = """
 import sys
 from pathlib import Path
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import PixelCache
+from mobilenets.data.cache.images import PixelCache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.readable import readable
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.memory import peak_mb
 

@@ -15,9 +15,9 @@ import webdataset
 from PIL import Image
 
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import DiskCache
+from mobilenets.data.cache.images import DiskCache
 from mobilenets.data.loader import Loader, Skipped
-from mobilenets.data.source import read_samples, read_splits
+from mobilenets.data.sources.read import read_samples, read_splits
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mobilenets.data.source import read_samples, read_splits
+from mobilenets.data.sources.read import read_samples, read_splits
 from mobilenets.errors import UserError
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mobilenets.cli.demo import write_csv
 from mobilenets.data.sample import Sample
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.data.split import split
 from mobilenets.errors import UserError
 

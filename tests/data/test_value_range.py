@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.data.audit.job import audit
+from mobilenets.audit.audit import audit
 from mobilenets.data.sample import Sample, Samples
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.data.value_range import MIN_LEVELS, decide_range, parse_range
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess

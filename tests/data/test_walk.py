@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mobilenets.cli.sources import expand
-from mobilenets.data.folder import read_folder
-from mobilenets.data.survey import Survey
+from mobilenets.data.sources.folder import read_folder
+from mobilenets.data.sources.survey import Survey
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
 

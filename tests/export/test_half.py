@@ -11,15 +11,15 @@ import numpy as np
 import onnx
 import pytest
 
-from mobilenets.artifact import ModelCard
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
 from mobilenets.export.job import export
-from mobilenets.export.targets import HALF_TARGETS, TARGETS, Writers, exporter, half_exporter, with_full_input
+from mobilenets.export.targets.table import HALF_TARGETS, TARGETS, Writers, exporter, half_exporter, with_full_input
 from mobilenets.export.verify import FLOAT16, Verification, losses, table
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines import find_half, open_engine
-from mobilenets.runtime.torch import TorchEngine, write_network
+from mobilenets.runtime.engines.torch import TorchEngine, write_network
+from mobilenets.runtime.registry import find_half, open_engine
 from small import card_of, coloured, learned, network, noise
 
 INSTALLED = {"onnx", "openvino"}  # the other converters are not in the test install
@@ -93,7 +93,7 @@ def test_an_openvino_file_is_also_computed_in_half_precision_where_the_processor
 def test_where_the_processor_has_no_half_precision_the_table_says_that_it_was_not_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mobilenets.runtime.openvino._CAPABILITIES", {})  # as if it named neither
+    monkeypatch.setattr("mobilenets.runtime.engines.openvino._CAPABILITIES", {})  # as if it named neither
     _, result = export(_engine(), "openvino", half_exporter("openvino"), tmp_path / "half", [], FLOAT16)
     assert result.half is None
     assert table(result)[-1] == "openvino float16: not computed in half precision here (this processor has none)"
@@ -166,7 +166,7 @@ def test_a_file_that_loses_more_than_a_point_says_so_and_is_kept(
         half(wrong, card, path)
 
     half = half_exporter("onnx")
-    monkeypatch.setattr("mobilenets.export.targets._writers", lambda target: Writers(half, half=write))
+    monkeypatch.setattr("mobilenets.export.targets.table._writers", lambda target: Writers(half, half=write))
     assert main(["export", str(run), "--to", "onnx", "--half"]) == 0
     assert "another class than the network's for " in capsys.readouterr().err
     assert (run / "exports" / "onnx-half" / "model.onnx").exists()

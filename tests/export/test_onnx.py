@@ -9,12 +9,12 @@ import onnx
 import pytest
 import torch
 
-from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
-from mobilenets.export.graph import Probabilities, fold_norms
-from mobilenets.export.onnx import export_onnx, onnx_bytes, onnx_file, write_card
+from mobilenets.export.targets.onnx import export_onnx, onnx_bytes, onnx_file, write_card
+from mobilenets.model_card import ModelCard, read_card
+from mobilenets.nn.deploy import Probabilities, fold_norms
 from mobilenets.preprocess.torch import FromPixels
-from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine, make_session
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine, make_session
 from small import CLASSES, card_of, expected, network, noise
 
 

@@ -14,15 +14,15 @@ from PIL import Image
 
 from mobilenets.cli.main import main
 from mobilenets.data.sample import Sample
-from mobilenets.export.calibration import Calibration, read_calibration
+from mobilenets.export.int8.calibration import Calibration, read_calibration
+from mobilenets.export.int8.qat import simulated, train_for_int8
+from mobilenets.export.int8.qdq import quantize_onnx
 from mobilenets.export.job import export
-from mobilenets.export.qat import simulated, train_for_int8
-from mobilenets.export.qdq import quantize_onnx
-from mobilenets.export.targets import quantizer
+from mobilenets.export.targets.table import quantizer
 from mobilenets.export.verify import INT8, table
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
-from mobilenets.runtime.torch import TorchEngine, write_network
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.engines.torch import TorchEngine, write_network
 from small import CLASSES, card_of, coloured, learned, network, noise
 
 SIZE = 32

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from mobilenets.errors import UserError
-from mobilenets.export.calibration import Calibration, read_calibration
+from mobilenets.export.images import random_pictures
+from mobilenets.export.int8.calibration import Calibration, read_calibration
+from mobilenets.export.int8.quantize import layer_noise
 from mobilenets.export.job import export
-from mobilenets.export.pictures import random_pictures
-from mobilenets.export.quantize import layer_noise
-from mobilenets.export.targets import INT8_TARGETS, TARGETS, exporter, quantizer
+from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
 from mobilenets.export.verify import INT8
-from mobilenets.runtime.engines import open_engine
-from mobilenets.runtime.onnxruntime import OnnxRuntimeEngine
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import open_engine
 from small import card_of, coloured, learned, network, noise
 
 ALL = [pytest.param(t, marks=() if t == "onnx" else pytest.mark.exports) for t in INT8_TARGETS if t != "web"]

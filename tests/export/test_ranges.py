@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenets.export.ranges import HARD_SIGMOID, HARD_SWISH, STEPS, Ranges, least_error
+from mobilenets.export.int8.ranges import HARD_SIGMOID, HARD_SWISH, STEPS, Ranges, least_error
 
 RNG = np.random.default_rng(0)
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
 from mobilenets.export.job import UNVERIFIED, export
-from mobilenets.export.targets import TARGETS, exporter, with_full_input
+from mobilenets.export.targets.table import TARGETS, exporter, with_full_input
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import load
-from mobilenets.runtime.torch import TorchEngine
-from mobilenets.search.layout import layout, resized
-from mobilenets.search.prune import most_important, sliced
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.search.pruning.groups import layout, resized
+from mobilenets.search.pruning.importance import most_important, sliced
 from small import card_of, network, noise
 
 EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not in the test install

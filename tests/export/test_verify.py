@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from mobilenets.errors import UserError
-from mobilenets.export.pictures import Picture, random_pictures
-from mobilenets.export.targets import TARGETS, exporter, reopen, with_full_input
+from mobilenets.export.images import Picture, random_pictures
+from mobilenets.export.targets.table import TARGETS, exporter, reopen, with_full_input
 from mobilenets.export.verify import BATCH, FLOAT, verify
-from mobilenets.runtime.engine import Engine, Pixels, Probabilities
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.base import Engine, Pixels, Probabilities
+from mobilenets.runtime.engines.torch import TorchEngine
 from small import card_of, network
 
 

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from conftest import Cli, is_one_line_error
-from mobilenets.artifact import write_safetensors
 from mobilenets.errors import UserError
 from mobilenets.export.web import runtime
+from mobilenets.model_card import write_safetensors
 from mobilenets.preprocess import FITS, Preprocess
 from preprocess.node import pixels_in_node
 from small import card_of, network

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mobilenets.arch import NAMES, Net, build
+from mobilenets.arch.rows import Inverted
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import NAMES, Net, build
-from mobilenets.spec.rows import Inverted
 from mobilenets.weights.convert import convert, export_state
 
 

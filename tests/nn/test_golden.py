@@ -16,9 +16,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mobilenets.arch import Net, build
+from mobilenets.arch.cost import total
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import Net, build
-from mobilenets.spec.cost import total
 from mobilenets.weights.convert import convert
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "golden.json").read_text(encoding="utf-8"))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from mobilenets.arch import NAMES, build
+from mobilenets.arch.features import feature_info
 from mobilenets.errors import UserError
 from mobilenets.nn.layers import ConvNormAct, SamePadConv2d, SqueezeExcite
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import NAMES, build
-from mobilenets.spec.features import feature_info
 
 
 def _small(name: str, **options: Any) -> Any:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from mobilenets.arch import NAMES, build
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import NAMES, build
 
 
 def _small(name: str, num_classes: int = 4) -> MobileNet:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from mobilenets.arch import build
+from mobilenets.arch.cost import total
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import build
-from mobilenets.spec.cost import total
 from mobilenets.weights.convert import convert, read_h5
 
 pytestmark = pytest.mark.reference

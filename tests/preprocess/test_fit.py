@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilenets.artifact import ModelCard
 from mobilenets.data.augment import Augment
 from mobilenets.data.loader import CROP_MARGIN
 from mobilenets.data.shapes import shapes
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import FITS, PADDING, Preprocess
 from mobilenets.preprocess.crops import random_view
-from mobilenets.training.fit import fitted
+from mobilenets.training.input import fitted
 from mobilenets.training.settings import Settings
 from small import card_of, network
 
@@ -195,7 +195,7 @@ def test_what_a_crop_hides_is_a_share_of_the_middle_photographs_area() -> None:
 @pytest.fixture
 def wide(tmp_path):  # type: ignore[no-untyped-def]
     """Training photographs of 50×10."""
-    from mobilenets.data.source import read_splits
+    from mobilenets.data.sources.read import read_splits
 
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess, decode, depth
 from mobilenets.preprocess.notes import NOTES
 from small import card_of, network
@@ -202,7 +202,7 @@ def test_what_is_no_range_is_refused(value: object) -> None:
 
 def test_pixels_kept_on_disk_belong_to_their_range(tmp_path: Path) -> None:
     from mobilenets.data.augment import Augment
-    from mobilenets.data.cache import DiskCache
+    from mobilenets.data.cache.images import DiskCache
     from mobilenets.data.loader import Loader
     from mobilenets.data.sample import Sample
 

@@ -18,18 +18,18 @@ import torch
 from PIL import Image
 
 import mobilenets as mn
-from mobilenets.artifact import METADATA_KEY, ModelCard, write_safetensors
+from mobilenets.arch import build
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import METADATA_KEY, ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
+from mobilenets.runtime.base import OneAtATime
 from mobilenets.runtime.classifier import Classifier, Failure, Prediction, load
-from mobilenets.runtime.engine import OneAtATime
-from mobilenets.runtime.engines import open_engine
-from mobilenets.runtime.onnxruntime import make_session
-from mobilenets.runtime.torch import TorchEngine
-from mobilenets.spec import build
+from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import open_engine
 
 CLASSES = ("daisy", "rose", "tulip")
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from mobilenets.export.job import export
-from mobilenets.export.targets import TARGETS, exporter
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.export.targets.table import TARGETS, exporter
+from mobilenets.runtime.engines.torch import TorchEngine
 from small import card_of, network
 
 # What is run, by which engine, and whether its converter is an extra.
@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from mobilenets.errors import UserError
-from mobilenets.runtime.engines import open_engine
+from mobilenets.runtime.registry import open_engine
 for line in sys.stdin:
     path = Path(line.rstrip("\\n"))
     try:

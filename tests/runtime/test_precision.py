@@ -10,13 +10,13 @@ import pytest
 
 import mobilenets as mn
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime import openvino as openvino_module
-from mobilenets.runtime.engine import HALF
-from mobilenets.runtime.engines import find_half
-from mobilenets.runtime.openvino import OpenVinoEngine
-from mobilenets.runtime.torch import write_network
+from mobilenets.runtime.base import HALF
+from mobilenets.runtime.engines import openvino as openvino_module
+from mobilenets.runtime.engines.openvino import OpenVinoEngine
+from mobilenets.runtime.engines.torch import write_network
+from mobilenets.runtime.registry import find_half
 from small import card_of, expected, learned, noise
 
 needs_half = pytest.mark.skipif(

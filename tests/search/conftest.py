@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from mobilenets.search.latency import Candidate
-from mobilenets.spec.cost import total
+from mobilenets.arch.cost import total
+from mobilenets.search.latency.table import Candidate
 
 
 class Counted:

@@ -8,18 +8,18 @@ import pytest
 
 from clockwork import Clockwork
 from conftest import Cli
-from mobilenets.artifact import read_card
+from mobilenets.arch import build
+from mobilenets.arch.cost import total
 from mobilenets.errors import UserError
-from mobilenets.search.ask import Ask
-from mobilenets.search.blocks import BlockSearch, random_candidates
-from mobilenets.search.evolve import Judge, Judged, Plan, evolve
+from mobilenets.model_card import read_card
+from mobilenets.search.config import Ask
+from mobilenets.search.context import Workbench
+from mobilenets.search.evolution.blocks import BlockSearch, random_candidates
+from mobilenets.search.evolution.evolve import Judge, Judged, Plan, evolve
+from mobilenets.search.evolution.space import Choice, Space
 from mobilenets.search.job import resume, search
-from mobilenets.search.journal import Journal
-from mobilenets.search.latency import Candidate, Conditions, LatencyModel, LatencyTable
-from mobilenets.search.space import Choice, Space
-from mobilenets.search.workbench import Workbench
-from mobilenets.spec import build
-from mobilenets.spec.cost import total
+from mobilenets.search.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
+from mobilenets.search.state import Journal
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.weights.create import create
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobilenets.arch import build
 from mobilenets.errors import UserError
-from mobilenets.search.evolve import Goal, Judge, Judged, Plan, Score, evolve, random_search
-from mobilenets.search.space import Choice, Space
-from mobilenets.spec import build
+from mobilenets.search.evolution.evolve import Goal, Judge, Judged, Plan, Score, evolve, random_search
+from mobilenets.search.evolution.space import Choice, Space
 
 SPACE = Space(build("mobilenet_v2", width=0.35), 96)
 WEIGHTS = np.random.default_rng(5).dirichlet(np.ones(len(SPACE.options)))

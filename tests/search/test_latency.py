@@ -12,23 +12,23 @@ import pytest
 import torch
 
 from clockwork import Clockwork
+from mobilenets.arch import build
+from mobilenets.arch.cost import total
+from mobilenets.arch.rows import Inverted, Net
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import graph_bytes
+from mobilenets.export.targets.onnx import graph_bytes
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.onnxruntime import make_session
-from mobilenets.search.ask import parse_latency
-from mobilenets.search.latency import (
+from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.search.config import parse_latency
+from mobilenets.search.latency.subgraphs import pieces
+from mobilenets.search.latency.table import (
     Candidate,
     Conditions,
     LatencyModel,
     LatencyTable,
     errors,
 )
-from mobilenets.search.pieces import pieces
-from mobilenets.search.timer import Part
-from mobilenets.spec import build
-from mobilenets.spec.cost import total
-from mobilenets.spec.rows import Inverted, Net
+from mobilenets.search.latency.timer import Part
 from mobilenets.system.timing import Effort, Estimate, Measured
 
 

@@ -17,16 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clockwork import Clockwork
-from mobilenets.artifact import read_card, read_tensors
+from mobilenets.arch import build
 from mobilenets.errors import UserError
+from mobilenets.model_card import read_card, read_tensors
 from mobilenets.nn.model import MobileNet
-from mobilenets.search.ask import Ask
-from mobilenets.search.cut import Weighed, cut, weigh
+from mobilenets.search.config import Ask
+from mobilenets.search.context import Workbench
+from mobilenets.search.distill import DISTILLED, Distiller, Some, plain
+from mobilenets.search.final_finetune import distiller
 from mobilenets.search.job import resume, search
-from mobilenets.search.latency import Candidate, LatencyModel
-from mobilenets.search.layout import fewer, layout
-from mobilenets.search.netadapt import best_ranked, planned
-from mobilenets.search.proposals import (
+from mobilenets.search.latency.table import Candidate, LatencyModel
+from mobilenets.search.netadapt.netadapt import best_ranked, planned
+from mobilenets.search.netadapt.proposals import (
     EVERYWHERE,
     INPUT,
     Proposal,
@@ -41,11 +43,9 @@ from mobilenets.search.proposals import (
     sizes,
     smallest,
 )
-from mobilenets.search.ranking import Ranking
-from mobilenets.search.refine import distiller
-from mobilenets.search.tune import DISTILLED, Distiller, Some, plain
-from mobilenets.search.workbench import Workbench
-from mobilenets.spec import build
+from mobilenets.search.netadapt.ranking import Ranking
+from mobilenets.search.pruning.groups import fewer, layout
+from mobilenets.search.pruning.reconstruct import Weighed, cut, weigh
 
 Trained = tuple[Path, Path]
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobilenets.arch import build
+from mobilenets.arch.cost import total
+from mobilenets.arch.rows import Inverted, Net
 from mobilenets.errors import UserError
-from mobilenets.search.space import Choice, Options, Space, Stage
-from mobilenets.spec import build
-from mobilenets.spec.cost import total
-from mobilenets.spec.rows import Inverted, Net
+from mobilenets.search.evolution.space import Choice, Options, Space, Stage
 
 SPACES = [
     Space(build("mobilenet_v2"), 192),

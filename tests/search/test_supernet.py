@@ -8,16 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobilenets.arch.rows import Inverted
 from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Loader
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.search.layout import layout
-from mobilenets.search.space import Choice, Space, Stage
-from mobilenets.search.supernet import SandwichTrainer, Subnet, make_supernet
-from mobilenets.search.tune import at_size
-from mobilenets.spec.rows import Inverted
+from mobilenets.search.distill import at_size
+from mobilenets.search.evolution.space import Choice, Space, Stage
+from mobilenets.search.evolution.supernet import SandwichTrainer, Subnet, make_supernet
+from mobilenets.search.pruning.groups import layout
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Place
 from mobilenets.training.recipe import Recipe

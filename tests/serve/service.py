@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from mobilenets.export.onnx import onnx_file
+from mobilenets.export.targets.onnx import onnx_file
 from small import card_of, network
 
 PATIENCE_S = 300  # whatever else the machine does

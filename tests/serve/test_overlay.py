@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.artifact import write_safetensors
-from mobilenets.evaluate.explain import Explainer
+from mobilenets.explain.gradcam import Explainer
+from mobilenets.model_card import write_safetensors
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.serve.overlay import overlay
 from serve.service import picture, serving
 from small import card_of, network

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobilenets.artifact import ModelCard
+from mobilenets.arch import build
 from mobilenets.bench.latency import measure
 from mobilenets.bench.worker import Task
-from mobilenets.export.onnx import export_onnx
+from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
 from mobilenets.system.memory import peak_mb
 
 pytestmark = pytest.mark.skipif(sys.platform not in ("linux", "darwin", "win32"), reason="is not told there")

@@ -9,10 +9,10 @@ import torch
 import yaml
 
 from conftest import write_photos
-from mobilenets.artifact import read_tensors
-from mobilenets.evaluate.kept import read_history
-from mobilenets.spec import build
+from mobilenets.arch import build
+from mobilenets.model_card import read_tensors
 from mobilenets.training.run import Run, resume, train
+from mobilenets.weights.kept import read_history
 from small import write_random
 from stopped import interrupted
 

@@ -9,11 +9,11 @@ import torch
 from conftest import write_photos
 from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Skipped
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.choices import FEWEST, NARROW, WIDE, Choices, Open, Photographs, choose
-from mobilenets.training.features import extractor
-from mobilenets.training.feed import Feed
+from mobilenets.training.loaders import Feed
+from mobilenets.training.probe.features import extractor
 from mobilenets.training.recipe import FINETUNE, Recipe
 from mobilenets.training.settings import Settings
 from small import network

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from conftest import write_photos
+from mobilenets.arch import build
+from mobilenets.arch.cost import costs
 from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Loader
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
-from mobilenets.spec.cost import costs
 from mobilenets.training.depth import (
     MOST_BYTES,
     MOST_VIEWS,

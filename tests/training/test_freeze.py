@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from mobilenets.arch import build
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import build
-from mobilenets.training.average import Average
+from mobilenets.training.ema import Average
 from mobilenets.training.freeze import frozen_modules, set_training
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from conftest import write_photos
-from mobilenets.artifact import read_card, read_tensors
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import EARLIER, FILE, Manifest, list_photographs
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import UserError
+from mobilenets.model_card import read_card, read_tensors
 from mobilenets.training.origin import Origin, fit_rows
-from mobilenets.training.probe import Head
+from mobilenets.training.probe.head import Head
 from mobilenets.training.settings import Settings, read_config
 
 Trained = tuple[Path, Path]

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from conftest import write_photos
+from mobilenets.arch import build
 from mobilenets.data.loader import Loader
-from mobilenets.data.source import read_splits
+from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import build
 from mobilenets.training.loop import Place, Trainer
 from mobilenets.training.plan import (
     EFFORT,

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from mobilenets.training.probe import fit_head
+from mobilenets.training.probe.head import fit_head
 from mobilenets.training.recipe import ProbeRecipe
 
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from mobilenets.artifact import read_card
+from mobilenets.arch import build
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
+from mobilenets.model_card import read_card
 from mobilenets.runtime.classifier import load
-from mobilenets.spec import build
 from mobilenets.training.run import train
 from mobilenets.training.settings import check_same, read_config
 from small import write_random

@@ -20,8 +20,8 @@ from PIL import Image
 
 import mobilenets as mn
 from conftest import Cli
-from mobilenets.artifact import read_card, read_tensors
-from mobilenets.data import store
+from mobilenets.data.cache import store
+from mobilenets.model_card import read_card, read_tensors
 from mobilenets.training import checkpoint
 from mobilenets.training.loop import Trainer
 from mobilenets.training.run import train, train_again

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from mobilenets.spec import NAMES, build
-from mobilenets.spec.cost import total
+from mobilenets.arch import NAMES, build
+from mobilenets.arch.cost import total
 from mobilenets.weights.catalog import CATALOG, Checkpoint, checkpoints, matching
 from mobilenets.weights.imagenet import class_names
 from mobilenets.weights.layouts import module_names

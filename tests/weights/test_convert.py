@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mobilenets.arch import NAMES, Net, build
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import NAMES, Net, build
 from mobilenets.weights.convert import adapt_stem, convert, export_state, read_h5, recognise
 from mobilenets.weights.layouts import module_names
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mobilenets.artifact import ModelCard, read_card
+from mobilenets.arch import build
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.torch import write_network
-from mobilenets.spec import build
+from mobilenets.runtime.engines.torch import write_network
 from mobilenets.weights.catalog import CATALOG, checkpoints
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create, list_models, read_state

@@ -29,9 +29,9 @@ import numpy as np
 import pytest
 import torch
 
-from mobilenets.home import home
+from mobilenets.arch import build
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec import build
+from mobilenets.system.cache_dir import home
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create
 

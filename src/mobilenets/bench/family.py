@@ -8,15 +8,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mobilenets.arch import build
+from mobilenets.arch.published import Published, published
 from mobilenets.bench.ceilings import Ceilings
 from mobilenets.bench.latency import Row, Start, take_turns
 from mobilenets.bench.tasks import write_random
 from mobilenets.bench.worker import Task, Worker
 from mobilenets.errors import UserError
-from mobilenets.progress import Progress
-from mobilenets.runtime.engines import KINDS, open_engine
-from mobilenets.spec import build
-from mobilenets.spec.published import Published, published
+from mobilenets.runtime.registry import KINDS, open_engine
+from mobilenets.system.progress import Progress
 from mobilenets.system.timing import Effort
 
 EFFORT = Effort(rounds=4, max_rounds=12, turn_s=0.1, min_calls=3, max_calls=100, spread=0.05, max_s=10.0)

@@ -12,10 +12,10 @@ import numpy as np
 from mobilenets.bench.ceilings import Ceilings
 from mobilenets.bench.worker import Open, Task, Worker
 from mobilenets.errors import UserError
-from mobilenets.progress import Progress
-from mobilenets.runtime.engine import FLOAT, HALF, available_cores
-from mobilenets.runtime.engines import find_half, open_engine
+from mobilenets.runtime.base import FLOAT, HALF, available_cores
+from mobilenets.runtime.registry import find_half, open_engine
 from mobilenets.system import timing
+from mobilenets.system.progress import Progress
 from mobilenets.system.timing import Effort, Estimate
 
 # A turn is long enough for an engine to be back at full speed, and short enough that drift hits all alike.

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobilenets.artifact import ModelCard
+from mobilenets.arch import NAMES, Net, build
 from mobilenets.bench.worker import Task
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engine import FLOAT, HALF
-from mobilenets.runtime.engines import KINDS, SUFFIXES, find_half
-from mobilenets.spec import NAMES, Net, build
+from mobilenets.runtime.base import FLOAT, HALF
+from mobilenets.runtime.registry import KINDS, SUFFIXES, find_half
 
 
 def tasks_of(
@@ -78,9 +78,9 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
         UserError: torch, or what writes one of the files, is not installed.
     """
     try:
-        from mobilenets.export.onnx import write_onnx
+        from mobilenets.export.targets.onnx import write_onnx
         from mobilenets.nn.model import MobileNet
-        from mobilenets.runtime.torch import write_network
+        from mobilenets.runtime.engines.torch import write_network
     except ModuleNotFoundError as missing:
         raise UserError(f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
 

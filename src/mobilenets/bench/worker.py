@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from mobilenets.arch.cost import total
 from mobilenets.errors import UserError
-from mobilenets.runtime.engine import FLOAT, Engine
-from mobilenets.runtime.engines import open_engine
-from mobilenets.spec.cost import total
+from mobilenets.runtime.base import FLOAT, Engine
+from mobilenets.runtime.registry import open_engine
 from mobilenets.system.memory import peak_mb
 from mobilenets.system.timing import timed
 

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilenets.arch import DEFAULT_NAME
 from mobilenets.errors import UserError
-from mobilenets.spec import DEFAULT_NAME
 
 if TYPE_CHECKING:
-    from mobilenets.data.audit.job import Audit, Doubter
-    from mobilenets.data.audit.photo import Embedder
+    from mobilenets.audit.audit import Audit, Doubter
+    from mobilenets.audit.measure import Embedder
 
 
 _WEIGHTS = "default"  # as for train
@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Audit; 1 when some files could not be read."""
-    from mobilenets.artifact import check_new_file, write_atomic
+    from mobilenets.audit.audit import audit
+    from mobilenets.audit.clean import check_files, write_clean
     from mobilenets.cli.train import fraction_or_folder
     from mobilenets.cli.writers import accept_any_text
-    from mobilenets.data.audit.clean import check_files, write_clean
-    from mobilenets.data.audit.job import audit
     from mobilenets.data.overview import parts_overview
-    from mobilenets.data.source import read_parts
-    from mobilenets.data.survey import Survey
+    from mobilenets.data.sources.read import read_parts
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.model_card import check_new_file, write_atomic
 
     if args.write_clean:
         check_new_file("--write-clean", args.write_clean, ".csv")
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     for note in result.notes:
         print(note, file=sys.stderr)
     if args.html:
-        from mobilenets.evaluate.audit_page import page
+        from mobilenets.report.audit_report import page
 
         write_atomic(args.html, page(result))
     print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if args.json else "\n".join(_table(result)))
@@ -86,8 +86,8 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
     try:
         from functools import partial
 
-        from mobilenets.training.features import embedder
-        from mobilenets.training.labels import doubts
+        from mobilenets.training.probe.features import embedder
+        from mobilenets.training.probe.label_errors import doubts
 
         eye = embedder(args.model, args.weights or _WEIGHTS, args.size)
     except ModuleNotFoundError as missing:
@@ -104,7 +104,7 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
 
 
 def _table(result: Audit) -> list[str]:
-    from mobilenets.data.audit.kinds import KINDS
+    from mobilenets.audit.kinds import KINDS
 
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"

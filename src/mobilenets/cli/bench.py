@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.model and not args.family:
         raise UserError("give a MODEL, or --family for the published networks")
     if args.save is not None:
-        from mobilenets.artifact import check_new_file
+        from mobilenets.model_card import check_new_file
 
         check_new_file("--save", args.save, ".png")
     return _bench_family(args) if args.family else _bench_models(args)
@@ -70,7 +70,7 @@ def _bench_models(args: argparse.Namespace) -> int:
     from mobilenets.bench.ceilings import measure_ceilings
     from mobilenets.bench.latency import measure
     from mobilenets.bench.tasks import tasks_of
-    from mobilenets.runtime.engine import available_cores
+    from mobilenets.runtime.base import available_cores
 
     with tempfile.TemporaryDirectory() as scratch:
         tasks = [
@@ -82,7 +82,7 @@ def _bench_models(args: argparse.Namespace) -> int:
         rows = measure(tasks, ceilings)
     _tell_doubt(rows)
     if args.save is not None:
-        from mobilenets.bench.picture import save_latencies
+        from mobilenets.report.bench_plots import save_latencies
 
         save_latencies(rows, args.save)
     print(json.dumps([asdict(row) for row in rows], indent=2) if args.json else "\n".join(_table(rows, ceilings)))
@@ -92,7 +92,7 @@ def _bench_models(args: argparse.Namespace) -> int:
 def _bench_family(args: argparse.Namespace) -> int:
     from mobilenets.bench.ceilings import measure_ceilings
     from mobilenets.bench.family import choose, sweep
-    from mobilenets.runtime.engine import available_cores
+    from mobilenets.runtime.base import available_cores
 
     if args.precision != "float32":
         raise UserError("--family: measures in float32; leave --precision out")
@@ -104,7 +104,7 @@ def _bench_family(args: argparse.Namespace) -> int:
     points = sweep(chosen, engine, args.threads, args.batch, ceilings)
     _tell_doubt([point.row for point in points])
     if args.save is not None:
-        from mobilenets.bench.picture import save_family
+        from mobilenets.report.bench_plots import save_family
 
         save_family(points, args.save)
     if args.json:

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the cache folder's files; with --clear delete them."""
-    from mobilenets.home import home
+    from mobilenets.system.cache_dir import home
     from mobilenets.weights.cache import cached_files, clear
 
     if args.clear:

@@ -51,7 +51,7 @@ def write_csv(path: Path) -> Path:
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate, predict four photographs and say what to do next."""
     try:
-        from mobilenets.evaluate.picture import save_pictures
+        from mobilenets.report.sheets import save_pictures
         from mobilenets.runtime.classifier import load
         from mobilenets.training.run import new_folder, train
     except ModuleNotFoundError as missing:
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    from mobilenets.evaluate.kept import closing_lines
+    from mobilenets.weights.kept import closing_lines
 
     print("\n".join(closing_lines(folder, metrics)))
     print(f"always answering the larger class would be right for {_majority(metrics):.3f} of them")

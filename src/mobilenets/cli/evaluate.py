@@ -12,7 +12,7 @@ from mobilenets.cli import precision
 
 if TYPE_CHECKING:
     from mobilenets.data.sample import Samples
-    from mobilenets.evaluate.unseen import Figures
+    from mobilenets.report.unseen import Figures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +38,13 @@ def run(args: argparse.Namespace) -> int:
 
     from mobilenets.cli.model_argument import open_model
     from mobilenets.cli.writers import accept_any_text
-    from mobilenets.data.source import read_samples
-    from mobilenets.data.survey import Survey
+    from mobilenets.data.sources.read import read_samples
+    from mobilenets.data.sources.survey import Survey
     from mobilenets.errors import UserError
-    from mobilenets.evaluate.metrics import score
-    from mobilenets.evaluate.unseen import keep_apart
-    from mobilenets.progress import Progress
+    from mobilenets.report.unseen import keep_apart
     from mobilenets.runtime.classifier import Failure
+    from mobilenets.system.progress import Progress
+    from mobilenets.tasks.classify.metrics import score
 
     classifier = open_model(args.model, args.engine, precision=args.precision)
     survey = Survey()

@@ -12,7 +12,7 @@ from mobilenets.cli.predict import MANY_CLASSES
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.evaluate.explain import Explainer, Explanation
+    from mobilenets.explain.gradcam import Explainer, Explanation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
     """Explain; 1 when some pictures could not be read."""
     if args.top is not None and args.top < 1:
         raise UserError(f"--top: {args.top} is too few; use 1 or more")
-    from mobilenets.artifact import check_new_file
     from mobilenets.cli.sources import expand
     from mobilenets.cli.writers import make_writer
-    from mobilenets.data.survey import Survey
-    from mobilenets.evaluate.heat import describe
-    from mobilenets.evaluate.picture import MOST, save_explanations
-    from mobilenets.progress import Progress
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.explain.overlay import describe
+    from mobilenets.model_card import check_new_file
+    from mobilenets.report.sheets import MOST, save_explanations
     from mobilenets.runtime.classifier import Failure
+    from mobilenets.system.progress import Progress
 
     if args.save is not None:
         check_new_file("--save", args.save, ".png")
@@ -87,7 +87,7 @@ def _open(model: str) -> Explainer:
 
     network = open_network(model)
     try:
-        from mobilenets.evaluate.explain import Explainer
+        from mobilenets.explain.gradcam import Explainer
     except ModuleNotFoundError as missing:
         raise UserError(f"explaining needs {missing.name}; run: pip install 'mobilenets[explain]'") from None
     return Explainer(network)

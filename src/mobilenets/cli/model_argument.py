@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
+from mobilenets.runtime.base import FLOAT, HALF
 from mobilenets.runtime.classifier import Classifier, load, load_for_one
-from mobilenets.runtime.engine import FLOAT, HALF
 
 if TYPE_CHECKING:
-    from mobilenets.runtime.torch import TorchEngine
+    from mobilenets.runtime.engines.torch import TorchEngine
 
 
 def open_model(
@@ -53,14 +53,14 @@ def has_network(text: str) -> bool:
 def _is_published(text: str) -> bool:
     if Path(text).exists():
         return False
-    from mobilenets.spec import NAMES
+    from mobilenets.arch import NAMES
 
     return text.partition("/")[0] in NAMES
 
 
 def _torch_engine(text: str) -> type[TorchEngine]:
     try:
-        from mobilenets.runtime.torch import TorchEngine
+        from mobilenets.runtime.engines.torch import TorchEngine
     except ModuleNotFoundError as missing:
         raise UserError(f"{text}: running it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
     return TorchEngine
@@ -68,7 +68,7 @@ def _torch_engine(text: str) -> type[TorchEngine]:
 
 def _published(text: str) -> TorchEngine:
     engine = _torch_engine(text)
-    from mobilenets.artifact import ModelCard
+    from mobilenets.model_card import ModelCard
     from mobilenets.weights.create import create
     from mobilenets.weights.imagenet import class_names
 

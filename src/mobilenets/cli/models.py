@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the catalogue, or what of it matches."""
-    from mobilenets.spec import NAMES
+    from mobilenets.arch import NAMES
     from mobilenets.weights.catalog import checkpoints, matching
 
     found = matching(args.pattern)
@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(checkpoint: Checkpoint) -> dict[str, Any]:
-    from mobilenets.spec import build
-    from mobilenets.spec.cost import total
+    from mobilenets.arch import build
+    from mobilenets.arch.cost import total
     from mobilenets.weights.catalog import checkpoints
 
     net = build(checkpoint.model, width=checkpoint.width, flavor=checkpoint.flavor)

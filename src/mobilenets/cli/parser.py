@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from mobilenets import __version__, launch
+from mobilenets._version import __version__
 from mobilenets.cli import COMMANDS, pixels
 from mobilenets.cli.main import DESCRIPTION, EXIT_USE, help_text
+from mobilenets.system import torchrun_env
 
 
 class _CommandParser(argparse.ArgumentParser):
@@ -22,7 +23,7 @@ class _CommandParser(argparse.ArgumentParser):
         return list(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
-        if launch.rank() == 0:
+        if torchrun_env.rank() == 0:
             print(f"{self.prog}: {message} (see '{self.prog} --help')", file=sys.stderr)
         raise SystemExit(EXIT_USE)
 
@@ -58,7 +59,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
         like = _like(options[0], args.parser.options) if options else ""
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{like}")
-    if launch.world() > 1 and command != "train":
+    if torchrun_env.world() > 1 and command != "train":
         parser.error(f"{command} is one process's work; start it without torchrun, which is for 'train'")
     return args
 

@@ -15,7 +15,7 @@ from mobilenets.cli import precision
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.data.survey import Survey
+    from mobilenets.data.sources.survey import Survey
     from mobilenets.preprocess.depth import Range
     from mobilenets.runtime.classifier import Classifier, Failure, Prediction
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
     if args.save is not None:
-        from mobilenets.artifact import check_new_file
+        from mobilenets.model_card import check_new_file
 
         check_new_file("--save", args.save, ".png")
     if args.ray:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.model_argument import open_model
     from mobilenets.cli.sources import expand
     from mobilenets.cli.writers import make_writer
-    from mobilenets.data.survey import Survey
+    from mobilenets.data.sources.survey import Survey
     from mobilenets.runtime.classifier import Prediction
 
     survey = Survey()
@@ -116,13 +116,13 @@ def _bulk(args: argparse.Namespace) -> int:
     if args.format not in (None, "parquet", "jsonl"):
         raise UserError(f"--format: {args.format!r} with --ray; use parquet or jsonl")
     try:
-        from mobilenets.runtime.ray import predict_parts
+        from mobilenets.bulk.ray import predict_parts
     except ModuleNotFoundError as missing:
         raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
+    from mobilenets.bulk.shards import claim, make_manifest
     from mobilenets.cli.sources import expand
-    from mobilenets.data.survey import Survey
+    from mobilenets.data.sources.survey import Survey
     from mobilenets.runtime.classifier import onnx_file
-    from mobilenets.runtime.parts import claim, make_manifest
 
     model = onnx_file(args.model).read_bytes()
     survey = Survey()
@@ -141,7 +141,7 @@ def _bulk(args: argparse.Namespace) -> int:
 
 
 def _save(shown: list[Prediction], path: Path, read: int, value_range: Range | None) -> None:
-    from mobilenets.evaluate.picture import save_pictures
+    from mobilenets.report.sheets import save_pictures
 
     save_pictures(shown, path, value_range)
     some = f" (the first {len(shown)} of {read})" if len(shown) < read else ""
@@ -161,7 +161,7 @@ def _results(
         except UserError as error:
             yield Failure(path, str(error))
         return
-    from mobilenets.progress import Progress
+    from mobilenets.system.progress import Progress
 
     # On a terminal the results themselves are the progress; a bar would be torn apart by them.
     with nullcontext() if sys.stdout.isatty() else Progress("predicting", None, "picture") as progress:

@@ -75,7 +75,7 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
             )
     if args.place is not None:
         raise UserError("--data: is for --resume; name the photographs of a new search without it")
-    from mobilenets.search.ask import Ask, parse_latency
+    from mobilenets.search.config import Ask, parse_latency
 
     ask = Ask(data=args.data, run=args.run_folder, latency_ms=parse_latency(args.latency), **asked)
     from mobilenets.search.job import search
@@ -86,9 +86,9 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
 def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
     if args.out is None:
         raise UserError("--resume: say which folder with --out")
-    from mobilenets.search.ask import parse_latency
+    from mobilenets.search.config import parse_latency
     from mobilenets.search.job import resume
-    from mobilenets.search.journal import Journal
+    from mobilenets.search.state import Journal
 
     was = Journal.read(args.out).ask
     given = dict(asked)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.spec.cost import RowCost
-    from mobilenets.spec.rows import Net
+    from mobilenets.arch.cost import RowCost
+    from mobilenets.arch.rows import Net
 
 
 SIZE = 224
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and the totals."""
-    from mobilenets.spec import NAMES
-    from mobilenets.spec.cost import costs
+    from mobilenets.arch import NAMES
+    from mobilenets.arch.cost import costs
 
     stored = args.model not in NAMES and Path(args.model).exists()
     net, size = _stored(args) if stored else (_built(args), SIZE)
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _built(args: argparse.Namespace) -> Net:
     """The network of a name, as the options say."""
-    from mobilenets.spec import build
+    from mobilenets.arch import build
 
     return build(
         args.model,
@@ -75,7 +75,7 @@ def _stored(args: argparse.Namespace) -> tuple[Net, int]:
     for name in ("width", "flavor", "reduced_tail", "output_stride", "classes"):
         if getattr(args, name) not in (None, False):
             raise UserError(f"--{name.replace('_', '-')}: {args.model} has its own; leave it out")
-    from mobilenets.artifact import read_card
+    from mobilenets.model_card import read_card
 
     card = read_card(Path(args.model))
     return card.net, card.preprocess.size
@@ -124,7 +124,7 @@ def _shape(side: int, channels: int) -> str:
 
 def _operator(net: Net, row: RowCost) -> str:
     """The operator in the papers' words."""
-    from mobilenets.spec.rows import Conv, Fused, Inverted, Separable, Universal
+    from mobilenets.arch.rows import Conv, Fused, Inverted, Separable, Universal
 
     spec = row.row
     if spec is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from mobilenets.data.survey import Survey, named
+from mobilenets.data.sources.survey import Survey, named
 from mobilenets.data.walk import image_files, pictures
 from mobilenets.errors import UserError
 

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mobilenets import launch
+from mobilenets.arch import DEFAULT_NAME
 from mobilenets.cli import pixels
 from mobilenets.errors import UserError
-from mobilenets.spec import DEFAULT_NAME
+from mobilenets.system import torchrun_env
 
 # Options that become fields of training.settings.Settings under the same name; None: not given.
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -89,9 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, resume or repeat, alone or as one of the processes that torchrun started; 130 when interrupted."""
-    if launch.world() == 1:
+    if torchrun_env.world() == 1:
         return _train(args)
-    from mobilenets.training.parallel import processes
+    from mobilenets.training.distributed.group import processes
 
     with processes():
         return _train(args)
@@ -162,7 +162,7 @@ def fraction_or_folder(text: str) -> float | str:
 
 
 def _tell(folder: Path, metrics: dict[str, Any], interrupted: bool) -> None:
-    from mobilenets.evaluate.kept import closing_lines
+    from mobilenets.weights.kept import closing_lines
 
     if interrupted:
         print(f"interrupted; go on with: mobilenets train --resume --out {folder}")

@@ -52,7 +52,7 @@ class Jsonl:
 
     def write(self, result: Prediction | Failure) -> None:
         """Print the picture's line."""
-        from mobilenets.runtime.parts import json_line
+        from mobilenets.bulk.shards import json_line
 
         print(json_line(result, self._top))
 

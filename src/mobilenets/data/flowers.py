@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from mobilenets.data.sample import Sample
 from mobilenets.data.split import split
 from mobilenets.errors import UserError
-from mobilenets.home import home
 from mobilenets.preprocess.formats import is_image
-from mobilenets.weights.download import fetch
+from mobilenets.system.cache_dir import home
+from mobilenets.system.download import fetch
 
 URL = "http://download.tensorflow.org/example_images/flower_photos.tgz"
 MIRROR = "MOBILENETS_FLOWERS_URL"  # environment variable: the whole address of another copy

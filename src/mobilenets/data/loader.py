@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilenets.data.augment import Augment
-from mobilenets.data.cache import Cache, Shelf
+from mobilenets.data.cache.images import Cache, Shelf
 from mobilenets.data.sample import Indices, Sample, Samples
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess

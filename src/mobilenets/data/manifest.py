@@ -17,10 +17,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.artifact import open_atomic
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.errors import UserError
-from mobilenets.progress import Progress
+from mobilenets.model_card import open_atomic
+from mobilenets.system.progress import Progress
 
 FILE = "data.csv"
 COLUMNS = ("path", "label", "split", "bytes", "sha256", "folder")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mobilenets.data.sample import Samples, Splits
-from mobilenets.data.survey import Survey
+from mobilenets.data.sources.survey import Survey
 from mobilenets.system.terminal import columns, padded
 
 MAX_ROWS = 20

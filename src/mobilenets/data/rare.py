@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from mobilenets.data.sample import Samples, Splits
-from mobilenets.data.survey import named, photographs
+from mobilenets.data.sources.survey import named, photographs
 from mobilenets.errors import UserError
 
 Rare = Literal["keep", "drop", "refuse"]

@@ -12,11 +12,11 @@ import numpy as np
 from mobilenets.data.loader import WORKERS, Skipped
 from mobilenets.data.rare import Rare
 from mobilenets.data.sample import Indices, Sample, Samples, Splits
-from mobilenets.data.survey import UNREADABLE, Survey, named
+from mobilenets.data.sources.survey import UNREADABLE, Survey, named
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.formats import CLOSED, SNIFFED, kind_of, reads, sniff
-from mobilenets.progress import Progress
+from mobilenets.system.progress import Progress
 
 # Up to this many, every file is decoded once before training; with more, training must begin before all were opened.
 MOST_CHECKED = 5_000

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.parts import PART_NAMES, PARTS, part_of_shard
 from mobilenets.data.sample import Indices, Member, Rows, Samples, Table
-from mobilenets.data.survey import Survey
-from mobilenets.data.tree import key
+from mobilenets.data.sources.split_names import PART_NAMES, PARTS, part_of_shard
+from mobilenets.data.sources.survey import Survey
+from mobilenets.data.sources.tree import key
 from mobilenets.errors import UserError
 
 __all__ = ["PARTS", "PART_NAMES", "Finding", "Records", "part_of_shard"]

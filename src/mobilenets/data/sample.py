@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.survey import Survey
+from mobilenets.data.sources.survey import Survey
 
 Indices = NDArray[np.int64]
 # Keeps file names that are not text, and bytes so encoded sort as the strings do.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mobilenets.data.survey import HIDDEN, SYSTEM, Survey
+from mobilenets.data.sources.survey import HIDDEN, SYSTEM, Survey
 from mobilenets.preprocess.formats import is_image, kind_of, reads, sniff
 
 # What systems and programs put beside files: thumbnails, recycle bins, the other half of a macOS archive.

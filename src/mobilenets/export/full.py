@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import onnx
 
-from mobilenets.artifact import ModelCard
 from mobilenets.errors import UserError
-from mobilenets.export.onnx import OPSET
+from mobilenets.export.targets.onnx import OPSET
+from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.onnx import resize_and_crop
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mobilenets.artifact import ModelCard
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.export.pictures import random_pictures, read_pictures
-from mobilenets.export.targets import TARGETS, Export, reopen
+from mobilenets.export.images import random_pictures, read_pictures
+from mobilenets.export.targets.table import TARGETS, Export, reopen
 from mobilenets.export.verify import FLOAT16, MOST_LOST, Verification, size_of, verify
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engine import FLOAT, HALF, Engine
-from mobilenets.runtime.engines import KINDS, find_half, open_engine
-from mobilenets.runtime.torch import TorchEngine
+from mobilenets.runtime.base import FLOAT, HALF, Engine
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import KINDS, find_half, open_engine
 
 Retrain = Callable[[], MobileNet]
 

@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-from mobilenets.runtime.silence import no_output
+from mobilenets.system.quiet import no_output
 
 
 @contextlib.contextmanager

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from mobilenets.errors import UserError
-from mobilenets.export.pictures import Picture
-from mobilenets.runtime.engine import FLOAT, Engine, Pixels, Probabilities
-from mobilenets.runtime.engines import KINDS
+from mobilenets.export.images import Picture
+from mobilenets.runtime.base import FLOAT, Engine, Pixels, Probabilities
+from mobilenets.runtime.registry import KINDS
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
 LEAST_AGREEMENT = 0.999

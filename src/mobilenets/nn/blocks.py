@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mobilenets.arch.rows import Conv, Fused, Inverted, Net, Row, Separable, Universal
 from mobilenets.nn.layers import ConvNormAct, SqueezeExcite
-from mobilenets.spec.rows import Conv, Fused, Inverted, Net, Row, Separable, Universal
 
 
 class SeparableBlock(nn.Module):

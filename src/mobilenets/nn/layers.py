@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mobilenets.spec.rows import Net
+from mobilenets.arch.rows import Net
 
 _ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.ReLU6] | type[nn.Hardswish]] = {
     "relu": nn.ReLU,

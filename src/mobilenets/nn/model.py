@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from mobilenets.arch.features import feature_info
+from mobilenets.arch.rows import Net
 from mobilenets.errors import UserError
 from mobilenets.nn.blocks import make_block
 from mobilenets.nn.layers import ConvNormAct, activation, average, initialise
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec.features import feature_info
-from mobilenets.spec.rows import Net
 
 
 class MobileNet(nn.Module):

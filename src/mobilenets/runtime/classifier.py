@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.runtime.engine import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
-from mobilenets.runtime.engines import KINDS, PRECISIONS, SUFFIXES, open_engine
+from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.registry import KINDS, PRECISIONS, SUFFIXES, open_engine
 
 ENGINES = ("auto", *KINDS)
 _NOT_HERE = {
@@ -71,12 +71,12 @@ def load(path: str | Path, engine: str = "auto", threads: int | None = None, pre
     file = _model_file(Path(path), engine)
     if precision == HALF:
         if engine == "auto":
-            from mobilenets.runtime.choice import half_engine
+            from mobilenets.runtime.autoselect import half_engine
 
             engine = half_engine(file)
         return Classifier(open_engine(file, engine, threads, HALF))
     if engine == "auto" or precision == "auto":
-        from mobilenets.runtime.choice import open_fastest
+        from mobilenets.runtime.autoselect import open_fastest
 
         return Classifier(open_fastest(file, threads, engine=engine, precision=precision))
     return Classifier(open_engine(file, engine, threads))

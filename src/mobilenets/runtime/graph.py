@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.runtime.engine import FLOAT, Pixels
-from mobilenets.runtime.onnxruntime import make_session
+from mobilenets.runtime.base import FLOAT, Pixels
+from mobilenets.runtime.engines.onnxruntime import make_session
 
 Rows = NDArray[np.floating[Any]]
 
@@ -28,7 +28,7 @@ def run_fast(graph: bytes, threads: int) -> Callable[[Pixels], Rows]:
     """
     if find_spec("openvino") is None:
         return run_exactly(graph, threads)
-    from mobilenets.runtime.openvino import BFLOAT16, compile_model, find_half
+    from mobilenets.runtime.engines.openvino import BFLOAT16, compile_model, find_half
 
     arithmetic = BFLOAT16 if find_half() == BFLOAT16 else FLOAT
     request = compile_model(graph, threads, arithmetic=arithmetic)[1].create_infer_request()

@@ -10,28 +10,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenets.artifact import read_card, write_atomic
-from mobilenets.data.audit.job import audit_splits
+from mobilenets.arch.cost import total
+from mobilenets.audit.audit import audit_splits
 from mobilenets.data.manifest import FILE, base_of
 from mobilenets.data.value_range import RangeDecision
 from mobilenets.errors import UserError
-from mobilenets.evaluate.kept import KEPT, TEST
-from mobilenets.search import blocks, proposals
-from mobilenets.search.ask import EVOLVE, NETADAPT, Ask
-from mobilenets.search.journal import Journal
-from mobilenets.search.latency import NETWORKS, Candidate, Conditions, LatencyModel, LatencyTable, errors
-from mobilenets.search.netadapt import NetAdapt
-from mobilenets.search.page import write_page
-from mobilenets.search.refine import distiller, keeper, planned_epochs, write_settings
-from mobilenets.search.timer import Timer
-from mobilenets.search.workbench import Workbench
-from mobilenets.spec.cost import total
+from mobilenets.model_card import read_card, write_atomic
+from mobilenets.search.config import EVOLVE, NETADAPT, Ask
+from mobilenets.search.context import Workbench
+from mobilenets.search.evolution import blocks
+from mobilenets.search.final_finetune import distiller, keeper, planned_epochs, write_settings
+from mobilenets.search.latency.table import NETWORKS, Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.search.latency.timer import Timer
+from mobilenets.search.netadapt import proposals
+from mobilenets.search.netadapt.netadapt import NetAdapt
+from mobilenets.search.search_report import write_page
+from mobilenets.search.state import Journal
 from mobilenets.system.timing import Estimate
-from mobilenets.training.finish import finish
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.opening import copy_list
 from mobilenets.training.run import new_folder
+from mobilenets.training.run_data import copy_list
+from mobilenets.training.run_folder import finish
 from mobilenets.training.session import LAST
+from mobilenets.weights.kept import KEPT, TEST
 
 FITTED, CHECKED = 14, 6  # random networks behind the latency model's line, and others that tell its error
 

@@ -19,12 +19,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from mobilenets import __version__
-from mobilenets.artifact import ModelCard
-from mobilenets.page import MEDIA_TYPES, assets, policy
+from mobilenets._version import __version__
+from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import decode
+from mobilenets.runtime.base import Probabilities
 from mobilenets.runtime.classifier import Classifier
-from mobilenets.runtime.engine import Probabilities
 from mobilenets.serve.batcher import Batcher
 from mobilenets.serve.body import Bodies, RefusalResponse, Upload
 from mobilenets.serve.envelope import Envelope
@@ -33,6 +32,7 @@ from mobilenets.serve.metrics import CONTENT_TYPE, Metrics
 from mobilenets.serve.origins import NOT_ALLOWED, Origins
 from mobilenets.serve.overlay import Explain
 from mobilenets.serve.schema import PICTURES, REFUSALS, Answers, Health, Model
+from mobilenets.webui import MEDIA_TYPES, assets, policy
 
 log = logging.getLogger("mobilenets.serve")
 

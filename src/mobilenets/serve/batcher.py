@@ -10,8 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from mobilenets.runtime.base import Pixels, Probabilities, available_cores
 from mobilenets.runtime.classifier import Classifier
-from mobilenets.runtime.engine import Pixels, Probabilities, available_cores
 from mobilenets.serve.limits import Limits, busy
 from mobilenets.serve.metrics import Metrics
 

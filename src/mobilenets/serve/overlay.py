@@ -15,8 +15,8 @@ from PIL import Image
 from mobilenets.preprocess import Preprocess
 
 if TYPE_CHECKING:
-    from mobilenets.evaluate.explain import Explainer
-    from mobilenets.runtime.torch import TorchEngine
+    from mobilenets.explain.gradcam import Explainer
+    from mobilenets.runtime.engines.torch import TorchEngine
 
 _COLOUR = (255, 72, 0)  # seen on foliage, sky and skin alike
 _STRONGEST = 190  # of 255: what lies beneath stays recognisable
@@ -35,7 +35,7 @@ def explainer(open_network: Callable[[], TorchEngine], max_pixels: int) -> Expla
 
     @cache
     def opened() -> tuple[Preprocess, Explainer]:
-        from mobilenets.evaluate.explain import Explainer
+        from mobilenets.explain.gradcam import Explainer
 
         network = open_network()
         return network.card.preprocess, Explainer(network)

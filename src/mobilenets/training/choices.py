@@ -23,9 +23,9 @@ from mobilenets.data.sample import Samples
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.timing import Clock
-from mobilenets.training.features import Extractor, extractor
-from mobilenets.training.feed import Feed
-from mobilenets.training.probe import Head, choose_strength, fit
+from mobilenets.training.loaders import Feed
+from mobilenets.training.probe.features import Extractor, extractor
+from mobilenets.training.probe.head import Head, choose_strength, fit
 from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from mobilenets.arch.cost import costs
+from mobilenets.arch.rows import Net
 from mobilenets.data.loader import Batch
-from mobilenets.spec.cost import costs
-from mobilenets.spec.rows import Net
 from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, measure_speed
-from mobilenets.training.views import Front, as_stored
+from mobilenets.training.probe.activation_cache import Front, as_stored
 
 TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do

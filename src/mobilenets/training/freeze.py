@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from mobilenets.arch.rows import Net
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec.rows import Net
 
 
 def frozen_modules(model: MobileNet, freeze: str | int) -> list[nn.Module]:

@@ -19,26 +19,26 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from mobilenets.artifact import write_atomic
 from mobilenets.data.loader import Batch
-from mobilenets.data.mix import mix
 from mobilenets.errors import UserError
-from mobilenets.evaluate.kept import KEPT
-from mobilenets.evaluate.metrics import log_loss
+from mobilenets.model_card import write_atomic
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import Images
-from mobilenets.progress import Progress
+from mobilenets.system.progress import Progress
+from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training import checkpoint
-from mobilenets.training.average import Average
 from mobilenets.training.checkpoint import State
-from mobilenets.training.device import autocast
+from mobilenets.training.context import autocast
+from mobilenets.training.distributed.group import ALONE, Group
+from mobilenets.training.distributed.sync_batchnorm import see_whole_batches
+from mobilenets.training.ema import Average
 from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.parallel import ALONE, Group
+from mobilenets.training.mix import mix
 from mobilenets.training.recipe import Recipe
-from mobilenets.training.whole_batch import see_whole_batches
+from mobilenets.weights.kept import KEPT
 
 CHECKPOINT_EVERY_S = 60.0
 

@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mobilenets.artifact import TRAINED_FROM, ModelCard, read_card, read_tensors
 from mobilenets.data.manifest import EARLIER, Manifest, list_photographs, manifest_of
 from mobilenets.data.match import count, joined, some
 from mobilenets.data.sample import Samples, Splits
-from mobilenets.data.source import read_parts
+from mobilenets.data.sources.read import read_parts
 from mobilenets.errors import UserError
-from mobilenets.evaluate.kept import KEPT, START_FILE
+from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card, read_tensors
 from mobilenets.nn.model import MobileNet
-from mobilenets.training.opening import draw_splits, exists
-from mobilenets.training.probe import Head, standardisation
+from mobilenets.training.probe.head import Head, standardisation
 from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.training.run_data import draw_splits, exists
 from mobilenets.training.settings import Settings, read_config
+from mobilenets.weights.kept import KEPT, START_FILE
 
 _STEPS = 200  # of L-BFGS, which ends sooner
 

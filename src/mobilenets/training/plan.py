@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, milliseconds, timed
-from mobilenets.training.device import torch_threads
+from mobilenets.training.context import torch_threads
 from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import PRECISIONS
 

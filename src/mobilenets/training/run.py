@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenets import launch
-from mobilenets.artifact import ModelCard, read_card
 from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
+from mobilenets.system import torchrun_env
 from mobilenets.training.checkpoint import load
-from mobilenets.training.opening import with_place
-from mobilenets.training.parallel import Group, processes
+from mobilenets.training.distributed.group import Group, processes
 from mobilenets.training.recipe import Recipe
+from mobilenets.training.run_data import with_place
 from mobilenets.training.session import JOB, LAST, Session
 from mobilenets.training.settings import Settings, check_same, read_config
 
@@ -52,7 +52,7 @@ def start(settings: Settings, recipe: Recipe, out: str | Path | None = None, sta
     """`train`, for settings and recipe that stand; `started`: when the minutes began to count, by `time.monotonic`."""
     with processes() as group:
         folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
-        if launch.restarts() and (folder / LAST).exists():
+        if torchrun_env.restarts() and (folder / LAST).exists():
             settings, recipe = read_config(folder / "config.yaml")
         return _run(settings, recipe, folder, group, started)
 
@@ -118,11 +118,11 @@ def interrupted_run(data: Path) -> Path:
 
 def _folder(out: str | Path | None, data: Path) -> Path:
     """A new folder, or the one this job made before torchrun started it again."""
-    if launch.may_restart() and out is None:
+    if torchrun_env.may_restart() and out is None:
         raise UserError("--out: say where to with --max-restarts, so that a restarted run finds its folder")
-    if out is not None and launch.restarts():
+    if out is not None and torchrun_env.restarts():
         job = Path(out) / JOB
-        if job.exists() and job.read_text(encoding="utf-8") == launch.job():
+        if job.exists() and job.read_text(encoding="utf-8") == torchrun_env.job():
             return Path(out)
     return new_folder(out, data)
 

@@ -13,10 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mobilenets import launch
-from mobilenets.artifact import ModelCard, write_atomic
-from mobilenets.data.audit.job import audit_splits
-from mobilenets.data.cache import open_cache
+from mobilenets.audit.audit import audit_splits
+from mobilenets.data.cache.images import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
 from mobilenets.data.overview import overview
@@ -24,31 +22,33 @@ from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.value_range import decide_range, range_text, range_to_ask
 from mobilenets.errors import UserError
-from mobilenets.evaluate.kept import KEPT, PROBE, START, START_FILE
-from mobilenets.evaluate.metrics import log_loss
+from mobilenets.model_card import ModelCard, write_atomic
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.torch import write_network
+from mobilenets.runtime.engines.torch import write_network
+from mobilenets.system import torchrun_env
+from mobilenets.system.malloc import keep_freed_memory
+from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training.choices import SHARE, Choices, Open, Photographs, choose, most_for
+from mobilenets.training.context import pick_device, torch_threads
 from mobilenets.training.depth import MOST_EPOCHS, Steps, choose_depth
-from mobilenets.training.device import pick_device, torch_threads
-from mobilenets.training.features import Extractor, extractor, features
-from mobilenets.training.feed import Feed
-from mobilenets.training.finish import finish, finishing_s
-from mobilenets.training.fit import fitted
+from mobilenets.training.distributed.group import Group
 from mobilenets.training.freeze import check_freeze
+from mobilenets.training.input import fitted
 from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.loaders import Feed
 from mobilenets.training.loop import Place, Trainer, better
-from mobilenets.training.memory import keep_freed_memory
-from mobilenets.training.opening import complete_list, draw_splits, open_splits, write_list
 from mobilenets.training.origin import Origin, fit_rows
-from mobilenets.training.parallel import Group
 from mobilenets.training.plan import Speed, measure_speed, steps_within
-from mobilenets.training.probe import Head, fit_head
+from mobilenets.training.probe.activation_cache import StoredViews
+from mobilenets.training.probe.features import Extractor, extractor, features
+from mobilenets.training.probe.head import Head, fit_head
+from mobilenets.training.probe.warm_start import warm_start
 from mobilenets.training.recipe import FINETUNE, ProbeRecipe, Recipe
+from mobilenets.training.run_data import complete_list, draw_splits, open_splits, write_list
+from mobilenets.training.run_folder import finish, finishing_s
 from mobilenets.training.settings import Settings, read_asked, write_config
-from mobilenets.training.views import StoredViews
-from mobilenets.training.warmstart import warm_start
 from mobilenets.weights.create import create, name_or_default
+from mobilenets.weights.kept import KEPT, PROBE, START, START_FILE
 
 LAST = Path("checkpoint", "last.pt")  # within a run folder
 JOB = Path("checkpoint", "job")  # the launcher's job that made it, where that may start it again
@@ -127,8 +127,8 @@ class Session:
         """Make the run folder with its settings, before the work: that it cannot be written is told at once."""
         (self.folder / JOB).parent.mkdir(parents=True, exist_ok=True)
         write_config(self.folder / "config.yaml", self.settings, self.recipe, asked=self._settled())
-        if launch.may_restart():
-            write_atomic(self.folder / JOB, launch.job())
+        if torchrun_env.may_restart():
+            write_atomic(self.folder / JOB, torchrun_env.job())
 
     def _settled(self) -> dict[str, Any]:
         """What was asked for where something else was decided on since, by setting; a resumed run's config knows it."""
@@ -170,7 +170,7 @@ class Session:
             looked_at.append(self.loader(train.spread(ProbeRecipe().most), 1))
         if self.settings.recipe != "probe":
             looked_at.append(self.loader(train, 1, self.recipe))
-        return sum(loader.expected_bytes() for loader in looked_at) * launch.local_world()
+        return sum(loader.expected_bytes() for loader in looked_at) * torchrun_env.local_world()
 
     def loader(
         self,

@@ -9,16 +9,16 @@ from typing import Any, NoReturn
 
 import yaml
 
-from mobilenets.artifact import write_atomic
-from mobilenets.data.cache import MODES as CACHES
+from mobilenets.arch.cost import MIN_SIZE
+from mobilenets.data.cache.images import MODES as CACHES
 from mobilenets.data.rare import CHOICES as RARE
 from mobilenets.data.rare import Rare
-from mobilenets.data.source import DEFAULT_VAL
+from mobilenets.data.sources.read import DEFAULT_VAL
 from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
 from mobilenets.errors import UserError
+from mobilenets.model_card import write_atomic
 from mobilenets.preprocess import FITS
-from mobilenets.spec.cost import MIN_SIZE
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 
 PRECISIONS = ("auto", "fp32", "bf16")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mobilenets.home import home
+from mobilenets.system.cache_dir import home
 
 # The folders it made itself: `MOBILENETS_HOME` may have been pointed at a folder with other things.
 _FOLDERS = ("weights", "data", "pixels", "shards", "npm", "latency")

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
+from mobilenets.arch import published
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import published
 
 _HALF = (0.5, 0.5, 0.5)
 _TORCHVISION = Preprocess()  # resize 256, crop 224, bilinear, ImageNet statistics

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mobilenets.arch.rows import Net
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
-from mobilenets.spec.rows import Net
 from mobilenets.weights.layouts import module_names
 
 SHOWN = 4  # names listed of each kind of mismatch

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from mobilenets.artifact import has_card, read_card
+from mobilenets.arch import DEFAULT_NAME, NAMES, build
+from mobilenets.arch.rows import Net
 from mobilenets.errors import UserError
+from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.spec import DEFAULT_NAME, NAMES, build
-from mobilenets.spec.rows import Net
 from mobilenets.weights.catalog import Checkpoint, checkpoints
 from mobilenets.weights.convert import convert, read_h5, recognise
 from mobilenets.weights.locate import locate, url
@@ -47,7 +47,7 @@ def create(
     dropout: float | None = None,
     flavor: str | None = None,
 ) -> MobileNet:
-    """Build a network; the arguments besides `weights` are those of `mobilenets.spec.build`, with its defaults.
+    """Build a network; the arguments besides `weights` are those of `mobilenets.arch.build`, with its defaults.
 
     `weights`: None for random ones, "default" for the most accurate published ones of this network and
     width, a tag of `mobilenets models`, or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's,

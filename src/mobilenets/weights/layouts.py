@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mobilenets.arch import v1, v2, v3, v4
+from mobilenets.arch.rows import Conv, Fused, Inverted, Net, Separable, Universal
 from mobilenets.errors import UserError
-from mobilenets.spec import v1, v2, v3, v4
-from mobilenets.spec.rows import Conv, Fused, Inverted, Net, Separable, Universal
 
 LAYOUTS = ("ours", "torchvision", "timm", "keras")
 

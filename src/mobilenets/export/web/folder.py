@@ -8,12 +8,12 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-from mobilenets import page
-from mobilenets.artifact import ModelCard
-from mobilenets.export.calibration import Calibration
-from mobilenets.export.onnx import write_half_onnx, write_onnx
-from mobilenets.export.qdq import quantize_onnx
+from mobilenets import webui
+from mobilenets.export.int8.calibration import Calibration
+from mobilenets.export.int8.qdq import quantize_onnx
+from mobilenets.export.targets.onnx import write_half_onnx, write_onnx
 from mobilenets.export.web.runtime import runtime_files
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import BROWSER
 
@@ -60,7 +60,7 @@ def _export(write: Callable[[MobileNet, ModelCard, Path], None], model: MobileNe
 def _static_files(card: ModelCard) -> dict[str, bytes]:
     """Every file but the model, by name."""
     here = files(__package__)
-    static = page.assets(POLICY)
+    static = webui.assets(POLICY)
     static |= {name: here.joinpath(name).read_bytes() for name in SCRIPTS}
     static |= {script.name: script.read_bytes() for script in BROWSER.parent.glob("*.js")}
     static |= runtime_files()

@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.home import home
-from mobilenets.weights.download import fetch, matches
+from mobilenets.system.cache_dir import home
+from mobilenets.system.download import fetch, matches
 
 VERSION = "1.30.0"
 # What `npm view onnxruntime-web@1.30.0 dist.integrity` prints.

@@ -1,0 +1,173 @@
+"""Everything the audit knows of a file, from one decode."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess, decode
+from mobilenets.preprocess.depth import Range
+from mobilenets.system.progress import Progress
+
+SIDE = 256  # pixels of the short side at which quality is judged: what a network of 224 sees, crop included
+THUMB = 32
+WORKERS = 2
+_BATCH = 32
+_BLUR_WINDOW = 9  # Crete et al. 2007, §3
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A network's eye: `extract` turns uint8 pixels (N, H, W, C) of `preprocess` into float32 features (N, D)."""
+
+    preprocess: Preprocess
+    extract: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """Measures of a picture that could be read; grey levels 0..255.
+
+    `format`, `width`, `height`: as stored. `digest`: of the decoded pixels. `low`: 1st percentile, `spread`: 99th
+    minus 1st, `light`: 95th. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole picture.
+    """
+
+    path: Path
+    format: str
+    width: int
+    height: int
+    digest: bytes
+    low: float
+    spread: float
+    light: float
+    blur: float
+    thumb: NDArray[np.uint8]
+
+    @property
+    def short(self) -> int:
+        """The short side in pixels."""
+        return min(self.width, self.height)
+
+    @property
+    def aspect(self) -> float:
+        """Long side by short side, 1 or more."""
+        return max(self.width, self.height) / self.short
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures in the order asked for: what could be read, its features (n, D) if asked for, and what could not."""
+
+    photos: tuple[Photo, ...]
+    features: NDArray[np.float32] | None
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def look(
+    samples: Sequence[Sample],
+    embedder: Embedder | None = None,
+    workers: int = WORKERS,
+    value_range: Range | None = None,
+) -> Seen:
+    """Decode every file once, in threads, and measure it; with `embedder`, also its features.
+
+    `value_range`: what deep pictures are scaled by, as training on them would.
+
+    The same for any number of `workers`.
+    """
+    photos: list[Photo] = []
+    rows: list[NDArray[np.float32]] = []
+    unreadable: list[tuple[Path, str]] = []
+    eye = replace(embedder.preprocess, range=value_range) if embedder else None
+    reader = eye or Preprocess(range=value_range)
+    with Progress("looking at", len(samples), "image") as progress, ThreadPoolExecutor(workers) as pool:
+        for i in range(math.ceil(len(samples) / _BATCH)):
+            batch = samples[i * _BATCH :][:_BATCH]
+            pixels = []
+            for sample, seen in zip(batch, pool.map(lambda s: _look(s, eye, reader), batch), strict=True):
+                if isinstance(seen, str):
+                    unreadable.append((sample.path, seen))
+                    continue
+                photos.append(seen[0])
+                if seen[1] is not None:
+                    pixels.append(seen[1])
+            if embedder and pixels:  # after the decoding, not beside it: both want the same cores
+                rows.append(embedder.extract(np.stack(pixels)))
+            progress.advance(len(batch))
+    return Seen(tuple(photos), np.concatenate(rows) if rows else None, tuple(unreadable))
+
+
+def _look(sample: Sample, eye: Preprocess | None, reader: Preprocess) -> tuple[Photo, NDArray[np.uint8] | None] | str:
+    """The measures, and the network's input; or why the file cannot be read."""
+    at_least = max(SIDE, eye.resize_side) if eye else SIDE
+    try:
+        source = sample.open()
+        format, width, height = decode.header(source)
+        picture = reader.read(source, at_least=at_least)
+    except UserError as error:
+        return str(error)
+    image = picture.image
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
+    grey = _scaled(image.convert("L"))
+    low, light, high = percentiles(grey.histogram(), (1, 95, 99))
+    thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
+    photo = Photo(
+        sample.path, format, width, height, digest, low, high - low, light, blur_effect(np.asarray(grey)), thumb
+    )
+    return photo, eye.pixels(picture) if eye else None
+
+
+def percentiles(histogram: Sequence[int], wanted: Sequence[float]) -> list[float]:
+    """Percentiles of what a histogram counts, between two values in proportion; no pixel is sorted."""
+    below = np.cumsum(histogram)
+    places = np.array(wanted) / 100 * (below[-1] - 1)
+    low, high = (np.searchsorted(below, np.floor(places) + step, side="right") for step in (0, 1))
+    high = np.minimum(high, len(histogram) - 1)  # the place behind the last has no share in it
+    result: list[float] = (low + (places % 1) * (high - low)).tolist()
+    return result
+
+
+def _scaled(grey: Image.Image) -> Image.Image:
+    """No larger than `SIDE` on the short and four times that on the long side; never enlarged."""
+    factor = min(1.0, SIDE / min(grey.size))
+    size = [min(4 * SIDE, max(1, round(length * factor))) for length in grey.size]
+    return grey.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+
+
+def blur_effect(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> float:
+    """How little a picture (H, W) changes when it is blurred further: 0 (sharp) to 1 (it cannot change).
+
+    Crete, Dolmiere, Ladret, Nicolas 2007, "The blur effect": the larger of both axes. Unlike the variance of the
+    Laplacian it does not depend on contrast.
+    """
+    values = pixels.astype(np.float32)
+    return max(_blur_along(values), _blur_along(np.ascontiguousarray(values.T)))
+
+
+def _blur_along(columns: NDArray[np.float32]) -> float:
+    """The effect down the columns."""
+    if len(columns) <= _BLUR_WINDOW:
+        return 0.0
+    half = _BLUR_WINDOW // 2
+    blurred = _sums_of_nine(np.pad(columns, ((half, half), (0, 0)), "edge")) / _BLUR_WINDOW
+    change, left = np.abs(np.diff(columns, axis=0)), np.abs(np.diff(blurred, axis=0))
+    total = float(change.sum())
+    return 1 - float(np.maximum(change - left, 0).sum()) / total if total else 1.0
+
+
+def _sums_of_nine(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sum of every nine rows in a row, in four additions."""
+    two = rows[1:] + rows[:-1]
+    four = two[2:] + two[:-2]
+    result: NDArray[np.float32] = four[4:-1] + four[:-5] + rows[8:]
+    return result

@@ -1,0 +1,1 @@
+"""Prediction of very many photographs: shards of results on disk, and Ray."""

@@ -1,0 +1,135 @@
+"""The result of a bulk prediction on disk: a folder of parts, each complete or absent, and a manifest.
+
+Part k holds the predictions of paths k·`size` to (k + 1)·`size` - 1, in their order. The manifest says of which
+model and which list of paths, so that a second start does what is missing and nothing else is ever mixed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mobilenets.errors import UserError
+from mobilenets.model_card import write_atomic
+from mobilenets.runtime.classifier import Failure, Prediction
+
+# Readers of a folder of parquet or json files pass over names that begin with an underscore.
+MANIFEST = "_manifest.json"
+FORMS = ("parquet", "jsonl")
+SIZE = 500  # pictures a part: seconds of work, which is what a killed worker loses
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the parts of a folder are; folders with equal ones can be completed."""
+
+    model: str
+    source: str
+    pictures: int
+    form: str
+    top: int | None
+    size: int = SIZE
+    format: int = 1
+
+    @property
+    def parts(self) -> int:
+        """How many parts there will be."""
+        return -(-self.pictures // self.size)
+
+    def path(self, folder: Path, part: int) -> Path:
+        """The file of part number `part`."""
+        return folder / f"part-{part:06d}.{self.form}"
+
+    def missing(self, folder: Path) -> list[int]:
+        """The parts not there yet."""
+        return [part for part in range(self.parts) if not self.path(folder, part).exists()]
+
+
+def make_manifest(model: bytes, paths: Iterable[str], form: str, top: int | None) -> Manifest:
+    """Count and hash the paths, without keeping them."""
+    digest, count = hashlib.sha256(), 0
+    for path in paths:
+        digest.update(json.dumps(path).encode() + b"\n")
+        count += 1
+    return Manifest(hashlib.sha256(model).hexdigest(), digest.hexdigest(), count, form, top)
+
+
+def claim(folder: Path, manifest: Manifest) -> None:
+    """Make `folder` the place of these parts, or recognise it as such.
+
+    Raises:
+        UserError: it holds something else, or parts of another model, source, form or `top`.
+    """
+    path = folder / MANIFEST
+    if path.exists():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            there = None
+        if not isinstance(there, dict):
+            raise UserError(f"{path}: not a manifest, or a damaged one; choose another --out")
+        wanted = asdict(manifest)
+        other = [name for name in wanted if there.get(name) != wanted[name]]
+        if other:
+            what = {"form": "--format", "top": "--top", "pictures": "source"}.get(other[0], other[0])
+            raise UserError(f"{folder}: holds predictions with another {what}; choose another --out")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: exists already and is no folder of predictions; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(asdict(manifest), indent=1) + "\n")
+
+
+def chunks(paths: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The paths of one part after another."""
+    iterator = iter(paths)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def record(result: Prediction | Failure, top: int | None) -> dict[str, Any]:
+    """What is told of one picture, by the names of jsonl and parquet."""
+    if isinstance(result, Failure):
+        return {"path": result.path, "error": result.error}
+    best = [{"label": label, "probability": p} for label, p in result.top[:top]]
+    return {"path": result.path, "label": result.label, "probability": result.probability, "top": best}
+
+
+def json_line(result: Prediction | Failure, top: int | None) -> str:
+    """One object, as text; bytes of a file name that are no text as \\udcXX."""
+    text = json.dumps(record(result, top), ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
+
+
+def write_part(path: Path, results: Sequence[Prediction | Failure], top: int | None) -> None:
+    """Write one part, complete or not at all."""
+    if path.suffix == ".jsonl":
+        write_atomic(path, "".join(json_line(result, top) + "\n" for result in results))
+        return
+    write_atomic(path, _parquet([record(result, top) for result in results]))
+
+
+def _parquet(records: list[dict[str, Any]]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    entry = pyarrow.struct([("label", pyarrow.string()), ("probability", pyarrow.float64())])
+    # Spelled out, so that a part without errors, or with nothing else, has the columns of the others.
+    columns = {
+        "path": pyarrow.string(),
+        "label": pyarrow.string(),
+        "probability": pyarrow.float64(),
+        "top": pyarrow.list_(entry),
+        "error": pyarrow.string(),
+    }
+    for row in records:
+        row["path"] = row["path"].encode(errors="backslashreplace").decode()
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=pyarrow.schema(columns)), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

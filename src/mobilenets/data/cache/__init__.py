@@ -1,0 +1,1 @@
+"""Decoded photographs kept in memory or on disk."""

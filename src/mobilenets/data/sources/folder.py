@@ -1,0 +1,88 @@
+"""Photographs in folders: of classes, of parts with class folders in them, or of folds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+from mobilenets.data.records import Finding, Records
+from mobilenets.data.sources.layout import Layout, understand
+from mobilenets.data.sources.survey import Survey, named, photographs
+from mobilenets.data.sources.tree import Folder
+from mobilenets.data.walk import count_unseen, image_files, pictures
+from mobilenets.errors import UserError
+
+
+def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
+    """The photographs of every class folder (`data.layout` says which these are); none where there are none.
+
+    `known`: class names of a model. `without`: a folder in `data` that is left alone, as its photographs validate.
+
+    Raises:
+        UserError: a folder that cannot be opened, photographs without class folders, or folders that may be parts or
+            classes.
+    """
+    survey = Survey()
+    excluded = None if without is None else os.path.realpath(without)
+    layout = understand(Folder(data, _unreadable, excluded), survey, known=known, held_out=without is not None)
+    found = Finding(str(data), survey)
+    start = len(str(data / "x")) - 1  # of a million paths, none is taken apart
+    for own in layout.classes:
+        for path in image_files(own.path, _unreadable, survey):
+            found.add(path[start:], own.name, own.part)
+    _note_loose(layout, survey, nothing_else=len(found) == 0)
+    for folder in layout.beside:
+        count = sum(1 for _ in image_files(folder, _unreadable, survey))
+        survey.note(f"{folder}: {photographs(count)} beside the folders that are read, in no part or class; left out")
+    for folder in layout.unfilled:
+        survey.add(_without_pictures(folder))
+    for folder in layout.empty:
+        holds = _without_pictures(folder)
+        survey.add(holds)
+        survey.empty.append(f"{folder}: holds no images{''.join(f' ({line})' for line in holds.lines()[:1])}")
+    return found.records()
+
+
+def is_folder_of_folders(data: Path) -> bool:
+    """Whether pictures lie in folders of `data`."""
+    return bool(Folder(data, _unreadable).filled)
+
+
+def _without_pictures(folder: Path) -> Survey:
+    """What lies in a folder that holds no picture."""
+    survey = Survey()
+    for _ in image_files(folder, _unreadable, survey):
+        pass
+    return survey
+
+
+def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
+    """Count what lies directly in folders that hold class folders.
+
+    Raises:
+        UserError: all photographs do.
+    """
+    for folder in layout.holders:
+        count = sum(1 for _ in pictures(_directly_in(folder, survey), survey))
+        if count and nothing_else:
+            tables = sorted(path.name for path in folder.glob("*.csv"))
+            csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
+            raise UserError(
+                f"{folder}: {photographs(count)}, but no folders of classes; make one folder for each class, as "
+                f"{folder / 'CLASS'}, and put them there, or {csv}, with the columns path,label"
+            )
+        if count:
+            survey.note(f"{folder}: {photographs(count)} directly in it, in no class folder; left out")
+
+
+def _directly_in(folder: Path, survey: Survey) -> list[str]:
+    """The files of a folder itself; what is hidden or the system's is counted."""
+    for path in sorted(folder.iterdir()):
+        count_unseen(path.name, survey)
+    return [str(folder / name) for name in Folder(folder, _unreadable).files]
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise UserError(f"{error.filename}: {error.strerror}; check its permissions, or move it away") from error

@@ -1,0 +1,211 @@
+"""A data set in any of its layouts: class folders, train/val folders, a CSV, tar shards, parquet files."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from unicodedata import normalize
+
+from mobilenets.data.rare import Rare, settle_rare
+from mobilenets.data.records import Records
+from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.sources.csv import read_metadata, read_table
+from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
+from mobilenets.data.sources.survey import Survey, named, photographs
+from mobilenets.data.sources.tree import key
+from mobilenets.data.split import split
+from mobilenets.errors import UserError
+
+DEFAULT_VAL = 0.2
+
+
+def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int = 0, rare: Rare = "keep") -> Splits:
+    """The training and validation samples (and test ones, if any) of `data`.
+
+    `data` is a folder of class folders, a folder with train/ and val/ (and test/), a CSV with the columns
+    path,label[,split][,group][,stratum], WebDataset shards (`shards/{000..099}.tar`), or a Hugging Face data set
+    (a folder of parquet files). Where it names no validation part, `val` is the share held out (default 0.2,
+    stratified, seeded), or other such data; of a folder inside `data` nothing is trained on.
+
+    `rare`: what becomes of classes without validation photographs, as one that has a single one: "keep" trains on
+    them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises.
+
+    Raises:
+        UserError: nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
+    """
+    share, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
+    held_out = None if folder is None else _held_out(data, Path(folder))
+    records = _records(data, without=None if folder is None else Path(folder))
+    _check_empty(records, rare)
+    validating = records.of("val") if held_out is None else held_out
+    if len(validating) and share is not None:
+        raise UserError(f"val: {data} has a validation part already; leave --val out")
+    if held_out is not None:
+        records.survey.add(held_out.survey)
+        if n := len(records.of("val")):
+            records.survey.note(f"{data}: {photographs(n)} of its own validation part left out, as --val names others")
+    training = records.of("train", "")
+    classes = _classes(data, training)
+    train, test = _samples(data, "train", training, classes), _samples(data, "test", records.of("test"), classes)
+    if len(validating):
+        held = _samples(data, "val", validating, classes)
+    else:
+        train, held = split(train, classes, DEFAULT_VAL if share is None else share, seed)
+        if len(held) == 0:
+            raise UserError(
+                f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
+                "(one to train, one to validate)"
+            )
+    return settle_rare(data, Splits(classes, train, held, test, records.survey), rare)
+
+
+def read_samples(
+    data: Path, classes: Sequence[str] | None = None, part: str | None = None, survey: Survey | None = None
+) -> tuple[tuple[str, ...], Samples]:
+    """Class names and samples of `data`, for evaluation.
+
+    Of split data, `part`: "train", "val" or "test"; by default the test part if there is one, else the
+    validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
+
+    Raises:
+        UserError: nothing usable there, no such part, or a class that is not among `classes`.
+    """
+    records = _records(data, known=classes or ())
+    _tell(records, survey)
+    there = records.there()
+    chosen = part or next(p for p in ("test", "val", "", "train") if p in there)
+    if chosen not in there:
+        raise UserError(f"{data}: has no {chosen} part; it has {', '.join(sorted(there)) or 'no images'}")
+    records = records.of(chosen)
+    known = tuple(classes) if classes is not None else _classes(data, records)
+    return known, _samples(data, chosen, records, known)
+
+
+def read_parts(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...], dict[str, Samples]]:
+    """Class names of all parts, and the samples of each part that `data` names; "" where it names none.
+
+    Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on. What reading
+    came upon goes to `survey`.
+
+    Raises:
+        UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
+    """
+    records = _records(data)
+    _tell(records, survey)
+    classes = _classes(data, records)
+    return classes, {part: _samples(data, part, records.of(part), classes) for part in sorted(records.there())}
+
+
+def _tell(records: Records, survey: Survey | None) -> None:
+    if survey is not None:
+        survey.add(records.survey)
+        for line in records.survey.empty:
+            survey.note(line)
+
+
+def _check_empty(records: Records, rare: Rare) -> None:
+    """Refuse class folders without a photograph: a class that silently goes missing is noticed by nobody."""
+    empty = records.survey.empty
+    if not empty:
+        return
+    if rare == "drop":
+        records.survey.note(f"{named(empty, 3)}: left out")
+        return
+    more = f" (and {len(empty) - 1} more folders)" if len(empty) > 1 else ""
+    raise UserError(
+        f"{empty[0]}{more}; add some, move the folder away if it is no class, or leave it out with --rare drop"
+    )
+
+
+def _held_out(data: Path, folder: Path) -> Records:
+    """The photographs of other data for validation: its validation part, where it has parts."""
+    if folder.resolve() == data.resolve():
+        raise UserError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
+    found = _records(folder)
+    return found.of("val") if "val" in found.there() else found
+
+
+def _records(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
+    found = _read(data, known, without)
+    if len(found) == 0:
+        lines = found.survey.lines()
+        there = f" ({named(lines, 3)})" if lines else ""
+        raise UserError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
+    return found
+
+
+def _read(data: Path, known: Collection[str], without: Path | None) -> Records:
+    """The photographs of `data`, whatever it is; the readers of containers are imported where one is met."""
+    files = _containers(data)
+    if files and files[0].suffix.lower() == ".parquet":
+        from mobilenets.data.sources.parquet import read_parquet
+
+        return read_parquet(files)
+    if files:
+        from mobilenets.data.sources.tar import read_shards
+
+        return read_shards(files)
+    if not data.exists():
+        raise UserError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
+    if data.is_dir():
+        return read_metadata(data) or read_folder(data, known=known, without=without)
+    if data.suffix.lower() in (".csv", ".tsv"):
+        return read_table(data)
+    raise UserError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
+
+
+def _containers(data: Path) -> list[Path]:
+    """The tar or parquet files that `data` is, names by a pattern, or holds; none for other data."""
+    kinds = (".tar", ".parquet")
+    if data.is_dir():
+        # Hugging Face's data sets have their files in data/.
+        inside = [p for folder in (data, data / "data") for kind in kinds for p in sorted(folder.glob(f"*{kind}"))]
+        if not inside or is_folder_of_folders(data):  # an archive beside class folders is left out, and counted
+            return []
+        return [p for p in inside if p.suffix == inside[0].suffix]
+    if data.suffix.lower() not in kinds:
+        return []
+    if data.exists():
+        return [data]
+    if "{" in str(data):
+        from mobilenets.data.sources.tar import expand
+
+        files = expand(str(data))
+    else:
+        files = [Path(p) for p in sorted(glob.glob(str(data)))]
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file, but {data} names it")
+    return files
+
+
+def _classes(data: Path, records: Records) -> tuple[str, ...]:
+    classes = records.classes()
+    if len(classes) < 2:
+        only = f"only the class {classes[0]!r} ({photographs(len(records))})" if classes else "no training images"
+        raise UserError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
+    for name in classes:
+        if not _is_text(name):
+            raise UserError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
+    return classes
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is text: on Linux it may be any bytes, such as Latin-1 of an old archive."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _samples(data: Path, part: str, records: Records, classes: tuple[str, ...]) -> Samples:
+    known = {normalize("NFC", name) for name in classes}
+    unknown = [name for name in records.classes() if name not in known]
+    if unknown:
+        what = f"{part or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
+        meant = next((name for name in classes for other in unknown if key(name) == key(other)), None)
+        hint = "" if meant is None else f"; is {meant!r} meant? Call both alike"
+        raise UserError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")
+    return records.samples(classes)

@@ -1,0 +1,94 @@
+"""The folders of a data set, looked into as far as needed to see how it is laid out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from unicodedata import normalize
+
+from mobilenets.data.sources.survey import Survey
+from mobilenets.data.walk import image_files, is_unseen
+from mobilenets.preprocess.formats import is_image, kind_of, reads
+
+_LOOKED_INTO = 1_000  # files of one folder whose suffix is no picture's, to see whether one is
+
+
+class Folder:
+    """A folder: what lies directly in it, and which of its folders hold photographs anywhere below.
+
+    `without` is one that is taken for absent; `unreadable` gets the error of a folder that cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        unreadable: Callable[[OSError], object],
+        without: str | None = None,
+        chain: frozenset[str] = frozenset(),
+    ) -> None:
+        self.path, self.name = path, path.name
+        self._unreadable, self._without = unreadable, without
+        self._chain = chain | {os.path.realpath(path)}
+
+    @cached_property
+    def _entries(self) -> tuple[list[str], list[str]]:
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(self.path) as entries:
+                for entry in entries:
+                    if not is_unseen(entry.name):
+                        (folders if entry.is_dir() else files).append(entry.name)
+        except OSError as error:
+            self._unreadable(error)
+        return sorted(folders), sorted(files)
+
+    @cached_property
+    def folders(self) -> list[Folder]:
+        """Every visible folder in it, by name; none that leads back up."""
+        inside = [Folder(self.path / name, self._unreadable, self._without, self._chain) for name in self._entries[0]]
+        return [f for f in inside if f._chain != self._chain and self._without not in f._chain]
+
+    @property
+    def files(self) -> list[str]:
+        """Names of all visible files directly in it."""
+        return self._entries[1]
+
+    @cached_property
+    def has_photographs(self) -> bool:
+        """Whether a picture lies directly in it."""
+        if any(map(is_image, self.files)):
+            return True
+        return any(reads(kind_of(self.path / name)) for name in islice(self.files, _LOOKED_INTO))
+
+    @cached_property
+    def is_filled(self) -> bool:
+        """Whether a picture lies in it or anywhere below."""
+        return self.has_photographs or any(f.is_filled for f in self.folders)
+
+    @cached_property
+    def filled(self) -> list[Folder]:
+        """The folders in it with pictures in them or below."""
+        return [f for f in self.folders if f.is_filled]
+
+    def count(self) -> int:
+        """How many pictures lie in it and below."""
+        return sum(1 for _ in image_files(self.path, self._unreadable, Survey()))
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether its pictures lie in folders of it only."""
+        return not self.has_photographs and bool(self.filled)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Names of the folders in it that hold pictures, as they are compared."""
+        return frozenset(key(f.name) for f in self.filled)
+
+
+def key(name: str) -> str:
+    """A class name without what only a careless hand sets apart: case, Unicode form, white space at the ends."""
+    return " ".join(normalize("NFKC", name).casefold().split())

@@ -1,1 +1,0 @@
-"""How good a classifier is: metrics with their uncertainty, pictures and reports."""

@@ -1,0 +1,1 @@
+"""Where a network looks: heat maps, and how they are laid over a photograph."""

@@ -1,0 +1,1 @@
+"""Eight bits: calibration, ranges, rounding, and training for it."""

@@ -1,0 +1,1 @@
+"""One file per target, and the table of them."""

@@ -1,0 +1,281 @@
+"""What a trained classifier is on disk: tensors and the card that explains them.
+
+safetensors is a JSON header and raw bytes; writing and reading it takes numpy and fifty lines, so that the
+base install needs no further package and a header can be read without its tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.arch.rows import Net
+from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
+
+METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
+FORMAT = 1
+TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
+SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
+
+_MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything needed to use a classifier besides its weights, and where it came from.
+
+    `classes` in the order of the outputs; `metrics` as in metrics.json; `provenance` of the weights it
+    started from (tag, source, sha256, licence).
+    """
+
+    name: str
+    net: Net
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    metrics: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One JSON object, readable by people too."""
+        content = {
+            "format": FORMAT,
+            "name": self.name,
+            "classes": list(self.classes),
+            "preprocess": self.preprocess.to_dict(),
+            "provenance": self.provenance,
+            "metrics": self.metrics,
+            "net": self.net.to_dict(),
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """The inverse of `to_json`.
+
+        Raises:
+            UserError: not a card, or one of a later format.
+        """
+        try:
+            content = json.loads(text)
+            if content["format"] != FORMAT:
+                raise UserError(f"model card of format {content['format']}: this version reads format {FORMAT}")
+            card = cls(
+                name=str(content["name"]),
+                net=Net.from_dict(content["net"]),
+                classes=tuple(map(str, content["classes"])),
+                preprocess=Preprocess.from_dict(content["preprocess"]),
+                metrics=_object(content, "metrics"),
+                provenance=_object(content, "provenance"),
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
+        if len(card.classes) != card.net.num_classes:
+            raise UserError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
+        return card
+
+
+def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content[key]
+    if not isinstance(value, dict):  # a list of pairs would make a dict too, with keys that JSON does not have
+        raise TypeError(f"{key} is no object")
+    return value
+
+
+def check_new_file(option: str, path: Path, suffix: str) -> None:
+    """Refuse before the work what would be lost after it: the value of an option that names a file to write.
+
+    Raises:
+        UserError: `path` exists, does not end in `suffix`, or lies in a folder that is not there or cannot be written.
+    """
+    if path.exists():
+        raise UserError(f"{option} {path}: exists already; name a new file")
+    if path.suffix.lower() != suffix:
+        raise UserError(f"{option} {path}: name a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
+
+    Raises:
+        OSError: about `path`, whichever step failed; nothing is left behind.
+    """
+    with _replacing(path) as part, part.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[TextIO]:
+    """As `write_atomic`, for UTF-8 text too long to be held at once: a file to write it to.
+
+    Raises:
+        OSError: as `write_atomic`.
+    """
+    with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which takes its place at the end; an `OSError` inside is one about `path`."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # in a folder that cannot be written there is nothing to remove
+            part.unlink()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard) -> None:
+    """Write tensors and card as one self-describing `.safetensors` file, atomically.
+
+    Raises:
+        UserError: a dtype outside float64/32/16, int64/32, uint8 and bool.
+    """
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: card.to_json()}}
+    offset = 0
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _NAMES:
+            raise UserError(f"{path}: {name} has dtype {tensor.dtype}; store one of {', '.join(_DTYPES)}")
+        end = offset + tensor.nbytes
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": tensor.shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the format asks that tensors start at a multiple of 8
+    body = b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())
+    write_atomic(path, struct.pack("<Q", len(text)) + text + body)
+
+
+def read_tensors(path: Path) -> dict[str, Array]:
+    """All tensors of a `.safetensors` file by name.
+
+    Raises:
+        UserError: truncated, damaged or not such a file.
+    """
+    with path.open("rb") as file:
+        header = _read_header(path, file)
+        body = file.read()
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    tensors = {name: _tensor(path, name, entry, body) for name, entry in entries.items()}
+    end = 0
+    for entry in sorted(entries.values(), key=lambda entry: tuple(entry["data_offsets"])):
+        start, following = entry["data_offsets"]
+        if start != end:  # the format wants every byte to belong to one tensor
+            raise UserError(f"{path}: its tensors overlap or leave gaps; the file is damaged")
+        end = following
+    if end != len(body):
+        raise UserError(f"{path}: {len(body) - end} bytes after its last tensor; the file is damaged")
+    return tensors
+
+
+def _tensor(path: Path, name: str, entry: Any, body: bytes) -> Array:
+    try:
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        shape = tuple(int(n) for n in entry["shape"])
+        start, end = entry["data_offsets"]
+        fits = 0 <= start <= end <= len(body) and end - start == math.prod(shape) * dtype.itemsize
+        if not fits or min(shape, default=1) < 0:
+            raise ValueError("its bytes are not all there")
+        tensor: Array = np.frombuffer(body[start:end], dtype).reshape(shape).copy()
+        return tensor
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: tensor {name!r} cannot be read ({error}); the file is damaged or cut off") from error
+
+
+def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
+    start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
+    text = file.read(length) if length <= _MAX_HEADER else b""
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        header = None
+    if len(text) != length or not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+        raise UserError(f"{path}: not a .safetensors file, or a damaged one; export or download it again")
+    return header
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return dict(_read_header(path, file).get("__metadata__", {}))
+
+
+def has_card(path: Path) -> bool:
+    """Whether a `.safetensors` file carries a card: one of a run does, published weights do not."""
+    return METADATA_KEY in _metadata(path)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a run folder, a `.safetensors` or an `.onnx` file; never imports torch.
+
+    Raises:
+        UserError: none there, or not readable.
+    """
+    if path.is_dir():
+        for name in ("model.safetensors", "model.onnx"):
+            if (path / name).exists():
+                return read_card(path / name)
+        raise UserError(f"{path}: no model in this folder; a run folder has model.safetensors and model.onnx")
+    if path.suffix == ".onnx":
+        return card_of(path, _onnx_metadata(path))
+    return card_of(path, _metadata(path))
+
+
+def _onnx_metadata(path: Path) -> Mapping[str, str]:
+    """Read by onnxruntime, of which every install has one, rather than by the onnx package."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is told below
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it will not be run
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # onnxruntime's exceptions share no base class of their own
+        raise UserError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
+    return metadata
+
+
+def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
+    """The card among a file's metadata.
+
+    Raises:
+        UserError: there is none: the file was not written by this package.
+    """
+    if METADATA_KEY not in metadata:
+        raise UserError(
+            f"{path}: carries no model card, so its classes and preprocess are unknown; "
+            "use a file that 'mobilenets train' wrote"
+        )
+    try:
+        return ModelCard.from_json(str(metadata[METADATA_KEY]))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error

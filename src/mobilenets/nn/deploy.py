@@ -1,0 +1,79 @@
+"""The network as every target receives it: uint8 pictures in, normalisation inside, probabilities out."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mobilenets.errors import UserError
+from mobilenets.model_card import ModelCard
+from mobilenets.nn.layers import ConvNormAct
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
+
+
+class Probabilities(nn.Module):
+    """Softmax over a network's logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, K), rows summing to 1."""
+        logits: torch.Tensor = self.network(images)
+        return logits.softmax(1)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fold_norms(module: Network) -> Network:
+    """A copy in eval mode whose BatchNorms are folded into the convolutions before them."""
+    folded = copy.deepcopy(module).eval()
+    for part in folded.modules():
+        if isinstance(part, ConvNormAct) and isinstance(part.norm, nn.BatchNorm2d):
+            part.conv = fuse_conv_bn_eval(part.conv, part.norm)
+            part.norm = nn.Identity()
+    return folded
+
+
+def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
+    """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to probabilities.
+
+    Raises:
+        UserError: the card is another network's.
+    """
+    if len(card.classes) != model.net.num_classes:
+        raise UserError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
+    network = fold_norms(model).cpu()
+    module = FromPixels(Probabilities(network), card.preprocess).eval().requires_grad_(False)
+    module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))
+    for parameter in module.parameters():
+        parameter.data = parameter.data.contiguous()  # ExecuTorch cannot lower weights that lie channels-last
+    return module
+
+
+def network_of(module: FromPixels, preprocess: Preprocess) -> MobileNet:
+    """The network inside a `deployed` module, which is used up: BatchNorm folded, for normalised images again."""
+    network = module.get_submodule("from_planes.network.network")
+    assert isinstance(network, MobileNet)
+    weight = network.get_parameter("stem.conv.weight")
+    weight.data = weight.data * 255 * torch.tensor(preprocess.std).view(1, -1, 1, 1)
+    return network
+
+
+def example_planes(preprocess: Preprocess) -> torch.Tensor:
+    """`example_pixels` as `FromPlanes` takes them: float32 (1, C, size, size), contiguous."""
+    return example_pixels(preprocess).permute(0, 3, 1, 2).float().contiguous()
+
+
+def example_pixels(preprocess: Preprocess, count: int = 1) -> torch.Tensor:
+    """Random pixels uint8 (count, size, size, C), the same every time."""
+    shape = (count, preprocess.size, preprocess.size, preprocess.channels)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,111 @@
+"""Pictures with what was seen in them written above."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from mobilenets.explain.overlay import heat_picture, overlay
+from mobilenets.model_card import write_atomic
+from mobilenets.preprocess import decode
+from mobilenets.preprocess.depth import Range
+from mobilenets.runtime.classifier import Prediction
+from mobilenets.system.fonts import find_font
+
+if TYPE_CHECKING:
+    from mobilenets.explain.gradcam import Explanation
+
+MOST = 16  # pictures on one sheet
+TILE, TILE_ALONE = 320, 640  # pixels
+_TITLE = 44
+_MARGIN = 8
+_FONT_SIZE = 18
+_OTHERS = "0123456789.…"  # that a title has besides the name
+
+
+def save_pictures(predictions: Sequence[Prediction], path: Path, value_range: Range | None = None) -> None:
+    """Draw the first 16 pictures with their titles on one PNG, in a grid.
+
+    `value_range`: of the network's preprocess, so that deep pictures are shown as it sees them.
+    A name that no font of this system can write is replaced by its class number (in sorted order, as training
+    numbers classes), with a warning.
+    """
+    shown = [p for p in predictions if p.path is not None][:MOST]
+    tile = TILE if len(shown) > 1 else TILE_ALONE
+    columns = math.ceil(math.sqrt(len(shown)))
+    rows = math.ceil(len(shown) / columns)
+    names = {label: _writable(label, p) for label, p in {p.label: p for p in shown}.items()}
+    sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
+    for i, prediction in enumerate(shown):
+        corner = i % columns * tile, i // columns * (tile + _TITLE)
+        _draw(sheet, corner, tile, prediction, names[prediction.label], value_range)
+    _save(sheet, path)
+
+
+def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
+    """Draw the first 16 as a row each: what the network saw, the heat over it, the heat map alone.
+
+    Above stand the class explained and its probability; names are treated as in `save_pictures`.
+    """
+    shown = explanations[:MOST]
+    names = {label: _writable(label, e.prediction) for label, e in {e.label: e for e in shown}.items()}
+    sheet = Image.new("RGB", (3 * TILE, len(shown) * (TILE + _TITLE)), "white")
+    for row, explanation in enumerate(shown):
+        crop = Image.fromarray(explanation.crop.squeeze()).convert("RGB")  # one channel has no axis in Pillow
+        panels = crop, overlay(explanation.crop, explanation.heat), heat_picture(explanation.heat)
+        top = row * (TILE + _TITLE)
+        for column, panel in enumerate(panels):
+            inner = TILE - 2 * _MARGIN
+            panel = ImageOps.contain(panel, (inner, inner), Image.Resampling.BICUBIC)
+            corner = column * TILE + (TILE - panel.width) // 2, top + _TITLE + (TILE - panel.height) // 2
+            sheet.paste(panel, corner)
+        middle = (sheet.width / 2, top + _TITLE / 2)
+        _write_title(sheet, middle, sheet.width - 2 * _MARGIN, names[explanation.label], explanation.probability)
+    _save(sheet, path)
+
+
+def _save(sheet: Image.Image, path: Path) -> None:
+    content = io.BytesIO()
+    sheet.save(content, "PNG")
+    write_atomic(path, content.getvalue())
+
+
+def _draw(
+    sheet: Image.Image,
+    corner: tuple[int, int],
+    tile: int,
+    prediction: Prediction,
+    name: str,
+    value_range: Range | None,
+) -> None:
+    (x, y), inner = corner, tile - 2 * _MARGIN
+    photo = decode.read(str(prediction.path), at_least=tile, value_range=value_range)
+    picture = ImageOps.contain(photo, (inner, inner))
+    sheet.paste(picture, (x + (tile - picture.width) // 2, y + _TITLE + (tile - picture.height) // 2))
+    _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.probability)
+
+
+def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, name: str, probability: float) -> None:
+    """Name and probability, the name shortened to `width` pixels."""
+    title = f"{name}  {probability:.3f}"
+    font_file = find_font(name + _OTHERS)
+    font = ImageFont.truetype(font_file, _FONT_SIZE) if font_file else ImageFont.load_default(_FONT_SIZE)
+    draw = ImageDraw.Draw(sheet)
+    while draw.textlength(title, font) > width and len(title) > 9:
+        title = title[:-9] + "…" + title[-7:]  # one character less of the name, all of the probability
+    draw.text(middle, title, "black", font, anchor="mm")
+
+
+def _writable(label: str, prediction: Prediction) -> str:
+    """The label, one of the prediction's, or its number where no font has its characters."""
+    if find_font(label + _OTHERS) or label.isascii():
+        return label
+    number = sorted(name for name, _ in prediction.top).index(label)
+    print(f"no installed font can write {label!r}; drawn as 'class {number}'", file=sys.stderr)
+    return f"class {number}"

@@ -1,0 +1,91 @@
+"""What an engine is: a card, and a function from pixels to probabilities."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.model_card import ModelCard
+
+FLOAT, HALF = "float32", "half"  # what an engine is asked to compute in
+
+Pixels = NDArray[np.uint8]
+Probabilities = NDArray[np.floating[Any]]
+
+
+def available_cores() -> int:
+    """Cores this process may run on: in a container or under taskset fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The file that an engine was opened from, which engine, on how many threads (None: one per core), how precise."""
+
+    path: Path
+    name: str
+    threads: int | None
+    precision: str = FLOAT
+
+
+class Engine(Protocol):
+    """Runs one model."""
+
+    origin: Origin | None  # None: a network in memory
+
+    @property
+    def card(self) -> ModelCard:
+        """Classes, preprocess and the rest."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Whether it resizes and crops itself and takes one picture of any size at a time, uint8 (1, H, W, 3)."""
+        ...
+
+    def concurrent(self) -> Engine:
+        """An engine of the same model that several threads may call at once, at best each computing by itself."""
+        ...
+
+    def after_fork(self) -> Engine:
+        """An engine of the same model for a process that was forked from the one of this: its threads are not there.
+
+        Raises:
+            UserError: the library cannot do that.
+        """
+        ...
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → probabilities float32 (N, K)."""
+        ...
+
+
+class OneAtATime:
+    """An engine that may be called from one thread only, for several: each waits for its turn."""
+
+    origin: Origin | None = None
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._turn = engine, threading.Lock()
+        self.card, self.whole = engine.card, engine.whole
+
+    def concurrent(self) -> Engine:
+        """Itself."""
+        return self
+
+    def after_fork(self) -> Engine:
+        """With a turn of its own: nobody holds it."""
+        return OneAtATime(self._engine.after_fork())
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """As the engine it is for."""
+        with self._turn:
+            return self._engine(pixels)

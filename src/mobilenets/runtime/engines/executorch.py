@@ -1,0 +1,73 @@
+"""ExecuTorch on the CPU: `.pte`, one picture at a time, on threads of its own choice."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch  # what ExecuTorch's own runtime takes its tensors from: it needs torch anyhow
+
+from mobilenets.errors import UserError
+from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
+from mobilenets.system.quiet import no_output
+
+with no_output():  # `export` imports this too, not by way of `open_engine`
+    from executorch.runtime import Runtime, Verification
+
+CARD_METHOD = "card"
+_IDENTIFIER = slice(4, 6)  # where a flatbuffer says what it is: "ET12"
+
+
+class ExecuTorchEngine:
+    """Runs a program from uint8 pixels to probabilities, whose method `card` gives its card."""
+
+    whole = False
+    origin: Origin | None = None
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        if threads is not None:
+            raise UserError(f"{path}: ExecuTorch chooses its threads itself; leave --threads out")
+        self._turn = threading.Lock()  # a method has one place for its input
+        content = path.read_bytes()
+        if content[_IDENTIFIER] != b"ET":  # ExecuTorch ends the process where it meets some files of other kinds
+            raise UserError(f"{path}: not a program ExecuTorch can run; export the model again")
+        try:
+            self._program = Runtime.get().load_program(content, verification=Verification.InternalConsistency)
+            text = self._text()
+            self._forward: Any = self._program.load_method("forward") if text is not None else None
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"{path}: not a program ExecuTorch can run, or a damaged one; export it again") from error
+        self.card: ModelCard = card_of(path, {} if text is None else {METADATA_KEY: text})
+        size, channels = self.card.preprocess.size, self.card.preprocess.channels
+        if _ends(self._forward) != [(1, size, size, channels), (1, len(self.card.classes))]:
+            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+
+    def _text(self) -> str | None:
+        if CARD_METHOD not in self._program.method_names:
+            return None
+        return bytes(self._program.load_method(CARD_METHOD).execute([])[0].numpy()).decode(errors="replace")
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """None: all programs of a process share its threads, and those do not survive."""
+        raise UserError(f"{self.card.name}: ExecuTorch does not run in a forked process; start processes by spawn")
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+        with self._turn:
+            rows = [self._forward.execute([torch.from_numpy(p[None])])[0].numpy().copy() for p in pixels]
+        return np.concatenate(rows)
+
+
+def _ends(method: Any) -> list[tuple[int, ...]] | None:
+    """The sizes of its only input and its only output."""
+    described = method.metadata
+    if (described.num_inputs(), described.num_outputs()) != (1, 1):
+        return None
+    return [tuple(described.input_tensor_meta(0).sizes()), tuple(described.output_tensor_meta(0).sizes())]

@@ -1,0 +1,72 @@
+"""LiteRT on the CPU: `.tflite`, one picture at a time."""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from mobilenets.errors import UserError
+from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
+
+CARD = "card.json"
+_MAX_CARD = 16 * 2**20  # bytes, unpacked: a claim beyond this is no card
+
+
+class LiteRtEngine:
+    """Runs a model from uint8 pixels to probabilities that carries its card as an associated file."""
+
+    whole = False
+    origin: Origin | None = None
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self._path, self._threads = path, threads
+        self._turn = threading.Lock()  # a picture that goes in and its answer belong together
+        self.card: ModelCard = card_of(path, _metadata(path))
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads or available_cores())
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"{path}: not a model LiteRT can run, or a damaged one; export it again") from error
+        size, channels = self.card.preprocess.size, self.card.preprocess.channels
+        ends = [self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]]
+        wanted = [(np.uint8, (1, size, size, channels)), (np.float32, (1, len(self.card.classes)))]
+        if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
+            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+        self._input, self._output = (end["index"] for end in ends)
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """An interpreter with threads."""
+        return LiteRtEngine(self._path, self._threads)
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+        return np.concatenate([self._one(picture[None]) for picture in pixels])
+
+    def _one(self, picture: Pixels) -> Probabilities:
+        with self._turn:
+            self._interpreter.set_tensor(self._input, picture)
+            self._interpreter.invoke()
+            result: Probabilities = self._interpreter.get_tensor(self._output)
+        return result
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Read without the interpreter: a damaged file has no archive at its end."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if CARD not in archive.namelist() or archive.getinfo(CARD).file_size > _MAX_CARD:
+                return {}
+            return {METADATA_KEY: archive.read(CARD).decode()}
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: no card in it, or it is cut off; use a file that 'mobilenets export' wrote"
+        ) from error

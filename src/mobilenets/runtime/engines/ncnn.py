@@ -1,0 +1,70 @@
+"""ncnn on the CPU: `.param` with its `.bin`, card.json and SHA256SUMS, one picture at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import ncnn
+import numpy as np
+
+from mobilenets.errors import UserError
+from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
+
+CARD, SUMS = "card.json", "SHA256SUMS"
+
+
+class NcnnEngine:
+    """Runs a network from pixels to probabilities in float32."""
+
+    whole = False
+    origin: Origin | None = None
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        _check(path)
+        self._path = path
+        self.card: ModelCard = card_of(path, {METADATA_KEY: (path.parent / CARD).read_text(encoding="utf-8")})
+        self._net = ncnn.Net()
+        options = self._net.opt
+        options.num_threads = threads or available_cores()
+        # Half precision where the processor has it would be faster, but no longer the network that was verified.
+        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
+        options.use_bf16_storage = False
+        if self._net.load_param(str(path)) or self._net.load_model(str(path.with_suffix(".bin"))):
+            raise UserError(f"{path}: not a network ncnn can run; export it again")
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """A network on one thread: OpenMP's do not survive."""
+        return NcnnEngine(self._path, threads=1)
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+        return np.stack([self._one(picture) for picture in pixels])
+
+    def _one(self, picture: Pixels) -> Probabilities:
+        kind = ncnn.Mat.PixelType.PIXEL_RGB if picture.shape[2] == 3 else ncnn.Mat.PixelType.PIXEL_GRAY
+        extractor = self._net.create_extractor()
+        extractor.input("in0", ncnn.Mat.from_pixels(picture, kind, picture.shape[1], picture.shape[0]))
+        code, output = extractor.extract("out0")
+        if code:
+            raise UserError(f"{self.card.name}: ncnn failed with code {code}; export the model again")
+        return np.array(output)
+
+
+def _check(path: Path) -> None:
+    """Refuse files that are not, byte for byte, those exported: ncnn would read past the end of a short one."""
+    try:
+        lines = (path.parent / SUMS).read_text(encoding="utf-8").splitlines()
+        sums = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: no readable {SUMS} beside it; copy the whole folder that was exported") from error
+    for file in (path, path.with_suffix(".bin"), path.parent / CARD):
+        if not file.exists():
+            raise UserError(f"{file}: missing; copy the whole folder that was exported")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != sums.get(file.name):
+            raise UserError(f"{file}: damaged, or not the file that was exported; export it again")

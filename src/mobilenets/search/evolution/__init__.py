@@ -1,0 +1,1 @@
+"""The block search: a search space, a supernet that shares weights, and evolution over it."""

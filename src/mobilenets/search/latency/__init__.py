@@ -1,0 +1,1 @@
+"""How long a network will take here, from measured parts."""

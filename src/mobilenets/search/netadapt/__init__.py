@@ -1,0 +1,1 @@
+"""NetAdapt: many small cuts, each the cheapest in accuracy that saves its milliseconds."""

@@ -1,6 +1,0 @@
-"""What a MobileNet is, as data: tables, scaling rules and cost. Imports nothing but the standard library."""
-
-from mobilenets.spec.build import DEFAULT_NAME, NAMES, build
-from mobilenets.spec.rows import Net
-
-__all__ = ["DEFAULT_NAME", "NAMES", "Net", "build"]

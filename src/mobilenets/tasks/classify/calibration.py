@@ -1,0 +1,135 @@
+"""How far stated probabilities can be relied on, and when to say "not sure". numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.tasks.classify.metrics import ECE_BINS, FloatArray, IntArray, calibration_error, log_loss
+
+_COLDEST, _HOTTEST = 0.05, 20.0  # temperatures looked at: beyond them probabilities are 0 and 1, or all equal
+_GOLDEN = (5**0.5 - 1) / 2
+_STEPS = 40  # of golden section: the bracket shrinks by 0.618**40 = 4e-9
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Photographs whose confidence lies in one bin: their number, mean confidence and share of right answers."""
+
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration error before and after temperature scaling, each photograph scaled by the other half's temperature.
+
+    `temperature` is fitted on all photographs: the one to use on new ones. None, with `after`, where there are too few.
+    """
+
+    before: float
+    after: float | None
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Answering only above a threshold: arrays over the photographs, from the most to the least confident.
+
+    `threshold` is the confidence of each, `coverage` the share of photographs at or above it, `accuracy` the share of
+    those that is right.
+    """
+
+    threshold: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+
+def scale(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
+    """Probabilities (N, K) with their logits divided by `temperature` (Guo et al. 2017, 1706.04599, §4.2).
+
+    The logits are known up to a constant per row, which the softmax takes out.
+    """
+    logits = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-12, 1)) / temperature
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    result: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+    return result
+
+
+def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
+    """The temperature with the least log loss, 0.05 to 20.
+
+    The loss has one minimum over 1 / temperature (it is convex there), so golden section finds it.
+    """
+    low, high = 1 / _HOTTEST, 1 / _COLDEST
+
+    def loss(inverse: float) -> float:
+        return log_loss(scale(probabilities, 1 / inverse), labels)
+
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    for _ in range(_STEPS):
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = loss(right)
+    return 2 / (low + high)
+
+
+def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> Calibration:
+    """Temperature scaling measured on photographs it was not fitted on.
+
+    One half (every second photograph of each class) gives the temperature for the other, and the other way round.
+    Below `fewest` photographs nothing is fitted.
+    """
+    before = calibration_error(probabilities, labels)
+    if len(labels) < fewest:
+        return Calibration(before, None, None)
+    order = np.argsort(labels, kind="stable")
+    half = np.zeros(len(labels), bool)
+    half[order[::2]] = True
+    scaled = np.empty(probabilities.shape)
+    for fitted, scored in ((half, ~half), (~half, half)):
+        scaled[scored] = scale(probabilities[scored], fit_temperature(probabilities[fitted], labels[fitted]))
+    return Calibration(before, calibration_error(scaled, labels), fit_temperature(probabilities, labels))
+
+
+def reliability(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> list[Bin | None]:
+    """The bins of the calibration error, from confidence 0 to 1; None where there is no photograph."""
+    confidence = probabilities.max(1).astype(np.float64)
+    right = probabilities.argmax(1) == labels
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    members = [index == k for k in range(bins)]
+    return [
+        Bin(int(m.sum()), float(confidence[m].mean()), float(right[m].mean())) if m.any() else None for m in members
+    ]
+
+
+def coverage(probabilities: FloatArray, labels: IntArray) -> Coverage:
+    """Accuracy against the share of photographs answered; equal confidences are answered or refused together."""
+    confidence: NDArray[Any] = probabilities.max(1).astype(np.float64)
+    order = np.argsort(-confidence, kind="stable")
+    ranked, right = confidence[order], (probabilities.argmax(1) == labels)[order]
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of each run of equal confidences
+    count = last + 1
+    return Coverage(ranked[last], count / len(ranked), right.cumsum()[last] / count)
+
+
+def threshold_for(curve: Coverage, precision: float) -> tuple[float, float] | None:
+    """The threshold that answers most while at least `precision` of the answers are right, and its coverage.
+
+    None where no threshold does.
+    """
+    enough = np.flatnonzero(curve.accuracy >= precision)
+    if not len(enough):
+        return None
+    best = enough[-1]
+    return float(curve.threshold[best]), float(curve.coverage[best])

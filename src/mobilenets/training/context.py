@@ -1,0 +1,55 @@
+"""Where, in which precision and by how many threads the arithmetic happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+
+from mobilenets.errors import UserError
+from mobilenets.system import torchrun_env
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`: CUDA, else MPS, else CPU. Of several processes on a machine each has a GPU of its own.
+
+    Raises:
+        UserError: a device this machine (or this build of torch) does not have, or not for every process.
+    """
+    if name not in DEVICES:
+        raise UserError(f"device: {name!r} is not one of {', '.join(DEVICES)}")
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if has[d])
+    if not has[name]:
+        here = ", ".join(d for d, there in has.items() if there)
+        raise UserError(f"device: {name} is not available here; available: {here}")
+    if torchrun_env.world() > 1:
+        if name == "mps":
+            raise UserError("device: mps serves one process; start several with --device cpu")
+        if name == "cuda":
+            if torchrun_env.local_world() > torch.cuda.device_count():
+                counts = f"{torchrun_env.local_world()} processes and {torch.cuda.device_count()} GPUs"
+                raise UserError(f"device: this machine has {counts}; start one process a GPU, or use --device cpu")
+            return torch.device("cuda", torchrun_env.local_rank())
+    return torch.device(name)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """bf16 autocast, or nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def torch_threads(number: int | None) -> Iterator[None]:
+    """So many of torch's threads (None: as many as there are); afterwards as many as before, whatever happens."""
+    before = torch.get_num_threads()
+    if number is not None:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

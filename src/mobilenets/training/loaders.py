@@ -1,0 +1,52 @@
+"""What all loaders of a run share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from mobilenets.data.cache.images import Cache
+from mobilenets.data.loader import PREFETCH, Loader, Skipped
+from mobilenets.data.sample import Sample
+from mobilenets.preprocess import Preprocess
+from mobilenets.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Makes a run's loaders; its fields are those of `Loader`, but for the `device` that the arithmetic runs on."""
+
+    device: torch.device
+    seed: int
+    workers: int | None
+    skipped: Skipped
+    cache: Cache | None = None
+    share: tuple[int, int] = (0, 1)
+
+    def loader(
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        batch_size: int,
+        recipe: Recipe | None = None,
+        shuffle: bool = False,
+    ) -> Loader:
+        """Batches of `samples`: with a recipe, as it wants them for training; `shuffle`: so but for augmentation."""
+        training = shuffle or recipe is not None
+        return Loader(
+            samples,
+            preprocess,
+            batch_size,
+            augment=recipe.augment if recipe else None,
+            seed=self.seed,
+            workers=self.workers,
+            prefetch=0 if self.device.type == "cpu" else PREFETCH,
+            shuffle=training,
+            drop_last=training and len(samples) > batch_size,
+            balanced=recipe is not None and recipe.balance == "sampler",
+            cache=self.cache,
+            skipped=self.skipped,
+            share=self.share,
+        )

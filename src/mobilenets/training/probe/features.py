@@ -1,0 +1,101 @@
+"""Features of the frozen network, computed by the fastest means at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from mobilenets.audit.measure import Embedder
+from mobilenets.data.loader import Loader
+from mobilenets.export.targets.onnx import onnx_bytes
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.preprocess.torch import FromPixels
+from mobilenets.runtime.base import available_cores
+from mobilenets.runtime.graph import run_exactly, run_fast
+from mobilenets.system import torchrun_env
+from mobilenets.system.progress import Progress
+from mobilenets.training.distributed.group import ALONE, Group
+from mobilenets.weights.create import create, name_or_default
+
+Extractor = Callable[[np.ndarray], np.ndarray]
+
+
+class _Pooled(nn.Module):
+    """The input of the classifier."""
+
+    def __init__(self, model: MobileNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, D)."""
+        return self.model.forward_head(self.model.forward_features(images), pre_logits=True)
+
+
+def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device, exact: bool = False) -> Extractor:
+    """A function from uint8 pixels (N, H, W, C) to float32 features (N, D), BatchNorm in eval mode.
+
+    `exact`: in float32; else in the fastest engine installed, whose features may be a few percent off.
+    """
+    return run_on_pixels(_Pooled(model), preprocess, device, exact)
+
+
+def run_on_pixels(part: nn.Module, preprocess: Preprocess, device: torch.device, exact: bool = True) -> Extractor:
+    """A function from uint8 pixels (N, H, W, C) to what `part` makes of normalised images, float32, in eval mode.
+
+    On a CPU it runs in an inference engine: BatchNorm is folded into the convolutions, and it does several times the
+    images per second of eager torch (`benchmarks/throughput.py`).
+    """
+    backbone = FromPixels(part, preprocess).eval()
+    if device.type == "cpu":
+        threads = max(1, available_cores() // torchrun_env.local_world())
+        graph = onnx_bytes(backbone, preprocess, output="features")
+        return run_exactly(graph, threads) if exact else run_fast(graph, threads)
+    backbone = backbone.to(device)
+
+    @torch.inference_mode()
+    def run(pixels: np.ndarray) -> np.ndarray:
+        rows: np.ndarray = backbone(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
+        return rows
+
+    return run
+
+
+def features(
+    extract: Extractor, loader: Loader, title: str, flip: bool = False, group: Group = ALONE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features float32 (N, D) and labels int64 (N,) of every image; with `flip`, all mirrored ones follow.
+
+    Several processes extract those of their share and all get the whole.
+    """
+    plain: list[np.ndarray] = []
+    mirrored: list[np.ndarray] = []
+    indices = []
+    with Progress(title, len(loader.labels), "image") as progress:
+        for batch in loader.epoch(0):
+            plain.append(extract(batch.pixels))
+            if flip:
+                mirrored.append(extract(np.ascontiguousarray(batch.pixels[:, :, ::-1])))
+            indices.append(batch.indices)
+            progress.advance(len(batch.labels) * group.size)
+    views = [group.gathered(view, indices, len(loader.labels)) for view in ([plain, mirrored] if flip else [plain])]
+    rows, labels = zip(*[(rows, loader.labels[shown]) for rows, shown in views], strict=True)
+    return np.concatenate(rows), np.concatenate(labels)
+
+
+def embedder(name: str | None, weights: str, size: int | None = None) -> Embedder:
+    """Features of a published network, or of one in a file, for `data.audit`, on the CPU.
+
+    The whole short side is seen. `name`: None for that of the file, or the default one.
+
+    Raises:
+        UserError: unknown names, weights that cannot be fetched, or a size outside 1 to 4096.
+    """
+    model = create(name_or_default(name, weights), weights=weights)
+    preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)
+    return Embedder(preprocess, extractor(model, preprocess, torch.device("cpu"), exact=True))

@@ -1,0 +1,167 @@
+"""A run's photographs in its splits: drawn once, then those of its `data.csv`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from mobilenets.data.manifest import (
+    FILE,
+    MAX_HASHED_FIRST,
+    Manifest,
+    base_of,
+    list_photographs,
+    manifest_of,
+)
+from mobilenets.data.match import count, match, some
+from mobilenets.data.sample import Splits
+from mobilenets.data.sources.read import read_splits
+from mobilenets.errors import UserError
+from mobilenets.model_card import read_card
+from mobilenets.training.settings import Settings
+
+
+def draw_splits(settings: Settings) -> Splits:
+    """The photographs of a run's data in new splits."""
+    return read_splits(Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare)
+
+
+def with_place(settings: Settings, run: Path, data: Path | None) -> Settings:
+    """The settings of a run with the place where its photographs are now: `data`, else where they were.
+
+    Raises:
+        UserError: they are not there any more.
+    """
+    if data is not None:
+        return replace(settings, data=str(data))
+    if not exists(Path(settings.data)):
+        raise UserError(
+            f"{Path(settings.data).absolute()}: the photographs of {run} were there and are not any more; "
+            "say where they are now with --data NEW"
+        )
+    return settings
+
+
+def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resuming: bool = False) -> Splits:
+    """The photographs of a run's data in the splits of the run, as far as they are what they were.
+
+    `data`: where they are now, if not where its settings say. What came, went or changed since is told in a line
+    each. A run without `data.csv` has its splits drawn anew, with a line that says so.
+
+    Raises:
+        UserError: the data is gone or has other classes, or too little is left of it.
+    """
+    settings = with_place(settings, run, data)
+    manifest, found = manifest_of(run), draw_splits(settings)
+    if manifest is None:
+        classes = read_card(run).classes if (run / "model.safetensors").exists() else found.classes
+        _check_classes(run, settings, classes, found.classes)
+        print(
+            f"{run}: has no {FILE}, as runs of older versions: its split is drawn anew from {settings.data}, "
+            "and is the same only if no photograph came or went",
+            file=sys.stderr,
+        )
+        return found
+    _check_classes(run, settings, manifest.classes, found.classes)
+    matched = match(manifest, found, Path(settings.data), Path(settings.val) if isinstance(settings.val, str) else None)
+    for line in matched.describe():
+        print(f"{settings.data}: {line}", file=sys.stderr)
+    if resuming and not matched.is_exact:
+        print(
+            f"{run}: goes on without them, so its weights will not be exactly those it would have had", file=sys.stderr
+        )
+    splits = matched.splits
+    if len(splits.train) + len(splits.val) == 0:
+        raise UserError(f"{settings.data}: holds none of the photographs of {run}; say where they are with --data NEW")
+    for name, samples in (("training", splits.train), ("validation", splits.val)):
+        if len(samples) == 0:
+            raise UserError(f"{settings.data}: no {name} photograph of {run} is left there as it was; put some back")
+    lost = sorted(set(range(len(splits.classes))) - set(splits.train.labels.tolist()))
+    if lost:
+        names = some([splits.classes[k] for k in lost])
+        raise UserError(f"{settings.data}: no training photograph of {names} is left as {run} had it; put some back")
+    return splits
+
+
+def find_splits(run: Path, data: Path) -> Splits | None:
+    """The photographs of a run that lie in `data`, in its splits; None where they are not enough of a run's own.
+
+    Raises:
+        UserError: `data` cannot be used, or the `data.csv` of `run` is damaged.
+    """
+    manifest = manifest_of(run)
+    if manifest is None:
+        return None
+    matched = match(manifest, read_splits(data), data)
+    if len(matched.splits.train) == 0 or len(matched.splits.val) == 0:
+        known = len(matched.splits.train) + len(matched.splits.val)
+        print(
+            f"{data}: {count(known)} of {run} {'is' if known == 1 else 'are'} there: taken as other data",
+            file=sys.stderr,
+        )
+        return None
+    for line in matched.describe():
+        print(f"{data}: {line}", file=sys.stderr)
+    return matched.splits
+
+
+def write_list(
+    run: Path, splits: Splits, settings: Settings, earlier: Callable[[Manifest], Manifest] | None = None
+) -> None:
+    """Write the `data.csv` of a run that begins: what is trained on is known from here on, whatever happens.
+
+    `earlier`: what the weights were trained on before, given what is listed.
+    """
+    manifest = _listed(splits, settings, content=_count(splits) <= MAX_HASHED_FIRST)
+    if earlier is not None:
+        manifest = manifest + earlier(manifest)
+    manifest.write(run / FILE)
+
+
+def copy_list(run: Path, folder: Path, splits: Splits, settings: Settings) -> None:
+    """Write into `folder` what a training there on the `splits` of `run` was given: the run's own list, if it has one.
+
+    Photographs that the run was trained on and that are gone stay in it: its weights know them.
+    """
+    manifest = manifest_of(run)
+    if manifest is None:
+        write_list(folder, splits, settings)
+    else:
+        manifest.write(folder / FILE)
+
+
+def complete_list(run: Path, splits: Splits, settings: Settings) -> None:
+    """Hash what the `data.csv` of a large data set lacks, at the end of a training on `splits`."""
+    manifest = manifest_of(run)
+    if manifest is None or manifest.hashed.any():
+        return
+    listed = _listed(splits, settings, content=True)
+    content = {listed.keys[i]: i for i in range(len(listed))}
+    rows = [(row, content[key]) for row, key in enumerate(manifest.keys) if key in content]
+    if rows:
+        manifest.with_content_of(listed, rows).write(run / FILE)
+
+
+def _listed(splits: Splits, settings: Settings, content: bool) -> Manifest:
+    val = Path(settings.val) if isinstance(settings.val, str) else None
+    return list_photographs(splits, Path(settings.data), val, content=content)
+
+
+def exists(data: Path) -> bool:
+    """Whether there is anything where `data` is, or, of a pattern, in its folder."""
+    return data.exists() or (base_of(data) != data.parent and base_of(data).exists())
+
+
+def _count(splits: Splits) -> int:
+    return len(splits.train) + len(splits.val) + len(splits.test)
+
+
+def _check_classes(run: Path, settings: Settings, known: tuple[str, ...], now: tuple[str, ...]) -> None:
+    if set(known) == set(now):
+        return
+    came, gone = sorted(set(now) - set(known)), sorted(set(known) - set(now))
+    what = [f"{some(names)} {word}" for names, word in ((came, "came"), (gone, "went")) if names]
+    remedy = "put the classes back as they were, or train a new run"
+    raise UserError(f"{settings.data}: its classes are not those of {run} any more ({'; '.join(what)}); {remedy}")

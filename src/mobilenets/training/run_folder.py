@@ -1,0 +1,120 @@
+"""The last step of a run: the exported model, its metrics and its pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mobilenets.audit.audit import MOST_IN_A_RUN, Audit
+from mobilenets.data.loader import Loader
+from mobilenets.data.sample import Samples
+from mobilenets.errors import UserError
+from mobilenets.explain.gradcam import Explainer
+from mobilenets.export.targets.onnx import export_onnx, write_card
+from mobilenets.model_card import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
+from mobilenets.nn.model import MobileNet
+from mobilenets.report.run_report import write_report
+from mobilenets.runtime.autoselect import measure
+from mobilenets.runtime.base import Engine
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.system.timing import Effort
+from mobilenets.tasks.classify.metrics import score
+from mobilenets.tasks.classify.predictions import written
+from mobilenets.weights.kept import KEPT, TEST, TESTED
+
+# The report gives tenths of a millisecond, of this machine as it was then.
+BRIEFLY = Effort(rounds=5, max_rounds=20, turn_s=0.02, min_calls=3, spread=0.1, max_s=0.5)
+
+FIXED_S = 10.0  # exporting, timing, heat maps, the report, the end of the process
+
+
+def finishing_s(validated: int, in_all: int, look_image_s: float) -> float:
+    """About how many seconds `finish` and the audit before it take.
+
+    `validated` of the photographs `in_all` validate; `look_image_s`: seconds of reading one and running it through the
+    network.
+    """
+    return FIXED_S + look_image_s * (validated + min(in_all, MOST_IN_A_RUN))
+
+
+def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit | None = None) -> ModelCard:
+    """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
+
+    `audit` is what the report says of the data.
+    The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
+    not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
+    photographs (`test`), where there are any: what chose the weights is not what tells their worth.
+    """
+    card = read_card(folder / "model.safetensors")
+    tensors = read_tensors(folder / "model.safetensors")
+    model = MobileNet(card.net)
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+    export_onnx(model, card, folder / "model.onnx")
+    engine = OnnxRuntimeEngine(folder / "model.onnx")
+    answers = _answers(engine, val)
+    if answers is None:
+        raise UserError(f"{folder}: none of the validation photographs can be read any more")
+    probabilities, labels, shown = answers
+    kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
+    card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})
+    write_safetensors(folder / "model.safetensors", tensors, card)
+    write_card(card, folder / "model.onnx")
+    write_atomic(folder / "card.json", card.to_json())
+    write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
+    write_atomic(folder / "predictions.csv", _predictions(val.samples.take(shown), card, probabilities))
+    write_atomic(folder / "metrics.json", _json(card.metrics))
+    write_report(
+        folder,
+        Explainer(TorchEngine(model, card)),
+        latency_ms=_latency_ms(folder / "model.onnx"),
+        photographs=val.samples.take(shown),
+        audit=audit,
+    )
+    return card
+
+
+def _answers(engine: Engine, loader: Loader) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Probabilities float32 (N, K), labels and indices int64 (N,) of the photographs that can be read; None of none."""
+    batches = [(engine(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
+    if not batches:
+        return None
+    probabilities, labels, shown = (np.concatenate(column) for column in zip(*batches, strict=True))
+    return probabilities, labels, shown
+
+
+def _tested(engine: Engine, test: Loader | None) -> dict[str, Any]:
+    """The main figures of the test photographs; nothing where there are none that can be read."""
+    answers = _answers(engine, test) if test is not None else None
+    if answers is None:
+        return {}
+    probabilities, labels, _ = answers
+    figures = score(probabilities, labels, engine.card.classes)
+    return {TEST: {name: figures[name] for name in TESTED}}
+
+
+def _latency_ms(path: Path) -> float:
+    """What one picture takes on one thread: for the report only, as no second run would repeat it."""
+    (estimate,) = measure([OnnxRuntimeEngine(path, threads=1)], effort=BRIEFLY)
+    return estimate.ms
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _predictions(samples: Samples, card: ModelCard, probabilities: np.ndarray) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["path", "label", "predicted", *card.classes])
+    for sample, row in zip(samples, probabilities, strict=True):
+        names = card.classes[sample.label], card.classes[int(row.argmax())]
+        rows.writerow([written(sample.path), *names, *(f"{p:.6f}" for p in row)])
+    return text.getvalue()

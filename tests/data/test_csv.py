@@ -1,0 +1,319 @@
+"""CSVs as spreadsheets, pandas and labelling tools write them: read, or refused by line with what was found."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilenets.data.sources.read import read_parts
+from mobilenets.errors import UserError
+
+ROWS = [(f"im/{colour}{i}.png", colour) for colour in ("red", "blue") for i in range(3)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two colours of three pictures in `im/`, and the word for each in its name."""
+    folder = tmp_path_factory.mktemp("set")
+    (folder / "im").mkdir()
+    for path, colour in ROWS:
+        pixels = np.full((8, 8, 3), (200, 0, 0) if colour == "red" else (0, 0, 200), np.uint8)
+        Image.fromarray(pixels).save(folder / path)
+    return folder
+
+
+@pytest.fixture
+def table(folder: Path, request: pytest.FixtureRequest) -> Path:
+    """A CSV of its own beside `im/`."""
+    return folder / f"{abs(hash(request.node.name))}.csv"
+
+
+def _labels(table: Path) -> dict[str, str]:
+    """Each photograph's name and its label; that the files are there is asked of the file system."""
+    classes, parts = read_parts(table)
+    samples = [sample for part in parts.values() for sample in part]
+    assert all(sample.path.is_file() for sample in samples)
+    return {sample.path.name: classes[sample.label] for sample in samples}
+
+
+EXPECTED = {Path(path).name: colour for path, colour in ROWS}
+
+
+def _lines(separator: str, header: str = "path{}label", line: str = "{path}{s}{label}", end: str = "\n") -> str:
+    body = [line.format(path=path, label=label, s=separator) for path, label in ROWS]
+    return end.join([header.replace("{}", separator), *body, ""])
+
+
+# --- read -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("separator", "told"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "")])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_the_separator_is_found_out_and_told(
+    table: Path, separator: str, told: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(_lines(separator, end=end), newline="")
+    assert _labels(table) == EXPECTED
+    assert capsys.readouterr().err == (f"{table}: separated by {told}\n" if told else "")
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("file_name,label", "path from 'file_name'"),
+        ("Image Path,Class", "path from 'Image Path'; label from 'Class'"),
+        (" FILE , Category ", "path from 'FILE'; label from 'Category'"),
+        ("filepath,class_name", "path from 'filepath'; label from 'class_name'"),
+        ("imagePath,target", "path from 'imagePath'; label from 'target'"),
+        ("image_id,breed", "path from 'image_id'; label from 'breed'"),
+        ("图片,标签", "path from '图片'; label from '标签'"),
+        ("\ufeffPATH,Label", ""),
+    ],
+)
+def test_usual_names_of_columns_are_known_and_the_choice_is_told(
+    table: Path, header: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(_lines(",", header), encoding="utf-8")
+    assert _labels(table) == EXPECTED
+    assert capsys.readouterr().err == (f"{table}: {told}\n" if told else "")
+
+
+def test_what_nobody_reads_is_told(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(_lines(",", ",label,path,width,label_2", "7,{label},{path},640,x"))
+    assert _labels(table) == EXPECTED
+    assert capsys.readouterr().err == f"{table}: not read: 'width', 'label_2'\n"
+
+
+def test_columns_may_stand_in_any_order_and_quotes_hold_separators(table: Path) -> None:
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL)
+        writer.writerow(["Category", "Subset", "File"])
+        writer.writerows([label + ", dark", "valid" if "2" in path else "Train", path] for path, label in ROWS)
+    classes, parts = read_parts(table)
+    assert classes == ("blue, dark", "red, dark")
+    assert {part: len(samples) for part, samples in parts.items()} == {"train": 4, "val": 2}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_excel_saves_as_text_is_read(table: Path, encoding: str) -> None:
+    table.write_text(_lines("\t", end="\r\n") + "\t\r\n\t\r\n", encoding=encoding, newline="")
+    assert _labels(table) == EXPECTED
+
+
+def test_excels_line_that_names_the_separator_is_followed(table: Path) -> None:
+    table.write_text('"sep=;"\r\n\r\n' + _lines(";", end="\r\n"), newline="")
+    assert _labels(table) == EXPECTED
+
+
+def test_comments_before_the_header_and_blank_lines_are_passed_over_and_lines_still_counted(table: Path) -> None:
+    text = "# exported by hand\n\n" + _lines(",").replace("im/red1", "\n,,\nim/red1") + "\n\n"
+    table.write_text(text)
+    assert _labels(table) == EXPECTED
+    table.write_text(text + "im/none.png,red\n")
+    line = text.count("\n") + 1
+    with pytest.raises(UserError, match=rf"line {line}: im/none\.png: no such file"):
+        _labels(table)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_without_a_header_two_columns_are_known_by_the_files(
+    table: Path, swapped: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text("".join(f"{label};{path}\n" if swapped else f"{path};{label}\n" for path, label in ROWS))
+    assert _labels(table) == EXPECTED
+    names = "label, path" if swapped else "path, label"
+    assert capsys.readouterr().err == f"{table}: no header: its columns are read as {names}\n"
+
+
+def test_numbers_are_labels_as_they_are_written(table: Path) -> None:
+    table.write_text("path,label\n" + "".join(f"{path},{len(label)}\n" for path, label in ROWS))
+    assert set(_labels(table).values()) == {"3", "4"}
+
+
+def test_of_two_columns_for_the_path_the_one_that_leads_to_files_is_taken(table: Path) -> None:
+    body = "".join(f"{Path(path).name},{path},{label}\n" for path, label in ROWS)
+    table.write_text(f"filename,filepath,label\n{body}")
+    assert _labels(table) == EXPECTED
+
+
+def test_a_column_called_path_goes_before_others(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(_lines(",", "file,path,label", "{path}.bak,{path},{label}"))
+    assert _labels(table) == EXPECTED
+    assert "not read: 'file'" in capsys.readouterr().err
+
+
+def test_folds_that_are_numbers_are_no_parts(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(_lines(",", "path,label,fold", "{path},{label},3"))
+    assert list(read_parts(table)[1]) == [""]
+    assert "not read: 'fold'" in capsys.readouterr().err
+
+
+# --- paths of another system ----------------------------------------------------------------------------
+
+
+def test_backslashes_are_read_as_the_systems_own_and_counted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(_lines(",").replace("/", "\\"))
+    assert _labels(table) == EXPECTED
+    if os.sep == "/":
+        assert capsys.readouterr().err == f"{table}: backslashes of 6 paths read as /\n"
+
+
+@pytest.mark.parametrize(
+    "before", ["/home/someone/set/", "C:\\Users\\some one\\set\\", "D:/set/", "dataset/set/", "./set/"]
+)
+def test_files_that_moved_together_are_found_below_the_csv_and_it_is_told(
+    table: Path, before: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slash = "\\" if "\\" in before else "/"
+    table.write_text("path,label\n" + "".join(f"{before}{p.replace('/', slash)},{label}\n" for p, label in ROWS))
+    assert _labels(table) == EXPECTED
+    error = capsys.readouterr().err
+    assert "6 paths lead nowhere; read from here: " in error
+    assert error.endswith(" is im/red0.png\n")
+
+
+def test_names_without_their_folder_are_found_in_the_one_folder_that_has_them(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(_lines(",").replace("im/", ""))
+    assert _labels(table) == EXPECTED
+    assert "6 paths lead nowhere; read from here: red0.png is im/red0.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["/data/upload/3/0a1b2c3d-{}", "/data/local-files/?d=my%20set/im/{}"])
+def test_what_label_studio_exports_finds_its_files(tmp_path: Path, address: str) -> None:
+    rows = [(Path(path).name, label) for path, label in ROWS]
+    where = tmp_path / ("im" if "local" in address else "")
+    where.mkdir(exist_ok=True)
+    for name, _ in rows:
+        Image.new("RGB", (8, 8)).save(where / name)
+    body = "".join(f"{address.format(name)},{i},{label},1,2.5\n" for i, (name, label) in enumerate(rows))
+    (tmp_path / "project.csv").write_text(f"image,id,choice,annotator,lead_time\n{body}")
+    assert _labels(tmp_path / "project.csv") == EXPECTED
+
+
+def test_one_missing_file_among_others_is_missing_and_nothing_else_is_taken_for_it(folder: Path, table: Path) -> None:
+    table.write_text(_lines(",") + "other/red0.png,blue\nim/im/red1.png,red\n")
+    with pytest.raises(UserError, match=r"line 8: other/red0\.png: no such file"):
+        _labels(table)
+
+
+@pytest.mark.skipif(os.path.normcase("A") == "a", reason="capitals do not matter to this system")
+def test_capitals_that_differ_are_read_and_counted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(_lines(",").replace("im/red", "IM/Red").replace("blue0.png", "blue0.PNG"))
+    assert _labels(table) == EXPECTED
+    assert capsys.readouterr().err == f"{table}: 4 paths differ from the files in capitals only\n"
+
+
+# --- refused --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("photo_nr;flower\n1;rose\n", "line 1 lacks the column label and path; found columns: 'photo_nr', 'flower'"),
+        ("path;kind\nim/red0.png;a\n", "line 1 lacks the column label; found columns: 'path', 'kind'"),
+        ("\n\n", "line 1 lacks the column label and path: there is nothing in it"),
+        ("path,category,class\nim/red0.png,a,b\n", "'category' and 'class' may each be the label"),
+        ("filename,image,label\na.png,b.png,c\n", "'filename' and 'image' may each be the path"),
+        ("path,path,label\na.png,b.png,c\n", "'path' and 'path' may each be the path"),
+        (
+            "filename, red, blue\nim/red0.png, 1, 0\nim/blue0.png, 0, 1\n",
+            "lacks the column label: the columns 'red', 'blue' hold 0 and 1.*several labels .* not read",
+        ),
+        ("path,label\nim/red0.png,red,shiny\n", "line 2: more values than columns, 3 for 2: .*'shiny'.*quotes"),
+        ('path,label\nim/red0.png,"red\nim/red1.png,red\n', "line 2: label has a line break"),
+        ("path,label\nhttps://a.b/red0.png,red\n", "line 2: .*web addresses are not fetched"),
+        ("path,label\nim/red0,red\n", r"line 2: im/red0: no such file \(there is red0\.png\)"),
+        ("path,label\nim/red0.png\n", "line 2: label is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_what_was_found(table: Path, text: str, told: str) -> None:
+    table.write_text(text)
+    with pytest.raises(UserError, match=told) as error:
+        _labels(table)
+    assert str(table) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_spreadsheets_own_file_under_the_name_csv_is_told(table: Path) -> None:
+    table.write_bytes(b"PK\x03\x04\x14\x00\x06\x00" + bytes(100))
+    with pytest.raises(UserError, match="not text; of a spreadsheet"):
+        _labels(table)
+
+
+# --- several labels in one ------------------------------------------------------------------------------
+
+
+def _with_labels(table: Path, *labels: str) -> Path:
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "label"), *((ROWS[i][0], label) for i, label in enumerate(labels))])
+    return table
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (("red", "blue", "red,shiny"), 4),
+        (("red|shiny", "blue|shiny", "red|dull"), 2),
+        (("red,shiny", "blue,shiny"), 2),
+        (("red", "red; shiny"), 3),
+        (("red, shiny", "shiny, red"), 2),
+        (("red", '["red", "shiny"]'), 3),
+        (("red", '{"choices":["red","shiny"]}'), 3),
+    ],
+    ids=str,
+)
+def test_several_labels_in_one_are_refused_with_line_and_value(table: Path, labels: tuple[str, ...], line: int) -> None:
+    with pytest.raises(UserError, match=rf"line {line}: label is .*several labels of one photograph are not read"):
+        _labels(_with_labels(table, *labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("rose, red", "tulip"), "'rose, red': read as one class each, comma and all"),
+        (("rose, red", "rose, white", "tulip, pink"), "'rose, red', 'rose, white', 'tulip, pink': read as one class"),
+        (("tench, Tinca tinca", "goldfish, Carassius auratus"), "read as one class each"),
+        (("scab", "rust", "scab rust"), "'scab rust': read as a class of its own, though its parts are labels, too"),
+        (("ice cream", "cream"), ""),
+        (("red/blue", "dull"), ""),
+    ],
+    ids=str,
+)
+def test_a_class_may_have_a_comma_or_words_in_its_name_and_it_is_told(
+    table: Path, labels: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tuple(_labels(_with_labels(table, *labels)).values()) == labels
+    error = capsys.readouterr().err
+    assert told in error
+    assert bool(told) == bool(error)
+
+
+# --- a folder with Hugging Face's metadata --------------------------------------------------------------
+
+
+def test_a_folder_with_metadata_is_read_by_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path, _ in ROWS:
+        Image.new("RGB", (8, 8)).save(tmp_path / Path(path).name)
+    body = "".join(f"{Path(path).name},{label}\n" for path, label in ROWS)
+    (tmp_path / "metadata.csv").write_text(f"file_name,label\n{body}")
+    classes, parts = read_parts(tmp_path)
+    assert (classes, len(parts[""])) == (("blue", "red"), 6)
+    assert f"{tmp_path}: read by its metadata.csv" in capsys.readouterr().err
+
+
+def test_metadata_without_labels_leaves_the_folders_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, label in ROWS:
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / label / Path(path).name)
+    (tmp_path / "metadata.csv").write_text("file_name,text\nred/red0.png,a red picture\n")
+    assert read_parts(tmp_path)[0] == ("blue", "red")
+    assert "lacks the column label" in capsys.readouterr().err
