@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.test_run_report import faulty, photographs, run_folder
 
 from mobilenets.audit.audit import audit_splits
 from mobilenets.data.sources.read import read_splits
@@ -16,6 +15,7 @@ from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
 from mobilenets.report.run_report import write_report
 from mobilenets.runtime.engines.torch import TorchEngine
+from report.test_run_report import faulty, photographs, run_folder
 from small import network
 
 pytestmark = pytest.mark.browser
