@@ -16,7 +16,6 @@ from pathlib import Path
 
 from common import spread, table, write_result
 
-from mobilenets.model_card import write_atomic
 from mobilenets.search.config import Ask
 from mobilenets.search.context import Workbench
 from mobilenets.search.evolution.blocks import BlockSearch, candidate, random_candidates
@@ -26,6 +25,7 @@ from mobilenets.search.evolution.supernet import SandwichTrainer
 from mobilenets.search.final_finetune import distiller
 from mobilenets.search.latency.table import Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.search.state import Journal
+from mobilenets.system.files import write_atomic
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.session import LAST
 

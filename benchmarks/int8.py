@@ -25,10 +25,10 @@ from mobilenets.cli import demo
 from mobilenets.export.images import Picture, read_pictures
 from mobilenets.export.int8.calibration import Calibration, read_calibration
 from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
-from mobilenets.model_card import write_atomic
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine
+from mobilenets.system.files import write_atomic
 from mobilenets.training.run import train
 from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config

@@ -34,7 +34,6 @@ from common import spread, table, write_result
 from mobilenets.arch.cost import SIZE_STEP, total
 from mobilenets.arch.scaling import make_divisible
 from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
-from mobilenets.model_card import write_atomic
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine, write_network
 from mobilenets.search.config import Ask
@@ -46,6 +45,7 @@ from mobilenets.search.netadapt.proposals import Proposal, random_candidates
 from mobilenets.search.pruning.groups import fewer, layout, resized
 from mobilenets.search.pruning.reconstruct import cut, weigh
 from mobilenets.search.state import Journal
+from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train

@@ -27,8 +27,8 @@ from mobilenets.export.int8.calibration import read_calibration
 from mobilenets.export.job import export
 from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, Export, exporter, quantizer
 from mobilenets.export.verify import FLOAT, INT8
-from mobilenets.model_card import write_atomic
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.system.files import write_atomic
 from mobilenets.training.run import train
 
 # V4 is left out: it is built of layers that the others have too.

@@ -6,15 +6,13 @@ base install needs no further package and a header can be read without its tenso
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from mobilenets.arch.rows import Net
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
+from mobilenets.system.files import write_atomic
 
 METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
 FORMAT = 1
@@ -94,62 +93,6 @@ def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):  # a list of pairs would make a dict too, with keys that JSON does not have
         raise TypeError(f"{key} is no object")
     return value
-
-
-def check_new_file(option: str, path: Path, suffix: str) -> None:
-    """Refuse before the work what would be lost after it: the value of an option that names a file to write.
-
-    Raises:
-        UserError: `path` exists, does not end in `suffix`, or lies in a folder that is not there or cannot be written.
-    """
-    if path.exists():
-        raise UserError(f"{option} {path}: exists already; name a new file")
-    if path.suffix.lower() != suffix:
-        raise UserError(f"{option} {path}: name a file that ends in {suffix}")
-    if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
-
-
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
-
-    Raises:
-        OSError: about `path`, whichever step failed; nothing is left behind.
-    """
-    with _replacing(path) as part, part.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def open_atomic(path: Path) -> Iterator[TextIO]:
-    """As `write_atomic`, for UTF-8 text too long to be held at once: a file to write it to.
-
-    Raises:
-        OSError: as `write_atomic`.
-    """
-    with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, which takes its place at the end; an `OSError` inside is one about `path`."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # in a folder that cannot be written there is nothing to remove
-            part.unlink()
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard) -> None:

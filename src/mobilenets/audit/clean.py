@@ -13,7 +13,7 @@ from mobilenets.audit.audit import Audit, Placed
 from mobilenets.audit.duplicates import groups_of
 from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
-from mobilenets.model_card import check_new_file, write_atomic
+from mobilenets.system.files import check_new_file, write_atomic
 
 # Of copies in several parts the one that measures is kept: a test set that shrinks would change every figure.
 _WORTH = {"test": 0, "val": 1, "train": 2, "": 3}

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.runtime.classifier import Failure, Prediction
+from mobilenets.system.files import write_atomic
 
 # Readers of a folder of parquet or json files pass over names that begin with an underscore.
 MANIFEST = "_manifest.json"

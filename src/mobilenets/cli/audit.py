@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.data.overview import parts_overview
     from mobilenets.data.sources.read import read_parts
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.model_card import check_new_file, write_atomic
+    from mobilenets.system.files import check_new_file, write_atomic
 
     if args.write_clean:
         check_new_file("--write-clean", args.write_clean, ".csv")

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.model and not args.family:
         raise UserError("give a MODEL, or --family for the published networks")
     if args.save is not None:
-        from mobilenets.model_card import check_new_file
+        from mobilenets.system.files import check_new_file
 
         check_new_file("--save", args.save, ".png")
     return _bench_family(args) if args.family else _bench_models(args)

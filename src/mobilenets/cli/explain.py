@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.writers import make_writer
     from mobilenets.data.sources.survey import Survey
     from mobilenets.explain.overlay import describe
-    from mobilenets.model_card import check_new_file
     from mobilenets.report.sheets import MOST, save_explanations
     from mobilenets.runtime.classifier import Failure
+    from mobilenets.system.files import check_new_file
     from mobilenets.system.progress import Progress
 
     if args.save is not None:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
     if args.save is not None:
-        from mobilenets.model_card import check_new_file
+        from mobilenets.system.files import check_new_file
 
         check_new_file("--save", args.save, ".png")
     if args.ray:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.errors import UserError
-from mobilenets.model_card import open_atomic
+from mobilenets.system.files import open_atomic
 from mobilenets.system.progress import Progress
 
 FILE = "data.csv"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mobilenets.bench.family import Point
 from mobilenets.bench.latency import Row
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
+from mobilenets.system.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

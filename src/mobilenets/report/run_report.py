@@ -20,13 +20,14 @@ from mobilenets.arch import cost
 from mobilenets.audit.audit import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
-from mobilenets.model_card import SEARCHED_FROM, TRAINED_FROM, ModelCard, write_atomic
+from mobilenets.model_card import SEARCHED_FROM, TRAINED_FROM, ModelCard
 from mobilenets.report.audit_section import faults, findings
 from mobilenets.report.calibration_section import sureness
 from mobilenets.report.confusion import confusion
 from mobilenets.report.gallery import Opener, galleries
 from mobilenets.report.html import name, percent, picture, table
 from mobilenets.report.plots import Label, draw_confusion, draw_curves, labels_of
+from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import Answer, Predictions
 from mobilenets.weights.kept import TEST, Kept, read_history, read_kept
 

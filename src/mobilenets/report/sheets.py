@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mobilenets.explain.overlay import heat_picture, overlay
-from mobilenets.model_card import write_atomic
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
 from mobilenets.runtime.classifier import Prediction
+from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
 
 if TYPE_CHECKING:

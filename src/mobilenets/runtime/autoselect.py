@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.runtime.base import FLOAT, HALF, Engine, available_cores
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
 from mobilenets.system import timing
 from mobilenets.system.cache_dir import home
+from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Clock, Effort, Estimate, milliseconds, timed
 
 FILE = "engines.json"  # in the cache folder: model, machine and engines → the fastest's name, and how it computes

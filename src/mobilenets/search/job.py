@@ -15,7 +15,7 @@ from mobilenets.audit.audit import audit_splits
 from mobilenets.data.manifest import FILE, base_of
 from mobilenets.data.value_range import RangeDecision
 from mobilenets.errors import UserError
-from mobilenets.model_card import read_card, write_atomic
+from mobilenets.model_card import read_card
 from mobilenets.search.config import EVOLVE, NETADAPT, Ask
 from mobilenets.search.context import Workbench
 from mobilenets.search.evolution import blocks
@@ -26,6 +26,7 @@ from mobilenets.search.netadapt import proposals
 from mobilenets.search.netadapt.netadapt import NetAdapt
 from mobilenets.search.search_report import write_page
 from mobilenets.search.state import Journal
+from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Estimate
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import new_folder

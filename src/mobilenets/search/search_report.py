@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.arch.cost import costs, total
-from mobilenets.model_card import write_atomic
 from mobilenets.report.charts import line_chart
 from mobilenets.report.html import name, percent, table
 from mobilenets.search.config import Ask
 from mobilenets.search.latency.table import Candidate
 from mobilenets.search.pruning.groups import layout, told
+from mobilenets.system.files import write_atomic
 
 
 def write_page(folder: Path, summary: dict[str, Any], seed: Candidate, found: Candidate) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.search.config import Ask
+from mobilenets.system.files import write_atomic
 
 FOLDER = "checkpoint"  # of a run folder
 FILE = "search.json"

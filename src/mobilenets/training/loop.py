@@ -21,11 +21,11 @@ from torch import nn
 
 from mobilenets.data.loader import Batch
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import Images
+from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training import checkpoint

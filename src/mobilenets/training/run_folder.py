@@ -18,13 +18,14 @@ from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
 from mobilenets.explain.gradcam import Explainer
 from mobilenets.export.targets.onnx import export_onnx, write_card
-from mobilenets.model_card import ModelCard, read_card, read_tensors, write_atomic, write_safetensors
+from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.report.run_report import write_report
 from mobilenets.runtime.autoselect import measure
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Effort
 from mobilenets.tasks.classify.metrics import score
 from mobilenets.tasks.classify.predictions import written

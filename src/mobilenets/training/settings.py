@@ -17,8 +17,8 @@ from mobilenets.data.sources.read import DEFAULT_VAL
 from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.preprocess import FITS
+from mobilenets.system.files import write_atomic
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 
 PRECISIONS = ("auto", "fp32", "bf16")

@@ -22,9 +22,9 @@ from mobilenets.data.sample import Member
 from mobilenets.data.sources.survey import Survey, Tally
 from mobilenets.data.walk import count_unseen
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.preprocess.formats import SNIFFED, is_image, reads, sniff
 from mobilenets.system.cache_dir import home
+from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 
 INDEX_FOLDER = "shards"

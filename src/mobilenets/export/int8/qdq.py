@@ -14,10 +14,11 @@ from mobilenets.export.int8.quantize import Grid
 from mobilenets.export.int8.ranges import HARD_SIGMOID, HARD_SWISH, Range, Ranges
 from mobilenets.export.quiet import quiet
 from mobilenets.export.targets.onnx import onnx_file
-from mobilenets.model_card import ModelCard, write_atomic
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.system.files import write_atomic
 
 # Convolutions and the head: what processors have 8-bit arithmetic for. ReLU and ReLU6 (Clip) become the range of the
 # convolution before them. h-swish and the gates of squeeze-and-excite stay float between two conversions; rounding

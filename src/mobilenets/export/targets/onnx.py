@@ -15,12 +15,13 @@ from mobilenets.errors import UserError
 from mobilenets.export.half import store_half
 from mobilenets.export.padding import pad_alike, set_pads
 from mobilenets.export.quiet import quiet
-from mobilenets.model_card import METADATA_KEY, ModelCard, write_atomic
+from mobilenets.model_card import METADATA_KEY, ModelCard
 from mobilenets.nn.deploy import deployed, example_pixels, fold_norms
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.system.files import write_atomic
 
 OPSET = 18
 AGREEMENT = 1e-4  # of a probability: float32 in another order of summation stays far below

@@ -26,11 +26,11 @@ from mobilenets.arch import build
 from mobilenets.arch.cost import total
 from mobilenets.arch.rows import Net
 from mobilenets.errors import UserError
-from mobilenets.model_card import write_atomic
 from mobilenets.runtime.registry import KINDS
 from mobilenets.search.latency.subgraphs import WholeNetwork, pieces
 from mobilenets.search.latency.timer import EngineTimer, Part, Timer, check_engine
 from mobilenets.system.cache_dir import home
+from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.system.timing import Effort, Estimate
 

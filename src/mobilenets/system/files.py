@@ -1,0 +1,67 @@
+"""Files written whole or not at all, and what is refused before the work that would end in one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from mobilenets.errors import UserError
+
+
+def check_new_file(option: str, path: Path, suffix: str) -> None:
+    """Refuse before the work what would be lost after it: the value of an option that names a file to write.
+
+    Raises:
+        UserError: `path` exists, does not end in `suffix`, or lies in a folder that is not there or cannot be written.
+    """
+    if path.exists():
+        raise UserError(f"{option} {path}: exists already; name a new file")
+    if path.suffix.lower() != suffix:
+        raise UserError(f"{option} {path}: name a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
+
+    Raises:
+        OSError: about `path`, whichever step failed; nothing is left behind.
+    """
+    with _replacing(path) as part, part.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[TextIO]:
+    """As `write_atomic`, for UTF-8 text too long to be held at once: a file to write it to.
+
+    Raises:
+        OSError: as `write_atomic`.
+    """
+    with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which takes its place at the end; an `OSError` inside is one about `path`."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # in a folder that cannot be written there is nothing to remove
+            part.unlink()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
