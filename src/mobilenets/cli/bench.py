@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mobilenets.cli import precision
 from mobilenets.errors import UserError
+from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
     from mobilenets.bench.ceilings import Ceilings
@@ -124,7 +125,7 @@ def _tell_doubt(rows: Sequence[Row]) -> None:
 def _family_table(points: list[Point], ceilings: Ceilings) -> list[str]:
     cells = [FAMILY_HEADER, *(_family_cells(point) for point in points)]
     return [
-        *_aligned(cells, 1),
+        *table(cells, "lr"),
         "",
         "* nothing measured here is both as fast and more accurate",
         *_conditions(points[0].row, ceilings),
@@ -143,16 +144,7 @@ def _family_cells(point: Point) -> tuple[str, ...]:
 
 def _table(rows: list[Row], ceilings: Ceilings) -> list[str]:
     cells = [HEADER, *(_cells(row) for row in sorted(rows, key=lambda row: (row.model, row.quiet_ms)))]
-    return [*_aligned(cells, 3), "", *_conditions(rows[0], ceilings)]
-
-
-def _aligned(cells: Sequence[tuple[str, ...]], left: int) -> list[str]:
-    """Columns of their greatest width; the first `left` are words, the others figures."""
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    return [
-        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
-        for line in cells
-    ]
+    return [*table(cells, "lllr"), "", *_conditions(rows[0], ceilings)]
 
 
 def _conditions(row: Row, ceilings: Ceilings) -> list[str]:

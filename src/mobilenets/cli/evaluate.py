@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.cli import precision
+from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
     from mobilenets.data.sample import Samples
@@ -126,35 +127,33 @@ def _apart(model: str, figures: Figures) -> list[str]:
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:
-    from mobilenets.system.terminal import columns, padded
-
     low, high = metrics["accuracy_ci95"]
-    shown = {name: row for name, row in metrics["per_class"].items() if row["n"]}
-    width = max(map(columns, ["class", *shown]))
-    lines = [
-        f"photographs        {metrics['n']}",
-        f"accuracy           {metrics['accuracy']:.4f}   (95 % interval {low:.4f} to {high:.4f})",
-        f"balanced accuracy  {metrics['balanced_accuracy']:.4f}",
-        f"macro F1           {metrics['macro_f1']:.4f}",
+    figures = [
+        ("photographs", str(metrics["n"])),
+        ("accuracy", f"{metrics['accuracy']:.4f}   (95 % interval {low:.4f} to {high:.4f})"),
+        ("balanced accuracy", f"{metrics['balanced_accuracy']:.4f}"),
+        ("macro F1", f"{metrics['macro_f1']:.4f}"),
     ]
     for name, key in (("top-5", "top5"), ("AUROC", "auroc")):
         if metrics.get(key) is not None:
-            lines.append(f"{name:<18} {metrics[key]:.4f}")
-    lines += [
-        f"log loss           {metrics['log_loss']:.4f}",
-        f"calibration error  {metrics['ece']:.4f}",
-        "",
-        f"{padded('class', width)}  precision  recall      F1       n",
-    ]
-    for name, row in shown.items():
-        figures = f"{row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}  {row['n']:6d}"
-        lines.append(f"{padded(name, width)}  {figures}")
-    lines += ["", "most frequent confusions (truth → answer)"]
+            figures.append((name, f"{metrics[key]:.4f}"))
+    figures += [("log loss", f"{metrics['log_loss']:.4f}"), ("calibration error", f"{metrics['ece']:.4f}")]
+    classes = [("class", "precision", "recall", "F1", f"{'n':>6}")]
+    for name, row in metrics["per_class"].items():
+        if row["n"]:
+            classes.append((name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), str(row["n"])))
     pairs = [
         (count, truth, answer)
         for truth, counts in zip(metrics["classes"], metrics["confusion"], strict=True)
         for answer, count in zip(metrics["classes"], counts, strict=True)
         if truth != answer and count
     ]
-    lines += [f"{count:6d}  {truth} → {answer}" for count, truth, answer in sorted(pairs, reverse=True)[:10]]
-    return lines if pairs else [*lines, "     none"]
+    confusions = [f"{count:6d}  {truth} → {answer}" for count, truth, answer in sorted(pairs, reverse=True)[:10]]
+    return [
+        *table(figures, "l"),
+        "",
+        *table(classes, "lr"),
+        "",
+        "most frequent confusions (truth → answer)",
+        *(confusions or ["     none"]),
+    ]

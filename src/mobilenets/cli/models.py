@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import UserError
+from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
     from mobilenets.weights.catalog import Checkpoint
@@ -75,12 +76,5 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
                 row["licence"],
             )
         )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    right = {1, 3, 4, 5}
-    for line in lines:
-        cells = (
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        print("  ".join(cells).rstrip())
+    print(*table(lines, "lrlrrrl"), sep="\n")
     print("* the default of its network and width")

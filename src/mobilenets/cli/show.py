@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
+from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
     from mobilenets.arch.cost import RowCost
@@ -47,12 +48,15 @@ def run(args: argparse.Namespace) -> int:
     rows = costs(net, size)
     # Of a run the width says where its network began: a search may have cut every row by itself.
     print(f"{net.name}, {f'of {args.model}' if stored else f'width {net.width:g}'}, flavor {net.flavor}")
-    _print_table([HEADER, *_lines(net, rows)])
+    print(*table([HEADER, *_lines(net, rows)], "llr"), sep="\n")
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
-    print(f"parameters       {params:,} ({params / 1e6:.2f} M)")
-    print(f"MACs             {macs:,} ({macs / 1e6:.1f} M) at {size}x{size}")
     peak = max(rows, key=lambda row: row.activation_bytes)
-    print(f"peak activation  {peak.activation_bytes / 2**20:.2f} MiB (float32, one image, in {peak.name})")
+    totals = [
+        ("parameters", f"{params:,} ({params / 1e6:.2f} M)"),
+        ("MACs", f"{macs:,} ({macs / 1e6:.1f} M) at {size}x{size}"),
+        ("peak activation", f"{peak.activation_bytes / 2**20:.2f} MiB (float32, one image, in {peak.name})"),
+    ]
+    print(*table(totals, "l"), sep="\n")
     return 0
 
 
@@ -152,11 +156,3 @@ def _universal(start: int, middle: int) -> str:
     if start:
         return f"ConvNext, {start}x{start}"
     return f"IB, {middle}x{middle}" if middle else "FFN"
-
-
-def _print_table(lines: list[tuple[str, ...]]) -> None:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    for line in lines:
-        left = (cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True))
-        right = (cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True))
-        print("  ".join((*left, *right)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.sources.survey import Survey
-from mobilenets.system.terminal import columns, padded
+from mobilenets.system.terminal import shortened, table
 
 MAX_ROWS = 20
 _SHOWN = 5  # of the largest classes, and of the smallest, where there are more
@@ -33,27 +33,18 @@ def class_table(classes: Sequence[str], parts: Mapping[str, Samples]) -> list[st
     Of more than 20 classes the five largest and the five smallest are shown.
     """
     counts = np.stack([np.bincount(samples.labels, minlength=len(classes)) for samples in parts.values()], axis=1)
-    rows: list[tuple[str, list[int] | None]] = [(name, row) for name, row in zip(classes, counts.tolist(), strict=True)]
+    rows = [_row(name, numbers) for name, numbers in zip(classes, counts.tolist(), strict=True)]
+    between = []
     if len(classes) > MAX_ROWS:
         order = np.argsort(-counts.sum(1), kind="stable")
         largest, smallest = ([rows[k] for k in some.tolist()] for some in (order[:_SHOWN], order[-_SHOWN:]))
         rest = counts[order[_SHOWN:-_SHOWN]].sum(1)
-        between = (f"… {len(rest):,} more, of {rest.min():,} to {rest.max():,} each", None)
-        rows = [*largest, between, *smallest]
-    rows.append((f"{len(classes):,} classes", counts.sum(0).tolist()))
-    width = max(columns(_short(name)) for name, numbers in rows if numbers is not None)
-    wide = [max(len(part), *(len(f"{row[k]:,}") for _, row in rows if row is not None)) for k, part in enumerate(parts)]
-    lines = [" ".join([padded("", width), *(f" {part:>{w}}" for part, w in zip(parts, wide, strict=True))])]
-    for name, numbers in rows:
-        cells = [] if numbers is None else [f" {n:>{w},}" for n, w in zip(numbers, wide, strict=True)]
-        lines.append(" ".join([padded(_short(name), width), *cells]) if cells else name)
-    return lines
+        between = [f"… {len(rest):,} more, of {rest.min():,} to {rest.max():,} each"]
+        rows = [*largest, *smallest]
+    rows.append(_row(f"{len(classes):,} classes", counts.sum(0).tolist()))
+    header, *lines = table([("", *parts), *rows], "lr")
+    return [header, *lines[:_SHOWN], *between, *lines[_SHOWN:]]
 
 
-def _short(name: str) -> str:
-    """A name of at most 40 columns."""
-    if columns(name) <= _WIDEST:
-        return name
-    while columns(name) >= _WIDEST:
-        name = name[:-1]
-    return f"{name}…"
+def _row(name: str, numbers: Sequence[int]) -> tuple[str, ...]:
+    return (shortened(name, _WIDEST), *(f"{n:,}" for n in numbers))

@@ -18,6 +18,7 @@ from mobilenets.errors import UserError
 from mobilenets.export.images import Picture
 from mobilenets.runtime.base import FLOAT, Engine, Pixels, Probabilities
 from mobilenets.runtime.registry import KINDS
+from mobilenets.system import terminal
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
 LEAST_AGREEMENT = 0.999
@@ -220,4 +221,4 @@ def _table(result: Verification, title: str) -> list[str]:
         rows.append(("accuracy", f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
     threads = "" if result.runtime == "executorch" else " on one thread"
     rows += [("latency", f"{result.latency_ms:.1f} ms a picture{threads}"), ("size", f"{megabytes:.1f} MB")]
-    return [title, *(f"  {name:<18} {value}" for name, value in rows)]
+    return [title, *(f"  {line}" for line in terminal.table(rows, "l", gap=1))]
