@@ -24,10 +24,10 @@ import numpy as np
 from common import table, write_result
 from PIL import Image, ImageEnhance, ImageFilter
 
-from mobilenets.audit.audit import audit
-from mobilenets.audit.kinds import KINDS, Finding
-from mobilenets.audit.measure import look
-from mobilenets.audit.quality import imbalance
+from mobilenets.auditing.audit import audit
+from mobilenets.auditing.kinds import KINDS, Finding
+from mobilenets.auditing.measure import look
+from mobilenets.auditing.quality import imbalance
 from mobilenets.cli.demo import write_csv
 from mobilenets.data.sources.read import read_parts
 from mobilenets.training.probe.features import embedder

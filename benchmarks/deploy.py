@@ -29,9 +29,9 @@ import torch
 from common import table, write_result
 
 from mobilenets.arch import build
-from mobilenets.bench.latency import EFFORT, Row, take_turns
-from mobilenets.bench.worker import Task
-from mobilenets.export.targets.table import TARGETS, exporter
+from mobilenets.benchmarking.latency import EFFORT, Row, take_turns
+from mobilenets.benchmarking.worker import Task
+from mobilenets.exporting.targets.table import TARGETS, exporter
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

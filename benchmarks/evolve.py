@@ -16,15 +16,15 @@ from pathlib import Path
 
 from common import spread, table, write_result
 
-from mobilenets.search.config import Ask
-from mobilenets.search.context import Workbench
-from mobilenets.search.evolution.blocks import BlockSearch, candidate, random_candidates
-from mobilenets.search.evolution.evolve import Judge, Judged, Plan, Score, evolve, random_search
-from mobilenets.search.evolution.space import Choice
-from mobilenets.search.evolution.supernet import SandwichTrainer
-from mobilenets.search.final_finetune import distiller
-from mobilenets.search.latency.table import Conditions, LatencyModel, LatencyTable, errors
-from mobilenets.search.state import Journal
+from mobilenets.searching.config import Ask
+from mobilenets.searching.context import Workbench
+from mobilenets.searching.evolution.blocks import BlockSearch, candidate, random_candidates
+from mobilenets.searching.evolution.evolve import Judge, Judged, Plan, Score, evolve, random_search
+from mobilenets.searching.evolution.space import Choice
+from mobilenets.searching.evolution.supernet import SandwichTrainer
+from mobilenets.searching.final_finetune import distiller
+from mobilenets.searching.latency.table import Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.searching.state import Journal
 from mobilenets.system.files import write_atomic
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.session import LAST

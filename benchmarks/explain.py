@@ -25,7 +25,7 @@ from common import table, write_result
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
-from mobilenets.explain.gradcam import Explainer
+from mobilenets.explaining.gradcam import Explainer
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.torch import TorchEngine

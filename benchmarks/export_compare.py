@@ -3,7 +3,7 @@
     python benchmarks/export_compare.py [--photos 654] [--target onnx]
 
 `export` compares on the photographs of the validation part. Here on photographs of 640×480, reading them included,
-beside one process that counts without end: `verify` of `mobilenets.export.verify` (batches, each side on one thread)
+beside one process that counts without end: `verify` of `mobilenets.exporting.verify` (batches, each side on one thread)
 and, on a few of them, the loop that was there before (picture by picture, each side on all cores). Rounds in turns;
 medians. Processor seconds are of this process: what the comparison itself costs, however many others want the cores.
 """
@@ -25,9 +25,9 @@ from common import table, write_result
 from predict import write_model, write_photos
 
 from mobilenets.data.sample import Sample
-from mobilenets.export.images import read_pictures
-from mobilenets.export.targets.table import TARGETS, reopen
-from mobilenets.export.verify import FLOAT, verify
+from mobilenets.exporting.images import read_pictures
+from mobilenets.exporting.targets.table import TARGETS, reopen
+from mobilenets.exporting.verify import FLOAT, verify
 from mobilenets.model_card import read_card
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine

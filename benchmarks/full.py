@@ -21,9 +21,9 @@ from PIL import Image
 from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.read import read_splits
-from mobilenets.export.images import Picture
-from mobilenets.export.targets.table import FULL_TARGETS, TARGETS, exporter, with_full_input
-from mobilenets.export.verify import FLOAT, LARGEST_DIFFERENCE, size_of, verify
+from mobilenets.exporting.images import Picture
+from mobilenets.exporting.targets.table import FULL_TARGETS, TARGETS, exporter, with_full_input
+from mobilenets.exporting.verify import FLOAT, LARGEST_DIFFERENCE, size_of, verify
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine

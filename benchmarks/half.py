@@ -19,11 +19,11 @@ import numpy as np
 from common import table, write_result
 
 from mobilenets.arch import build
-from mobilenets.bench.tasks import write_random
+from mobilenets.benchmarking.tasks import write_random
 from mobilenets.cli import demo
-from mobilenets.export.images import read_pictures
-from mobilenets.export.targets.table import TARGETS, exporter, half_exporter
-from mobilenets.export.verify import size_of
+from mobilenets.exporting.images import read_pictures
+from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter
+from mobilenets.exporting.verify import size_of
 from mobilenets.runtime.base import FLOAT
 from mobilenets.runtime.engines.openvino import BFLOAT16, FLOAT16, compile_model
 from mobilenets.runtime.engines.torch import TorchEngine

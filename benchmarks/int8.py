@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from common import table, write_result
 
-from mobilenets.bench.latency import measure, size_of
-from mobilenets.bench.worker import Task
+from mobilenets.benchmarking.latency import measure, size_of
+from mobilenets.benchmarking.worker import Task
 from mobilenets.cli import demo
-from mobilenets.export.images import Picture, read_pictures
-from mobilenets.export.int8.calibration import Calibration, read_calibration
-from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
+from mobilenets.exporting.images import Picture, read_pictures
+from mobilenets.exporting.int8.calibration import Calibration, read_calibration
+from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine

@@ -26,7 +26,7 @@ from common import table, write_result
 from PIL import Image
 
 from mobilenets.arch import build
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

@@ -32,7 +32,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from mobilenets.arch import build
 from mobilenets.arch.cost import total
-from mobilenets.bench.ceilings import Ceilings, measure_ceilings
+from mobilenets.benchmarking.ceilings import Ceilings, measure_ceilings
 from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet

@@ -14,14 +14,14 @@ import argparse
 from pathlib import Path
 
 from common import table, write_result
+from search import uniform
 
 from mobilenets.nn.model import MobileNet
-from mobilenets.search.context import Workbench
-from mobilenets.search.latency.table import Candidate
-from mobilenets.search.netadapt.netadapt import WEIGHED
-from mobilenets.search.pruning.groups import fewer
-from mobilenets.search.pruning.reconstruct import RIDGE, Weighed, cut, weigh
-from search import uniform
+from mobilenets.searching.context import Workbench
+from mobilenets.searching.latency.table import Candidate
+from mobilenets.searching.netadapt.netadapt import WEIGHED
+from mobilenets.searching.pruning.groups import fewer
+from mobilenets.searching.pruning.reconstruct import RIDGE, Weighed, cut, weigh
 
 RIDGES = (0.003, 0.03, 0.1, 0.3, 1.0)
 CUTS = {"width, 0.85": ("width", 0.85), "width, 0.7": ("width", 0.7), "width and size, 0.25": ("both", 0.25)}

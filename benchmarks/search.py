@@ -36,15 +36,15 @@ from mobilenets.arch.scaling import make_divisible
 from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine, write_network
-from mobilenets.search.config import Ask
-from mobilenets.search.context import Workbench
-from mobilenets.search.final_finetune import distiller
-from mobilenets.search.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
-from mobilenets.search.netadapt.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
-from mobilenets.search.netadapt.proposals import Proposal, random_candidates
-from mobilenets.search.pruning.groups import fewer, layout, resized
-from mobilenets.search.pruning.reconstruct import cut, weigh
-from mobilenets.search.state import Journal
+from mobilenets.searching.config import Ask
+from mobilenets.searching.context import Workbench
+from mobilenets.searching.final_finetune import distiller
+from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
+from mobilenets.searching.netadapt.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
+from mobilenets.searching.netadapt.proposals import Proposal, random_candidates
+from mobilenets.searching.pruning.groups import fewer, layout, resized
+from mobilenets.searching.pruning.reconstruct import cut, weigh
+from mobilenets.searching.state import Journal
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.training.interrupt import Interrupt

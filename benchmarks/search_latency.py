@@ -12,8 +12,8 @@ from pathlib import Path
 from common import table, write_result
 
 from mobilenets.arch import build
-from mobilenets.search.latency.table import Candidate, Conditions, LatencyModel, LatencyTable, errors
-from mobilenets.search.netadapt.proposals import random_candidates
+from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.searching.netadapt.proposals import random_candidates
 
 FITTED, HELD_OUT = 14, 20
 NETWORKS = (("mobilenet_v2", 192), ("mobilenet_v3_large", 224), ("mobilenet_v4_conv_small", 224))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import table, write_result
 
-from mobilenets.search.context import Workbench
+from mobilenets.searching.context import Workbench
 
 STEP = 8
 

@@ -23,10 +23,10 @@ from mobilenets.arch import NAMES
 from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
-from mobilenets.export.int8.calibration import read_calibration
-from mobilenets.export.job import export
-from mobilenets.export.targets.table import INT8_TARGETS, TARGETS, Export, exporter, quantizer
-from mobilenets.export.verify import FLOAT, INT8
+from mobilenets.exporting.int8.calibration import read_calibration
+from mobilenets.exporting.job import export
+from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, Export, exporter, quantizer
+from mobilenets.exporting.verify import FLOAT, INT8
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
 from mobilenets.training.run import train

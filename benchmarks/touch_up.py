@@ -18,9 +18,9 @@ from pathlib import Path
 from common import table, write_result
 
 from mobilenets.nn.model import MobileNet
-from mobilenets.search.context import Workbench
-from mobilenets.search.distill import Distiller, Some, recalibrate, short
-from mobilenets.search.netadapt.netadapt import TUNING_LR
+from mobilenets.searching.context import Workbench
+from mobilenets.searching.distill import Distiller, Some, recalibrate, short
+from mobilenets.searching.netadapt.netadapt import TUNING_LR
 
 BATCHES, STRETCHES = 16, 3
 

@@ -27,8 +27,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from mobilenets.arch import build
-from mobilenets.export.job import export
-from mobilenets.export.targets.table import exporter
+from mobilenets.exporting.job import export
+from mobilenets.exporting.targets.table import exporter
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

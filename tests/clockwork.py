@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilenets.search.latency.timer import Part
+from mobilenets.searching.latency.timer import Part
 from mobilenets.system.timing import Effort, Estimate, Measured
 
 REFERENCE_S = 1e-7  # faster than any machine: a real one, asked beside it, never finds that all takes less

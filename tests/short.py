@@ -6,8 +6,8 @@ from pathlib import Path
 from clockwork import Clockwork
 from conftest import write_photos
 from mobilenets.arch import build
-from mobilenets.search.config import Ask
-from mobilenets.search.job import search
+from mobilenets.searching.config import Ask
+from mobilenets.searching.job import search
 from mobilenets.training.run import train
 from small import write_random
 

@@ -8,7 +8,7 @@ import pytest
 
 from mobilenets.arch import build
 from mobilenets.cli import COMMANDS
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -21,8 +21,8 @@ HEAVY = {"torch", "sklearn", "matplotlib", "scipy", "yaml", "onnx", "safetensors
     "module",
     ["mobilenets", "mobilenets.system.memory", "mobilenets.arch.build", "mobilenets.preprocess.decode",
      "mobilenets.model_card", "mobilenets.runtime.classifier", "mobilenets.runtime.engines.onnxruntime",
-     "mobilenets.cli.main", "mobilenets.serve.app", "mobilenets.tasks.classify.metrics", "mobilenets.explain.overlay",
-     "mobilenets.data.sources.read", "mobilenets.data.split"],
+     "mobilenets.cli.main", "mobilenets.serving.app", "mobilenets.tasks.classify.metrics",
+     "mobilenets.explaining.overlay", "mobilenets.data.sources.read", "mobilenets.data.split"],
 )  # fmt: skip
 def test_what_predicts_and_evaluates_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(m.split('.')[0] for m in sys.modules))"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mobilenets.audit.audit import audit_splits
+from mobilenets.auditing.audit import audit_splits
 from mobilenets.data.sources.read import read_splits
-from mobilenets.explain.gradcam import Explainer
+from mobilenets.explaining.gradcam import Explainer
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
 from mobilenets.report.run_report import write_report

@@ -12,9 +12,9 @@ from PIL import Image
 
 from conftest import write_photos
 from mobilenets import load
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import write_safetensors
-from serve.service import Service, picture, serving
+from serving.service import Service, picture, serving
 from small import card_of, network
 
 pytestmark = pytest.mark.browser

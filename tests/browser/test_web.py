@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from mobilenets.cli.main import main
-from mobilenets.export.job import export
-from mobilenets.export.targets.table import quantizer
+from mobilenets.exporting.job import export
+from mobilenets.exporting.targets.table import quantizer
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.classifier import Classifier, load
 from mobilenets.runtime.engines.torch import TorchEngine
@@ -179,7 +179,7 @@ def test_the_pixels_in_the_browser_are_the_networks_input(page: Any, cells: np.n
 def test_8_bit_integers_run_in_the_browser(
     chromium: Any, serve_folder: Callable[[Path], str], cells: np.ndarray, tmp_path: Path
 ) -> None:
-    from mobilenets.export.int8.calibration import Calibration
+    from mobilenets.exporting.int8.calibration import Calibration
 
     model = network("mobilenet_v2")
     card = card_of(model, size=64)

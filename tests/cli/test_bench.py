@@ -10,12 +10,12 @@ import torch
 
 from mobilenets.arch import build, published
 from mobilenets.arch.cost import total
-from mobilenets.bench.family import choose, sweep
-from mobilenets.bench.latency import doubt, measure
-from mobilenets.bench.tasks import tasks_of
-from mobilenets.bench.worker import Task
+from mobilenets.benchmarking.family import choose, sweep
+from mobilenets.benchmarking.latency import doubt, measure
+from mobilenets.benchmarking.tasks import tasks_of
+from mobilenets.benchmarking.worker import Task
 from mobilenets.cli.main import main
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, read_card, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -130,7 +130,9 @@ def test_rows_that_other_work_disturbed_say_so(run: Path) -> None:
 def test_what_is_measured_is_float32_half_or_both(
     run: Path, tmp_path: Path, half: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mobilenets.bench.tasks.find_half", lambda engine: half if engine == "openvino" else None)
+    monkeypatch.setattr(
+        "mobilenets.benchmarking.tasks.find_half", lambda engine: half if engine == "openvino" else None
+    )
 
     def measured(precision: str) -> set[tuple[str, str, str]]:
         tasks = tasks_of(str(run), [], 1, 1, tmp_path, precision)
@@ -144,7 +146,7 @@ def test_what_is_measured_is_float32_half_or_both(
 
 
 def test_a_row_says_what_was_computed_in(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobilenets.bench.latency.find_half", lambda engine: "bfloat16")
+    monkeypatch.setattr("mobilenets.benchmarking.latency.find_half", lambda engine: "bfloat16")
     told = []
     for stored in ("float32", "float16", "int8"):
         folder = tmp_path / stored

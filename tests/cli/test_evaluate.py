@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from mobilenets.arch import build
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

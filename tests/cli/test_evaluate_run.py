@@ -11,7 +11,7 @@ from conftest import write_photos
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, list_photographs
 from mobilenets.data.sources.read import read_splits
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.preprocess import Preprocess
 from small import network

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mobilenets.arch import build
 from mobilenets.cli.main import main
-from mobilenets.export.targets.table import Writers
+from mobilenets.exporting.targets.table import Writers
 from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -68,14 +68,14 @@ def test_without_photographs_random_pixels_are_compared(model: Path, tmp_path: P
 def test_a_file_that_disagrees_is_told_and_exit_code_1(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mobilenets.export.targets.onnx import export_onnx
+    from mobilenets.exporting.targets.onnx import export_onnx
 
     other = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2))
 
     def write(_: MobileNet, card: ModelCard, path: Path) -> None:
         export_onnx(other, card, path)
 
-    monkeypatch.setattr("mobilenets.export.targets.table._import", lambda target: Writers(write))
+    monkeypatch.setattr("mobilenets.exporting.targets.table._import", lambda target: Writers(write))
     assert main(["export", str(model), "--to", "onnx"]) == 1
     assert "not the network's answers" in capsys.readouterr().err
     assert (model / "exports" / "onnx" / "model.onnx.unverified").exists()
@@ -109,7 +109,7 @@ def test_a_missing_converter_is_one_line_with_its_command(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pnnx", None)
-    monkeypatch.delitem(sys.modules, "mobilenets.export.targets.ncnn", raising=False)
+    monkeypatch.delitem(sys.modules, "mobilenets.exporting.targets.ncnn", raising=False)
     assert main(["export", str(model), "--to", "ncnn"]) == 2
     assert "pip install 'mobilenets[ncnn]'" in capsys.readouterr().err
     assert not (model / "exports").exists()

@@ -18,7 +18,7 @@ from PIL import Image
 from mobilenets.arch import build
 from mobilenets.cli.sources import expand
 from mobilenets.data.sources.survey import Survey
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

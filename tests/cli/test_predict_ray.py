@@ -17,7 +17,7 @@ from conftest import is_one_line_error
 from mobilenets.arch import build
 from mobilenets.bulk.shards import MANIFEST, SIZE, chunks, claim, make_manifest, write_part
 from mobilenets.errors import UserError
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

@@ -26,12 +26,12 @@ from mobilenets.errors import UserError
 from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.search.config import Ask
-from mobilenets.search.job import Result, resume, search
-from mobilenets.search.latency.table import CHUNK, NETWORK_TIMES
-from mobilenets.search.latency.timer import Part
-from mobilenets.search.pruning.groups import resized
-from mobilenets.search.state import Journal
+from mobilenets.searching.config import Ask
+from mobilenets.searching.job import Result, resume, search
+from mobilenets.searching.latency.table import CHUNK, NETWORK_TIMES
+from mobilenets.searching.latency.timer import Part
+from mobilenets.searching.pruning.groups import resized
+from mobilenets.searching.state import Journal
 from mobilenets.system.timing import Effort, Estimate, Measured
 from stopped import interrupted
 

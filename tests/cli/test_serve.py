@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Cli, is_one_line_error
-from serve.service import write_model
+from serving.service import write_model
 
 
 @pytest.fixture(autouse=True)

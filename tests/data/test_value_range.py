@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.audit.audit import audit
+from mobilenets.auditing.audit import audit
 from mobilenets.data.sample import Sample, Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.data.value_range import MIN_LEVELS, decide_range, parse_range

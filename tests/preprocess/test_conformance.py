@@ -90,7 +90,7 @@ def _pillow(files: Pictures, preprocess: Preprocess, _: Any) -> dict[str, Pixels
 def _onnx(files: Pictures, preprocess: Preprocess, _: Any) -> dict[str, Pixels]:
     import onnxruntime
 
-    from mobilenets.export.targets.onnx import OPSET
+    from mobilenets.exporting.targets.onnx import OPSET
     from mobilenets.preprocess.onnx import resize_and_crop
 
     content = resize_and_crop(preprocess, OPSET, 10).SerializeToString()

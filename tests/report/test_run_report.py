@@ -22,11 +22,11 @@ from PIL import Image
 
 from mobilenets.arch import cost
 from mobilenets.arch.build import build
-from mobilenets.audit.audit import audit, audit_splits
-from mobilenets.audit.kinds import KINDS
+from mobilenets.auditing.audit import audit, audit_splits
+from mobilenets.auditing.kinds import KINDS
 from mobilenets.data.sources.read import read_samples, read_splits
 from mobilenets.errors import UserError
-from mobilenets.explain.gradcam import Explainer
+from mobilenets.explaining.gradcam import Explainer
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
 from mobilenets.report import plots

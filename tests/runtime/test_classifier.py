@@ -20,7 +20,7 @@ from PIL import Image
 import mobilenets as mn
 from mobilenets.arch import build
 from mobilenets.errors import UserError
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import METADATA_KEY, ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

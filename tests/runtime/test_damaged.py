@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.export.job import export
-from mobilenets.export.targets.table import TARGETS, exporter
+from mobilenets.exporting.job import export
+from mobilenets.exporting.targets.table import TARGETS, exporter
 from mobilenets.runtime.engines.torch import TorchEngine
 from small import card_of, network
 

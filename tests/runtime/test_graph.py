@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mobilenets.export.targets.onnx import onnx_bytes
+from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime import graph as graph_module

@@ -10,7 +10,7 @@ import pytest
 
 import mobilenets as mn
 from mobilenets.errors import UserError
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import HALF
 from mobilenets.runtime.engines import openvino as openvino_module

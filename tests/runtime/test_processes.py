@@ -20,7 +20,7 @@ from joblib.externals.loky import get_reusable_executor
 
 import mobilenets as mn
 from mobilenets.errors import UserError
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.torch import TorchEngine, write_network
 from small import card_of, expected, network, noise

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mobilenets.arch import build
-from mobilenets.bench.latency import measure
-from mobilenets.bench.worker import Task
-from mobilenets.export.targets.onnx import export_onnx
+from mobilenets.benchmarking.latency import measure
+from mobilenets.benchmarking.worker import Task
+from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.explain.gradcam import Explainer
-from mobilenets.export.job import export
-from mobilenets.export.targets.table import exporter, with_full_input
+from mobilenets.explaining.gradcam import Explainer
+from mobilenets.exporting.job import export
+from mobilenets.exporting.targets.table import exporter, with_full_input
 from mobilenets.model_card import read_card
 from mobilenets.runtime.classifier import load
 from mobilenets.runtime.engines.torch import TorchEngine, write_network

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenets.errors import UserError
-from mobilenets.search.distill import plain
+from mobilenets.searching.distill import plain
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe, settable
 from mobilenets.training.settings import Settings, read_config, write_config
 

@@ -13,8 +13,8 @@ from mobilenets.arch import DEFAULT_NAME
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.audit.audit import Audit, Doubter
-    from mobilenets.audit.measure import Embedder
+    from mobilenets.auditing.audit import Audit, Doubter
+    from mobilenets.auditing.measure import Embedder
 
 
 _WEIGHTS = "default"  # as for train
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Audit; 1 when some files could not be read."""
-    from mobilenets.audit.audit import audit
-    from mobilenets.audit.clean import check_files, write_clean
+    from mobilenets.auditing.audit import audit
+    from mobilenets.auditing.clean import check_files, write_clean
     from mobilenets.cli.train import fraction_or_folder
     from mobilenets.cli.writers import accept_any_text
     from mobilenets.data.overview import parts_overview
@@ -104,7 +104,7 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
 
 
 def _table(result: Audit) -> list[str]:
-    from mobilenets.audit.kinds import KINDS
+    from mobilenets.auditing.kinds import KINDS
 
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"

@@ -16,9 +16,9 @@ from mobilenets.errors import UserError
 from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
-    from mobilenets.bench.ceilings import Ceilings
-    from mobilenets.bench.family import Point
-    from mobilenets.bench.latency import Row
+    from mobilenets.benchmarking.ceilings import Ceilings
+    from mobilenets.benchmarking.family import Point
+    from mobilenets.benchmarking.latency import Row
 
 
 HEADER = (
@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _bench_models(args: argparse.Namespace) -> int:
-    from mobilenets.bench.ceilings import measure_ceilings
-    from mobilenets.bench.latency import measure
-    from mobilenets.bench.tasks import tasks_of
+    from mobilenets.benchmarking.ceilings import measure_ceilings
+    from mobilenets.benchmarking.latency import measure
+    from mobilenets.benchmarking.tasks import tasks_of
     from mobilenets.runtime.base import available_cores
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,8 +91,8 @@ def _bench_models(args: argparse.Namespace) -> int:
 
 
 def _bench_family(args: argparse.Namespace) -> int:
-    from mobilenets.bench.ceilings import measure_ceilings
-    from mobilenets.bench.family import choose, sweep
+    from mobilenets.benchmarking.ceilings import measure_ceilings
+    from mobilenets.benchmarking.family import choose, sweep
     from mobilenets.runtime.base import available_cores
 
     if args.precision != "float32":
@@ -116,7 +116,7 @@ def _bench_family(args: argparse.Namespace) -> int:
 
 
 def _tell_doubt(rows: Sequence[Row]) -> None:
-    from mobilenets.bench.latency import doubt
+    from mobilenets.benchmarking.latency import doubt
 
     if told := doubt(rows):
         print(f"bench: {told}", file=sys.stderr)

@@ -12,7 +12,7 @@ from mobilenets.cli.predict import MANY_CLASSES
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.explain.gradcam import Explainer, Explanation
+    from mobilenets.explaining.gradcam import Explainer, Explanation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.sources import expand
     from mobilenets.cli.writers import make_writer
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.explain.overlay import describe
+    from mobilenets.explaining.overlay import describe
     from mobilenets.report.sheets import MOST, save_explanations
     from mobilenets.runtime.classifier import Failure
     from mobilenets.system.files import check_new_file
@@ -87,7 +87,7 @@ def _open(model: str) -> Explainer:
 
     network = open_network(model)
     try:
-        from mobilenets.explain.gradcam import Explainer
+        from mobilenets.explaining.gradcam import Explainer
     except ModuleNotFoundError as missing:
         raise UserError(f"explaining needs {missing.name}; run: pip install 'mobilenets[explain]'") from None
     return Explainer(network)

@@ -15,8 +15,8 @@ from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
     from mobilenets.data.sample import Sample, Samples, Splits
-    from mobilenets.export.int8.calibration import Calibration
-    from mobilenets.export.targets.table import Quantize
+    from mobilenets.exporting.int8.calibration import Calibration
+    from mobilenets.exporting.targets.table import Quantize
     from mobilenets.model_card import ModelCard
     from mobilenets.nn.model import MobileNet
     from mobilenets.runtime.engines.torch import TorchEngine
@@ -60,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, verify; 1 when a float32 file does not give the network's answers."""
     from mobilenets.cli.model_argument import open_network
-    from mobilenets.export.job import check_free, export, folder_of
-    from mobilenets.export.targets.table import TARGETS, exporter, half_exporter, quantizer, with_full_input
-    from mobilenets.export.verify import FLOAT16, INT8, losses, table
+    from mobilenets.exporting.job import check_free, export, folder_of
+    from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, quantizer, with_full_input
+    from mobilenets.exporting.verify import FLOAT16, INT8, losses, table
     from mobilenets.runtime.base import FLOAT
 
     if not 0 <= args.qat_minutes < inf:
@@ -100,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _calibration(network: TorchEngine, samples: Sequence[Sample], float_ends: bool) -> Calibration:
     """The photographs to calibrate with; says which layers suffer most."""
-    from mobilenets.export.int8.calibration import read_calibration
-    from mobilenets.export.int8.quantize import layer_noise
+    from mobilenets.exporting.int8.calibration import read_calibration
+    from mobilenets.exporting.int8.quantize import layer_noise
 
     calibration = read_calibration(network.card.preprocess, samples, float_ends, measured_on=network.model)
     worst = list(layer_noise(network.model, network.card, calibration).items())[:WORST]
@@ -116,7 +116,7 @@ def _write_int8(quantize: Quantize, calibration: Calibration, model: MobileNet, 
 
 
 def _retrain(network: TorchEngine, samples: Sequence[Sample], calibration: Calibration, minutes: float) -> MobileNet:
-    from mobilenets.export.int8.qat import train_for_int8
+    from mobilenets.exporting.int8.qat import train_for_int8
 
     print(
         f"more than a point lost: training for 8 bits, at most {minutes:g} min; Ctrl-C keeps what there is",
@@ -152,6 +152,6 @@ def _samples(model: str, data: Path | None, classes: tuple[str, ...]) -> tuple[S
 
 def _renumbered(samples: Samples, splits: Splits, classes: tuple[str, ...]) -> Samples:
     """`samples` with labels in the model's order; of classes it does not know, none."""
-    from mobilenets.export.images import UNKNOWN
+    from mobilenets.exporting.images import UNKNOWN
 
     return samples.relabelled([classes.index(name) if name in classes else UNKNOWN for name in splits.classes])

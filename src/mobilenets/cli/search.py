@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
-    from mobilenets.search.job import Result
+    from mobilenets.searching.job import Result
 
 
 # Options that become fields of search.journal.Ask under the same name; None: not given.
@@ -75,10 +75,10 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
             )
     if args.place is not None:
         raise UserError("--data: is for --resume; name the photographs of a new search without it")
-    from mobilenets.search.config import Ask, parse_latency
+    from mobilenets.searching.config import Ask, parse_latency
 
     ask = Ask(data=args.data, run=args.run_folder, latency_ms=parse_latency(args.latency), **asked)
-    from mobilenets.search.job import search
+    from mobilenets.searching.job import search
 
     return search(ask, args.out)
 
@@ -86,9 +86,9 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
 def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
     if args.out is None:
         raise UserError("--resume: say which folder with --out")
-    from mobilenets.search.config import parse_latency
-    from mobilenets.search.job import resume
-    from mobilenets.search.state import Journal
+    from mobilenets.searching.config import parse_latency
+    from mobilenets.searching.job import resume
+    from mobilenets.searching.state import Journal
 
     was = Journal.read(args.out).ask
     given = dict(asked)

@@ -38,14 +38,14 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"--{name.replace('_', '-')}: {value} must be above 0")
     try:
-        from mobilenets.serve.app import make_app
-        from mobilenets.serve.limits import Limits
-        from mobilenets.serve.origins import ANY, check_origins
-        from mobilenets.serve.server import bind, serve, url_of
+        from mobilenets.serving.app import make_app
+        from mobilenets.serving.limits import Limits
+        from mobilenets.serving.origins import ANY, check_origins
+        from mobilenets.serving.server import bind, serve, url_of
     except ModuleNotFoundError as missing:
         raise UserError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
     from mobilenets.cli.model_argument import has_network, open_model, open_network
-    from mobilenets.serve.overlay import can_explain, explainer
+    from mobilenets.serving.overlay import can_explain, explainer
 
     origins = check_origins(args.allow_origin)
     limits = Limits(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from mobilenets.audit.audit import Audit
-from mobilenets.audit.kinds import KINDS, Finding
+from mobilenets.auditing.audit import Audit
+from mobilenets.auditing.kinds import KINDS, Finding
 from mobilenets.data.sample import Sample
 from mobilenets.preprocess.depth import Range
 from mobilenets.report.html import name as isolated

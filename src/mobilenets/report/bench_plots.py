@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.bench.family import Point
-from mobilenets.bench.latency import Row
+from mobilenets.benchmarking.family import Point
+from mobilenets.benchmarking.latency import Row
 from mobilenets.errors import UserError
 from mobilenets.system.files import write_atomic
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
-from mobilenets.explain.overlay import describe, overlay
+from mobilenets.explaining.overlay import describe, overlay
 from mobilenets.preprocess.depth import Range
 from mobilenets.report.html import name, percent
 from mobilenets.report.thumbnails import jpeg, thumbnail, where
 from mobilenets.tasks.classify.predictions import Answer, Predictions
 
 if TYPE_CHECKING:
-    from mobilenets.explain.gradcam import Explainer
+    from mobilenets.explaining.gradcam import Explainer
 
 MOST = 12  # photographs in each of the two galleries with heat
 MOST_IN_CELLS, MOST_IN_A_CELL = 60, 8  # behind the confusion matrix

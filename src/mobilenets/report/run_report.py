@@ -17,7 +17,7 @@ import numpy as np
 
 from mobilenets._version import __version__
 from mobilenets.arch import cost
-from mobilenets.audit.audit import Audit
+from mobilenets.auditing.audit import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.model_card import SEARCHED_FROM, TRAINED_FROM, ModelCard
@@ -32,7 +32,7 @@ from mobilenets.tasks.classify.predictions import Answer, Predictions
 from mobilenets.weights.kept import TEST, Kept, read_history, read_kept
 
 if TYPE_CHECKING:
-    from mobilenets.explain.gradcam import Explainer
+    from mobilenets.explaining.gradcam import Explainer
 
 _MOST_DRAWN = 250  # classes: beyond this the picture has less than a dozen pixels a class, and the page gets heavy
 _MOST_CLASSES, _FEW_CLASSES = 40, 15  # in a table at first sight: of more than 40 the 15 worst

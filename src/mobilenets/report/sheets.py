@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mobilenets.explain.overlay import heat_picture, overlay
+from mobilenets.explaining.overlay import heat_picture, overlay
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
 from mobilenets.runtime.classifier import Prediction
@@ -19,7 +19,7 @@ from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
 
 if TYPE_CHECKING:
-    from mobilenets.explain.gradcam import Explanation
+    from mobilenets.explaining.gradcam import Explanation
 
 MOST = 16  # pictures on one sheet
 TILE, TILE_ALONE = 320, 640  # pixels

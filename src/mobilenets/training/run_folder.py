@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from mobilenets.audit.audit import MOST_IN_A_RUN, Audit
+from mobilenets.auditing.audit import MOST_IN_A_RUN, Audit
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
-from mobilenets.explain.gradcam import Explainer
-from mobilenets.export.targets.onnx import export_onnx, write_card
+from mobilenets.explaining.gradcam import Explainer
+from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.report.run_report import write_report

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mobilenets.audit.audit import audit_splits
+from mobilenets.auditing.audit import audit_splits
 from mobilenets.data.cache.images import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mobilenets.audit.measure import Embedder
+from mobilenets.auditing.measure import Embedder
 from mobilenets.data.loader import Loader
-from mobilenets.export.targets.onnx import onnx_bytes
+from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mobilenets.audit.audit import Doubt
+from mobilenets.auditing.audit import Doubt
 from mobilenets.errors import UserError
 from mobilenets.training.probe.head import choose_strength, fit
 from mobilenets.training.recipe import ProbeRecipe

@@ -1,0 +1,52 @@
+"""Photographs of the training part that show the quantiser how large activations become.
+
+ONNX and LiteRT get the ranges of `ranges.py`; OpenVINO and ExecuTorch, which round fewer tensors, the extremes over all
+photographs. What the quantisers do by themselves is the mean of every photograph's extremes, or a moving average, which
+with photographs in the order of their classes is the range of the last class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
+from mobilenets.exporting.images import read_pictures
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.base import Pixels
+
+PICTURES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pixels uint8 (N, size, size, C), and whether the first and the last layer stay float.
+
+    `measured_on`: the network whose activations give ONNX and LiteRT their ranges; None: the one that is written.
+    Weights that `qat.py` trained for the ranges of the float network lose part of what they gained with others.
+    """
+
+    pixels: Pixels
+    float_ends: bool = False
+    measured_on: MobileNet | None = None
+
+
+def read_calibration(
+    preprocess: Preprocess,
+    samples: Sequence[Sample],
+    float_ends: bool = False,
+    measured_on: MobileNet | None = None,
+) -> Calibration:
+    """At most 300 of `samples`.
+
+    Raises:
+        UserError: none can be read.
+    """
+    rows = [picture.pixels for picture in read_pictures(preprocess, samples, PICTURES, "calibration photographs")]
+    if not rows:
+        raise UserError("--int8: no training photograph to calibrate with can be read; give --data")
+    return Calibration(np.stack(rows), float_ends, measured_on)

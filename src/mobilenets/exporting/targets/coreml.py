@@ -1,0 +1,63 @@
+"""Core ML (`.mlpackage`): for Apple's systems, an image in, its class and the probability of each out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mobilenets.errors import UserError
+from mobilenets.exporting.quiet import silent
+from mobilenets.model_card import METADATA_KEY, ModelCard
+from mobilenets.nn.deploy import deployed, example_planes
+from mobilenets.nn.model import MobileNet
+
+with silent():
+    import coremltools
+
+
+def export_coreml(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """Write an ML program in float32 for iOS 15 / macOS 12 and later; the card is user-defined metadata.
+
+    Raises:
+        UserError: what was written does not describe this network.
+    """
+    _export(model, card, path, coremltools.precision.FLOAT32)
+
+
+def export_half_coreml(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """As `export_coreml`, weights and activations in float16, as the Neural Engine and GPUs compute."""
+    _export(model, card, path, coremltools.precision.FLOAT16)
+
+
+def _export(model: MobileNet, card: ModelCard, path: Path, precision: Any) -> None:
+    preprocess = card.preprocess
+    planes = example_planes(preprocess)
+    layout = coremltools.colorlayout.RGB if preprocess.mode == "RGB" else coremltools.colorlayout.GRAYSCALE
+    with silent():
+        # Not by way of TorchScript: with numpy 2.4 the converter fails on its integers.
+        program = torch.export.export(deployed(model, card).from_planes, (planes,)).run_decompositions({})
+        package = coremltools.convert(
+            program,
+            convert_to="mlprogram",
+            inputs=[coremltools.ImageType(name="image", shape=planes.shape, color_layout=layout)],
+            classifier_config=coremltools.ClassifierConfig(list(card.classes)),
+            compute_precision=precision,
+            minimum_deployment_target=coremltools.target.iOS15,
+        )
+        package.short_description = f"{card.name}: {len(card.classes)} classes"
+        package.user_defined_metadata[METADATA_KEY] = card.to_json()
+        package.save(str(path))
+        description = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
+    _check(path, card, description)
+
+
+def _check(path: Path, card: ModelCard, description: Any) -> None:
+    """What can be checked where Core ML does not run: the picture it takes, its outputs, the card."""
+    image = description.input[0].type.imageType
+    sides = (image.width, image.height)
+    metadata = dict(description.metadata.userDefined)
+    named = description.predictedFeatureName == "classLabel"
+    if sides != (card.preprocess.size,) * 2 or metadata.get(METADATA_KEY) != card.to_json() or not named:
+        raise UserError(f"{path}: the package does not describe this network; this coremltools cannot convert it")

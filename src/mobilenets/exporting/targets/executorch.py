@@ -1,0 +1,56 @@
+"""ExecuTorch (`.pte`): for phones and boards, computed by XNNPACK; the card is a method of the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from mobilenets.exporting.int8.calibration import Calibration
+from mobilenets.exporting.quiet import silent
+from mobilenets.model_card import ModelCard
+from mobilenets.nn.deploy import deployed, example_pixels
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engines.executorch import CARD_METHOD
+
+with silent():
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+
+def export_executorch(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """Write the program: method `forward` takes one picture uint8 (1, size, size, C), `card` gives the card.
+
+    The format keeps no text: the card's JSON is a tensor of its UTF-8 bytes.
+    """
+    with silent():
+        program = torch.export.export(deployed(model, card), (example_pixels(card.preprocess),))
+        _save(program, card, path)
+
+
+def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
+    """Write `model` with 8-bit weights per output channel and 8-bit activations, by PT2E's XNNPACK quantizer."""
+    with silent():
+        from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+            XNNPACKQuantizer,
+            get_symmetric_quantization_config,
+        )
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+        example = (example_pixels(card.preprocess),)
+        quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+        if calibration.float_ends:
+            for name in ("stem.conv", "classifier"):
+                quantizer.set_module_name(f"from_planes.network.network.{name}", None)
+        prepared = prepare_pt2e(torch.export.export(deployed(model, card), example).module(), quantizer)
+        for picture in calibration.pixels:
+            prepared(torch.from_numpy(picture[None]))
+        _save(torch.export.export(convert_pt2e(prepared), example), card, path)
+
+
+def _save(program: torch.export.ExportedProgram, card: ModelCard, path: Path) -> None:
+    text = torch.frombuffer(bytearray(card.to_json().encode()), dtype=torch.uint8)
+    lowered = to_edge_transform_and_lower(
+        program, partitioner=[XnnpackPartitioner()], constant_methods={CARD_METHOD: text}
+    )
+    path.write_bytes(lowered.to_executorch().buffer)

@@ -1,0 +1,54 @@
+"""torch.export (`.pt2`): the graph for programs that have torch, without our code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mobilenets.exporting.quiet import quiet
+from mobilenets.model_card import METADATA_KEY, ModelCard
+from mobilenets.nn.deploy import deployed, example_pixels
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
+
+
+def export_torch(model: MobileNet, card: ModelCard, path: Path) -> None:
+    """Write the exported program, the number of pictures free, with the card as an extra file."""
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    with quiet():
+        pixels = (example_pixels(card.preprocess, 2),)
+        program = torch.export.export(deployed(model, card), pixels, dynamic_shapes=({0: batch},))
+        torch.export.save(program, path, extra_files={METADATA_KEY: card.to_json()})
+
+
+class ExportedProgramEngine:
+    """Runs a `.pt2` that was written just now, to verify it.
+
+    Not an engine of `runtime/`: torch evaluates expressions of the file when it loads one, so a file from
+    elsewhere could run code.
+    """
+
+    whole = False
+    origin: Origin | None = None
+
+    def __init__(self, path: Path, card: ModelCard) -> None:
+        self.card = card
+        with quiet():
+            self._module = torch.export.load(path).module()
+
+    def concurrent(self) -> Engine:
+        """Itself, one thread at a time."""
+        return OneAtATime(self)
+
+    def after_fork(self) -> Engine:
+        """Itself, on one thread: OpenMP's do not survive."""
+        torch.set_num_threads(1)
+        return self
+
+    @torch.inference_mode()
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+        probabilities: Probabilities = np.asarray(self._module(torch.from_numpy(pixels)))
+        return probabilities

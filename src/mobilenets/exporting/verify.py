@@ -1,0 +1,224 @@
+"""Run an exported file in its own runtime, on real pictures, beside the network it came from."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mobilenets.errors import UserError
+from mobilenets.exporting.images import Picture
+from mobilenets.runtime.base import FLOAT, Engine, Pixels, Probabilities
+from mobilenets.runtime.registry import KINDS
+from mobilenets.system import terminal
+
+# Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
+LEAST_AGREEMENT = 0.999
+LARGEST_DIFFERENCE = {"cropped": 1e-3, "full": 1e-2}  # a resize of another make rounds some pixels the other way
+BATCH = 8  # pictures computed at a time
+WARM_UP, TIMED = 3, 30  # pictures that are run by themselves for the latency
+MOST_LOST = 0.01  # of the accuracy, before that is told
+INT8, FLOAT16 = "int8", "float16"  # beside FLOAT
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far an exported file is from its network; the content of `verify.json`.
+
+    `precision`: "float32", "int8", or "float16", of the weights only.
+    `input`: "cropped" or "full", a file that resizes and crops itself.
+    `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
+    `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
+    all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
+    `latency_ms`: median for one picture on one thread (ExecuTorch: on those it chooses), pixels to probabilities.
+    `runtime`: what ran the file. `trained`: whether its weights were trained for 8 bits. `other`: the same of the file,
+    trained or not, that this one was preferred to.
+    `half`: the same of this file computed in half precision, which `precision` names; None where it was not.
+    """
+
+    target: str
+    precision: str
+    input: str
+    ran: bool
+    n: int
+    top1_agreement: float | None
+    max_probability_difference: float | None
+    accuracy_before: float | None
+    accuracy_after: float | None
+    latency_ms: float | None
+    bytes: int
+    runtime: str | None = None
+    trained: bool = False
+    other: Verification | None = None
+    half: Verification | None = None
+
+    @property
+    def lost(self) -> float:
+        """By how much the accuracy fell; 0 where it is not known."""
+        if self.accuracy_before is None or self.accuracy_after is None:
+            return 0.0
+        return round(self.accuracy_before - self.accuracy_after, 9)  # 0.80 - 0.79 is a point, not more
+
+    @property
+    def agrees(self) -> bool:
+        """Whether a float32 file is the network; others may differ, and what could not run here has shown nothing."""
+        if self.precision != FLOAT or self.top1_agreement is None or self.max_probability_difference is None:
+            return True
+        return (
+            self.top1_agreement >= LEAST_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE[self.input]
+        )
+
+
+def verify(
+    engine: Engine | None,
+    network: Engine,
+    pictures: Iterable[Picture],
+    target: str,
+    precision: str,
+    size: int,
+    runtime: str | None = None,
+) -> Verification:
+    """Compare `engine`, opened on one thread, with `network`, which is in torch, on pictures.
+
+    Each computes batches on one thread, the two beside each other: several threads for one picture wait for each other
+    at every layer, for a whole time slice where another process has the core of one of them. Without an `engine` the
+    runtime does not exist here and nothing is run.
+
+    Raises:
+        UserError: no pictures.
+    """
+    if engine is None:
+        return Verification(target, precision, "cropped", False, 0, None, None, None, None, None, size)
+    labels: list[int | None] = []
+    seconds: list[float] = []
+
+    def run_alone() -> Iterator[tuple[Pixels, Probabilities | None]]:
+        """Pixels of each picture, and the row (K,) of those that the engine runs by themselves."""
+        for picture in pictures:
+            labels.append(picture.label)
+            if engine.whole or len(labels) <= WARM_UP + TIMED:
+                start = time.perf_counter()
+                row = engine((picture.whole if engine.whole else picture.pixels)[None])[0]
+                seconds.append(time.perf_counter() - start)
+                yield picture.pixels, row
+            else:
+                yield picture.pixels, None
+
+    before: list[Probabilities] = []
+    after: list[Probabilities] = []
+    remaining = run_alone()
+    with _one_thread() as beside:
+        while group := list(islice(remaining, BATCH)):
+            pixels = np.stack([picture for picture, _ in group])
+            expected = beside.submit(network, pixels)
+            after.extend([row for _, row in group if row is not None] if engine.whole else engine(pixels))
+            before.extend(expected.result())
+    if not labels:
+        raise UserError("none of the photographs to compare on can be read; give others by --data")
+    theirs, ours = np.stack(before), np.stack(after)
+    agreement = float((theirs.argmax(1) == ours.argmax(1)).mean())
+    difference = float(np.abs(theirs - ours).max())
+    return Verification(
+        target=target,
+        precision=precision,
+        input="full" if engine.whole else "cropped",
+        ran=True,
+        n=len(labels),
+        top1_agreement=agreement,
+        # A probability that is not a number is as far off as can be, and JSON has no word for it.
+        max_probability_difference=difference if np.isfinite(difference) else 1.0,
+        accuracy_before=_accuracy(theirs, labels),
+        accuracy_after=_accuracy(ours, labels),
+        latency_ms=1000 * statistics.median(seconds[WARM_UP:] or seconds),
+        bytes=size,
+        runtime=runtime,
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[ThreadPoolExecutor]:
+    """One of torch's threads here, and another thread that also computes on one of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
+            yield beside
+    finally:
+        torch.set_num_threads(before)
+
+
+def losses(result: Verification) -> list[str]:
+    """What a file of rounded weights costs, in words, where that is more than a point."""
+    told = [_loss(result)] if result.precision != FLOAT else []
+    if result.half is not None and (loss := _loss(result.half)):
+        told.append(f"computed in {result.half.precision}, {loss}")
+    return [loss for loss in told if loss]
+
+
+def _loss(result: Verification) -> str | None:
+    if result.lost > MOST_LOST:
+        return f"{100 * result.lost:.1f} points less accurate than the network"
+    if result.accuracy_before is not None or result.top1_agreement is None:
+        return None
+    other = 1 - result.top1_agreement  # without labels nothing more is known
+    return f"another class than the network's for {other:.1%} of the pictures" if other > MOST_LOST else None
+
+
+def _accuracy(probabilities: np.ndarray, labels: list[int | None]) -> float | None:
+    known = np.array([label is not None for label in labels])
+    if not known.any():
+        return None
+    truth = np.array([label for label in labels if label is not None])
+    return float((probabilities[known].argmax(1) == truth).mean())
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(p.stat().st_size for p in files)
+
+
+def table(result: Verification) -> list[str]:
+    """The result in lines to print, that of the file it was preferred to before its own."""
+    if result.other is None:
+        lines = _table(result, f"{result.target} {result.precision}")
+        if result.half is not None:
+            lines += _table(result.half, f"{result.target} {result.precision}, computed in {result.half.precision}")
+        elif result.precision == FLOAT16 and result.runtime in KINDS and KINDS[result.runtime].open_half:
+            lines.append(
+                f"{result.target} {result.precision}: not computed in half precision here (this processor has none)"
+            )
+        return lines
+    return [
+        line
+        for file, fate in ((result.other, "not kept"), (result, "kept"))
+        for line in _table(
+            file, f"{file.target} {file.precision} {'after training' if file.trained else 'without training'}: {fate}"
+        )
+    ]
+
+
+def _table(result: Verification, title: str) -> list[str]:
+    megabytes = result.bytes / 1e6
+    if not result.ran:
+        return [
+            f"{result.target} {result.precision}: not run here (no such runtime on this system); {megabytes:.1f} MB"
+        ]
+    rows = [
+        ("pictures", str(result.n)),
+        ("same class", f"{result.top1_agreement:.4f}"),
+        ("largest difference", f"{result.max_probability_difference:.2g} of a probability"),
+    ]
+    if result.accuracy_before is not None:
+        rows.append(("accuracy", f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
+    threads = "" if result.runtime == "executorch" else " on one thread"
+    rows += [("latency", f"{result.latency_ms:.1f} ms a picture{threads}"), ("size", f"{megabytes:.1f} MB")]
+    return [title, *(f"  {line}" for line in terminal.table(rows, "l", gap=1))]

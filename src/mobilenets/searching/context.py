@@ -1,0 +1,128 @@
+"""A trained run taken up again: its network, its data split as it was, and a part of the training data held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from mobilenets.data.cache.images import open_cache
+from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.manifest import FILE
+from mobilenets.data.readable import readable_splits
+from mobilenets.data.sample import Samples
+from mobilenets.data.split import split
+from mobilenets.errors import UserError
+from mobilenets.model_card import SEARCHED_FROM, ModelCard
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.searching.distill import Figures, Some, judge
+from mobilenets.searching.latency.table import Candidate
+from mobilenets.system.malloc import keep_freed_memory
+from mobilenets.training.context import autocast, pick_device
+from mobilenets.training.loaders import Feed
+from mobilenets.training.loop import Place
+from mobilenets.training.run_data import open_splits
+from mobilenets.training.settings import read_config
+
+HELD_OUT = 0.2  # of the training part: proposals are judged on it, never on the validation part
+MOST_HELD_OUT = 1000
+EVALUATED = 64  # pictures at a time
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The validation part, the training part, and how the latter is divided for a search."""
+
+    val: Samples
+    train: Samples
+    rest: Samples
+    holdout: Samples
+
+
+class Workbench:
+    """Everything that searches share: the seed network and its run's data, recipe and preprocess.
+
+    `data` is split as the run split it, so that what validated the seed validates what is found; `folder`, of a search
+    from it that is resumed, says how, where the run does not.
+
+    Raises:
+        UserError: no complete run, data that is gone or has other classes.
+    """
+
+    def __init__(self, run: Path, data: Path, seed: int = 0, folder: Path | None = None) -> None:
+        if not (run / "config.yaml").is_file():
+            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
+        engine = TorchEngine.open(run)
+        self.run, self.card, self.seed = run, engine.card, engine.model
+        settings, self.recipe = read_config(run / "config.yaml")
+        self.settings = replace(settings, data=str(data))
+        said = folder is not None and (folder / FILE).exists()
+        self.listed = open_splits(folder if folder is not None and said else run, settings, data)
+        if self.listed.classes != self.card.classes:
+            raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
+        keep_freed_memory()
+        precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
+        self.place = Place(pick_device(settings.device), precision, seed)
+        cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
+        self._feed = Feed(self.place.device, seed, settings.workers, Skipped(), cache)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The photographs that can be read, divided; the first time that is found out, and the others are told.
+
+        Raises:
+            UserError: a class without any.
+        """
+        splits = readable_splits(self.listed, self._feed.skipped, self.settings.rare)
+        rest, holdout = split(splits.train, splits.classes, HELD_OUT, self.place.seed)
+        return Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
+
+    @property
+    def start(self) -> Candidate:
+        """The seed as a candidate."""
+        return Candidate(self.seed.net, self.card.preprocess.size)
+
+    def preprocess(self, size: int) -> Preprocess:
+        """The run's, at another size."""
+        return replace(self.card.preprocess, size=size)
+
+    def loader(self, samples: Samples, size: int, train: bool = False) -> Loader:
+        """Batches of `samples`: with `train` as the run's recipe shows them in training, else for evaluation."""
+        batch, recipe = (self.recipe.batch_size, self.recipe) if train else (EVALUATED, None)
+        return self._feed.loader(samples, self.preprocess(size), batch, recipe)
+
+    def images(self, pixels: NDArray[np.uint8], size: int) -> torch.Tensor:
+        """Pixels (N, size, size, C) as normalised pictures (N, C, size, size) on the device."""
+        return torch.from_numpy(self.preprocess(size).normalize(pixels)).to(self.place.device)
+
+    def losses(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Iterator[torch.Tensor]:
+        """The mean losses of `model` in eval mode on some training batches that are not held out, to be differentiated.
+
+        `begin`: the number of the first batch in the run through the epochs.
+        """
+        model.eval().requires_grad_(True)
+        for batch in Some(self.loader(self.parts.rest, size, train=True), batches, begin).epoch(0):
+            images = self.images(batch.pixels, size)
+            with autocast(self.place.device, self.place.precision):
+                logits = model(images)
+            yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
+
+    def judge(self, model: MobileNet, size: int, samples: Samples) -> Figures:
+        """Accuracy and log loss on `samples`."""
+        return judge(model, self.recipe, self.place, self.preprocess(size), self.loader(samples, size))
+
+    def card_of(self, model: MobileNet, size: int, figures: Mapping[str, Any] | None = None) -> ModelCard:
+        """The card of a network that was found."""
+        return replace(
+            self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(figures or {}),
+            provenance={**self.card.provenance, SEARCHED_FROM: self.run.name},
+        )  # fmt: skip

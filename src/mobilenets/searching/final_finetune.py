@@ -1,0 +1,87 @@
+"""The training at the end of a search: everything that was found, taught by the network it came from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engines.torch import write_network
+from mobilenets.searching.context import Workbench
+from mobilenets.searching.distill import Distiller, plain
+from mobilenets.system.timing import seconds_each
+from mobilenets.training.loop import OnBest
+from mobilenets.training.settings import write_config
+
+LAST_LR = 0.3  # of the run's learning rate: at the whole rate the first epochs lose some of what the search has kept
+AROUND_S = 20.0  # exporting, evaluating and drawing at the end
+TIMED = 3  # steps that tell how long an epoch takes
+EVALUATION_SHARE = 0.3  # of a step with a teacher: a forward pass
+MOST_EPOCHS = 60
+
+
+def distiller(bench: Workbench, model: MobileNet, size: int, epochs: int) -> Distiller:
+    """The trainer of `model`, with the seed as its teacher, on the whole training part."""
+    return Distiller(
+        model,
+        plain(bench.recipe, epochs, LAST_LR),
+        bench.place,
+        bench.preprocess(size),
+        bench.loader(bench.parts.train, bench.start.size, train=True),
+        bench.loader(bench.parts.val, size),
+        teacher=copy.deepcopy(bench.seed),
+        sizes=[size],
+    )
+
+
+def planned_epochs(bench: Workbench, model: MobileNet, size: int, seconds: float) -> int:
+    """The whole epochs that fit into `seconds`, at least one, from a measurement on a copy."""
+    trial = distiller(bench, copy.deepcopy(model), size, 1)
+    steps = _endless(trial)
+    next(steps)  # primitives are created and cached
+    step_s = seconds_each(islice(steps, TIMED))
+    epoch_s = step_s * (len(trial.train) + EVALUATION_SHARE * len(trial.val))
+    return max(1, min(MOST_EPOCHS, int((seconds - AROUND_S) / epoch_s)))
+
+
+def _endless(trainer: Distiller) -> Iterator[object]:
+    """The steps of the first epoch, over and over: a small data set may have a single one."""
+    while True:
+        trainer.state.batch = 0
+        yield from trainer.steps()
+
+
+def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
+    """What keeps the best network as `folder/model.safetensors`."""
+
+    def keep(model: nn.Module, figures: dict[str, Any]) -> None:
+        assert isinstance(model, MobileNet)
+        write_network(folder / "model.safetensors", model, bench.card_of(model, size, figures))
+
+    return keep
+
+
+def write_settings(bench: Workbench, folder: Path, size: int, epochs: int) -> None:
+    """Write the `config.yaml` of what was found: its data and split, and the run's recipe, at its whole rate.
+
+    A training from it goes on from the network in `folder`, whose table is in its card, by itself: no teacher is a
+    setting of a run.
+    """
+    settings = replace(
+        bench.settings,
+        model=None,  # that of the file, and its width
+        width=None,
+        weights=str(folder / "model.safetensors"),
+        recipe="finetune",
+        minutes=None,
+        epochs=epochs,
+        size=size,
+        precision=bench.place.precision,
+    )
+    write_config(folder / "config.yaml", settings, plain(bench.recipe, epochs), "Train the network that was found on")

@@ -1,0 +1,78 @@
+"""A search under way, as its folder remembers it: nothing that was paid for is lost, whenever it stops."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.searching.config import Ask
+from mobilenets.system.files import write_atomic
+
+FOLDER = "checkpoint"  # of a run folder
+FILE = "search.json"
+
+
+@dataclass
+class Journal:
+    """What is known so far; written after every step.
+
+    `seed`: latency_ms, accuracy and log_loss (validation) of the seed and, as `holdout`, the expected accuracy on the
+    part held out of what the steps begin with; `fit`: the numbers and the errors of the latency model; `plan`: what
+    fits into the time, in the method's terms; `steps`: one object per accepted step; `judged`: one per network that
+    evolve judged; `epochs` of the last training once planned; `cwd`: the folder that relative paths of `ask` go with.
+    """
+
+    folder: Path
+    ask: Ask
+    seed: dict[str, float] = field(default_factory=dict)
+    fit: dict[str, float] = field(default_factory=dict)
+    plan: dict[str, float] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    judged: list[dict[str, Any]] = field(default_factory=list)
+    searched: bool = False
+    epochs: int | None = None
+    cwd: str = ""
+
+    def save(self) -> None:
+        """Write everything but networks."""
+        (self.folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("folder", "ask")}
+        text = json.dumps({"ask": asdict(self.ask), **content}, indent=1, ensure_ascii=False)
+        write_atomic(self.folder / FOLDER / FILE, text + "\n")
+
+    def network_file(self, step: int | None = None) -> Path:
+        """Where the network after a step (default: the last one) is kept."""
+        return self.folder / FOLDER / f"step-{len(self.steps) if step is None else step}.safetensors"
+
+    def network(self) -> tuple[MobileNet, int] | None:
+        """The network after the last step and the side of its input; None before there is one."""
+        if not self.network_file().exists():
+            return None
+        engine = TorchEngine.read(self.network_file())
+        return engine.model, engine.card.preprocess.size
+
+    @classmethod
+    def read(cls, folder: Path) -> Journal:
+        """The journal of a search that was interrupted.
+
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        path = folder / FOLDER / FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            ask = Ask(**content.pop("ask"))
+            cwd = content.get("cwd")
+            if cwd and Path(cwd) != Path.cwd():
+                ask = replace(ask, data=str(Path(cwd, ask.data)), run=str(Path(cwd, ask.run)))
+                content["cwd"] = str(Path.cwd())
+            return cls(folder, ask, **content)
+        except FileNotFoundError:
+            raise UserError(f"{folder}: holds no search to go on with; leave --resume out") from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path}: is damaged ({type(error).__name__}); search into a new --out") from error

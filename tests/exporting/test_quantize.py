@@ -1,0 +1,192 @@
+"""8-bit exports: smaller, nearly as right, calibrated with what they are given; the layers that suffer are named."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from mobilenets.errors import UserError
+from mobilenets.exporting.images import random_pictures
+from mobilenets.exporting.int8.calibration import Calibration, read_calibration
+from mobilenets.exporting.int8.quantize import layer_noise
+from mobilenets.exporting.job import export
+from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
+from mobilenets.exporting.verify import INT8
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.registry import open_engine
+from small import card_of, coloured, learned, network, noise
+
+ALL = [pytest.param(t, marks=() if t == "onnx" else pytest.mark.exports) for t in INT8_TARGETS if t != "web"]
+
+
+def _engine(name: str = "mobilenet_v2") -> TorchEngine:
+    """The first blocks, among them two residual ones in a row."""
+    model = network(name, blocks=7)
+    return TorchEngine(model, card_of(model))
+
+
+@pytest.mark.parametrize("target", ALL)
+@pytest.mark.parametrize(("name", "blocks"), [("mobilenet_v2", 7), ("mobilenet_v3_small", None)])
+def test_an_8_bit_file_is_smaller_and_gives_nearly_the_same_answers(
+    target: str, name: str, blocks: int | None, tmp_path: Path
+) -> None:
+    """Also where late maps are of one pixel, as V3-Small's are in pictures of 32."""
+    model = learned(name, 32, blocks)
+    engine = TorchEngine(model, card_of(model))
+    pictures = random_pictures(engine.card.preprocess)  # what is compared without photographs
+    pixels = np.stack([picture.pixels for picture in pictures])
+    calibration, quantize = Calibration(pixels), quantizer(target)
+    (tmp_path / "photos").mkdir()
+    photos = coloured(tmp_path / "photos", 30, 32)
+    _, whole = export(engine, target, exporter(target), tmp_path / "float", photos)
+    path, small = export(
+        engine, target, lambda m, c, p: quantize(m, c, p, calibration), tmp_path / "int8", photos, INT8
+    )
+    assert small.bytes < 0.65 * whole.bytes  # of a tiny network: names and metadata weigh as much as weights
+    assert small.top1_agreement is not None
+    assert small.top1_agreement >= 0.9
+    difference = np.abs(open_engine(path, TARGETS[target].engine or "")(pixels) - engine(pixels))
+    assert difference.mean() < 0.1
+    assert difference.max() > 1e-4  # 8 bits leave a trace: it is no float file under another name
+
+
+def test_the_onnx_file_computes_in_integers_and_keeps_its_card(tmp_path: Path) -> None:
+    engine = _engine()
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    weights = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    convolutions = [n for n in graph.node if n.op_type == "Conv"]
+    sources = {o: n for n in graph.node for o in n.output}
+    stored = [weights[sources[n.input[1]].input[0]] for n in convolutions]
+    scales = [weights[sources[n.input[1]].input[1]] for n in convolutions]
+    assert {w.dtype for w in stored} == {np.dtype(np.int8)}
+    assert [len(s) for s in scales] == [len(w) for w in stored]  # a scale per output channel
+    assert OnnxRuntimeEngine(tmp_path / "model.onnx").card == engine.card
+
+
+def test_the_onnx_file_holds_nothing_that_is_not_read(tmp_path: Path) -> None:
+    engine = _engine()
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    written = {i.name for i in graph.initializer} | {name for node in graph.node for name in node.output}
+    assert written <= {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+    biases = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.INT32}
+    read = [node for node in graph.node if biases & {*node.input}]
+    assert {len(node.input) for node in read} == {2}  # a bias and its scale: its zero point is zero
+    assert len(read) == len([node for node in graph.node if node.op_type in ("Conv", "Gemm")])
+
+
+@pytest.mark.exports
+def test_the_openvino_file_is_written_without_what_changes_nothing(tmp_path: Path) -> None:
+    """No ReLU6 before what is rounded into its range, every number once, names of layers only."""
+    import openvino
+
+    model = network("mobilenet_v2")
+    engine = TorchEngine(model, card_of(model, 64))  # at 32 pixels some layers stay float
+    calibration = Calibration(noise(8, engine.card.preprocess))
+    quantizer("openvino")(engine.model, engine.card, tmp_path / "model.xml", calibration)
+    graph = openvino.Core().read_model(tmp_path / "model.xml")
+    nodes = graph.get_ordered_ops()
+    kinds = [node.get_type_name() for node in nodes]
+    assert "FakeQuantize" in kinds
+    assert not {"Minimum", "Clamp"} & set(kinds)
+    numbers = [
+        (str(node.get_element_type()), tuple(node.get_output_shape(0)), node.data.tobytes())
+        for node in nodes
+        if node.get_type_name() == "Constant" and node.data.size == 1
+    ]
+    assert len(set(numbers)) == len(numbers)
+    assert (graph.input(0).get_any_name(), graph.output(0).get_any_name()) == ("image", "probabilities")
+    named = {node.get_friendly_name() for node in nodes if not node.get_friendly_name().isdigit()}
+    assert any(name.startswith("blocks.3/project") for name in named)
+    assert not any("fq" in name for name in named)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large"])
+def test_a_residual_sum_reads_projections_rounded_and_other_sums_unrounded(name: str, tmp_path: Path) -> None:
+    """So that what passes many blocks is not rounded anew at each of them."""
+    engine = _engine(name)
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    sources = {o: n for n in graph.node for o in n.output}
+
+    def written_by(name: str) -> str:
+        node = sources[name]
+        if node.op_type != "DequantizeLinear":
+            return node.op_type
+        return f"rounded {sources[sources[node.input[0]].input[0]].op_type}"
+
+    read = [{written_by(name) for name in node.input} for node in graph.node if node.op_type == "Add"]
+    assert len(read) == sum(block.residual for block in engine.model.blocks)
+    assert set().union(*read) <= {"rounded Conv", "Add", "HardSwish"}
+    assert {"rounded Conv", "Add"} in read
+
+
+def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
+    engine = _engine()
+    calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)
+    quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", calibration)
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    sources = {o: n.op_type for n in graph.node for o in n.output}
+    layers = [sources.get(n.input[1]) for n in graph.node if n.op_type in ("Conv", "Gemm")]
+    assert layers[0] is None
+    assert layers[-1] is None
+    assert set(layers[1:-1]) == {"DequantizeLinear"}
+
+
+@pytest.mark.exports
+def test_the_ends_stay_float_in_litert_too(tmp_path: Path) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    engine = _engine()
+    calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)
+    quantizer("litert")(engine.model, engine.card, tmp_path / "model.tflite", calibration)
+    model = schema.ModelT.InitFromPackedBuf((tmp_path / "model.tflite").read_bytes(), 0)
+    graph, kinds = model.subgraphs[0], schema.BuiltinOperator
+    layers = [
+        graph.tensors[o.inputs[1]].type
+        for o in graph.operators
+        if model.operatorCodes[o.opcodeIndex].builtinCode
+        in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED)
+    ]
+    assert (layers[0], layers[-1]) == (schema.TensorType.FLOAT32, schema.TensorType.FLOAT32)
+    assert set(layers[1:-1]) == {schema.TensorType.INT8}
+
+
+@pytest.mark.parametrize("target", ALL)
+def test_the_order_of_the_calibration_photographs_does_not_matter(target: str, tmp_path: Path) -> None:
+    """A moving average over photographs in the order of their classes would have the range of the last class."""
+    engine = _engine()
+    pixels = noise(24, engine.card.preprocess)
+    pixels = pixels[np.argsort(pixels.reshape(len(pixels), -1).mean(1))]
+    answers = []
+    for name, order in (("bright-last", pixels), ("dark-last", pixels[::-1].copy())):
+        path = tmp_path / name / TARGETS[target].file
+        path.parent.mkdir()
+        quantizer(target)(engine.model, engine.card, path, Calibration(order))
+        answers.append(open_engine(path, TARGETS[target].engine or "")(pixels))
+    np.testing.assert_allclose(*answers, atol=0 if target in ("onnx", "litert") else 0.02)
+
+
+def test_the_layer_with_an_outlier_suffers_most() -> None:
+    engine = _engine()
+    pixels = noise(8, engine.card.preprocess)
+    victim = engine.model.blocks[3].project.conv
+    usual = layer_noise(engine.model, engine.card, Calibration(pixels))
+    with torch.no_grad():
+        victim.weight[:, 0] *= 1e4  # one input channel swamps all others in every output
+        victim.weight[:, 0] *= torch.linspace(-1, 1, len(victim.weight)).view(-1, 1, 1)
+    engine.model.blocks[3].project.norm.running_var *= 1e8
+    changed = layer_noise(engine.model, engine.card, Calibration(pixels))
+    assert set(usual) == set(changed)
+    assert list(usual.values()) == sorted(usual.values())
+    assert 15 < min(usual.values()) < max(usual.values()) < 60
+    torch.testing.assert_close(usual["stem.conv"], changed["stem.conv"])
+
+
+def test_no_readable_photograph_is_an_error() -> None:
+    with pytest.raises(UserError, match="--data"):
+        read_calibration(_engine().card.preprocess, [])
