@@ -10,7 +10,7 @@ from mobilenets.cli.parser import parse
 from mobilenets.training.run import train
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMAND = re.compile(r"^(?:.*&& )?(mobilenets [a-z].*?)(?:\s+#.*)?$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 
@@ -19,7 +19,9 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-COMMANDS = [(page.name, c) for page in PAGES for block in _blocks(page, "") for c in COMMAND.findall(block)]
+COMMANDS = [
+    (str(page.relative_to(ROOT)), c) for page in PAGES for block in _blocks(page, "") for c in COMMAND.findall(block)
+]
 
 
 def test_there_are_commands_to_check() -> None:
@@ -31,10 +33,30 @@ def test_a_documented_command_is_one_the_program_takes(page: str, command: str) 
     parse(shlex.split(command)[1:])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_command_reference_is_what_the_commands_declare() -> None:
+    from commands import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python tools/commands.py"
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """A page that is in none is built, and found by nobody."""
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    for page in ROOT.glob("docs/**/*.md"):
+        name = page.relative_to(ROOT / "docs").as_posix()
+        assert name in navigation or f"{name.partition('/')[0]}/\n" in navigation, f"mkdocs.yml does not list {name}"
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/zh/*.md")), ids=lambda p: p.name)
+def test_a_chinese_page_shows_the_commands_of_the_english_one(page: Path) -> None:
+    english = [ROOT / "docs" / page.name, *sorted(ROOT.glob(f"docs/{page.stem}/*.md"))]
+    assert _commands(page) == [command for p in english if p.exists() for command in _commands(p)]
 
 
 def test_both_readmes_show_the_same_code() -> None:

@@ -11,7 +11,7 @@ from mobilenets.errors import UserError
 MIN_SIZE = 32  # pixels
 # Between sizes that a search tries: four halvings then leave whole sides. Where a map of odd side is halved, its grid
 # is not the one the weights know: at 184, 168 and 152 pixels a MobileNetV2 loses 2 to 7 points against 176, 160 and 144
-# (benchmarks/sizes.py).
+# (docs/decisions/003-input-sizes.md).
 SIZE_STEP = 16
 BYTES_PER_ACTIVATION = 4  # float32
 

@@ -31,7 +31,8 @@ class Conv2d(nn.Conv2d):
     """torch's convolution; where bfloat16 would be the slower arithmetic under autocast on a CPU, in float32.
 
     oneDNN computes the backward pass of a depthwise convolution with stride 2 ten times as fast in float32 as in
-    bfloat16, and that of a 5×5 one twice as fast (`benchmarks/convolutions.py`); only 3×3 with stride 1 gains.
+    bfloat16, and that of a 5×5 one twice as fast; only 3×3 with stride 1 gains
+    (`docs/decisions/004-depthwise-in-float32.md`).
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

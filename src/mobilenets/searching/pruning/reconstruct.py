@@ -21,7 +21,8 @@ from mobilenets.searching.pruning.importance import importance, most_important, 
 
 POSITIONS = 2048  # of the maps of a batch that count
 # Of the mean variance of the channels that stay: they change too, by what is cut before them. From 0.03 to 0.3 it
-# matters little; with less the weights rely on what is no longer so, and are useless (benchmarks/reconstruct.py).
+# matters little; with less the weights rely on what is no longer so, and are useless
+# (docs/decisions/002-least-squares-ridge.md).
 RIDGE = 0.1
 
 
