@@ -19,9 +19,11 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-COMMANDS = [
-    (str(page.relative_to(ROOT)), c) for page in PAGES for block in _blocks(page, "") for c in COMMAND.findall(block)
-]
+def _commands(page: Path) -> list[str]:
+    return [command for block in _blocks(page, "") for command in COMMAND.findall(block)]
+
+
+COMMANDS = [(str(page.relative_to(ROOT)), command) for page in PAGES for command in _commands(page)]
 
 
 def test_there_are_commands_to_check() -> None:
