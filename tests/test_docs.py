@@ -12,11 +12,13 @@ from mobilenets.training.run import train
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMAND = re.compile(r"^(?:.*&& )?(mobilenets [a-z].*?)(?:\s+#.*)?$", re.MULTILINE)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 
 
 def _blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    """What stands in fences of this language; every fence is read, so that no end is taken for a beginning."""
+    return [text for name, text in FENCE.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
 def _commands(page: Path) -> list[str]:
