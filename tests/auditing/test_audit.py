@@ -23,7 +23,7 @@ from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
-from mobilenets.report.audit_report import page
+from mobilenets.report.audit_report import audit_page
 
 CELLS = Path(elpv).parent / "data" / "images"
 
@@ -355,7 +355,7 @@ def test_the_page_is_self_contained_escaped_and_names_its_pictures(tmp_path: Pat
     name = "<img src=x onerror=alert(1)>.png"
     shutil.copy(first(data / "<b>good"), data / "<b>good" / name)
     parser = _Tags()
-    text = page(audit(data))
+    text = audit_page(audit(data))
     parser.feed(text)
     pictures = [attributes for tag, attributes in parser.seen if tag == "img"]
     assert pictures
@@ -371,4 +371,4 @@ def test_the_page_stays_small_however_bad_the_data(tmp_path: Path) -> None:
     data = copy_cells(tmp_path / "cells", 5)
     for i in range(60):
         Image.new("L", (300, 300), 4 * i).save(data / "good" / f"blank{i}.png")
-    assert page(audit(data)).count("<img") <= 24 * len(KINDS)
+    assert audit_page(audit(data)).count("<img") <= 24 * len(KINDS)

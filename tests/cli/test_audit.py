@@ -136,6 +136,15 @@ def test_wrong_use_is_one_line(cli, photos: Path, tmp_path: Path, arguments: lis
     assert (tmp_path / "taken.csv").read_text() == "mine"
 
 
+def test_a_page_without_the_library_of_templates_is_refused_before_the_work(photos: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['jinja2'] = None; from mobilenets.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "audit", photos, "--weights", "none", "--html", tmp_path / "page.html"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert is_one_line_error(result, "--html", "jinja2", "pip install 'mobilenets[audit]'")
+
+
 @pytest.mark.parametrize(("option", "name"), [("--html", "page.html"), ("--write-clean", "clean.csv")])
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(
     photos: Path, tmp_path: Path, option: str, name: str

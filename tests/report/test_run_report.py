@@ -141,7 +141,7 @@ def test_the_page_says_what_the_model_is_and_what_to_run_next(tmp_path: Path) ->
     assert f"{params:,} parameters" in page
     assert "https://example.org/&lt;weights&gt;" in page
     assert "<td>input: size</td><td>96</td>" in page
-    assert f"mobilenets predict &#x27;{tmp_path}/my run&#x27; PHOTO.jpg" in page  # quoted for the shell
+    assert f"mobilenets predict &#39;{tmp_path}/my run&#39; PHOTO.jpg" in page  # quoted for the shell
 
 
 def test_the_page_needs_no_other_file_and_is_well_formed(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_names_are_data_and_never_markup_or_formulas(tmp_path: Path) -> None:
     page = report(run_folder(tmp_path / "run", names, right=0.0))
     assert "<script" not in page
     assert "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>" in page
-    assert "<bdi>a &amp; &quot;b&quot; &#x27;c&#x27;</bdi>" in page
+    assert "<bdi>a &amp; &#34;b&#34; &#39;c&#39;</bdi>" in page
     assert Page(page).open == []
 
 
@@ -375,7 +375,7 @@ def test_what_the_audit_of_the_data_found_is_shown_kind_by_kind_worst_first(tmp_
     assert "labelled daisy and rose" in shown["1 duplicates across classes"]
     assert "Nothing found: " in section
     assert "likely wrong labels" not in section.split("Nothing found: ")[1].split("</p>")[0]  # not looked for
-    assert f"mobilenets audit &#x27;{data}&#x27; --html audit.html" in section
+    assert f"mobilenets audit &#39;{data}&#39; --html audit.html" in section
     assert Page(page).open == []
     assert "<script" not in page
 
@@ -436,12 +436,12 @@ def test_photographs_that_are_no_files_are_shown_from_where_they_are(tmp_path: P
     assert len(samples) == n
     model = network("mobilenet_v2", width=0.25)
     card = ModelCard("small", model.net, ("daisy", "rose", "tulip"), Preprocess(size=64))
-    write_report(folder, Explainer(TorchEngine(model, card)), photographs=samples)
+    write_report(folder, Explainer(TorchEngine(model, card)), images=samples)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("no photograph") == 0
     assert page.count('alt="heat map: ') == 24
     shard.unlink()
-    write_report(folder, photographs=samples)
+    write_report(folder, images=samples)
     assert "data:image/jpeg" not in (folder / "report.html").read_text(encoding="utf-8")  # gone, and no error
 
 
@@ -470,7 +470,7 @@ def luminance(colour: np.ndarray) -> float:
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_text_has_the_contrast_that_wcag_aa_asks_for(theme: int) -> None:
-    style = (Path(plots.__file__).parent / "report.css").read_text(encoding="utf-8")
+    style = (Path(plots.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
     block = style.split(":root {")[1 + theme].split("}")[0]
     colours = {
         name: np.array([int(value[i : i + 2], 16) for i in (0, 2, 4)], float)

@@ -55,6 +55,10 @@ def run(args: argparse.Namespace) -> int:
         check_new_file("--write-clean", args.write_clean, ".csv")
     if args.html:
         check_new_file("--html", args.html, ".html")
+        try:  # before the work
+            from mobilenets.report.audit_report import audit_page
+        except ModuleNotFoundError as missing:
+            raise UserError(f"--html needs {missing.name}; run: pip install 'mobilenets[audit]'") from None
     survey = Survey()
     classes, parts = read_parts(args.data, survey)  # what is wrong with the data is told before weights are fetched
     if args.write_clean:
@@ -67,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
     for note in result.notes:
         print(note, file=sys.stderr)
     if args.html:
-        from mobilenets.report.audit_report import page
-
-        write_atomic(args.html, page(result))
+        write_atomic(args.html, audit_page(result))
     print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if args.json else "\n".join(_table(result)))
     if args.write_clean:
         cleaned = write_clean(result, args.write_clean)

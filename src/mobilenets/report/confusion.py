@@ -3,67 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mobilenets.preprocess.depth import Range
-from mobilenets.report.gallery import Opener, cells
-from mobilenets.report.html import name, percent, picture, table
+from mobilenets.report.gallery import CellPhotos, Opener, photos_behind
+from mobilenets.report.page import Picture, data_uri
 from mobilenets.report.plots import Label
 from mobilenets.tasks.classify.predictions import Predictions
 
-_MOST_CONFUSIONS = 15
-_MOST_IN_TABLE = 12  # classes: a larger matrix is a picture
+_MAX_CONFUSIONS = 15
+_MAX_IN_TABLE = 12  # classes: a larger matrix is a picture
 
 
-def confusion(
+@dataclass(frozen=True)
+class Cell:
+    """A number of the matrix: how many photos of class `truth` were answered `predicted`; fraction of the class.
+
+    `is_link`: whether it leads to its photos.
+    """
+
+    truth: int
+    predicted: int
+    count: int
+    fraction: float
+    is_link: bool
+
+
+@dataclass(frozen=True)
+class ConfusionSection:
+    """The matrix by rows, None of too many classes for a table; drawn; and the most frequent confusions.
+
+    `legend`: (label on the picture, class name) where these differ. `cells`: the photos that numbers lead to.
+    """
+
+    matrix: list[list[Cell]] | None
+    picture: Picture | None
+    legend: list[tuple[str, str]]
+    confusions: list[Cell]
+    cells: list[CellPhotos]
+
+
+def confusion_section(
     metrics: dict[str, Any],
     classes: Sequence[str],
     labels: Sequence[Label],
     drawn: bytes | None,
     predictions: Predictions,
-    opened: Opener,
+    opener: Opener,
     value_range: Range | None = None,
-) -> str:
-    """Matrix and most frequent confusions, whose numbers lead to photographs.
+) -> ConfusionSection:
+    """Matrix and most frequent confusions, whose numbers lead to photos.
 
     `drawn`: the matrix as a PNG, where there is one, and `labels` on it.
     """
     counts = np.array(metrics["confusion"], np.int64)
+    fractions = counts / np.maximum(1, counts.sum(1, keepdims=True))
     pairs = _pairs(counts)
-    small = len(classes) <= _MOST_IN_TABLE
+    small = len(classes) <= _MAX_IN_TABLE
     hits = [(k, k) for k in range(len(classes)) if counts[k, k]] if small else []
-    behind = cells(predictions, classes, opened, [*(pairs if small else pairs[:_MOST_CONFUSIONS]), *hits], value_range)
-    parts = ['<h2 id="matrix">Confusion matrix</h2>'] if small or drawn else []
-    if small:
-        parts.append('<p class="quiet">Rows: the truth. Columns: the answer. A number leads to its photographs.</p>')
-        parts.append(_matrix(counts, classes, behind))
-    if drawn:
-        image = picture(drawn, "png", _most_confused(pairs, counts, classes))
-        caption = '<p class="quiet">Number: photographs. Colour: their share of the true class.</p>'
-        legend = [f"{label.text}: {name(n)}" for n, label in zip(classes, labels, strict=True) if label.is_number]
-        caption += f"<p>On the picture, {', '.join(legend)}.</p>" if legend else ""
-        block = f'<div class="wide">{image}</div>{caption}'
-        parts.append(f"<details><summary>The matrix as a picture</summary>{block}</details>" if small else block)
-    if parts:
-        parts.append("<h2>Most frequent confusions</h2>")
-    else:  # too many classes for a matrix that could be read
-        parts.append('<h2 id="matrix">Most frequent confusions</h2>')
-    truths = counts.sum(1)
-    rows = [
-        (
-            name(classes[t]),
-            name(classes[p]),
-            f'<a href="#c{t}-{p}">{counts[t, p]}</a>' if (t, p) in behind else str(counts[t, p]),
-            percent(counts[t, p] / truths[t]),
-        )
-        for t, p in pairs[:_MOST_CONFUSIONS]
-    ]
-    header = ("truth", "taken for", "photographs", "of the class")
-    parts.append(table(header, rows, 2) if rows else "<p>None: every photograph was recognised.</p>")
-    return "\n".join([*parts, *behind.values()])
+    wanted = [*(pairs if small else pairs[:_MAX_CONFUSIONS]), *hits]
+    behind = photos_behind(predictions, wanted, opener, value_range)
+    linked = {(cell.truth, cell.predicted) for cell in behind}
+
+    def cell(t: int, p: int) -> Cell:
+        return Cell(t, p, int(counts[t, p]), float(fractions[t, p]), (t, p) in linked)
+
+    k = range(len(classes))
+    legend = (
+        [(label.text, name) for name, label in zip(classes, labels, strict=True) if label.is_number] if drawn else []
+    )
+    return ConfusionSection(
+        [[cell(t, p) for p in k] for t in k] if small else None,
+        Picture(_most_confused(pairs, counts, classes), data_uri(drawn, "png")) if drawn else None,
+        legend,
+        [cell(t, p) for t, p in pairs[:_MAX_CONFUSIONS]],
+        behind,
+    )
 
 
 def _pairs(counts: np.ndarray) -> list[tuple[int, int]]:
@@ -76,24 +94,5 @@ def _pairs(counts: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _most_confused(pairs: Sequence[tuple[int, int]], counts: np.ndarray, classes: Sequence[str]) -> str:
-    said = [f"{counts[t, p]} × {classes[t]} taken for {classes[p]}" for t, p in pairs[:3]]
-    return f"confusion matrix: {'; '.join(said) or 'every photograph was recognised'}"
-
-
-def _matrix(counts: np.ndarray, classes: Sequence[str], behind: dict[tuple[int, int], str]) -> str:
-    shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-
-    def cell(t: int, p: int) -> str:
-        said = f'aria-label="{counts[t, p]} × {escape(classes[t])} answered {escape(classes[p])}"'
-        inner = f'<a href="#c{t}-{p}" {said}>{counts[t, p]}</a>' if (t, p) in behind else f"<span>{counts[t, p]}</span>"
-        return f'<td style="--share:{shares[t, p]:.3f}">{inner}</td>'
-
-    head = "".join(f'<th scope="col">{name(text)}</th>' for text in classes)
-    lines = [
-        f'<tr><th scope="row">{name(text)}</th>{"".join(cell(t, p) for p in range(len(classes)))}</tr>'
-        for t, text in enumerate(classes)
-    ]
-    return (
-        f'<div class="wide"><table class="matrix"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+    caption = "; ".join(f"{counts[t, p]} × {classes[t]} taken for {classes[p]}" for t, p in pairs[:3])
+    return f"confusion matrix: {caption or 'every photograph was recognised'}"

@@ -1,115 +1,94 @@
-"""The photographs of a report: small, bounded in number, with the network's heat over them."""
+"""The photos of a report: small, bounded in number, with the network's heat over them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.errors import UserError
 from mobilenets.explaining.overlay import describe, overlay
 from mobilenets.preprocess.depth import Range
-from mobilenets.report.html import name, percent
-from mobilenets.report.thumbnails import jpeg, thumbnail, where
-from mobilenets.tasks.classify.predictions import Answer, Predictions
+from mobilenets.report.page import Picture
+from mobilenets.report.thumbnails import jpeg, short_path, thumbnail
+from mobilenets.tasks.classify.predictions import ImageAnswer, Predictions
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explainer
 
-MOST = 12  # photographs in each of the two galleries with heat
-MOST_IN_CELLS, MOST_IN_A_CELL = 60, 8  # behind the confusion matrix
+MAX_IN_GALLERY = 12  # photos in each of the two galleries with heat
+MAX_IN_CELLS, MAX_IN_A_CELL = 60, 8  # behind the confusion matrix
 _SIDE, _CELL_SIDE = 160, 112  # pixels
 
-Opener = Callable[[Answer], str | Path | bytes]  # the photograph of an answer
+Opener = Callable[[ImageAnswer], str | Path | bytes]  # the image of an answer
 
 
-def galleries(
-    predictions: Predictions,
+@dataclass(frozen=True)
+class Figure:
+    """A photo with its answer, what speaks for that, and what an audit calls it."""
+
+    answer: ImageAnswer
+    path: str
+    image: Picture
+    heat: Picture | None
+    faults: Sequence[str]
+
+
+@dataclass(frozen=True)
+class CellPhotos:
+    """The photos of one cell of the confusion matrix: how many there are, and the surest of them."""
+
+    truth: int
+    predicted: int
+    count: int
+    figures: list[Figure]
+
+
+def figures(
+    answers: Sequence[ImageAnswer],
     classes: Sequence[str],
-    opened: Opener,
+    opener: Opener,
     explainer: Explainer | None,
     faults: Mapping[str, Sequence[str]],
     value_range: Range | None = None,
-) -> str:
-    """The most confident mistakes and the least confident hits, 12 each; beside each what speaks for the answer.
-
-    `faults`: what an audit calls a photograph, by its path.
-    """
-
-    def gallery(answers: Sequence[Answer]) -> str:
-        figures = [_figure(a, classes, opened, explainer, faults.get(a.path, ()), value_range) for a in answers[:MOST]]
-        return '<div class="gallery">\n' + "\n".join(figures) + "\n</div>"
-
-    heat = " Beside each, where the network looks: yellow speaks most for its answer (Grad-CAM)." if explainer else ""
-    parts = []
-    mistakes, hits = predictions.mistakes(), predictions.doubtful_hits()
-    if mistakes:
-        parts.append(
-            f'<h2>Most confident mistakes</h2>\n<p class="quiet">Wrong labels are often among these.{heat}</p>'
+) -> list[Figure]:
+    """The first 12 of `answers`; beside each what speaks for it. `faults`: what an audit calls an image, by path."""
+    return [
+        Figure(
+            answer,
+            short_path(answer.path),
+            thumbnail(partial(opener, answer), _SIDE, short_path(answer.path), value_range),
+            _heat(answer, classes, opener, explainer) if explainer else None,
+            faults.get(answer.path, ()),
         )
-        parts.append(gallery(mistakes))
-    if hits:
-        parts.append('<h2>Least confident hits</h2>\n<p class="quiet">Right, but only just.</p>')
-        parts.append(gallery(hits).replace("<figure>", '<figure class="hit">'))
-    return "\n".join(parts)
+        for answer in answers[:MAX_IN_GALLERY]
+    ]
 
 
-def cells(
-    predictions: Predictions,
-    classes: Sequence[str],
-    opened: Opener,
-    wanted: Sequence[tuple[int, int]],
-    value_range: Range | None = None,
-) -> dict[tuple[int, int], str]:
-    """For each cell (truth, answer) of the matrix the section a click leads to; at most 60, of all 60 photographs.
-
-    They are shown by the address (`#c0-1`), so that keyboard, back button and pages without scripts all work.
-    """
-    kept = wanted[:MOST_IN_CELLS]
-    each = min(MOST_IN_A_CELL, MOST_IN_CELLS // max(1, len(kept)))
-    sections = {}
+def photos_behind(
+    predictions: Predictions, wanted: Sequence[tuple[int, int]], opener: Opener, value_range: Range | None = None
+) -> list[CellPhotos]:
+    """For each cell (truth, answer) of the matrix the photos a click leads to; at most 60 cells, of all 60 photos."""
+    kept = wanted[:MAX_IN_CELLS]
+    each = min(MAX_IN_A_CELL, MAX_IN_CELLS // max(1, len(kept)))
+    result = []
     for truth, predicted in kept:
         members = predictions.cell(truth, predicted)
-        said = "recognised" if truth == predicted else f"taken for {name(classes[predicted])}"
-        title = f"{len(members)} × {name(classes[truth])} {said}"
-        figures = [
-            f'<figure class="small">{thumbnail(partial(opened, a), _CELL_SIDE, where(a.path), value_range)}'
-            f"<figcaption>{percent(a.probability)}<br>{name(where(a.path))}</figcaption></figure>"
-            for a in members[:each]
-        ]
-        more = f"<p>The surest {each}; all are in predictions.csv.</p>" if len(members) > each else ""
-        sections[truth, predicted] = (
-            f'<section class="cell" id="c{truth}-{predicted}" tabindex="-1"><h3>{title}</h3>{more}'
-            f'<div class="gallery">{"".join(figures)}</div><p><a href="#matrix">back to the matrix</a></p></section>'
-        )
-    return sections
+        shown = []
+        for answer in members[:each]:
+            path = short_path(answer.path)
+            shown.append(
+                Figure(answer, path, thumbnail(partial(opener, answer), _CELL_SIDE, path, value_range), None, ())
+            )
+        result.append(CellPhotos(truth, predicted, len(members), shown))
+    return result
 
 
-def _figure(
-    answer: Answer,
-    classes: Sequence[str],
-    opened: Opener,
-    explainer: Explainer | None,
-    faults: Sequence[str],
-    value_range: Range | None,
-) -> str:
-    truth, predicted = name(classes[answer.truth]), name(classes[answer.predicted])
-    said = truth if answer.truth == answer.predicted else f"{truth} taken for {predicted}"
-    photo = thumbnail(partial(opened, answer), _SIDE, where(answer.path), value_range)
-    heat = _heat(answer, classes, opened, explainer) if explainer else ""
-    audit = f'<br><a href="#data">audit</a>: {escape(", ".join(faults))}' if faults else ""
-    return (
-        f'<figure><div class="pair">{photo}{heat}</div>'
-        f"<figcaption>{said}, {percent(answer.probability)} sure<br>"
-        f'<span class="quiet">{name(where(answer.path))}</span>{audit}</figcaption></figure>'
-    )
-
-
-def _heat(answer: Answer, classes: Sequence[str], opened: Opener, explainer: Explainer) -> str:
+def _heat(answer: ImageAnswer, classes: Sequence[str], opener: Opener, explainer: Explainer) -> Picture | None:
     try:
-        seen = explainer.explain(opened(answer), classes[answer.predicted])
+        seen = explainer.explain(opener(answer), classes[answer.predicted])
     except UserError:
-        return ""
+        return None
     return jpeg(overlay(seen.crop, seen.heat), _SIDE, f"heat map: {describe(seen.heat)}")

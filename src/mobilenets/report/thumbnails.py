@@ -1,4 +1,4 @@
-"""Photographs made small enough to be part of a page."""
+"""Photos made small enough to be part of a page."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from PIL import Image, ImageOps
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
-from mobilenets.report.html import picture
+from mobilenets.report.page import Picture, data_uri
 
-Photograph = str | Path | bytes | BinaryIO
+ImageSource = str | Path | bytes | BinaryIO
 _QUALITY = 80
 
 
-def thumbnail(opened: Callable[[], Photograph], side: int, alt: str, value_range: Range | None = None) -> str:
-    """The photograph within `side` pixels, deep ones in the network's range; a grey square where it cannot be read."""
+def thumbnail(open: Callable[[], ImageSource], side: int, alt: str, value_range: Range | None = None) -> Picture:
+    """The photo within `side` pixels, deep ones in the network's range; without an image where it cannot be read."""
     try:
-        image = decode.read(opened(), at_least=side, value_range=value_range)
+        image = decode.read(open(), at_least=side, value_range=value_range)
     except UserError:
-        return '<div class="absent">no photograph</div>'
+        return Picture(alt, None)
     return jpeg(image, side, alt)
 
 
-def jpeg(image: Image.Image, side: int, alt: str) -> str:
+def jpeg(image: Image.Image, side: int, alt: str) -> Picture:
     """An image within `side` pixels as part of a page."""
     content = io.BytesIO()
     ImageOps.contain(image, (side, side)).save(content, "JPEG", quality=_QUALITY)
-    return picture(content.getvalue(), "jpeg", alt)
+    return Picture(alt, data_uri(content.getvalue(), "jpeg"))
 
 
-def where(path: str | Path) -> str:
+def short_path(path: str | Path) -> str:
     """A path in short: the file and its folder, which most often is its class."""
     return "/".join(Path(path).parts[-2:])

@@ -28,7 +28,7 @@ from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Effort
 from mobilenets.tasks.classify.metrics import score
-from mobilenets.tasks.classify.predictions import written
+from mobilenets.tasks.classify.predictions import path_text
 from mobilenets.weights.kept import KEPT, TEST, TESTED
 
 # The report gives tenths of a millisecond, of this machine as it was then.
@@ -76,7 +76,7 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit |
         folder,
         Explainer(TorchEngine(model, card)),
         latency_ms=_latency_ms(folder / "model.onnx"),
-        photographs=val.samples.take(shown),
+        images=val.samples.take(shown),
         audit=audit,
     )
     return card
@@ -117,5 +117,5 @@ def _predictions(samples: Samples, card: ModelCard, probabilities: np.ndarray) -
     rows.writerow(["path", "label", "predicted", *card.classes])
     for sample, row in zip(samples, probabilities, strict=True):
         names = card.classes[sample.label], card.classes[int(row.argmax())]
-        rows.writerow([written(sample.path), *names, *(f"{p:.6f}" for p in row)])
+        rows.writerow([path_text(sample.path), *names, *(f"{p:.6f}" for p in row)])
     return text.getvalue()

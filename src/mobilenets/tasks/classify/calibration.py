@@ -25,7 +25,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class TemperatureScaling:
     """Calibration error before and after temperature scaling, each photograph scaled by the other half's temperature.
 
     `temperature` is fitted on all photographs: the one to use on new ones. None, with `after`, where there are too few.
@@ -84,7 +84,7 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
     return 2 / (low + high)
 
 
-def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> Calibration:
+def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> TemperatureScaling:
     """Temperature scaling measured on photographs it was not fitted on.
 
     One half (every second photograph of each class) gives the temperature for the other, and the other way round.
@@ -92,14 +92,14 @@ def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> 
     """
     before = calibration_error(probabilities, labels)
     if len(labels) < fewest:
-        return Calibration(before, None, None)
+        return TemperatureScaling(before, None, None)
     order = np.argsort(labels, kind="stable")
     half = np.zeros(len(labels), bool)
     half[order[::2]] = True
     scaled = np.empty(probabilities.shape)
     for fitted, scored in ((half, ~half), (~half, half)):
         scaled[scored] = scale(probabilities[scored], fit_temperature(probabilities[fitted], labels[fitted]))
-    return Calibration(before, calibration_error(scaled, labels), fit_temperature(probabilities, labels))
+    return TemperatureScaling(before, calibration_error(scaled, labels), fit_temperature(probabilities, labels))
 
 
 def reliability(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> list[Bin | None]:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def written(path: Path) -> str:
+def path_text(path: Path) -> str:
     """A path as the file has it: a file name need not be UTF-8."""
     return str(path).encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)
-class Answer:
+class ImageAnswer:
     """One photograph, its row, its class, the class predicted, and the probability given to that."""
 
     row: int
@@ -46,22 +46,22 @@ class Predictions:
         return cls(tuple(row[0] for row in rows), labels, probabilities)
 
     @cached_property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[ImageAnswer]:
         """All of them, the most confident first."""
         predicted, confidence = self.probabilities.argmax(1), self.probabilities.max(1)
         return [
-            Answer(int(i), self.paths[i], int(self.labels[i]), int(predicted[i]), float(confidence[i]))
+            ImageAnswer(int(i), self.paths[i], int(self.labels[i]), int(predicted[i]), float(confidence[i]))
             for i in np.argsort(-confidence, kind="stable")
         ]
 
-    def mistakes(self) -> list[Answer]:
+    def mistakes(self) -> list[ImageAnswer]:
         """Wrong answers, the most confident first."""
         return [answer for answer in self.answers if answer.truth != answer.predicted]
 
-    def doubtful_hits(self) -> list[Answer]:
+    def doubtful_hits(self) -> list[ImageAnswer]:
         """Right answers, the least confident first."""
         return [answer for answer in reversed(self.answers) if answer.truth == answer.predicted]
 
-    def cell(self, truth: int, predicted: int) -> list[Answer]:
+    def cell(self, truth: int, predicted: int) -> list[ImageAnswer]:
         """The photographs of one cell of the confusion matrix, the most confident first."""
         return [answer for answer in self.answers if (answer.truth, answer.predicted) == (truth, predicted)]
