@@ -29,9 +29,9 @@ from mobilenets.auditing.kinds import KINDS, Finding
 from mobilenets.auditing.measure import look
 from mobilenets.auditing.quality import imbalance
 from mobilenets.cli.demo import write_csv
-from mobilenets.data.sources.read import read_parts
+from mobilenets.data.sources.read import read_named_splits
 from mobilenets.training.probe.features import embedder
-from mobilenets.training.probe.label_errors import doubts
+from mobilenets.training.probe.label_errors import find_label_errors
 
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
 EACH = 50
@@ -132,10 +132,10 @@ def faults() -> None:
     eye = embedder(MODEL, WEIGHTS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        before = audit(write(rows, folder / "before.csv"), embedder=eye, doubter=doubts)
+        before = audit(write(rows, folder / "before.csv"), embedder=eye, doubter=find_label_errors)
         planter = Planter(rows, folder)
         planter.plant()
-        after = audit(write(planter.rows, folder / "after.csv"), embedder=eye, doubter=doubts)
+        after = audit(write(planter.rows, folder / "after.csv"), embedder=eye, doubter=find_label_errors)
     lines: list[list[object]] = []
     for kind, truth in planter.truth.items():
         if kind == "imbalance":
@@ -159,7 +159,7 @@ def faults() -> None:
 
 def read_parts_of(rows: list[Row]) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
-        return read_parts(write([r | {"split": ""} for r in rows], Path(name) / "all.csv"))[1]
+        return read_named_splits(write([r | {"split": ""} for r in rows], Path(name) / "all.csv"))[1]
 
 
 def share(part: int, whole: int) -> tuple[str, str]:
@@ -180,11 +180,11 @@ def mislabelled_defects(rows: list[Row], seen: object) -> list[list[object]]:
     defect = {r["path"]: r["defect"] == "defective" for r in rows}
     y = np.array([defect[str(photo.path)] for photo in seen.photos], np.int64)  # type: ignore[attr-defined]
     alone = np.arange(len(y))
-    before = {d.index for d in doubts(seen.features, y, alone)}  # type: ignore[attr-defined]
+    before = {d.index for d in find_label_errors(seen.features, y, alone)}  # type: ignore[attr-defined]
     free = np.setdiff1d(alone, sorted(before))
     planted = set(np.random.default_rng(1).choice(free, EACH, replace=False).tolist())
     y[sorted(planted)] ^= 1
-    found = {d.index for d in doubts(seen.features, y, alone)}  # type: ignore[attr-defined]
+    found = {d.index for d in find_label_errors(seen.features, y, alone)}  # type: ignore[attr-defined]
     added = (found - before) | (found & planted)
     caught = len(found & planted)
     name = "likely_mislabelled (defective or functional)"
@@ -199,7 +199,7 @@ def speed(n: int, folder: Path) -> None:
     for what in ("all, features and labels too", "files and duplicates, no network"):
         start = time.monotonic()
         eye = embedder(MODEL, WEIGHTS) if what.startswith("all") else None
-        audit(data, embedder=eye, doubter=doubts if eye else None)
+        audit(data, embedder=eye, doubter=find_label_errors if eye else None)
         took = time.monotonic() - start
         times.append([what, f"{took:.0f} s", f"{n / took:.0f}"])
         print(f"{what}: {took:.1f} s", flush=True)

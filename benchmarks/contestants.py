@@ -25,7 +25,8 @@ from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.system.malloc import keep_freed_memory
-from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.context import ComputeContext
+from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import measure_speed
 from mobilenets.training.recipe import FINETUNE
 
@@ -199,9 +200,9 @@ def our_trainer(name: str, samples: Samples) -> Trainer:
         cache=PixelCache(),
         prefetch=0,
     )
-    place = Place(torch.device("cpu"), "fp32", 0)
-    trainer = Trainer(MobileNet(build(name, num_classes=2)), FINETUNE, place, preprocess, train, train)
-    trainer.place = Place(place.device, measure_speed(trainer, "auto", None).precision, 0)
+    ctx = ComputeContext(torch.device("cpu"), "fp32", 0)
+    trainer = Trainer(MobileNet(build(name, num_classes=2)), FINETUNE, ctx, preprocess, train, train)
+    trainer.ctx = ComputeContext(ctx.device, measure_speed(trainer, "auto", None).precision, 0)
     return trainer
 
 

@@ -37,7 +37,8 @@ from mobilenets.data.sample import Sample
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.malloc import keep_freed_memory
-from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.context import ComputeContext
+from mobilenets.training.loop import Trainer
 from mobilenets.training.recipe import FINETUNE
 
 BATCH, WORKERS = 32, 2
@@ -94,9 +95,9 @@ def training_rows(samples: list[Sample], folder: Path) -> Iterator[list[object]]
     """Per network and cache: seconds per step and the share of it spent waiting, of the first and of later epochs."""
     for (name, precision), kind in ((model, kind) for model in MODELS for kind in ("off", "ram", "disk")):
         timed = Timed(make_loader(samples, make_cache(kind, folder / f"{name}-{kind}")))
-        place = Place(torch.device("cpu"), precision, 0)
+        ctx = ComputeContext(torch.device("cpu"), precision, 0)
         model = MobileNet(build(name, num_classes=2))
-        trainer = Trainer(model, FINETUNE, place, Preprocess(), timed, timed)  # type: ignore[arg-type]
+        trainer = Trainer(model, FINETUNE, ctx, Preprocess(), timed, timed)  # type: ignore[arg-type]
         next(trainer.steps())  # primitives are created; decodes photographs that a fresh cache shall not have
         timed.loader = make_loader(samples, make_cache(kind, folder / f"{name}-{kind}-fresh"))
         shares, steps = [], []

@@ -40,8 +40,9 @@ def worker(folder: Path, sync_norm: bool) -> None:
     from mobilenets.nn.model import MobileNet
     from mobilenets.preprocess import Preprocess
     from mobilenets.system.malloc import keep_freed_memory
+    from mobilenets.training.context import ComputeContext
     from mobilenets.training.distributed.group import processes
-    from mobilenets.training.loop import Place, Trainer
+    from mobilenets.training.loop import Trainer
     from mobilenets.training.recipe import FINETUNE
 
     torch.set_num_threads(1)
@@ -49,13 +50,22 @@ def worker(folder: Path, sync_norm: bool) -> None:
     with processes() as group:
         samples = read_splits(folder, val=0.1, seed=0).train
         preprocess = Preprocess()
-        share = (group.rank, group.size)
         train = Loader(
-            samples, preprocess, BATCH, augment=FINETUNE.augment, workers=0, prefetch=0, shuffle=True, share=share
+            samples,
+            preprocess,
+            BATCH,
+            augment=FINETUNE.augment,
+            workers=0,
+            prefetch=0,
+            shuffle=True,
+            rank=group.rank,
+            world_size=group.size,
         )
         model = MobileNet(build("mobilenet_v2", num_classes=2))
         recipe = FINETUNE.override({"sync_norm": sync_norm})
-        trainer = Trainer(model, recipe, Place(torch.device("cpu"), "fp32", 0, group), preprocess, train, train)
+        trainer = Trainer(
+            model, recipe, ComputeContext(torch.device("cpu"), "fp32", 0, group), preprocess, train, train
+        )
         seconds = []
         start = time.perf_counter()
         for _ in islice(trainer.steps(), WARM_UP + STEPS):

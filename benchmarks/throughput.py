@@ -107,7 +107,7 @@ def main() -> None:
         splits = read_splits(write_photos(Path(folder)), val=0.1)
         for name in MODELS:
             trainer = our_trainer(name, splits.train)
-            preprocess, precision = trainer.preprocess, trainer.place.precision
+            preprocess, precision = trainer.preprocess, trainer.ctx.precision
             ours = [trainer, trainer.copy("fp32")]
             rounds = [
                 [plain.submit(plain_loop, name).result(), *map(our_loop, ours)]

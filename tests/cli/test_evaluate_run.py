@@ -9,7 +9,7 @@ import pytest
 
 from conftest import write_photos
 from mobilenets.cli.main import main
-from mobilenets.data.manifest import FILE, list_photographs
+from mobilenets.data.manifest import FILE, list_images
 from mobilenets.data.sources.read import read_splits
 from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, write_safetensors
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = ModelCard("test", model.net, NAMES, Preprocess(size=32))
     export_onnx(model, card, run / "model.onnx")
     write_safetensors(run / "model.safetensors", {k: v.numpy() for k, v in model.state_dict().items()}, card)
-    list_photographs(read_splits(photos), photos).write(run / FILE)
+    list_images(read_splits(photos), photos).write(run / FILE)
     return run
 
 

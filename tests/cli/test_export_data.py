@@ -9,7 +9,7 @@ import pytest
 from conftest import write_photos
 from mobilenets.cli.export import _samples
 from mobilenets.cli.main import main
-from mobilenets.data.manifest import FILE, list_photographs
+from mobilenets.data.manifest import FILE, list_images
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.model_card import write_safetensors
@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_safetensors(run / "model.safetensors", tensors, card_of(model))
     settings = Settings(str(photos), seed=4)
     write_config(run / "config.yaml", settings, settings.make_recipe({}))
-    list_photographs(read_splits(photos, seed=4), photos).write(run / FILE)
+    list_images(read_splits(photos, seed=4), photos).write(run / FILE)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     return run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.data.sources.read import read_parts
+from mobilenets.data.sources.read import read_named_splits
 from mobilenets.errors import UserError
 
 ROWS = [(f"im/{colour}{i}.png", colour) for colour in ("red", "blue") for i in range(3)]
@@ -35,7 +35,7 @@ def table(folder: Path, request: pytest.FixtureRequest) -> Path:
 
 def _labels(table: Path) -> dict[str, str]:
     """Each photograph's name and its label; that the files are there is asked of the file system."""
-    classes, parts = read_parts(table)
+    classes, parts = read_named_splits(table)
     samples = [sample for part in parts.values() for sample in part]
     assert all(sample.path.is_file() for sample in samples)
     return {sample.path.name: classes[sample.label] for sample in samples}
@@ -94,7 +94,7 @@ def test_columns_may_stand_in_any_order_and_quotes_hold_separators(table: Path) 
         writer = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL)
         writer.writerow(["Category", "Subset", "File"])
         writer.writerows([label + ", dark", "valid" if "2" in path else "Train", path] for path, label in ROWS)
-    classes, parts = read_parts(table)
+    classes, parts = read_named_splits(table)
     assert classes == ("blue, dark", "red, dark")
     assert {part: len(samples) for part, samples in parts.items()} == {"train": 4, "val": 2}
 
@@ -149,7 +149,7 @@ def test_a_column_called_path_goes_before_others(table: Path, capsys: pytest.Cap
 
 def test_folds_that_are_numbers_are_no_parts(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text(_lines(",", "path,label,fold", "{path},{label},3"))
-    assert list(read_parts(table)[1]) == [""]
+    assert list(read_named_splits(table)[1]) == [""]
     assert "not read: 'fold'" in capsys.readouterr().err
 
 
@@ -303,7 +303,7 @@ def test_a_folder_with_metadata_is_read_by_it(tmp_path: Path, capsys: pytest.Cap
         Image.new("RGB", (8, 8)).save(tmp_path / Path(path).name)
     body = "".join(f"{Path(path).name},{label}\n" for path, label in ROWS)
     (tmp_path / "metadata.csv").write_text(f"file_name,label\n{body}")
-    classes, parts = read_parts(tmp_path)
+    classes, parts = read_named_splits(tmp_path)
     assert (classes, len(parts[""])) == (("blue", "red"), 6)
     assert f"{tmp_path}: read by its metadata.csv" in capsys.readouterr().err
 
@@ -315,5 +315,5 @@ def test_metadata_without_labels_leaves_the_folders_as_they_are(
         (tmp_path / label).mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / label / Path(path).name)
     (tmp_path / "metadata.csv").write_text("file_name,text\nred/red0.png,a red picture\n")
-    assert read_parts(tmp_path)[0] == ("blue", "red")
+    assert read_named_splits(tmp_path)[0] == ("blue", "red")
     assert "lacks the column label" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from PIL import Image
 from mobilenets.data.overview import class_table, overview
 from mobilenets.data.sample import Splits
 from mobilenets.data.sources.read import read_samples, read_splits
-from mobilenets.data.sources.split_names import is_fold, part_called, part_of_shard, parts_called
+from mobilenets.data.sources.split_names import is_fold, split_called, split_of_shard, splits_called
 from mobilenets.errors import UserError
 from mobilenets.system.terminal import columns
 
@@ -63,15 +63,15 @@ def test_training_and_test_parts_alone_leave_validation_to_be_drawn(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["eval", "evaluation", "holdout", "held_out"])
 def test_evaluation_and_holdout_are_the_part_that_is_missing(name: str) -> None:
-    assert parts_called(["train", "val", name])[name] == "test"
-    assert parts_called(["train", "test", name])[name] == "val"
+    assert splits_called(["train", "val", name])[name] == "test"
+    assert splits_called(["train", "test", name])[name] == "val"
 
 
 @pytest.mark.parametrize(
     "name", ["trains", "contest", "latest", "invalid", "valley", "test tube", "devices", "retrain"]
 )
 def test_words_that_contain_a_parts_name_are_none(name: str) -> None:
-    assert part_called(name) == ""
+    assert split_called(name) == ""
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_words_that_contain_a_parts_name_are_none(name: str) -> None:
     ],
 )
 def test_shards_say_their_part_alike(stem: str, part: str) -> None:
-    assert part_of_shard(stem) == part
+    assert split_of_shard(stem) == part
 
 
 def test_a_class_that_is_called_like_a_part_stays_one_where_it_holds_photographs(tmp_path: Path) -> None:

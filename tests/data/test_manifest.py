@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.data.manifest import COLUMNS, FILE, Manifest, base_of, list_photographs, manifest_of, run_of
+from mobilenets.data.manifest import COLUMNS, FILE, Manifest, base_of, list_images, manifest_of, run_of
 from mobilenets.data.match import Matched, match
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import UserError
@@ -35,7 +35,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def listed(data: Path, val: Path | None = None) -> Manifest:
-    return list_photographs(read_splits(data, val=val), data, val)
+    return list_images(read_splits(data, val=val), data, val)
 
 
 def matched(manifest: Manifest, data: Path, val: Path | None = None, seed: int = 1) -> Matched:

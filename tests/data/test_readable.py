@@ -29,7 +29,7 @@ def samples(tmp_path: Path) -> list[Sample]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readable_module, "MOST_CHECKED", 10)
+    monkeypatch.setattr(readable_module, "MAX_CHECKED", 10)
 
 
 def test_of_much_data_each_class_is_tried_until_one_can_be_read(samples: list[Sample], few: None) -> None:

@@ -220,7 +220,7 @@ def test_a_share_for_data_that_is_split_already_is_refused(tmp_path: Path) -> No
 def test_evaluation_takes_the_test_part_then_the_validation_part(tmp_path: Path) -> None:
     _put(tmp_path, *(f"{part}/{c}/{part}{c}.png" for part in ("train", "val", "test") for c in "ab"))
     assert _names(read_samples(tmp_path)[1]) == ["testa.png", "testb.png"]
-    assert _names(read_samples(tmp_path, part="val")[1]) == ["vala.png", "valb.png"]
+    assert _names(read_samples(tmp_path, split="val")[1]) == ["vala.png", "valb.png"]
 
 
 def test_evaluation_numbers_classes_as_the_model_does(tmp_path: Path) -> None:
@@ -231,4 +231,4 @@ def test_evaluation_numbers_classes_as_the_model_does(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'b', which is not among x, y"):
         read_samples(tmp_path, classes=("x", "y"))
     with pytest.raises(UserError, match="no test part"):
-        read_samples(tmp_path, classes=("a", "b"), part="test")
+        read_samples(tmp_path, classes=("a", "b"), split="test")

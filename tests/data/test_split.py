@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mobilenets.cli.demo import write_csv
 from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
-from mobilenets.data.split import split
+from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
 
 CLASSES = ("a", "b", "c")
@@ -33,13 +33,13 @@ SHARES = st.floats(0.05, 0.6)
 @given(counts=COUNTS, share=SHARES, seed=st.integers(0, 1000))
 def test_every_sample_is_on_exactly_one_side(counts: dict, share: float, seed: int) -> None:
     samples = _samples(counts)
-    train, val = split(samples, CLASSES, share, seed)
+    train, val = train_val_split(samples, CLASSES, share, seed)
     assert sorted(map(str, (s.path for s in (*train, *val)))) == sorted(str(s.path) for s in samples)
 
 
 @given(counts=COUNTS, share=SHARES, seed=st.integers(0, 1000))
 def test_every_stratum_is_split_in_proportion(counts: dict, share: float, seed: int) -> None:
-    _, val = split(_samples(counts), CLASSES, share, seed)
+    _, val = train_val_split(_samples(counts), CLASSES, share, seed)
     for (label, stratum), n in counts.items():
         held_out = sum((s.label, s.stratum) == (label, stratum) for s in val)
         assert abs(held_out - share * n) < 1 + 1e-6
@@ -48,7 +48,7 @@ def test_every_stratum_is_split_in_proportion(counts: dict, share: float, seed: 
 @given(counts=COUNTS, share=SHARES)
 def test_the_whole_is_split_in_proportion(counts: dict, share: float) -> None:
     samples = _samples(counts)
-    _, val = split(samples, CLASSES, share, 0)
+    _, val = train_val_split(samples, CLASSES, share, 0)
     assert abs(len(val) - share * len(samples)) <= 1 + len(CLASSES)
 
 
@@ -59,7 +59,7 @@ def test_a_group_never_straddles_the_split(sizes: list[int], share: float, seed:
         for g, size in enumerate(sizes)
         for i in range(size + 1)
     ]
-    train, val = split(samples, ("a", "b"), share, seed)
+    train, val = train_val_split(samples, ("a", "b"), share, seed)
     assert not {s.group for s in train} & {s.group for s in val}
 
 
@@ -70,14 +70,14 @@ def test_a_class_is_off_its_share_by_at_most_its_largest_group(sizes: list[int],
         for g, size in enumerate(sizes)
         for i in range(size + 1)
     ]
-    _, val = split(samples, ("a", "b"), share, seed)
+    _, val = train_val_split(samples, ("a", "b"), share, seed)
     for label in range(2):
         own = [size + 1 for size in sizes[label::2]]
         assert abs(sum(s.label == label for s in val) - share * sum(own)) < max(own) + 1e-6
 
 
 def _val_counts(samples: list[Sample], share: float, seed: int) -> list[int]:
-    _, val = split(samples, ("a", "b"), share, seed)
+    _, val = train_val_split(samples, ("a", "b"), share, seed)
     return [sum(s.label == k for s in val) for k in (0, 1)]
 
 
@@ -117,34 +117,34 @@ def test_groups_across_classes_stay_together_and_every_class_is_trained_on(
     samples = [
         Sample(Path(f"{g}-{i}"), label, group=f"{g}") for g, unit in enumerate(units) for i, label in enumerate(unit)
     ]
-    train, val = split(samples, CLASSES, share, seed)
+    train, val = train_val_split(samples, CLASSES, share, seed)
     assert {s.label for s in train} == {s.label for s in samples}
     assert not {s.group for s in train} & {s.group for s in val}
 
 
 def test_the_seed_decides_and_the_order_of_files_does_not() -> None:
     samples = _samples({(k, "x"): 20 for k in range(3)})
-    assert split(samples, CLASSES, 0.2, 1) == split(samples[::-1], CLASSES, 0.2, 1)
-    assert split(samples, CLASSES, 0.2, 1) != split(samples, CLASSES, 0.2, 2)
+    assert train_val_split(samples, CLASSES, 0.2, 1) == train_val_split(samples[::-1], CLASSES, 0.2, 1)
+    assert train_val_split(samples, CLASSES, 0.2, 1) != train_val_split(samples, CLASSES, 0.2, 2)
 
 
 def test_the_smallest_class_stands_on_both_sides() -> None:
-    train, val = split(_samples({(0, ""): 2, (1, ""): 200, (2, ""): 2}), CLASSES, 0.1, 0)
+    train, val = train_val_split(_samples({(0, ""): 2, (1, ""): 200, (2, ""): 2}), CLASSES, 0.1, 0)
     assert {s.label for s in train} == {s.label for s in val} == {0, 1, 2}
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, 3.0, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(UserError, match="val"):
-        split(_samples({(0, ""): 9, (1, ""): 9}), ("a", "b"), share, 0)
+        train_val_split(_samples({(0, ""): 9, (1, ""): 9}), ("a", "b"), share, 0)
 
 
 def test_a_class_of_one_photograph_or_one_group_is_trained_on() -> None:
-    train, val = split(_samples({(0, ""): 9, (1, ""): 1}), ("a", "b"), 0.2, 0)
+    train, val = train_val_split(_samples({(0, ""): 9, (1, ""): 1}), ("a", "b"), 0.2, 0)
     assert [s.label for s in train].count(1) == 1
     assert {s.label for s in val} == {0}
     grouped = [Sample(Path(f"{i}.jpg"), i % 2, group="all" if i % 2 else None) for i in range(10)]
-    train, val = split(grouped, ("a", "b"), 0.9, 0)
+    train, val = train_val_split(grouped, ("a", "b"), 0.9, 0)
     assert [s.label for s in train].count(1) == 5
     assert {s.label for s in val} == {0}
 
@@ -195,7 +195,7 @@ SAMPLES = st.lists(
 @given(rows=SAMPLES, share=SHARES, seed=st.integers(0, 50))
 def test_the_split_is_that_of_plain_lists(rows: list[tuple], share: float, seed: int) -> None:
     samples = [Sample(Path(f"{i % 7}/{i}.jpg"), *row) for i, row in enumerate(rows)]
-    assert split(samples, CLASSES, share, seed) == tuple(_plain_split(samples, CLASSES, share, seed))
+    assert train_val_split(samples, CLASSES, share, seed) == tuple(_plain_split(samples, CLASSES, share, seed))
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,6 @@ def test_the_demos_split_stays_what_it_was(tmp_path: Path, seed: int, digests: t
 
 def test_a_photograph_listed_twice_is_on_one_side_only() -> None:
     samples = [Sample(Path(f"{i % 10}.jpg"), i % 2) for i in range(40)]
-    train, val = split(samples, ("a", "b"), 0.3, 0)
+    train, val = train_val_split(samples, ("a", "b"), 0.3, 0)
     assert len(train) + len(val) == 40
     assert not {s.path for s in train} & {s.path for s in val}

@@ -18,8 +18,8 @@ from mobilenets.searching.distill import at_size
 from mobilenets.searching.evolution.space import Choice, Space, Stage
 from mobilenets.searching.evolution.supernet import SandwichTrainer, Subnet, make_supernet
 from mobilenets.searching.pruning.groups import layout
+from mobilenets.training.context import ComputeContext
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.loop import Place
 from mobilenets.training.recipe import Recipe
 from small import network
 
@@ -132,7 +132,9 @@ def _trainer(photos: Path, epochs: int = 2) -> SandwichTrainer:
     recipe = Recipe(epochs=epochs, batch_size=8, lr=1e-3, ema=0.0, augment=Augment(crop_scale=(0.8, 1.0)))
     train = Loader(splits.train, preprocess, 8, augment=recipe.augment, shuffle=True, drop_last=True, workers=0)
     val = Loader(splits.val, preprocess, 8, workers=0)
-    return SandwichTrainer(space, supernet, recipe, Place(torch.device("cpu"), "fp32", 0), preprocess, train, val)
+    return SandwichTrainer(
+        space, supernet, recipe, ComputeContext(torch.device("cpu"), "fp32", 0), preprocess, train, val
+    )
 
 
 def test_the_sandwich_teaches_the_smallest_as_well_as_the_largest(photos: Path, tmp_path: Path) -> None:

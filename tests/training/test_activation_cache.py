@@ -15,7 +15,7 @@ from mobilenets.errors import UserError
 from mobilenets.model_card import read_tensors
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.probe import activation_cache as views_module
-from mobilenets.training.probe.activation_cache import StoredViews
+from mobilenets.training.probe.activation_cache import ActivationCache
 from mobilenets.training.recipe import Recipe
 from mobilenets.training.run import train
 from small import network
@@ -34,7 +34,7 @@ def loader(photos: Path) -> Loader:
 
 def test_epochs_are_those_of_the_frozen_blocks(loader: Loader, tmp_path: Path) -> None:
     model = network()
-    stored = StoredViews(loader, model, BLOCKS, 2, CPU, tmp_path)
+    stored = ActivationCache(loader, model, BLOCKS, 2, CPU, tmp_path)
     front = torch.nn.Sequential(model.stem, *list(model.blocks)[:BLOCKS])
     views = [np.concatenate([b.pixels for b in loader.in_order().epoch(view)]) for view in (0, 1)]
     assert len(stored) == len(loader)
@@ -57,7 +57,9 @@ def test_epochs_are_those_of_the_frozen_blocks(loader: Loader, tmp_path: Path) -
 def test_what_is_validated_on_is_exact(loader: Loader, tmp_path: Path) -> None:
     model, plain = network(), Loader(loader.samples, PREPROCESS, 4)
     front = torch.nn.Sequential(model.stem, *list(model.blocks)[:BLOCKS])
-    for stored, seen in zip(StoredViews(plain, model, BLOCKS, 2, CPU, tmp_path).epoch(0), plain.epoch(0), strict=True):
+    for stored, seen in zip(
+        ActivationCache(plain, model, BLOCKS, 2, CPU, tmp_path).epoch(0), plain.epoch(0), strict=True
+    ):
         with torch.inference_mode():
             maps = front(torch.from_numpy(PREPROCESS.normalize(seen.pixels))).numpy().transpose(0, 2, 3, 1)
         np.testing.assert_allclose(stored.pixels, maps, rtol=2e-3, atol=2e-3)
@@ -74,11 +76,11 @@ def test_the_network_goes_on_from_them(loader: Loader) -> None:
 def test_an_unreadable_photograph_leaves_no_gap(loader: Loader, photos: Path, tmp_path: Path) -> None:
     loader.samples[3].path.write_text("no picture")
     loader.skipped = Skipped()
-    stored = StoredViews(loader, network(), BLOCKS, 1, CPU, tmp_path)
+    stored = ActivationCache(loader, network(), BLOCKS, 1, CPU, tmp_path)
     shown = np.concatenate([b.indices for b in stored.epoch(0)])
     assert len(shown) == 4 * len(loader)
     assert 3 not in shown
-    evaluated = StoredViews(
+    evaluated = ActivationCache(
         Loader(loader.samples, PREPROCESS, 4, skipped=Skipped()), network(), BLOCKS, 1, CPU, tmp_path
     )
     assert [i for b in evaluated.epoch(0) for i in b.indices] == [i for i in range(len(loader.labels)) if i != 3]
@@ -96,7 +98,7 @@ def test_too_many_views_for_the_disk_are_refused(
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(views_module.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(UserError, match=r"views: .* GB are needed"):
-        StoredViews(loader, network(), BLOCKS, 2, CPU, tmp_path)
+        ActivationCache(loader, network(), BLOCKS, 2, CPU, tmp_path)
     assert list(tmp_path.glob("tmp*")) == []
 
 

@@ -11,8 +11,8 @@ from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Skipped
 from mobilenets.data.sources.read import read_splits
 from mobilenets.preprocess import Preprocess
-from mobilenets.training.choices import FEWEST, NARROW, WIDE, Choices, Open, Photographs, choose
-from mobilenets.training.loaders import Feed
+from mobilenets.training.choices import MIN_IMAGES, NARROW, WIDE, Choices, FrozenFeatures, Open, choose
+from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.probe.features import extractor
 from mobilenets.training.recipe import FINETUNE, Recipe
 from mobilenets.training.settings import Settings
@@ -44,9 +44,9 @@ class Clusters:
 
 
 def _choose(
-    see: Clusters, open_: Open | None = None, seconds: float | None = None, clock=lambda: 0.0, tell=lambda line: None
+    see: Clusters, open_: Open | None = None, seconds: float | None = None, clock=lambda: 0.0, log=lambda line: None
 ) -> Choices:
-    return choose(see, CENTRE, FINETUNE.augment, open_ or Open(), seconds, 0, tell, clock)
+    return choose(see, CENTRE, FINETUNE.augment, open_ or Open(), seconds, 0, log, clock)
 
 
 def test_where_all_ways_of_seeing_are_alike_the_whole_photograph_is_seen_and_turned_freely() -> None:
@@ -66,7 +66,7 @@ def test_a_centre_that_shows_more_stays() -> None:
 )
 def test_a_turn_that_changes_the_answer_is_not_made(turn: str, expected: tuple[float, float, bool]) -> None:
     lines: list[str] = []
-    chosen = _choose(Clusters({turn: 0.8}), tell=lines.append)
+    chosen = _choose(Clusters({turn: 0.8}), log=lines.append)
     assert (chosen.augment.hflip, chosen.augment.vflip, chosen.augment.rot90) == expected
     (line,) = [line for line in lines if turn in line]
     assert "show another thing" in line
@@ -105,11 +105,11 @@ def test_questions_for_which_there_is_no_time_stay_unasked() -> None:
 
 def test_few_photographs_choose_nothing() -> None:
     see = Clusters()
-    see.labels = see.labels[:: len(see.labels) // (FEWEST - 1)][: FEWEST - 1]
+    see.labels = see.labels[:: len(see.labels) // (MIN_IMAGES - 1)][: MIN_IMAGES - 1]
     lines: list[str] = []
-    chosen = _choose(see, tell=lines.append)
+    chosen = _choose(see, log=lines.append)
     assert (chosen.preprocess, chosen.augment) == (CENTRE, FINETUNE.augment)
-    assert lines == [f"choices: none; of {FEWEST - 1} photographs any difference is chance"]
+    assert lines == [f"choices: none; of {MIN_IMAGES - 1} photographs any difference is chance"]
 
 
 def test_what_the_user_has_settled_is_closed() -> None:
@@ -134,9 +134,9 @@ def test_other_processes_get_the_same() -> None:
 def test_photographs_are_seen_by_the_network_as_they_are_turned(tmp_path) -> None:
     data = write_photos(tmp_path / "photos", ("daisy", "rose"), 6, size=40)
     samples, preprocess, device = read_splits(data, val=0.5).train, Preprocess(size=32), torch.device("cpu")
-    model, feed = network(), Feed(device, 0, 0, Skipped())
-    see = Photographs(samples, model, feed)
-    (batch,) = feed.loader(samples, preprocess, 16).epoch(0)
+    model, loaders = network(), LoaderFactory(device, 0, 0, Skipped())
+    see = FrozenFeatures(samples, model, loaders)
+    (batch,) = loaders.loader(samples, preprocess, 16).epoch(0)
     extract = extractor(model, preprocess, device)
     for turn, turned in (
         ("", batch.pixels),

@@ -13,21 +13,22 @@ from mobilenets.data.loader import Loader
 from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.training.context import ComputeContext
 from mobilenets.training.depth import (
-    MOST_BYTES,
-    MOST_VIEWS,
+    MAX_BYTES,
+    MAX_VIEWS,
     TRAINED,
     Depth,
     Steps,
     choose_depth,
     frozen_blocks,
-    trained_shares,
+    trained_fractions,
 )
-from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.loop import Trainer
 from mobilenets.training.recipe import Recipe
 
 V2 = build("mobilenet_v2", num_classes=2)
-SHARES = trained_shares(V2, 224)
+SHARES = trained_fractions(V2, 224)
 WHOLE_S, LOOK_S = 1 / 30, 1 / 200  # of a photograph: a step that trains all of the network, and running it once
 
 
@@ -54,7 +55,7 @@ def test_shares_of_the_multiply_adds_become_numbers_of_blocks(name: str) -> None
     assert none == 0
     assert some == sorted(set(some), reverse=True)
     for frozen in some:
-        assert min(abs(trained_shares(net, 224)[frozen] - wanted) for wanted in TRAINED) < 0.15
+        assert min(abs(trained_fractions(net, 224)[frozen] - wanted) for wanted in TRAINED) < 0.15
 
 
 def test_what_is_trained_is_the_share_of_the_multiply_adds_behind_the_frozen_blocks() -> None:
@@ -87,9 +88,9 @@ def test_views_fit_into_time_and_room() -> None:
     for seconds in (60, 120, 240, 480):
         depth = _depth(seconds)
         if depth.frozen:
-            assert 1 <= depth.views <= MOST_VIEWS
+            assert 1 <= depth.views <= MAX_VIEWS
             row = costs(V2, 224)[depth.frozen]
-            assert depth.views * 2000 * 2 * row.out * row.out_size**2 <= MOST_BYTES
+            assert depth.views * 2000 * 2 * row.out * row.out_size**2 <= MAX_BYTES
             assert depth.views * 2000 * LOOK_S < seconds / 2
 
 
@@ -111,8 +112,8 @@ def test_steps_of_every_depth_are_timed_and_change_nothing(tmp_path: Path) -> No
     model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     loader = Loader(samples, preprocess, 4, shuffle=True, workers=0)
-    place = Place(torch.device("cpu"), "fp32", 0)
-    trainer = Trainer(model, Recipe(batch_size=4, augment=Augment(hflip=0.0)), place, preprocess, loader, loader)
+    ctx = ComputeContext(torch.device("cpu"), "fp32", 0)
+    trainer = Trainer(model, Recipe(batch_size=4, augment=Augment(hflip=0.0)), ctx, preprocess, loader, loader)
     steps = Steps(trainer, "fp32")
     assert all(steps(frozen, 60.0) > 0 for frozen in frozen_blocks(model.net, 32))
     assert steps.precision == "fp32"

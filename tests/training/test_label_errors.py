@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mobilenets.errors import UserError
-from mobilenets.training.probe.label_errors import cross_validated, doubts
+from mobilenets.training.probe.label_errors import cross_validated, find_label_errors
 
 
 def clusters(n: int = 120, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def test_flipped_labels_are_found_with_the_class_they_look_like() -> None:
     flipped = np.arange(0, 240, 12)
     truth = dict(zip(flipped.tolist(), y[flipped].tolist(), strict=True))
     y[flipped] = (y[flipped] + 1) % 3
-    found = {d.index: d for d in doubts(x, y, np.arange(len(y)))}
+    found = {d.index: d for d in find_label_errors(x, y, np.arange(len(y)))}
     right = found.keys() & truth.keys()
     # Those below the average confidence of the other class are left alone: that is what "confident" means.
     assert len(right) >= 0.7 * len(flipped)
@@ -29,7 +29,7 @@ def test_flipped_labels_are_found_with_the_class_they_look_like() -> None:
 def test_the_same_seed_doubts_the_same() -> None:
     x, y = clusters()
     y[:5] = (y[:5] + 1) % 3
-    assert doubts(x, y, np.arange(len(y)), seed=3) == doubts(x, y, np.arange(len(y)), seed=3)
+    assert find_label_errors(x, y, np.arange(len(y)), seed=3) == find_label_errors(x, y, np.arange(len(y)), seed=3)
 
 
 def test_a_twin_of_its_group_does_not_vouch_for_a_wrong_label() -> None:
@@ -43,11 +43,11 @@ def test_class_numbers_need_not_be_without_gaps() -> None:
     x, y = clusters()
     sparse = np.array([0, 4, 7])[y]
     sparse[0] = 4
-    assert {d.suggested for d in doubts(x, sparse, np.arange(len(y)))} <= {0, 4, 7}
+    assert {d.suggested for d in find_label_errors(x, sparse, np.arange(len(y)))} <= {0, 4, 7}
 
 
 def test_too_few_pictures_of_a_class_are_told() -> None:
     x, y = clusters(40)
     keep = (y != 2) | (np.cumsum(y == 2) <= 3)
     with pytest.raises(UserError, match="3 different pictures"):
-        doubts(x[keep], y[keep], np.arange(int(keep.sum())))
+        find_label_errors(x[keep], y[keep], np.arange(int(keep.sum())))

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import write_photos
 from mobilenets.cli.main import main
-from mobilenets.data.manifest import EARLIER, FILE, Manifest, list_photographs
+from mobilenets.data.manifest import EARLIER, FILE, Manifest, list_images
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_card, read_tensors
@@ -132,7 +132,7 @@ def test_of_validation_photographs_that_the_data_names_those_trained_on_are_left
     assert len(splits.train) == 8
     assert {sample.path.name for sample in splits.val} == {"000.jpg", "001.jpg", "002.jpg"}
     assert "8 photographs do not validate or test" in capsys.readouterr().err
-    earlier = Origin.open(run).earlier(list_photographs(splits, new, held))
+    earlier = Origin.open(run).earlier(list_images(splits, new, held))
     assert (len(earlier), set(earlier.splits)) == (32, {EARLIER})
 
 

@@ -12,10 +12,11 @@ from mobilenets.data.loader import Loader
 from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.context import ComputeContext
+from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import (
     EFFORT,
-    EVALUATION_SHARE,
+    EVALUATION_FRACTION,
     Speed,
     choose_speed,
     choose_threads,
@@ -35,8 +36,8 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     recipe = Recipe(epochs=50, batch_size=4)
     train = Loader(splits.train, preprocess, 4, shuffle=True, workers=0)
     model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2))
-    place = Place(torch.device("cpu"), "fp32", 0)
-    return Trainer(model, recipe, place, preprocess, train, Loader(splits.val, preprocess, 4, workers=0))
+    ctx = ComputeContext(torch.device("cpu"), "fp32", 0)
+    return Trainer(model, recipe, ctx, preprocess, train, Loader(splits.val, preprocess, 4, workers=0))
 
 
 class Steps:
@@ -96,7 +97,7 @@ def test_the_number_of_threads_is_measured_and_stays_as_it_was(trainer: Trainer)
 
 
 def test_the_steps_are_those_that_fit(trainer: Trainer) -> None:
-    look_s = 0.5 * EVALUATION_SHARE * len(trainer.val)
+    look_s = 0.5 * EVALUATION_FRACTION * len(trainer.val)
     epoch_s = 0.5 * len(trainer.train) + look_s
     for epochs in (3, 49):  # and one step more, after which there is a look too
         assert steps_within(trainer, 0.5, epochs * epoch_s + 0.6 + look_s) == epochs * len(trainer.train) + 1

@@ -11,7 +11,8 @@ from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Sample
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.training.loop import Place, Trainer
+from mobilenets.training.context import ComputeContext
+from mobilenets.training.loop import Trainer
 from mobilenets.training.probe.warm_start import warm_start
 from mobilenets.training.recipe import Recipe
 
@@ -34,7 +35,9 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
 def _trainer(loader: Loader, freeze: str | int) -> Trainer:
     torch.manual_seed(0)
     model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2, dropout=0.0))
-    return Trainer(model, Recipe(freeze=freeze), Place(torch.device("cpu"), "fp32", 0), PREPROCESS, loader, loader)
+    return Trainer(
+        model, Recipe(freeze=freeze), ComputeContext(torch.device("cpu"), "fp32", 0), PREPROCESS, loader, loader
+    )
 
 
 def _images(trainer: Trainer, loader: Loader) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,14 +84,14 @@ def test_frozen_blocks_stay_bit_for_bit_and_later_ones_follow(loader: Loader) ->
 def test_the_average_starts_where_the_network_does(loader: Loader) -> None:
     trainer = _trainer(loader, "none")
     warm_start(trainer, loader)
-    average = trainer.average.model.state_dict()
+    average = trainer.ema.model.state_dict()
     assert all(torch.equal(v, average[k]) for k, v in trainer.model.state_dict().items())
 
 
 def test_a_class_that_is_not_met_keeps_the_weights_it_had(loader: Loader) -> None:
     torch.manual_seed(0)
     model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=3, dropout=0.0))
-    trainer = Trainer(model, Recipe(), Place(torch.device("cpu"), "fp32", 0), PREPROCESS, loader, loader)
+    trainer = Trainer(model, Recipe(), ComputeContext(torch.device("cpu"), "fp32", 0), PREPROCESS, loader, loader)
     before = model.classifier.weight.detach().clone()
     warm_start(trainer, loader)
     assert torch.equal(model.classifier.weight[2], before[2])

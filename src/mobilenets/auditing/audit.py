@@ -16,7 +16,7 @@ from mobilenets.auditing.measure import Embedder, look
 from mobilenets.auditing.quality import cropped, few_levels, imbalance, quality
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.data.shapes import shapes, stored_sizes
-from mobilenets.data.sources.read import read_parts, read_splits
+from mobilenets.data.sources.read import read_named_splits, read_splits
 from mobilenets.data.value_range import RangeDecision, decide_range
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
@@ -100,7 +100,7 @@ def audit(
         UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
     """
     data = Path(data)
-    classes, named = read_parts(data)
+    classes, named = read_named_splits(data)
     notes = []
     omitted: set[str] = set()
     try:

@@ -29,7 +29,7 @@ class Cleaned:
 
 def check_files(data: Path, parts: Mapping[str, Samples]) -> None:
     """Raise UserError if the pictures are no files of their own, which alone a CSV can name."""
-    if any(samples.table.places is not None for samples in parts.values()):
+    if any(samples.table.extents is not None for samples in parts.values()):
         raise UserError(f"--write-clean: the pictures of {data} lie in tar or parquet files; unpack them first")
 
 

@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.auditing.clean import check_files, write_clean
     from mobilenets.cli.train import fraction_or_folder
     from mobilenets.cli.writers import accept_any_text
-    from mobilenets.data.overview import parts_overview
-    from mobilenets.data.sources.read import read_parts
+    from mobilenets.data.overview import splits_overview
+    from mobilenets.data.sources.read import read_named_splits
     from mobilenets.data.sources.survey import Survey
     from mobilenets.system.files import check_new_file, write_atomic
 
@@ -60,11 +60,13 @@ def run(args: argparse.Namespace) -> int:
         except ModuleNotFoundError as missing:
             raise UserError(f"--html needs {missing.name}; run: pip install 'mobilenets[audit]'") from None
     survey = Survey()
-    classes, parts = read_parts(args.data, survey)  # what is wrong with the data is told before weights are fetched
+    classes, parts = read_named_splits(
+        args.data, survey
+    )  # what is wrong with the data is told before weights are fetched
     if args.write_clean:
         check_files(args.data, parts)
     embedder, doubter = _eyes(args)
-    print(*parts_overview(classes, parts, survey), sep="\n", file=sys.stderr)
+    print(*splits_overview(classes, parts, survey), sep="\n", file=sys.stderr)
     val = None if args.val is None else fraction_or_folder(args.val)
     result = audit(args.data, val=val, seed=args.seed, embedder=embedder, doubter=doubter)
     accept_any_text()
@@ -89,7 +91,7 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
         from functools import partial
 
         from mobilenets.training.probe.features import embedder
-        from mobilenets.training.probe.label_errors import doubts
+        from mobilenets.training.probe.label_errors import find_label_errors
 
         eye = embedder(args.model, args.weights or _WEIGHTS, args.size)
     except ModuleNotFoundError as missing:
@@ -102,7 +104,7 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
             raise
         print(f"{skipped}: {' '.join(str(error).split())}", file=sys.stderr)
         return None, None
-    return eye, partial(doubts, seed=args.seed)
+    return eye, partial(find_label_errors, seed=args.seed)
 
 
 def _table(result: Audit) -> list[str]:

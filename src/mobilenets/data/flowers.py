@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from mobilenets.data.sample import Sample
-from mobilenets.data.split import split
+from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
 from mobilenets.preprocess.formats import is_image
 from mobilenets.system.cache_dir import home
@@ -21,15 +21,15 @@ MIRROR = "MOBILENETS_FLOWERS_URL"  # environment variable: the whole address of 
 DIGEST = (  # as TensorFlow Datasets records it, in url_checksums/tf_flowers.txt
     "sha256:4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c"
 )
-VAL_SHARE = 0.1  # the tutorial's
+VAL_FRACTION = 0.1  # the tutorial's
 
 # The archive unpacks to 3,670 photographs and 230 MB; another one may not fill the disk.
-_MOST_MEMBERS = 10_000
-_MOST_BYTES = 2**30
+_MAX_MEMBERS = 10_000
+_MAX_BYTES = 2**30
 
 
 def fetch_flowers(
-    out: Path, val: float = VAL_SHARE, seed: int = 0, *, url: str | None = None, digest: str = DIGEST
+    out: Path, val: float = VAL_FRACTION, seed: int = 0, *, url: str | None = None, digest: str = DIGEST
 ) -> dict[str, tuple[int, int]]:
     """Write `out`/train/CLASS and `out`/val/CLASS; returns (training, validation) counts by class.
 
@@ -41,21 +41,21 @@ def fetch_flowers(
     if out.exists():
         raise UserError(f"{out}: exists already; choose another --out")
     if not 0 < val < 1:
-        raise UserError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_SHARE}")
+        raise UserError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")
     address = url or os.environ.get(MIRROR) or URL
     archive = fetch(address, home() / "data" / "flower_photos.tgz", digest)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".flowers-") as temporary:
         folder = Path(temporary)
         samples, classes = _unpack(archive, folder / "all")
-        parts = dict(zip(("train", "val"), split(samples, classes, val, seed), strict=True))
-        for part, chosen in parts.items():
+        splits = dict(zip(("train", "val"), train_val_split(samples, classes, val, seed), strict=True))
+        for split, chosen in splits.items():
             for sample in chosen:
-                target = folder / "split" / part / classes[sample.label] / sample.path.name
+                target = folder / "split" / split / classes[sample.label] / sample.path.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(sample.path, target)
         (folder / "split").replace(out)
-    counts = {part: [s.label for s in chosen] for part, chosen in parts.items()}
+    counts = {split: [s.label for s in chosen] for split, chosen in splits.items()}
     return {name: (counts["train"].count(k), counts["val"].count(k)) for k, name in enumerate(classes)}
 
 
@@ -64,7 +64,7 @@ def _unpack(archive: Path, folder: Path) -> tuple[list[Sample], tuple[str, ...]]
     found: list[tuple[str, Path]] = []
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            for member, name in _photographs(archive, tar):
+            for member, name in _image_members(archive, tar):
                 target = folder / name / PurePosixPath(member.name).name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source = tar.extractfile(member)
@@ -80,7 +80,7 @@ def _unpack(archive: Path, folder: Path) -> tuple[list[Sample], tuple[str, ...]]
     return [Sample(path, classes.index(name)) for name, path in found], classes
 
 
-def _photographs(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
+def _image_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, str]]:
     """Regular files named TOP/CLASS/PHOTO, with their class; nothing else of an archive is touched.
 
     Only the last two parts of a name are used, so that no member can name a place outside the folder.
@@ -88,8 +88,8 @@ def _photographs(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[tarfile.
     size = 0
     for count, member in enumerate(tar):
         size += member.size
-        if count > _MOST_MEMBERS or size > _MOST_BYTES:
-            raise UserError(f"{archive}: unpacks to more than {_MOST_BYTES} bytes; this is not the flower archive")
+        if count > _MAX_MEMBERS or size > _MAX_BYTES:
+            raise UserError(f"{archive}: unpacks to more than {_MAX_BYTES} bytes; this is not the flower archive")
         parts = PurePosixPath(member.name).parts
         plain = len(parts) == 3 and ".." not in parts and not set(member.name) & set("\\:")  # Windows' own separators
         if member.isfile() and plain and is_image(parts[-1]):

@@ -33,8 +33,8 @@ PREFETCH = 2  # batches
 # one are averaged first. Crops of 0.44 of the area and more are then never enlarged, and a 12-megapixel photograph
 # takes 0.6 MB of the cache instead of 9.
 CROP_MARGIN = 1.5
-LOOKED_AT = 8  # photographs, to tell how large the pixels of all will be
-MOST_TOLD = 1000  # of a drive that is lost nobody wants a line for each of a million photographs
+MAX_LOOKED_AT = 8  # photographs, to tell how large the pixels of all will be
+MAX_SKIPPED_LINES = 1000  # of a drive that is lost nobody wants a line for each of a million photographs
 
 Pixels = NDArray[np.uint8]
 
@@ -56,16 +56,16 @@ class Skipped:
     """Photographs that cannot be read: each is told once, on standard error."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._messages: set[str] = set()
         self._lock = threading.Lock()
 
-    def tell(self, message: str) -> None:
+    def add(self, message: str) -> None:
         """Say that a photograph is left out, and why."""
         with self._lock:
-            if message in self._told or len(self._told) > MOST_TOLD:
+            if message in self._messages or len(self._messages) > MAX_SKIPPED_LINES:
                 return
-            self._told.add(message)
-            more = len(self._told) > MOST_TOLD
+            self._messages.add(message)
+            more = len(self._messages) > MAX_SKIPPED_LINES
         print("skipped more photographs that cannot be read" if more else f"skipped {message}", file=sys.stderr)
 
 
@@ -75,8 +75,8 @@ class Loader:
     Without `augment` the evaluation preprocess is applied. `shuffle` draws a new order for every epoch,
     `balanced` draws every class equally often, with replacement; `drop_last` leaves out an incomplete batch.
     `workers`: threads; 0 decodes in the caller's. `prefetch`: batches decoded ahead; 0 where the arithmetic runs
-    on the same cores, as its threads would all wait for the one that has to share its core. `share`: which part of
-    every batch this process gets, of how many; a batch too small for a part of it is left out of that part.
+    on the same cores, as its threads would all wait for the one that has to share its core. `rank` of `world_size`
+    processes: each gets its part of every batch; a batch too small for a part of it is left out of that part.
 
     With `skipped`, a photograph that cannot be read is told there. In training the next one of the epoch is
     shown in its place, so that batches keep their size; an evaluation goes without it. Otherwise it is an error.
@@ -97,7 +97,8 @@ class Loader:
         balanced: bool = False,
         cache: Cache | None = None,
         skipped: Skipped | None = None,
-        share: tuple[int, int] = (0, 1),
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if workers is not None and workers < 0:
             raise UserError(f"workers: {workers} is negative; use 0 or more")
@@ -112,7 +113,7 @@ class Loader:
         self.working_size = round(CROP_MARGIN * preprocess.size)
         kind = (preprocess.mode, self.working_size, preprocess.range, preprocess.fit) if augment else preprocess
         self._shelf: Shelf | None = cache.shelf(self.samples, kind) if cache else None
-        self.share = share
+        self.rank, self.world_size = rank, world_size
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -123,21 +124,21 @@ class Loader:
         """Indices of the epoch's samples."""
         rng = np.random.default_rng((self.seed, epoch))
         if self.balanced:
-            share = 1 / np.bincount(self.labels)[self.labels]
-            return rng.choice(len(self.labels), len(self.labels), p=share / share.sum())
+            weight = 1 / np.bincount(self.labels)[self.labels]
+            return rng.choice(len(self.labels), len(self.labels), p=weight / weight.sum())
         return rng.permutation(len(self.labels)) if self.shuffle else np.arange(len(self.labels))
 
     def jobs(self, start_batch: int = 0) -> list[range]:
         """The positions in the epoch's order that each batch, or this process's part of it, shows."""
         positions = range(len(self.labels))
         batches = (positions[i * self.batch_size :][: self.batch_size] for i in range(start_batch, len(self)))
-        return [part for batch in batches if (part := _part(batch, *self.share))]
+        return [part for batch in batches if (part := _part(batch, self.rank, self.world_size))]
 
     def in_order(self) -> Loader:
         """The same photographs and augmentations, each photograph once, in its place, for this process alone."""
         other = copy.copy(self)
         other.shuffle = other.balanced = other.drop_last = False
-        other.share = (0, 1)
+        other.rank, other.world_size = 0, 1
         return other
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
@@ -165,7 +166,7 @@ class Loader:
             except UnreadableImage as error:
                 if self.skipped is None:
                     raise
-                self.skipped.tell(str(error))
+                self.skipped.add(str(error))
                 first = first or error
         if in_training and first is not None:
             raise first
@@ -199,7 +200,7 @@ class Loader:
     def expected_bytes(self) -> int:
         """About how many bytes a cache of all its pixels takes, from a few photographs that can be read."""
         sizes = []
-        for index in np.linspace(0, len(self.samples) - 1, min(len(self.samples), LOOKED_AT)).astype(int).tolist():
+        for index in np.linspace(0, len(self.samples) - 1, min(len(self.samples), MAX_LOOKED_AT)).astype(int).tolist():
             try:
                 sizes.append(self._pixels(index).nbytes)
             except UnreadableImage:
@@ -207,8 +208,8 @@ class Loader:
         return round(len(self.samples) * sum(sizes) / max(len(sizes), 1))
 
 
-def _part(batch: range, which: int, of: int) -> range:
-    return batch[len(batch) * which // of : len(batch) * (which + 1) // of]
+def _part(batch: range, rank: int, world_size: int) -> range:
+    return batch[len(batch) * rank // world_size : len(batch) * (rank + 1) // world_size]
 
 
 def _in_order(

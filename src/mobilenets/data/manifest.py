@@ -25,7 +25,7 @@ from mobilenets.system.progress import Progress
 FILE = "data.csv"
 COLUMNS = ("path", "label", "split", "bytes", "sha256", "folder")
 EARLIER = "earlier"  # the split of what only the run that this one began with was trained on
-SPLITS = ("train", "val", "test", EARLIER)
+LISTED_SPLITS = ("train", "val", "test", EARLIER)
 # Of a larger data set training begins before all contents were read: these are hashed when it has ended.
 MAX_HASHED_FIRST = 100_000
 _THREADS = 4  # reading waits for the disk, and hashing gives the interpreter's lock up
@@ -44,9 +44,9 @@ Value = TypeVar("Value")
 class Manifest:
     """Photographs as columns: row i is `paths[i]` below `folders[i]` (absolute), of the class `labels[i]`.
 
-    `splits[i]` is one of `SPLITS`; `sizes` int64 (N,) in bytes, -1 where the content was not read; `digests` uint8
-    (N, 32), SHA-256 of the file's bytes (of the member's in a container), zeros where it was not read. Rows of a split
-    are in the order that training goes by.
+    `splits[i]` is one of `LISTED_SPLITS`; `sizes` int64 (N,) in bytes, -1 where the content was not read; `digests`
+    uint8 (N, 32), SHA-256 of the file's bytes (of the member's in a container), zeros where it was not read. Rows of a
+    split are in the order that training goes by.
     """
 
     paths: list[str]
@@ -122,10 +122,10 @@ class Manifest:
 
         Only photographs with the size of one of the rows are read.
         """
-        sizes = measure(samples)
+        sizes = content_sizes(samples)
         digests = np.zeros((len(samples), _DIGEST), np.uint8)
         candidates = np.flatnonzero(np.isin(sizes, self.sizes[self.hashed]))
-        digests[candidates] = fingerprint(samples.take(candidates))[1]
+        digests[candidates] = content_digests(samples.take(candidates))[1]
         known = self.split_of_content
         found: list[str | None] = [None] * len(samples)
         for i in candidates.tolist():
@@ -167,8 +167,8 @@ class Manifest:
                     raise ValueError(f"its columns are not {','.join(COLUMNS)}")
                 for name, label, split, size, digest, folder in rows:
                     line = rows.line_num
-                    if split not in SPLITS:
-                        raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
+                    if split not in LISTED_SPLITS:
+                        raise ValueError(f"split {split!r} is none of {', '.join(LISTED_SPLITS)}")
                     content = bytes.fromhex(digest)
                     if len(content) != (_DIGEST if size else 0):
                         raise ValueError("sha256 has the wrong length")
@@ -240,7 +240,7 @@ def _text(path: str) -> str:
     return path.encode(errors="backslashreplace").decode().replace("\r", "\\r")
 
 
-def list_photographs(splits: Splits, data: Path, val: Path | None = None, *, content: bool = True) -> Manifest:
+def list_images(splits: Splits, data: Path, val: Path | None = None, *, content: bool = True) -> Manifest:
     """The rows of `splits`, as read from `data`, and their validation part from `val` if that is given.
 
     `content`: read every file for its size and digest.
@@ -251,7 +251,7 @@ def list_photographs(splits: Splits, data: Path, val: Path | None = None, *, con
         count = len(samples)
         labels = [splits.classes[k] for k in samples.labels.tolist()]
         if content:
-            sizes, digests = fingerprint(samples)
+            sizes, digests = content_digests(samples)
         else:
             sizes, digests = np.full(count, _UNKNOWN, np.int64), np.zeros((count, _DIGEST), np.uint8)
         folder = _text(str(base.absolute()))
@@ -259,19 +259,19 @@ def list_photographs(splits: Splits, data: Path, val: Path | None = None, *, con
     return parts[0] + parts[1] + parts[2]
 
 
-def fingerprint(samples: Samples) -> tuple[Sizes, Digests]:
+def content_digests(samples: Samples) -> tuple[Sizes, Digests]:
     """Size in bytes int64 (N,) and SHA-256 uint8 (N, 32) of every photograph's content; -1 and zeros if unreadable."""
     sizes, digests = np.full(len(samples), _UNKNOWN, np.int64), np.zeros((len(samples), _DIGEST), np.uint8)
-    for i, (size, digest) in _in_threads(_fingerprint, samples, "checking contents"):
+    for i, (size, digest) in _in_threads(_content_digest, samples, "checking contents"):
         sizes[i] = size
         digests[i] = np.frombuffer(digest, np.uint8)
     return sizes, digests
 
 
-def measure(samples: Samples) -> Sizes:
+def content_sizes(samples: Samples) -> Sizes:
     """Size in bytes of every photograph's content, int64 (N,), -1 where it cannot be told; files are not opened."""
     sizes = np.full(len(samples), _UNKNOWN, np.int64)
-    for i, size in _in_threads(_size, samples, "checking sizes"):
+    for i, size in _in_threads(_content_size, samples, "checking sizes"):
         sizes[i] = size
     return sizes
 
@@ -287,7 +287,7 @@ def _in_threads(work: Callable[[Sample], Value], samples: Samples, title: str) -
                 progress.advance(len(batch))
 
 
-def _fingerprint(sample: Sample) -> tuple[int, bytes]:
+def _content_digest(sample: Sample) -> tuple[int, bytes]:
     digest, size = hashlib.sha256(), 0
     try:
         source = sample.open()
@@ -305,7 +305,7 @@ def _fingerprint(sample: Sample) -> tuple[int, bytes]:
     return size, digest.digest()
 
 
-def _size(sample: Sample) -> int:
+def _content_size(sample: Sample) -> int:
     try:
         if sample.member is None:
             return sample.path.stat().st_size

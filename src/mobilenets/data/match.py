@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, fingerprint, list_photographs, measure
+from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, content_digests, content_sizes, list_images
 from mobilenets.data.sample import Samples, Splits
 
 
@@ -73,7 +73,7 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
     of data sets beyond `MAX_HASHED_FIRST` only their sizes. How `found` is split does not matter.
     """
     everything = joined([found.train, found.val, found.test])
-    listed = list_photographs(found, data, val, content=False)
+    listed = list_images(found, data, val, content=False)
     rows = manifest.of("train", "val", "test")
     partner = _by_path(manifest, rows, listed, apart=val is not None)
     same_label = {row: i for row, i in partner.items() if manifest.labels[row] == listed.labels[i]}
@@ -96,14 +96,14 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
         known = manifest.recognise(everything.take(np.array(came, np.int64)))
         came = [i for i, split in zip(came, known, strict=True) if split != EARLIER]
 
-    def part(name: str) -> Samples:
+    def of_split(name: str) -> Samples:
         return everything.take(np.array([kept[row] for row in manifest.of(name).tolist() if row in kept], np.int64))
 
     def names(some_rows: Iterable[int]) -> tuple[str, ...]:
         return tuple(manifest.paths[row] for row in some_rows)
 
     return Matched(
-        Splits(found.classes, part("train"), part("val"), part("test"), found.survey),
+        Splits(found.classes, of_split("train"), of_split("val"), of_split("test"), found.survey),
         tuple(listed.paths[i] for i in came),
         names(gone),
         names(changed),
@@ -143,9 +143,9 @@ def _unchanged(manifest: Manifest, partner: dict[int, int], everything: Samples)
         return dict(partner)
     rows, found = np.array(list(partner), np.int64), everything.take(np.array(list(partner.values()), np.int64))
     if len(manifest) > MAX_HASHED_FIRST:
-        same = measure(found) == manifest.sizes[rows]
+        same = content_sizes(found) == manifest.sizes[rows]
     else:
-        sizes, digests = fingerprint(found)
+        sizes, digests = content_digests(found)
         same = (sizes == manifest.sizes[rows]) & (digests == manifest.digests[rows]).all(1)
     return {int(row): partner[int(row)] for row in rows[same]}
 
@@ -156,8 +156,8 @@ def _by_content(manifest: Manifest, lost: list[int], everything: Samples, free: 
     if not hashed or not free:
         return {}
     candidates = everything.take(np.array(free, np.int64))
-    likely = np.flatnonzero(np.isin(measure(candidates), manifest.sizes[hashed]))
-    digests = fingerprint(candidates.take(likely))[1]
+    likely = np.flatnonzero(np.isin(content_sizes(candidates), manifest.sizes[hashed]))
+    digests = content_digests(candidates.take(likely))[1]
     waiting: dict[bytes, list[int]] = defaultdict(list)
     for k, digest in zip(reversed(likely.tolist()), reversed(digests), strict=True):
         waiting[digest.tobytes()].append(free[k])

@@ -17,22 +17,22 @@ _WIDEST = 40  # columns of a name
 
 def overview(splits: Splits) -> list[str]:
     """The table of what is trained on, and what was left out or guessed, one line each."""
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return [*class_table(splits.classes, {k: v for k, v in parts.items() if len(v)}), *splits.survey.lines()]
+    by_split = {"train": splits.train, "val": splits.val, "test": splits.test}
+    return [*class_table(splits.classes, {k: v for k, v in by_split.items() if len(v)}), *splits.survey.lines()]
 
 
-def parts_overview(classes: Sequence[str], parts: Mapping[str, Samples], survey: Survey) -> list[str]:
+def splits_overview(classes: Sequence[str], splits: Mapping[str, Samples], survey: Survey) -> list[str]:
     """The same of data as it lies there; "" is the name of what belongs to no part."""
-    order = sorted(parts, key=lambda part: ("train", "", "val", "test").index(part))
-    return [*class_table(classes, {part or "images": parts[part] for part in order}), *survey.lines()]
+    order = sorted(splits, key=lambda split: ("train", "", "val", "test").index(split))
+    return [*class_table(classes, {split or "images": splits[split] for split in order}), *survey.lines()]
 
 
-def class_table(classes: Sequence[str], parts: Mapping[str, Samples]) -> list[str]:
+def class_table(classes: Sequence[str], splits: Mapping[str, Samples]) -> list[str]:
     """Counts of photographs, a row for each class and a column for each part, in the columns of a terminal.
 
     Of more than 20 classes the five largest and the five smallest are shown.
     """
-    counts = np.stack([np.bincount(samples.labels, minlength=len(classes)) for samples in parts.values()], axis=1)
+    counts = np.stack([np.bincount(samples.labels, minlength=len(classes)) for samples in splits.values()], axis=1)
     rows = [_row(name, numbers) for name, numbers in zip(classes, counts.tolist(), strict=True)]
     between = []
     if len(classes) > MAX_ROWS:
@@ -42,7 +42,7 @@ def class_table(classes: Sequence[str], parts: Mapping[str, Samples]) -> list[st
         between = [f"… {len(rest):,} more, of {rest.min():,} to {rest.max():,} each"]
         rows = [*largest, *smallest]
     rows.append(_row(f"{len(classes):,} classes", counts.sum(0).tolist()))
-    header, *lines = table([("", *parts), *rows], "lr")
+    header, *lines = table([("", *splits), *rows], "lr")
     return [header, *lines[:_SHOWN], *between, *lines[_SHOWN:]]
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from mobilenets.data.sample import Samples, Splits
-from mobilenets.data.sources.survey import named, photographs
+from mobilenets.data.sources.survey import count_text, named
 from mobilenets.errors import UserError
 
 Rare = Literal["keep", "drop", "refuse"]
@@ -28,7 +28,7 @@ def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
     few = np.flatnonzero(np.bincount(splits.val.labels, minlength=count) == 0).tolist()
     if not few:
         return splits
-    what = named([f"{splits.classes[k]!r} ({photographs(int(trained[k]))})" for k in few])
+    what = named([f"{splits.classes[k]!r} ({count_text(int(trained[k]))})" for k in few])
     own = "its" if len(few) == 1 else "their"
     if rare == "refuse":
         raise UserError(

@@ -19,8 +19,8 @@ from mobilenets.preprocess.formats import CLOSED, SNIFFED, kind_of, reads, sniff
 from mobilenets.system.progress import Progress
 
 # Up to this many, every file is decoded once before training; with more, training must begin before all were opened.
-MOST_CHECKED = 5_000
-_MOST_TRIED = 1_000  # of a class
+MAX_CHECKED = 5_000
+_MAX_TRIED = 1_000  # of a class
 
 _Failure = tuple[str, str, str]  # message, reason, path
 
@@ -35,14 +35,14 @@ def readable(
     1,000 can be read is left out.
     """
     samples = Samples.of(samples)
-    whole = len(samples) <= MOST_CHECKED
+    whole = len(samples) <= MAX_CHECKED
     jobs = np.arange(len(samples)).reshape(-1, 1) if whole else _by_class(samples)
     usable = np.ones(len(samples), np.bool_)
     messages: list[str] = []
 
     def failures(job: Indices) -> list[_Failure]:
         found = []
-        for index in job[:_MOST_TRIED].tolist():
+        for index in job[:_MAX_TRIED].tolist():
             problem = _problem(samples[index])
             if problem is None:
                 break
@@ -56,7 +56,7 @@ def readable(
             messages += [problem for problem, _, _ in found]
             for _, reason, path in found:
                 survey.leave_out(reason, path)
-            usable[job] = len(found) < min(len(job), _MOST_TRIED)
+            usable[job] = len(found) < min(len(job), _MAX_TRIED)
             progress.advance()
     return samples.take(usable), messages
 
@@ -70,14 +70,14 @@ def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Sp
         UserError: a class of which no training photograph is left, or, as said, none to validate.
     """
 
-    def kept(samples: Samples, part: str) -> Samples:
+    def kept(samples: Samples, split: str) -> Samples:
         usable, failures = readable(samples, survey=splits.survey)
         for failure in failures:
-            skipped.tell(failure)
+            skipped.add(failure)
         lost = sorted({*samples.labels.tolist()} - {*usable.labels.tolist()})
-        if lost and (part == "train" or rare != "keep" or len(usable) == 0):
+        if lost and (split == "train" or rare != "keep" or len(usable) == 0):
             raise UserError(
-                f"{splits.classes[lost[0]]}: no readable image is left for {part}; replace the files named, or leave "
+                f"{splits.classes[lost[0]]}: no readable image is left for {split}; replace the files named, or leave "
                 "the class out"
             )
         if lost:

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.sample import Indices, Member, Rows, Samples, Table
-from mobilenets.data.sources.split_names import PART_NAMES, PARTS, part_of_shard
+from mobilenets.data.sources.split_names import SPLIT_NAMES, SPLITS, split_of_shard
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.sources.tree import key
 from mobilenets.errors import UserError
 
-__all__ = ["PARTS", "PART_NAMES", "Finding", "Records", "part_of_shard"]
+__all__ = ["SPLITS", "SPLIT_NAMES", "Finding", "Records", "split_of_shard"]
 
 
 @dataclass(frozen=True)
 class Records:
-    """Rows of a table with their class (`names[codes[row]]`) and part (`PARTS[parts[row]]`); `rows` chooses some.
+    """Rows of a table with their class (`names[codes[row]]`) and part (`SPLITS[splits[row]]`); `rows` chooses some.
 
     `survey`: what reading them came upon.
     """
@@ -30,7 +30,7 @@ class Records:
     table: Table
     names: tuple[str, ...]
     codes: NDArray[np.int32]
-    parts: NDArray[np.int8]
+    splits: NDArray[np.int8]
     rows: Indices
     survey: Survey
 
@@ -39,11 +39,11 @@ class Records:
 
     def there(self) -> set[str]:
         """The parts that have photographs."""
-        return {PARTS[k] for k in np.unique(self.parts[self.rows])}
+        return {SPLITS[k] for k in np.unique(self.splits[self.rows])}
 
-    def of(self, *parts: str) -> Records:
+    def of(self, *splits: str) -> Records:
         """The photographs of some parts, one part after the other."""
-        own = [self.rows[self.parts[self.rows] == PARTS.index(part)] for part in parts]
+        own = [self.rows[self.splits[self.rows] == SPLITS.index(split)] for split in splits]
         return replace(self, rows=np.concatenate(own))
 
     def classes(self) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Finding:
 
     def __init__(self, root: str = "", survey: Survey | None = None) -> None:
         self._rows = Rows(root)
-        self._codes, self._parts = array("i"), array("b")
+        self._codes, self._splits = array("i"), array("b")
         self._names: dict[str, int] = {}  # in NFC
         self._spelled: dict[str, int] = {}  # as they came
         self._survey = Survey() if survey is None else survey
@@ -74,7 +74,7 @@ class Finding:
         self,
         path: str,
         name: str,
-        part: str = "",
+        split: str = "",
         group: str | None = None,
         stratum: str | None = None,
         member: Member | None = None,
@@ -89,7 +89,7 @@ class Finding:
             code = self._new_name(name, path)
         self._rows.add(path, group, stratum, member)
         self._codes.append(code)
-        self._parts.append(PARTS.index(part))
+        self._splits.append(SPLITS.index(split))
 
     def _new_name(self, name: str, path: str) -> int:
         where = ascii(str(Path(self._rows.root, path)))[1:-1] if not path.isprintable() else Path(self._rows.root, path)
@@ -112,8 +112,8 @@ class Finding:
     def records(self) -> Records:
         """What was found."""
         self._note_similar()
-        codes, parts = np.array(self._codes, np.int32), np.array(self._parts, np.int8)
-        return Records(self._rows.table(), tuple(self._names), codes, parts, np.arange(len(codes)), self._survey)
+        codes, splits = np.array(self._codes, np.int32), np.array(self._splits, np.int8)
+        return Records(self._rows.table(), tuple(self._names), codes, splits, np.arange(len(codes)), self._survey)
 
     def _note_similar(self) -> None:
         alike: dict[str, list[str]] = {}

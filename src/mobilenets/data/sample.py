@@ -26,8 +26,8 @@ class Container(Protocol):
     def path(self) -> Path:
         """The file."""
 
-    def read(self, at: int, extent: int) -> bytes:
-        """The bytes of the photograph with these coordinates, whose meaning is the container's own.
+    def read(self, offset: int, extent: int) -> bytes:
+        """The bytes of the photograph with these coordinates (offset and extent), whose meaning is the container's own.
 
         Raises:
             UnreadableImage: the container is gone, damaged or no longer the one that was indexed.
@@ -39,7 +39,7 @@ class Member:
     """Where a photograph lies inside a container."""
 
     container: Container
-    at: int
+    offset: int
     extent: int
 
 
@@ -70,7 +70,7 @@ class Sample:
         """
         if self.member is None:
             return self.path
-        return _Named(self.member.container.read(self.member.at, self.member.extent), str(self.path))
+        return _Named(self.member.container.read(self.member.offset, self.member.extent), str(self.path))
 
 
 class _Named(io.BytesIO):
@@ -104,7 +104,7 @@ class Table:
     group: Column | None
     stratum: Column | None
     containers: tuple[Container, ...]
-    places: Indices | None  # (N, 3): index into `containers`, at, extent
+    extents: Indices | None  # (N, 3): index into `containers`, offset, extent
 
     def name(self, row: int) -> bytes:
         """The encoded path below `root`."""
@@ -116,10 +116,10 @@ class Table:
 
     def member(self, row: int) -> Member | None:
         """Its place inside a container, where it has one."""
-        if self.places is None:
+        if self.extents is None:
             return None
-        container, at, extent = self.places[row].tolist()
-        return Member(self.containers[container], at, extent)
+        container, offset, extent = self.extents[row].tolist()
+        return Member(self.containers[container], offset, extent)
 
 
 class Rows:
@@ -132,7 +132,7 @@ class Rows:
         self._group, self._stratum = _Codes(), _Codes()
         self._containers: dict[str, int] = {}
         self._opened: list[Container] = []
-        self._places = array("q")
+        self._extents = array("q")
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -149,14 +149,14 @@ class Rows:
             number = self._containers.setdefault(str(member.container.path), len(self._opened))
             if number == len(self._opened):
                 self._opened.append(member.container)
-            self._places.extend((number, member.at, member.extent))
+            self._extents.extend((number, member.offset, member.extent))
 
     def table(self) -> Table:
         """What was added."""
-        places = np.array(self._places, np.int64).reshape(-1, 3) if self._places else None
+        extents = np.array(self._extents, np.int64).reshape(-1, 3) if self._extents else None
         ends = np.array(self._ends, np.int64)
         group, stratum = self._group.column(), self._stratum.column()
-        return Table(self.root, bytes(self._text), ends, group, stratum, tuple(self._opened), places)
+        return Table(self.root, bytes(self._text), ends, group, stratum, tuple(self._opened), extents)
 
 
 class _Codes:
@@ -235,14 +235,14 @@ class Samples(Sequence[Sample]):
         )
         return np.array(order, np.int64), repeated
 
-    def spread(self, most: int) -> Samples:
-        """About `most` of them, from all over and in their order, classes in proportion; all, if there are fewer."""
-        if len(self) <= most:
+    def spread(self, count: int) -> Samples:
+        """About `count` of them, from all over and in their order, classes in proportion; all, if there are fewer."""
+        if len(self) <= count:
             return self
         keep = np.zeros(len(self), np.bool_)
         for own in np.split(np.argsort(self.labels, kind="stable"), np.cumsum(np.bincount(self.labels))[:-1]):
-            count = -(-len(own) * most // len(self))
-            keep[own[np.linspace(0, len(own) - 1, count).astype(np.int64)]] = True
+            own_count = -(-len(own) * count // len(self))
+            keep[own[np.linspace(0, len(own) - 1, own_count).astype(np.int64)]] = True
         return self.take(keep)
 
 

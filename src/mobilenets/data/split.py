@@ -14,8 +14,10 @@ from mobilenets.errors import UserError
 Mask = NDArray[np.bool_]
 
 
-def split(samples: Sequence[Sample], classes: Sequence[str], share: float, seed: int) -> tuple[Samples, Samples]:
-    """Part `samples` into (train, validation), with about `share` of every stratum in the second.
+def train_val_split(
+    samples: Sequence[Sample], classes: Sequence[str], fraction: float, seed: int
+) -> tuple[Samples, Samples]:
+    """Part `samples` into (train, validation), with about `fraction` of every stratum in the second.
 
     A stratum is a class, or a class and the sample's `stratum`. Without groups each is off by at most one
     sample. Samples of one group, or of one path, stay together; a group counts for the stratum of its first
@@ -23,10 +25,10 @@ def split(samples: Sequence[Sample], classes: Sequence[str], share: float, seed:
     not on the order of `samples`. A class too small for both parts, or in too few groups, is in the first only.
 
     Raises:
-        UserError: `share` outside (0, 1).
+        UserError: `fraction` outside (0, 1).
     """
-    if not 0 < share < 1:
-        raise UserError(f"val: {share} is not a share; use a number between 0 and 1, for example 0.2")
+    if not 0 < fraction < 1:
+        raise UserError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")
     samples = Samples.of(samples)
     order, repeated = samples.by_path()
     ordered = samples.take(order)
@@ -35,13 +37,13 @@ def split(samples: Sequence[Sample], classes: Sequence[str], share: float, seed:
 
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(first), np.bool_)
-    debt = 0.0  # what rounding has left out so far, so that many small strata add up to `share` too
+    debt = 0.0  # what rounding has left out so far, so that many small strata add up to `fraction` too
     for members in _strata(ordered, first):
         members = members[rng.permutation(len(members))]
-        due = share * sizes[members].sum()
+        due = fraction * sizes[members].sum()
         # No stratum pays more than half a group for the others: one huge group must not empty the next class.
-        most = sizes[members].max() / 2
-        taken = members[_take(sizes[members], due + min(max(debt, -most), most))]
+        max_debt = sizes[members].max() / 2
+        taken = members[_take(sizes[members], due + min(max(debt, -max_debt), max_debt))]
         chosen[taken] = True
         debt += due - sizes[taken].sum()
     _give_every_class_both_parts(unit, sizes, ordered.labels, len(classes), chosen)

@@ -18,7 +18,7 @@ from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples
-from mobilenets.data.split import split
+from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
 from mobilenets.model_card import SEARCHED_FROM, ModelCard
 from mobilenets.nn.model import MobileNet
@@ -27,9 +27,8 @@ from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.searching.distill import Figures, Some, judge
 from mobilenets.searching.latency.table import Candidate
 from mobilenets.system.malloc import keep_freed_memory
-from mobilenets.training.context import autocast, pick_device
-from mobilenets.training.loaders import Feed
-from mobilenets.training.loop import Place
+from mobilenets.training.context import ComputeContext, autocast, pick_device
+from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
 
@@ -71,9 +70,9 @@ class Workbench:
             raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
         keep_freed_memory()
         precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
-        self.place = Place(pick_device(settings.device), precision, seed)
+        self.place = ComputeContext(pick_device(settings.device), precision, seed)
         cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
-        self._feed = Feed(self.place.device, seed, settings.workers, Skipped(), cache)
+        self._feed = LoaderFactory(self.place.device, seed, settings.workers, Skipped(), cache)
 
     @cached_property
     def parts(self) -> Parts:
@@ -83,7 +82,7 @@ class Workbench:
             UserError: a class without any.
         """
         splits = readable_splits(self.listed, self._feed.skipped, self.settings.rare)
-        rest, holdout = split(splits.train, splits.classes, HELD_OUT, self.place.seed)
+        rest, holdout = train_val_split(splits.train, splits.classes, HELD_OUT, self.place.seed)
         return Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
 
     @property

@@ -17,8 +17,8 @@ from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.tasks.classify.metrics import log_loss
-from mobilenets.training.context import autocast
-from mobilenets.training.loop import Batches, Place, Trainer
+from mobilenets.training.context import ComputeContext, autocast
+from mobilenets.training.loop import Batches, Trainer
 from mobilenets.training.recipe import Recipe
 
 DISTILLED = 0.5  # of the loss; the rest are the labels
@@ -66,7 +66,7 @@ class Distiller(Trainer):
 
     def __init__(self, *args: Any, teacher: MobileNet, sizes: Sequence[int]) -> None:
         super().__init__(*args)
-        self._teacher = channels_last(teacher.to(self.place.device)).eval().requires_grad_(False)
+        self._teacher = channels_last(teacher.to(self.ctx.device)).eval().requires_grad_(False)
         self._sizes = sizes
         self.frozen += _norms(self.model)
 
@@ -76,7 +76,7 @@ class Distiller(Trainer):
 
     def loss(self, images: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The usual loss, and cross-entropy against the teacher's probabilities."""
-        with torch.no_grad(), autocast(self.place.device, self.place.precision):
+        with torch.no_grad(), autocast(self.ctx.device, self.ctx.precision):
             said = self._teacher(images).float().softmax(1)
         own = super().loss(images, logits, targets)
         return (1 - DISTILLED) * own + DISTILLED * F.cross_entropy(logits, said)
@@ -109,7 +109,9 @@ def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 @torch.no_grad()
-def recalibrate(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, train: Batches) -> None:
+def recalibrate(
+    model: MobileNet, recipe: Recipe, place: ComputeContext, preprocess: Preprocess, train: Batches
+) -> None:
     """Set BatchNorm's statistics to their plain mean over some batches: for a network that was changed a lot."""
     trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, train, train)
     model.eval()
@@ -125,7 +127,7 @@ def recalibrate(model: MobileNet, recipe: Recipe, place: Place, preprocess: Prep
     model.eval()
 
 
-def judge(model: MobileNet, recipe: Recipe, place: Place, preprocess: Preprocess, loader: Loader) -> Figures:
+def judge(model: MobileNet, recipe: Recipe, place: ComputeContext, preprocess: Preprocess, loader: Loader) -> Figures:
     """Accuracy and log loss of `model` on the pictures of `loader`, and the expected accuracy.
 
     That is the mean probability of the right class: the accuracy of answers drawn from what the network says. Every

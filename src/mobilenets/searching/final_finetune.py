@@ -22,7 +22,7 @@ from mobilenets.training.settings import write_config
 LAST_LR = 0.3  # of the run's learning rate: at the whole rate the first epochs lose some of what the search has kept
 AROUND_S = 20.0  # exporting, evaluating and drawing at the end
 TIMED = 3  # steps that tell how long an epoch takes
-EVALUATION_SHARE = 0.3  # of a step with a teacher: a forward pass
+EVALUATION_FRACTION = 0.3  # of a step with a teacher: a forward pass
 MOST_EPOCHS = 60
 
 
@@ -46,7 +46,7 @@ def planned_epochs(bench: Workbench, model: MobileNet, size: int, seconds: float
     steps = _endless(trial)
     next(steps)  # primitives are created and cached
     step_s = seconds_each(islice(steps, TIMED))
-    epoch_s = step_s * (len(trial.train) + EVALUATION_SHARE * len(trial.val))
+    epoch_s = step_s * (len(trial.train) + EVALUATION_FRACTION * len(trial.val))
     return max(1, min(MOST_EPOCHS, int((seconds - AROUND_S) / epoch_s)))
 
 

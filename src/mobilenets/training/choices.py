@@ -23,25 +23,25 @@ from mobilenets.data.sample import Samples
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.timing import Clock
-from mobilenets.training.loaders import Feed
+from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.probe.features import Extractor, extractor
 from mobilenets.training.probe.head import Head, choose_strength, fit
 from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings
 
-MOST, FEWEST = 800, 60  # photographs; with fewer than 60 any difference is chance
+MAX_IMAGES, MIN_IMAGES = 800, 60  # photographs; with fewer than 60 any difference is chance
 PER_MINUTE = 80  # of them for each minute given
 FOLDS = 5
-LEAVES = 0.1  # what costs a head less than this share of its log loss leaves the answer as it was
-LEAST = 0.02  # likewise, in log loss, where there is hardly any
-PART = 0.5  # of the area, where a part of a photograph is looked at
-PART_LEAVES = 2  # as `LEAVES`, times this: what is cut out of a photograph always costs something
+TOLERANCE = 0.1  # what costs a head less than this share of its log loss leaves the answer as it was
+MIN_TOLERANCE = 0.02  # likewise, in log loss, where there is hardly any
+PART_AREA = 0.5  # of the area, where a part of a photograph is looked at
+PART_TOLERANCE = 2  # as `TOLERANCE`, times this: what is cut out of a photograph always costs something
 WIDE, NARROW = (0.35, 1.0), (0.75, 1.0)  # crops in training, as shares of the area
-SHARE = 0.1  # of the time given
+TIME_FRACTION = 0.1  # of the time given
 LARGER = 9 / 7  # of the side: 288 pixels for 224
 SMALLER = 6 / 7  # 192
 
-_A_PART = Augment(crop_scale=(PART, PART), crop_ratio=(1.0, 1.0), hflip=0.0)
+_A_PART = Augment(crop_scale=(PART_AREA, PART_AREA), crop_ratio=(1.0, 1.0), hflip=0.0)
 
 Features = NDArray[np.float32]
 
@@ -53,7 +53,7 @@ TURNS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {  # uint8 
 }
 
 
-class See(Protocol):
+class ViewFeatures(Protocol):
     """Some photographs, seen in any way."""
 
     labels: NDArray[np.int64]
@@ -62,23 +62,23 @@ class See(Protocol):
         """Features float32 (N, D) as `preprocess` shows them and turned: a name of TURNS, or "part" of them."""
 
 
-class Photographs:
-    """Some training photographs, as a frozen network sees them: a `See`."""
+class FrozenFeatures:
+    """Some training photographs, as a frozen network sees them: a `ViewFeatures`."""
 
-    def __init__(self, samples: Samples, model: MobileNet, feed: Feed) -> None:
+    def __init__(self, samples: Samples, model: MobileNet, loaders: LoaderFactory) -> None:
         self.samples, self.labels = samples, samples.labels
-        self._model, self._feed = model, replace(feed, share=(0, 1))
+        self._model, self._loaders = model, replace(loaders, rank=0, world_size=1)
         self._extractors: dict[int, Extractor] = {}
 
     def __call__(self, preprocess: Preprocess, turn: str) -> Features:
-        """As `See`."""
+        """As `ViewFeatures`."""
         if preprocess.size not in self._extractors:
-            self._extractors[preprocess.size] = extractor(self._model, preprocess, self._feed.device)
+            self._extractors[preprocess.size] = extractor(self._model, preprocess, self._loaders.device)
         extract, batch = self._extractors[preprocess.size], ProbeRecipe().batch_size
         if turn == "part":
-            loader = self._feed.loader(self.samples, preprocess, batch, Recipe(augment=_A_PART)).in_order()
+            loader = self._loaders.loader(self.samples, preprocess, batch, Recipe(augment=_A_PART)).in_order()
         else:
-            loader = self._feed.loader(self.samples, preprocess, batch)
+            loader = self._loaders.loader(self.samples, preprocess, batch)
         features = np.zeros((len(self.samples), self._model.net.head_width), np.float32)
         for shown in loader.epoch(0):
             features[shown.indices] = extract(np.ascontiguousarray(TURNS.get(turn, TURNS[""])(shown.pixels)))
@@ -107,9 +107,9 @@ class Open:
         )
 
 
-def most_for(seconds: float) -> int:
+def max_images_for(seconds: float) -> int:
     """How many photographs are asked about."""
-    return max(FEWEST, min(MOST, round(PER_MINUTE * seconds / 60)))
+    return max(MIN_IMAGES, min(MAX_IMAGES, round(PER_MINUTE * seconds / 60)))
 
 
 @dataclass
@@ -132,28 +132,28 @@ class Choices:
 
 
 def choose(
-    see: See,
+    see: ViewFeatures,
     preprocess: Preprocess,
     augment: Augment,
     open_: Open,
     seconds: float | None,
     seed: int,
-    tell: Callable[[str], object] = lambda line: None,
+    log: Callable[[str], object] = lambda line: None,
     clock: Clock = time.monotonic,
 ) -> Choices:
     """Put the open questions, as long as what the next one will take still fits into `seconds` (None: all of them).
 
-    What is not asked stays as `preprocess` and `augment` say. `tell` gets a line for each answer.
+    What is not asked stays as `preprocess` and `augment` say. `log` gets a line for each answer.
     """
     chosen = Choices(preprocess, augment)
     if open_ == Open(False, False, False, False):
         return chosen
-    if len(see.labels) < FEWEST or np.bincount(see.labels).min() < FOLDS:
-        tell(f"choices: none; of {len(see.labels)} photographs any difference is chance")
+    if len(see.labels) < MIN_IMAGES or np.bincount(see.labels).min() < FOLDS:
+        log(f"choices: none; of {len(see.labels)} photographs any difference is chance")
         return chosen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on steps is meant
-        questions = _Questions(see, chosen, seconds, seed, tell, clock)
+        questions = _Questions(see, chosen, seconds, seed, log, clock)
         for is_open, question in (
             (open_.crop, questions.crop),
             (open_.turns, questions.turns),
@@ -170,14 +170,14 @@ class _Questions:
 
     def __init__(
         self,
-        see: See,
+        see: ViewFeatures,
         chosen: Choices,
         seconds: float | None,
         seed: int,
-        tell: Callable[[str], object],
+        log: Callable[[str], object],
         clock: Clock,
     ) -> None:
-        self._see, self._chosen, self._tell = see, chosen, tell
+        self._see, self._chosen, self._log = see, chosen, log
         self._begun, self._seconds, self._clock = clock(), seconds, clock
         splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(see.labels, see.labels)
         self._folds = [(np.asarray(train), np.asarray(rest)) for train, rest in splits]
@@ -186,7 +186,7 @@ class _Questions:
         self._strength = choose_strength(x, see.labels, ProbeRecipe(), seed, False)
         self._heads = self._fitted(x)
         self._losses = self._judged(self._heads, x)
-        tell(f"choices: by {len(see.labels)} training photographs in {FOLDS} folds, log loss {self._told(0)}")
+        log(f"choices: by {len(see.labels)} training photographs in {FOLDS} folds, log loss {self._loss_text(0)}")
 
     def crop(self) -> None:
         """The whole photograph, unless its centre is clearly better."""
@@ -199,7 +199,9 @@ class _Questions:
         more = losses - self._losses
         is_taken = more.mean() <= 2 * _error(more)
         what = "the whole photograph" if is_taken else f"the centre ({self._chosen.preprocess.crop:g})"
-        self._tell(f"crop: {what} is seen ({self._told(more.mean())} of the whole, {self._told(0)} of the centre)")
+        self._log(
+            f"crop: {what} is seen ({self._loss_text(more.mean())} of the whole, {self._loss_text(0)} of the centre)"
+        )
         if is_taken:
             self._chosen.preprocess, self._heads, self._losses = whole, heads, losses
 
@@ -212,9 +214,9 @@ class _Questions:
         for name in names:
             more = self._seen(name)
             same[name] = bool(more.mean() - _error(more) <= self._limit)
-            self._tell(
+            self._log(
                 f"turns: {name}, photographs show {'the same' if same[name] else 'another thing'} "
-                f"({self._told(more.mean())}, {self._told(0)} as they are)"
+                f"({self._loss_text(more.mean())}, {self._loss_text(0)} as they are)"
             )
         mirrored, upside_down, quarter = (same[name] for name in names)
         self._chosen.augment = replace(
@@ -226,16 +228,16 @@ class _Questions:
         if not self._has_time(1):
             return
         more = self._seen("part")
-        scale = WIDE if more.mean() - _error(more) <= PART_LEAVES * self._limit else NARROW
+        scale = WIDE if more.mean() - _error(more) <= PART_TOLERANCE * self._limit else NARROW
         self._chosen.augment = replace(self._chosen.augment, crop_scale=scale)
-        self._tell(
+        self._log(
             f"parts: {scale[0]:.0%} of a photograph and more is shown in training "
-            f"({self._told(more.mean())} of {PART:.0%}, {self._told(0)} of the whole)"
+            f"({self._loss_text(more.mean())} of {PART_AREA:.0%}, {self._loss_text(0)} of the whole)"
         )
 
     def size(self) -> None:
         """A smaller input where it costs nothing, a larger one where it is clearly better: it takes longer, always."""
-        side, told = self._chosen.preprocess.size, []
+        side, losses = self._chosen.preprocess.size, []
         taken = side
         for factor in (SMALLER, LARGER):
             size = round(side * factor / 32) * 32
@@ -243,18 +245,18 @@ class _Questions:
                 continue
             x = self._see(replace(self._chosen.preprocess, size=size), "")
             more = self._judged(self._fitted(x), x) - self._losses
-            told.append(f"{self._told(more.mean())} at {size}")
+            losses.append(f"{self._loss_text(more.mean())} at {size}")
             if more.mean() <= 0 if size < side else more.mean() < -2 * _error(more):
                 taken = size
-        if told:
-            self._tell(f"size: {taken} pixels ({self._told(0)} at {side}, {', '.join(told)})")
+        if losses:
+            self._log(f"size: {taken} pixels ({self._loss_text(0)} at {side}, {', '.join(losses)})")
             self._chosen.preprocess = replace(self._chosen.preprocess, size=taken)
 
     @property
     def _limit(self) -> float:
-        return max(LEAVES * float(self._losses.mean()), LEAST)
+        return max(TOLERANCE * float(self._losses.mean()), MIN_TOLERANCE)
 
-    def _told(self, more: float) -> str:
+    def _loss_text(self, more: float) -> str:
         return f"{self._losses.mean() + more:.3f}"
 
     def _has_time(self, looks: float) -> bool:

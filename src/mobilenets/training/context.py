@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import torch
 
 from mobilenets.errors import UserError
 from mobilenets.system import torchrun_env
+from mobilenets.training.distributed.group import ALONE, Group
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class ComputeContext:
+    """Device and precision of the arithmetic, seed of every random number, and the processes that take part."""
+
+    device: torch.device
+    precision: str
+    seed: int
+    group: Group = ALONE
 
 
 def pick_device(name: str) -> torch.device:

@@ -17,16 +17,16 @@ from mobilenets.arch.cost import costs
 from mobilenets.arch.rows import Net
 from mobilenets.data.loader import Batch
 from mobilenets.training.loop import Trainer
-from mobilenets.training.plan import EVALUATION_SHARE, ROUGH, measure_speed
+from mobilenets.training.plan import EVALUATION_FRACTION, ROUGH, measure_speed
 from mobilenets.training.probe.activation_cache import Front, as_stored
 
 TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do
-FEWEST_IMAGES, MOST_IMAGES = 4_000, 20_000  # what `ENOUGH` epochs come to at least, and need not exceed
-MOST_VIEWS = 8
-MOST_EPOCHS = 60
-MOST_BYTES = 2 * 10**9  # of stored views
-VIEWS_SHARE = 0.45  # of the time, at most, before the first step
+MIN_IMAGES, MAX_IMAGES = 4_000, 20_000  # what `ENOUGH` epochs come to at least, and need not exceed
+MAX_VIEWS = 8
+MAX_EPOCHS = 60
+MAX_BYTES = 2 * 10**9  # of stored views
+VIEWS_FRACTION = 0.45  # of the time, at most, before the first step
 HOPELESS = 0.75  # of the time in proportion to the multiply-adds: no step is faster
 
 
@@ -56,18 +56,18 @@ class _Same:
         yield self.batch
 
 
-def trained_shares(net: Net, size: int) -> list[float]:
-    """By how many blocks are frozen: which share of the multiply-adds is trained."""
+def trained_fractions(net: Net, size: int) -> list[float]:
+    """By how many blocks are frozen: which fraction of the multiply-adds is trained."""
     rows = costs(net, size)
     total = sum(row.macs for row in rows)
-    shares = [1 - sum(row.macs for row in rows[: 1 + frozen]) / total for frozen in range(len(net.blocks))]
-    return [1.0, *shares[1:]]  # with no block frozen, the stem is not either
+    fractions = [1 - sum(row.macs for row in rows[: 1 + frozen]) / total for frozen in range(len(net.blocks))]
+    return [1.0, *fractions[1:]]  # with no block frozen, the stem is not either
 
 
 def frozen_blocks(net: Net, size: int) -> list[int]:
-    """For each share of `TRAINED` how many blocks to freeze for the rest to take about that much; the most first."""
-    shares = trained_shares(net, size)
-    found = {min(range(len(shares)), key=lambda i: abs(shares[i] - share)) for share in TRAINED}
+    """For each fraction of `TRAINED` how many blocks to freeze for the rest to take about that much; the most first."""
+    fractions = trained_fractions(net, size)
+    found = {min(range(len(fractions)), key=lambda i: abs(fractions[i] - fraction)) for fraction in TRAINED}
     return sorted(found, reverse=True)
 
 
@@ -85,7 +85,7 @@ class Steps:
         some = Trainer(
             copy.deepcopy(trainer.model),
             replace(trainer.recipe, freeze=frozen or "none"),
-            trainer.place,
+            trainer.ctx,
             trainer.preprocess,
             _Same(shown),
             _Same(shown),
@@ -96,7 +96,7 @@ class Steps:
 
     @torch.inference_mode()
     def _behind(self, blocks: int) -> np.ndarray:
-        """The batch's maps behind the first blocks, as `StoredViews` has them."""
+        """The batch's maps behind the first blocks, as `ActivationCache` has them."""
         front = Front(self._trainer.model, blocks).eval()
         return as_stored(front(self._trainer.images(self._batch.pixels)).cpu().numpy())
 
@@ -116,19 +116,19 @@ def choose_depth(
     `measure`: seconds of a photograph in a step behind so many frozen blocks, and how long it may measure; it is not
     asked about more blocks once some were too many.
     """
-    wanted, shares = min(max(ENOUGH * images, FEWEST_IMAGES), MOST_IMAGES), trained_shares(net, size)
+    wanted, fractions = min(max(ENOUGH * images, MIN_IMAGES), MAX_IMAGES), trained_fractions(net, size)
 
     def depth(frozen: int, image_s: float) -> tuple[Depth, bool]:
         """So many blocks, and whether there is time for them."""
         seconds = left()
         views = _views(net, size, frozen, images, look_s, seconds, wanted)
         seen_s = image_s if views or not frozen else image_s + look_s
-        epoch_s = images * seen_s + validated * EVALUATION_SHARE * seen_s
+        epoch_s = images * seen_s + validated * EVALUATION_FRACTION * seen_s
         return Depth(frozen, views, image_s), (seconds - views * images * look_s) / epoch_s * images >= wanted
 
     chosen: Depth | None = None
     for frozen in frozen_blocks(net, size):
-        if chosen and not depth(frozen, HOPELESS * chosen.image_s * shares[frozen] / shares[chosen.frozen])[1]:
+        if chosen and not depth(frozen, HOPELESS * chosen.image_s * fractions[frozen] / fractions[chosen.frozen])[1]:
             break
         found, is_enough = depth(frozen, measure(frozen, left()))
         if chosen and not is_enough:
@@ -144,5 +144,5 @@ def _views(net: Net, size: int, frozen: int, images: int, look_s: float, seconds
         return 0
     row = costs(net, size)[frozen]
     bytes_each = 2 * row.out * row.out_size**2  # float16
-    room, time = MOST_BYTES / (bytes_each * images), VIEWS_SHARE * seconds / (look_s * images)
-    return min(MOST_VIEWS, int(room), max(1, min(round(wanted / images / 2), int(time))))
+    room, time = MAX_BYTES / (bytes_each * images), VIEWS_FRACTION * seconds / (look_s * images)
+    return min(MAX_VIEWS, int(room), max(1, min(round(wanted / images / 2), int(time))))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-class Average:
+class EMA:
     """Keeps `model`, a copy whose weights and BatchNorm statistics trail the trained ones.
 
     The decay grows as (1 + n) / (10 + n) up to `decay`, so that the first steps are not dominated by

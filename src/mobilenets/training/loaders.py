@@ -15,7 +15,7 @@ from mobilenets.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Feed:
+class LoaderFactory:
     """Makes a run's loaders; its fields are those of `Loader`, but for the `device` that the arithmetic runs on."""
 
     device: torch.device
@@ -23,7 +23,8 @@ class Feed:
     workers: int | None
     skipped: Skipped
     cache: Cache | None = None
-    share: tuple[int, int] = (0, 1)
+    rank: int = 0
+    world_size: int = 1
 
     def loader(
         self,
@@ -48,5 +49,6 @@ class Feed:
             balanced=recipe is not None and recipe.balance == "sampler",
             cache=self.cache,
             skipped=self.skipped,
-            share=self.share,
+            rank=self.rank,
+            world_size=self.world_size,
         )

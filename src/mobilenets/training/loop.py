@@ -8,7 +8,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,10 +30,9 @@ from mobilenets.system.progress import Progress
 from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
-from mobilenets.training.context import autocast
-from mobilenets.training.distributed.group import ALONE, Group
-from mobilenets.training.distributed.sync_batchnorm import see_whole_batches
-from mobilenets.training.ema import Average
+from mobilenets.training.context import ComputeContext, autocast
+from mobilenets.training.distributed.sync_batchnorm import sync_batch_layers
+from mobilenets.training.ema import EMA
 from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.mix import mix
@@ -58,18 +57,8 @@ class Batches(Protocol):
 OnBest = Callable[[nn.Module, dict[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where and how fast: device and precision of the arithmetic, seed of every random number, who takes part."""
-
-    device: torch.device
-    precision: str
-    seed: int
-    group: Group = ALONE
-
-
 class Trainer:
-    """One network, one recipe, one place; `fit` runs the epochs that are left.
+    """One network, one recipe, one compute context; `fit` runs the epochs that are left.
 
     The weights validated and handed to `on_best` are the averaged ones. `train` yields batches of uint8
     pixels (N, H, W, C) and int64 labels (N,).
@@ -79,38 +68,38 @@ class Trainer:
         self,
         model: MobileNet,
         recipe: Recipe,
-        place: Place,
+        ctx: ComputeContext,
         preprocess: Preprocess,
         train: Batches,
         val: Batches,
     ) -> None:
-        self.recipe, self.place, self.preprocess = recipe, place, preprocess
+        self.recipe, self.ctx, self.preprocess = recipe, ctx, preprocess
         self.train, self.val = train, val
-        self.model = channels_last(model.to(place.device))
+        self.model = channels_last(model.to(ctx.device))
         self.frozen = frozen_modules(model, recipe.freeze)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = recipe.norm_momentum
-        see_whole_batches(model, place.group, recipe.sync_norm)
-        self.network = place.group.wrap(self.model)  # what a step runs
+        sync_batch_layers(model, ctx.group, recipe.sync_norm)
+        self.network = ctx.group.wrap(self.model)  # what a step runs
         self.optimizer = make_optimizer(model, recipe)
-        self.average = Average(model, recipe.ema)
+        self.ema = EMA(model, recipe.ema)
         self.state = State()
-        self.images = Images(preprocess, place.device)
+        self.images = Images(preprocess, ctx.device)
         counts = np.bincount(train.labels, minlength=model.net.num_classes)
         weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
-        self._class_weight = torch.tensor(weight, dtype=torch.float32, device=place.device)
+        self._class_weight = torch.tensor(weight, dtype=torch.float32, device=ctx.device)
 
     def copy(self, precision: str) -> Trainer:
         """Another trainer that starts where this one stands, in a precision of its own."""
-        place = replace(self.place, precision=precision)
-        return Trainer(copy.deepcopy(self.model), self.recipe, place, self.preprocess, self.train, self.val)
+        ctx = replace(self.ctx, precision=precision)
+        return Trainer(copy.deepcopy(self.model), self.recipe, ctx, self.preprocess, self.train, self.val)
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """Forward and backward of one batch; its mean loss and its number of right answers."""
-        targets = F.one_hot(torch.from_numpy(batch.labels).to(self.place.device), len(self._class_weight))
+        targets = F.one_hot(torch.from_numpy(batch.labels).to(self.ctx.device), len(self._class_weight))
         images, targets = mix(self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix)
-        with autocast(self.place.device, precision):
+        with autocast(self.ctx.device, precision):
             logits = model(images, batch.after).float()
         loss = self.loss(images, logits, targets)
         torch.autograd.backward(loss)
@@ -127,7 +116,7 @@ class Trainer:
         gets the averaged network, its figures and its epoch whenever it validates better than `state.best`, in each of
         several processes.
         """
-        group = self.place.group
+        group = self.ctx.group
         last = folder / "checkpoint" / "last.pt"
         saved = time.monotonic()
         title = f"training {self.model.net.name}"
@@ -169,22 +158,22 @@ class Trainer:
 
     def steps(self) -> Iterator[tuple[float, float]]:
         """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch."""
-        state, recipe, group = self.state, self.recipe, self.place.group
+        state, recipe, group = self.state, self.recipe, self.ctx.group
         set_training(self.model, self.frozen)
         moving = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
         statistics = [s for m in moving for s in (m.running_mean, m.running_var) if s is not None]
         for batch in self.train.epoch(state.epoch, start_batch=state.batch):
-            rng = np.random.default_rng((self.place.seed, state.epoch, state.batch, 1))
+            rng = np.random.default_rng((self.ctx.seed, state.epoch, state.batch, 1))
             torch.manual_seed(int(rng.integers(2**63)))  # dropout
             for parameters in self.optimizer.param_groups:
                 parameters["lr"] = recipe.lr * schedule(state.step, len(self.train), recipe)
             self.optimizer.zero_grad(set_to_none=True)
-            loss, correct = self.step(self.network, batch, rng, self.place.precision)
+            loss, correct = self.step(self.network, batch, rng, self.ctx.precision)
             if recipe.clip:
                 nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
             self.optimizer.step()
             group.average(statistics)
-            self.average.update(self.model, state.step)
+            self.ema.update(self.model, state.step)
             state.step += 1
             state.batch += 1
             images = len(batch.labels)
@@ -196,7 +185,7 @@ class Trainer:
 
     def _validate(self, on_best: OnBest, images_per_s: float) -> None:
         state = self.state
-        probabilities, labels = self.predict(self.average.model, self.val)
+        probabilities, labels = self.predict(self.ema.model, self.val)
         figures = {
             "val_loss": log_loss(probabilities, labels),
             "val_accuracy": float((probabilities.argmax(1) == labels).mean()),
@@ -213,7 +202,7 @@ class Trainer:
         )
         if better(figures, state.best):
             state.best, state.stale_epochs = figures, 0
-            on_best(self.average.model, {**figures, KEPT: {"epoch": state.epoch + 1}})
+            on_best(self.ema.model, {**figures, KEPT: {"epoch": state.epoch + 1}})
         else:
             state.stale_epochs += 1
         state.epoch, state.batch = state.epoch + 1, 0
@@ -225,23 +214,23 @@ class Trainer:
         model.eval()
         rows, indices = [], []
         for batch in loader.epoch(0):
-            with autocast(self.place.device, self.place.precision):
+            with autocast(self.ctx.device, self.ctx.precision):
                 logits = model(self.images(batch.pixels), batch.after)
             rows.append(logits.float().softmax(1).cpu().numpy())
             indices.append(batch.indices)
-        probabilities, shown = self.place.group.gathered(rows, indices, len(loader.labels))
+        probabilities, shown = self.ctx.group.gathered(rows, indices, len(loader.labels))
         return probabilities, loader.labels[shown]
 
     def save(self, path: Path) -> None:
         """Write the checkpoint from which `resume` goes on; of several processes the main one does."""
-        if not self.place.group.is_main:
+        if not self.ctx.group.is_main:
             return
         checkpoint.save(
             path,
             self.state,
             {
                 "model": self.model.state_dict(),
-                "average": self.average.model.state_dict(),
+                "average": self.ema.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
             },
         )
@@ -255,7 +244,7 @@ class Trainer:
         self.state, tensors = checkpoint.load(path)
         try:
             self.model.load_state_dict(tensors["model"])
-            self.average.model.load_state_dict(tensors["average"])
+            self.ema.model.load_state_dict(tensors["average"])
             self.optimizer.load_state_dict(tensors["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(f"{path}: is of another network or of other classes; train into a new folder") from error

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mobilenets.data.manifest import EARLIER, Manifest, list_photographs, manifest_of
+from mobilenets.data.manifest import EARLIER, Manifest, list_images, manifest_of
 from mobilenets.data.match import count, joined, some
 from mobilenets.data.sample import Samples, Splits
-from mobilenets.data.sources.read import read_parts
+from mobilenets.data.sources.read import read_named_splits
 from mobilenets.errors import UserError
 from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card, read_tensors
 from mobilenets.nn.model import MobileNet
@@ -74,7 +74,7 @@ class Origin:
             )
         print(f"{self.run}: has no data.csv; its split is drawn anew from {settings.data}", file=sys.stderr)
         val = Path(settings.val) if isinstance(settings.val, str) else None
-        return list_photographs(draw_splits(settings), Path(settings.data), val)
+        return list_images(draw_splits(settings), Path(settings.data), val)
 
     def check_classes(self, data: str, classes: tuple[str, ...]) -> None:
         """Refuse data that lacks some of the run's classes: what is not shown is forgotten.
@@ -97,7 +97,7 @@ class Origin:
         Raises:
             UserError: none is left to validate on.
         """
-        named = isinstance(settings.val, str) or "val" in read_parts(Path(settings.data))[1]
+        named = isinstance(settings.val, str) or "val" in read_named_splits(Path(settings.data))[1]
         known = [np.array(self.manifest.recognise(part), object) for part in (splits.train, splits.val, splits.test)]
         trained = [np.isin(part, ("train", EARLIER)) for part in known]
         train, val, test = splits.train, splits.val.take(~trained[1]), splits.test.take(~trained[2])

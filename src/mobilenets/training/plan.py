@@ -22,9 +22,9 @@ UNSTEADY = 1.5  # steps this much apart, relatively: a plan by them may miss its
 # A step takes long, and is warm after the first: few of them, and of each precision one at a time.
 EFFORT = Effort(rounds=5, max_rounds=15, min_calls=1, max_calls=1, spread=0.05, max_s=20.0, warm_up=1, settle=0)
 ROUGH = replace(EFFORT, rounds=2, max_rounds=2)  # to choose by, where what follows is measured again
-EVALUATION_SHARE = 0.4  # a forward pass, as a share of a training step
+EVALUATION_FRACTION = 0.4  # a forward pass, as a share of a training step
 MEASURING = 0.05  # of the time, at most, for more than the fewest steps
-FEWEST_STEPS = 10  # with fewer nothing is learned that lasts
+MIN_STEPS = 10  # with fewer nothing is learned that lasts
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def measure_speed(
     real loop, with its loading and its optimiser, on a copy of the network tell it in seconds. With a `precision` asked
     for and no time limit (`seconds`) nothing is measured; with `threads` asked for only the rest is.
     """
-    group, device = trainer.place.group, trainer.place.device.type
+    group, device = trainer.ctx.group, trainer.ctx.device.type
     seconds = group.agreed(seconds)
     if precision != "auto" and seconds is None:
         return Speed(precision)
@@ -72,14 +72,14 @@ def measure_speed(
     return Speed(**group.agreed(asdict(replace(speed, threads=threads or 0))))
 
 
-def thread_counts(most: int) -> list[int]:
+def thread_counts(max_threads: int) -> list[int]:
     """Those that are tried: all of them, all but one for what else runs here, half of them."""
-    return sorted({most, max(1, most - 1), max(1, most // 2)}, reverse=True)
+    return sorted({max_threads, max(1, max_threads - 1), max(1, max_threads // 2)}, reverse=True)
 
 
 def choose_speed(trainer: Trainer, turns: dict[str, Turn], effort: Effort, clock: Clock = time.perf_counter) -> Speed:
     """The speed by what steps in each precision take; `turns`: what makes them, fp32 first where it is among them."""
-    group, names = trainer.place.group, list(turns)
+    group, names = trainer.ctx.group, list(turns)
     measured = measure(
         list(turns.values()),
         effort,
@@ -92,15 +92,15 @@ def choose_speed(trainer: Trainer, turns: dict[str, Turn], effort: Effort, clock
         chosen = names[1] if found[1].seconds < found[0].seconds / WORTHWHILE else names[0]
         if not _is_clear(found):
             chosen = names[0]
-            told = ", ".join(f"a step {e.describe()} in {name}" for name, e in zip(names, found, strict=True))
+            caption = ", ".join(f"a step {e.describe()} in {name}" for name, e in zip(names, found, strict=True))
             doubt = found[1].doubt(found[0].seconds / WORTHWHILE, effort)
-            _tell(trainer, f"{doubt}: {told}; {chosen} is taken")
+            _log(trainer, f"{doubt}: {caption}; {chosen} is taken")
     # What will pass, not what would without other work: that will go on.
     steps = measured.seconds[names.index(chosen)]
     low, step_s, high = (float(np.quantile(steps, q)) for q in (0.1, 0.5, 0.9))
     if high > UNSTEADY * low:
-        told = f"a step takes {milliseconds(low)} to {milliseconds(high)} ms"
-        _tell(trainer, f"too busy to measure {milliseconds(step_s)} ms: {told}; the median is planned by")
+        caption = f"a step takes {milliseconds(low)} to {milliseconds(high)} ms"
+        _log(trainer, f"too busy to measure {milliseconds(step_s)} ms: {caption}; the median is planned by")
     return Speed(chosen, step_s)
 
 
@@ -111,8 +111,8 @@ def choose_threads(turns: dict[int, Turn], effort: Effort, clock: Clock = time.p
     """
     measured = measure(list(turns.values()), effort, clock=clock, enough=lambda estimates: True)
     medians = {n: float(np.median(seconds)) for n, seconds in zip(turns, measured.seconds, strict=True)}
-    most, fastest = next(iter(turns)), min(medians, key=medians.__getitem__)
-    return fastest if medians[fastest] < medians[most] / WORTHWHILE else most
+    max_threads, fastest = next(iter(turns)), min(medians, key=medians.__getitem__)
+    return fastest if medians[fastest] < medians[max_threads] / WORTHWHILE else max_threads
 
 
 def steps_within(trainer: Trainer, step_s: float, seconds: float) -> int:
@@ -120,10 +120,10 @@ def steps_within(trainer: Trainer, step_s: float, seconds: float) -> int:
 
     Every epoch ends with such a look, the last one too if it is no whole one. At most the recipe's steps.
     """
-    look_s = step_s * EVALUATION_SHARE * len(trainer.val)
+    look_s = step_s * EVALUATION_FRACTION * len(trainer.val)
     epochs, rest = divmod(max(seconds, 0.0), step_s * len(trainer.train) + look_s)
     steps = int(epochs) * len(trainer.train) + max(0, int((rest - look_s) / step_s))
-    return min(trainer.steps_in_all, steps) if steps >= min(FEWEST_STEPS, trainer.steps_in_all) else 0
+    return min(trainer.steps_in_all, steps) if steps >= min(MIN_STEPS, trainer.steps_in_all) else 0
 
 
 def _is_clear(estimates: Sequence[Estimate]) -> bool:
@@ -131,8 +131,8 @@ def _is_clear(estimates: Sequence[Estimate]) -> bool:
     return len(estimates) < 2 or estimates[1].decides(estimates[0].seconds / WORTHWHILE)
 
 
-def _tell(trainer: Trainer, what: str) -> None:
-    if trainer.place.group.is_main:
+def _log(trainer: Trainer, what: str) -> None:
+    if trainer.ctx.group.is_main:
         print(f"planning: {what}", file=sys.stderr)
 
 

@@ -18,7 +18,7 @@ from mobilenets.errors import UserError
 _AUGMENT = "augment."
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
 BALANCES = ("none", "sampler", "loss")
-WARMUP_SHARE, AVERAGED_SHARE = 0.1, 0.1  # of all steps, at most
+WARMUP_FRACTION, EMA_FRACTION = 0.1, 0.1  # of all steps, at most
 
 
 def _require(name: str, ok: bool, value: object, accepted: str) -> None:
@@ -32,14 +32,14 @@ class ProbeRecipe:
 
     `strengths` are candidates for scikit-learn's C (inverse regularisation, on standardised features);
     the one with the least log loss on `holdout` of the training part is kept. `flip` adds the features
-    of the mirrored photographs. `most`: training photographs used; a linear head learns nothing from more.
+    of the mirrored photographs. `max_images`: training photographs used; a linear head learns nothing from more.
     """
 
     strengths: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     holdout: float = 0.2
     flip: bool = False
     batch_size: int = 16
-    most: int = 20_000
+    max_images: int = 20_000
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Recipe:
             self,
             epochs=-(-steps // per_epoch),
             steps=steps,
-            warmup_epochs=min(self.warmup_epochs, WARMUP_SHARE * steps / per_epoch),
-            ema=min(self.ema, max(0.0, 1 - 1 / max(1.0, AVERAGED_SHARE * steps))),
+            warmup_epochs=min(self.warmup_epochs, WARMUP_FRACTION * steps / per_epoch),
+            ema=min(self.ema, max(0.0, 1 - 1 / max(1.0, EMA_FRACTION * steps))),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from mobilenets.system import torchrun_env
 from mobilenets.training.checkpoint import load
 from mobilenets.training.distributed.group import Group, processes
 from mobilenets.training.recipe import Recipe
-from mobilenets.training.run_data import with_place
+from mobilenets.training.run_data import with_data_at
 from mobilenets.training.session import JOB, LAST, Session
 from mobilenets.training.settings import Settings, check_same, read_config
 
@@ -93,7 +93,7 @@ def resume(
             raise UserError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
             )
-        return _run(with_place(settings, folder, data), recipe, folder, group)
+        return _run(with_data_at(settings, folder, data), recipe, folder, group)
 
 
 def is_complete(folder: Path, recipe: Recipe) -> bool:

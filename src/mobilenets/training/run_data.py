@@ -12,7 +12,7 @@ from mobilenets.data.manifest import (
     MAX_HASHED_FIRST,
     Manifest,
     base_of,
-    list_photographs,
+    list_images,
     manifest_of,
 )
 from mobilenets.data.match import count, match, some
@@ -28,7 +28,7 @@ def draw_splits(settings: Settings) -> Splits:
     return read_splits(Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare)
 
 
-def with_place(settings: Settings, run: Path, data: Path | None) -> Settings:
+def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:
     """The settings of a run with the place where its photographs are now: `data`, else where they were.
 
     Raises:
@@ -53,7 +53,7 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     Raises:
         UserError: the data is gone or has other classes, or too little is left of it.
     """
-    settings = with_place(settings, run, data)
+    settings = with_data_at(settings, run, data)
     manifest, found = manifest_of(run), draw_splits(settings)
     if manifest is None:
         classes = read_card(run).classes if (run / "model.safetensors").exists() else found.classes
@@ -146,7 +146,7 @@ def complete_list(run: Path, splits: Splits, settings: Settings) -> None:
 
 def _listed(splits: Splits, settings: Settings, content: bool) -> Manifest:
     val = Path(settings.val) if isinstance(settings.val, str) else None
-    return list_photographs(splits, Path(settings.data), val, content=content)
+    return list_images(splits, Path(settings.data), val, content=content)
 
 
 def exists(data: Path) -> bool:

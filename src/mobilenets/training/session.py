@@ -29,18 +29,18 @@ from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.tasks.classify.metrics import log_loss
-from mobilenets.training.choices import SHARE, Choices, Open, Photographs, choose, most_for
-from mobilenets.training.context import pick_device, torch_threads
-from mobilenets.training.depth import MOST_EPOCHS, Steps, choose_depth
+from mobilenets.training.choices import TIME_FRACTION, Choices, FrozenFeatures, Open, choose, max_images_for
+from mobilenets.training.context import ComputeContext, pick_device, torch_threads
+from mobilenets.training.depth import MAX_EPOCHS, Steps, choose_depth
 from mobilenets.training.distributed.group import Group
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.input import fitted
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.loaders import Feed
-from mobilenets.training.loop import Place, Trainer, better
+from mobilenets.training.loaders import LoaderFactory
+from mobilenets.training.loop import Trainer, better
 from mobilenets.training.origin import Origin, fit_rows
 from mobilenets.training.plan import Speed, measure_speed, steps_within
-from mobilenets.training.probe.activation_cache import StoredViews
+from mobilenets.training.probe.activation_cache import ActivationCache
 from mobilenets.training.probe.features import Extractor, extractor, features
 from mobilenets.training.probe.head import Head, fit_head
 from mobilenets.training.probe.warm_start import warm_start
@@ -112,15 +112,17 @@ class Session:
         self.preprocess = replace(preprocess, range=self.range.range)
         if group.is_main:
             self._begin_folder()
-        self.feed = Feed(self.device, settings.seed, settings.workers, Skipped(), share=(group.rank, group.size))
-        self.splits = readable_splits(self.listed, self.feed.skipped, settings.rare)
+        self.loaders = LoaderFactory(
+            self.device, settings.seed, settings.workers, Skipped(), rank=group.rank, world_size=group.size
+        )
+        self.splits = readable_splits(self.listed, self.loaders.skipped, settings.rare)
         self._check_parts()
         if group.is_main and not begun:
             print(*overview(self.splits), sep="\n", file=sys.stderr)
             write_list(folder, self.listed, settings, self.origin.earlier if self.origin else None)
         group.wait()
         cache = open_cache(settings.cache, self._expected_pixels() if settings.cache == "auto" else 0)
-        self.feed = replace(self.feed, cache=cache)
+        self.loaders = replace(self.loaders, cache=cache)
         self.best: dict[str, Any] = {}
         self.look_image_s = 0.0  # of reading a photograph and running it through the network
 
@@ -168,7 +170,7 @@ class Session:
         train, val = self.splits.train, self.splits.val
         looked_at = [self.loader(val, 1)]
         if self.settings.pretrained is not None:
-            looked_at.append(self.loader(train.spread(ProbeRecipe().most), 1))
+            looked_at.append(self.loader(train.spread(ProbeRecipe().max_images), 1))
         if self.settings.recipe != "probe":
             looked_at.append(self.loader(train, 1, self.recipe))
         return sum(loader.expected_bytes() for loader in looked_at) * torchrun_env.local_world()
@@ -181,9 +183,9 @@ class Session:
         shuffle: bool = False,
         whole: bool = False,
     ) -> Loader:
-        """Batches of `samples`; with a recipe, as it wants them for training; `whole`: not this process's share."""
-        feed = replace(self.feed, share=(0, 1)) if whole else self.feed
-        return feed.loader(samples, self.preprocess, batch_size, recipe, shuffle)
+        """Batches of `samples`; with a recipe, as it wants them for training; `whole`: not this process's part."""
+        loaders = replace(self.loaders, rank=0, world_size=1) if whole else self.loaders
+        return loaders.loader(samples, self.preprocess, batch_size, recipe, shuffle)
 
     def run(self) -> bool:
         """Train and write every file of the run folder; False when interrupted."""
@@ -230,7 +232,7 @@ class Session:
         weight, bias = (p.detach().cpu().numpy() for p in (self.classifier.weight, self.classifier.bias))
         head = Head(weight, bias, 0.0)
         if self.new_classes:
-            some = self.loader(self.splits.train.spread(recipe.most), recipe.batch_size)
+            some = self.loader(self.splits.train.spread(recipe.max_images), recipe.batch_size)
             head = fit_rows(head, *features(extract, some, "features", group=self.group), self.new_classes)
             head.put_into(self.classifier)
             self.group.same(self.model)
@@ -251,9 +253,11 @@ class Session:
         settings, recipe = self.settings, self.recipe
         assert settings.seconds is not None
         open_, seconds = Open.of(settings, recipe, self.preprocess), settings.seconds
-        photographs = Photographs(self.splits.train.spread(most_for(seconds)), self.model, self.feed)
-        tell = partial(print, file=sys.stderr) if self.group.is_main else (lambda line: None)
-        chosen = choose(photographs, self.preprocess, recipe.augment, open_, SHARE * seconds, settings.seed, tell)
+        frozen_features = FrozenFeatures(self.splits.train.spread(max_images_for(seconds)), self.model, self.loaders)
+        log = partial(print, file=sys.stderr) if self.group.is_main else (lambda line: None)
+        chosen = choose(
+            frozen_features, self.preprocess, recipe.augment, open_, TIME_FRACTION * seconds, settings.seed, log
+        )
         chosen = Choices.from_dict(self.group.agreed(chosen.to_dict()), self.preprocess)
         self.preprocess = chosen.preprocess
         self.recipe = replace(recipe, augment=chosen.augment)
@@ -264,7 +268,7 @@ class Session:
     def probe(self) -> None:
         """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
         recipe = ProbeRecipe()
-        some = self.splits.train.spread(recipe.most)
+        some = self.splits.train.spread(recipe.max_images)
         train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
         extract = extractor(self.model, self.preprocess, self.device)
         x, y = self._look(extract, train, "features", recipe.flip)
@@ -315,13 +319,13 @@ class Session:
         )
         write_network(self.folder / "model.safetensors", model, card)
 
-    def _seen(self, loader: Loader) -> Loader | StoredViews:
+    def _seen(self, loader: Loader) -> Loader | ActivationCache:
         """The loader, or its photographs as the frozen blocks see them."""
         if not self.recipe.views:
             return loader
         folder = self.folder / "checkpoint"
         folder.mkdir(exist_ok=True)
-        return StoredViews(loader, self.model, int(self.recipe.freeze), self.recipe.views, self.device, folder)
+        return ActivationCache(loader, self.model, int(self.recipe.freeze), self.recipe.views, self.device, folder)
 
     def finetune(self, interrupt: Interrupt, checkpoint: Path | None) -> bool:
         """Fine-tune (or train from scratch) what is planned; False when interrupted."""
@@ -342,10 +346,12 @@ class Session:
         if threads is None and 0 < speed.threads < torch.get_num_threads():
             threads = speed.threads
             if self.group.is_main:
-                told = f"training: by {threads} of {torch.get_num_threads()} threads, faster beside what else runs here"
-                print(told, file=sys.stderr)
+                caption = (
+                    f"training: by {threads} of {torch.get_num_threads()} threads, faster beside what else runs here"
+                )
+                print(caption, file=sys.stderr)
         self.settings = replace(self.settings, precision=speed.precision, threads=threads)
-        trainer.place = replace(trainer.place, precision=speed.precision)
+        trainer.ctx = replace(trainer.ctx, precision=speed.precision)
         with torch_threads(self.settings.threads):
             return self._fit(trainer, speed, interrupt)
 
@@ -356,9 +362,9 @@ class Session:
         if self.settings.pretrained is not None and self.recipe.freeze != "backbone" and not has_own_statistics:
             # Some seconds, so each of several processes does all of it: statistics of whole batches.
             whole = self.loader(self.splits.train, self.recipe.batch_size, shuffle=True, whole=True)
-            warm_start(trainer, train if isinstance(train, StoredViews) else whole)
+            warm_start(trainer, train if isinstance(train, ActivationCache) else whole)
             self.group.same(trainer.model)
-            trainer.average.model.load_state_dict(trainer.model.state_dict())
+            trainer.ema.model.load_state_dict(trainer.model.state_dict())
         left, recipe = self._seconds_left(), self.recipe
         if left is not None:
             steps = steps_within(trainer, speed.step_s, left)
@@ -366,7 +372,7 @@ class Session:
                 return self._kept_as_it_is()
             recipe = recipe.planned(max(1, steps), len(train))
         self.recipe = trainer.recipe = recipe
-        trainer.average.decay = recipe.ema
+        trainer.ema.decay = recipe.ema
         # What was planned stands from here on, also for whoever repeats the run.
         kind = "finetune" if self.is_planned else self.settings.recipe
         self.settings = replace(self.settings, recipe=kind, minutes=None, epochs=recipe.epochs)
@@ -380,14 +386,14 @@ class Session:
         print(f"fine-tuning: no time is left for it; the {start} is kept", file=sys.stderr)
         return True
 
-    def _batches(self) -> tuple[Loader | StoredViews, Loader | StoredViews]:
+    def _batches(self) -> tuple[Loader | ActivationCache, Loader | ActivationCache]:
         """Of the training and of the validation photographs."""
         train = self._seen(self.loader(self.splits.train, self.recipe.batch_size, self.recipe))
         return train, self._seen(self.loader(self.splits.val, self.recipe.batch_size))
 
-    def _trainer(self, train: Loader | StoredViews, val: Loader | StoredViews) -> Trainer:
-        place = Place(self.device, self.settings.precision, self.settings.seed, self.group)
-        return Trainer(self.model, self.recipe, place, self.preprocess, train, val)
+    def _trainer(self, train: Loader | ActivationCache, val: Loader | ActivationCache) -> Trainer:
+        ctx = ComputeContext(self.device, self.settings.precision, self.settings.seed, self.group)
+        return Trainer(self.model, self.recipe, ctx, self.preprocess, train, val)
 
     def _seconds_left(self) -> float | None:
         """For training, until the run has to be finished, by the main process; None where epochs are counted."""
@@ -410,12 +416,12 @@ class Session:
             return seconds
 
         depth = choose_depth(self.model.net, self.preprocess.size, *counts, look_s, steps, left)
-        most = MOST_EPOCHS if self.recipe.epochs == FINETUNE.epochs else self.recipe.epochs
-        self.recipe = replace(self.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=most)
+        epochs = MAX_EPOCHS if self.recipe.epochs == FINETUNE.epochs else self.recipe.epochs
+        self.recipe = replace(self.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=epochs)
         if self.group.is_main:
-            blocks, told = len(self.model.net.blocks), "the whole network"
+            blocks, caption = len(self.model.net.blocks), "the whole network"
             if depth.frozen:
-                told = f"the last {blocks - depth.frozen} of {blocks} blocks"
+                caption = f"the last {blocks - depth.frozen} of {blocks} blocks"
             views = "one stored view" if depth.views == 1 else f"{depth.views} stored views"
             stored = f", on {views} of each photograph" if depth.views else ""
-            print(f"training: {told}{stored} ({1 / depth.image_s:.0f} images/s)", file=sys.stderr)
+            print(f"training: {caption}{stored} ({1 / depth.image_s:.0f} images/s)", file=sys.stderr)

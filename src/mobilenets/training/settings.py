@@ -24,7 +24,7 @@ from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
 AUTO_MINUTES = 5.0
-PLACES = ("data", "val", "weights", "from_run")  # settings that are, or may be, paths
+PATH_SETTINGS = ("data", "val", "weights", "from_run")  # settings that are, or may be, paths
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,9 @@ def read_config(path: Path) -> tuple[Settings, Recipe]:
     for name in settings.keys() - known:
         raise UserError(f"{path}: no setting is called {name!r}; there are {', '.join(sorted(known))}")
     if Path(folder) != Path.cwd():
-        settings |= {name: _placed(path, folder, name, settings.get(name)) for name in PLACES if name in settings}
+        settings |= {
+            name: _resolved(path, folder, name, settings.get(name)) for name in PATH_SETTINGS if name in settings
+        }
     return Settings(**settings), Recipe.from_dict(recipe)
 
 
@@ -183,7 +185,7 @@ def _content(path: Path) -> Any:
     return content
 
 
-def _placed(config: Path, folder: str, name: str, value: Any) -> Any:
+def _resolved(config: Path, folder: str, name: str, value: Any) -> Any:
     """A setting that may be a path relative to `folder`, where the run was started, as seen from here."""
     if not isinstance(value, str) or Path(value).is_absolute():
         return value
@@ -222,7 +224,7 @@ def check_same(
 def _same(name: str, given: Any, kept: Any) -> bool:
     if name == "val" and kept is None:
         kept = DEFAULT_VAL
-    if name in PLACES and isinstance(given, str) and isinstance(kept, str):
+    if name in PATH_SETTINGS and isinstance(given, str) and isinstance(kept, str):
         return given == kept or Path(given).resolve() == Path(kept).resolve()
     if name == "range":
         return parse_range(given) == parse_range(kept)

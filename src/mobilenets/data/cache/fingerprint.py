@@ -12,14 +12,14 @@ from mobilenets.errors import UserError
 from mobilenets.preprocess.decode import UnreadableImage
 
 
-class Stamp(NamedTuple):
+class FileFingerprint(NamedTuple):
     """Size in bytes and time of the last change in nanoseconds."""
 
     size: int
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> Stamp:
+    def of(cls, path: Path) -> FileFingerprint:
         """The file's stamp now.
 
         Raises:

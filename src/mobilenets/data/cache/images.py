@@ -100,30 +100,30 @@ class _DiskShelf:
     def __init__(self, cache: DiskCache, samples: Samples, kind: Hashable) -> None:
         self._store, self._samples, self._kind = cache.store, samples, kind
         self._rest = cache.rest.shelf(samples, kind)
-        self._places = np.zeros((len(samples), 4), np.int64)  # pages of zeros take no memory until they are written to
+        self._extents = np.zeros((len(samples), 4), np.int64)  # pages of zeros take no memory until they are written to
         self._missing: dict[int, bytes] = {}  # keys of photographs that are being decoded
 
     def get(self, index: int) -> Pixels | None:
-        if self._places[index, 1]:
-            return self._store.read(self._places[index])
+        if self._extents[index, 1]:
+            return self._store.read(self._extents[index])
         key = key_of(self._samples[index], self._kind)
-        place = self._store.find(key) if key is not None else None
-        if place is None:
+        extent = self._store.find(key) if key is not None else None
+        if extent is None:
             if key is not None:
                 self._missing[index] = key
             return self._rest.get(index)
-        self._places[index] = place
-        return self._store.read(place)
+        self._extents[index] = extent
+        return self._store.read(extent)
 
     def put(self, index: int, pixels: Pixels) -> None:
         key = self._missing.pop(index, None)
         if key is None or key != key_of(self._samples[index], self._kind):
             return  # it was replaced while it was decoded: of which file these pixels are is not known
-        place = self._store.add(key, pixels)
-        if place is None:
+        extent = self._store.add(key, pixels)
+        if extent is None:
             self._rest.put(index, pixels)
         else:
-            self._places[index] = place
+            self._extents[index] = extent
 
 
 def open_cache(mode: str, expected: int) -> Cache | None:

@@ -41,7 +41,7 @@ COMMIT;
 """
 
 Pixels = NDArray[np.uint8]
-Place = Sequence[int]  # start in bytes, height, width, channels
+Extent = Sequence[int]  # start in bytes, height, width, channels
 
 
 class PixelStore:
@@ -56,11 +56,11 @@ class PixelStore:
         self._map: mmap.mmap | None = None
         self._open = False  # for more
         try:
-            place = _generation(folder)
-            (place / "pixels.bin").touch()
-            self._file = (place / "pixels.bin").open("r+b", buffering=0)
+            current = _generation(folder)
+            (current / "pixels.bin").touch()
+            self._file = (current / "pixels.bin").open("r+b", buffering=0)
             self._index = sqlite3.connect(
-                place / "index.sqlite", timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+                current / "index.sqlite", timeout=_WAIT_S, isolation_level=None, check_same_thread=False
             )
             # A write-ahead log survives a killed process. What a crash of the system may lose is caught by the
             # checksums, so that nothing has to wait for the disk.
@@ -69,7 +69,7 @@ class PixelStore:
             self._index.executescript(_SCHEMA)
             self._open = True
         except (OSError, sqlite3.Error) as error:
-            self._tell(error)
+            self._log_failure(error)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PixelStore, (self.folder,)
@@ -83,7 +83,7 @@ class PixelStore:
     def _free(self) -> int:
         return shutil.disk_usage(self.folder).free - RESERVE
 
-    def find(self, key: bytes) -> Place | None:
+    def find(self, key: bytes) -> Extent | None:
         """Where the pixels of this key lie, if they are kept."""
         if self._map is None and not self._open:
             return None
@@ -93,18 +93,18 @@ class PixelStore:
                 row = self._index.execute(query, (key,)).fetchone()
             if row is None:
                 return None
-            place: Place = row[:-1]
-            if zlib.crc32(self.read(place).data) == row[-1]:
-                return place
+            extent: Extent = row[:-1]
+            if zlib.crc32(self.read(extent).data) == row[-1]:
+                return extent
             with self._lock:
                 self._index.execute("DELETE FROM pixels WHERE key = ?", (key,))
         except (OSError, ValueError, sqlite3.Error) as error:
             self._stop(error)
         return None
 
-    def read(self, place: Place) -> Pixels:
-        """The pixels at a place that `find` or `add` gave: a view of the file, not a copy."""
-        start, *shape = (int(value) for value in place)
+    def read(self, extent: Extent) -> Pixels:
+        """The pixels at an extent that `find` or `add` gave: a view of the file, not a copy."""
+        start, *shape = (int(value) for value in extent)
         count = shape[0] * shape[1] * shape[2]
         kept = self._map
         if kept is None or start + count > len(kept):
@@ -112,7 +112,7 @@ class PixelStore:
             kept = self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.frombuffer(kept, np.uint8, count, start).reshape(shape)
 
-    def add(self, key: bytes, pixels: Pixels) -> Place | None:
+    def add(self, key: bytes, pixels: Pixels) -> Extent | None:
         """Keep the pixels under a key; None where they could not be."""
         content = pixels.tobytes()
         try:
@@ -123,13 +123,13 @@ class PixelStore:
                     raise OSError(f"less than {RESERVE / 1e9:.1f} GB are left on this disk")
                 start = self._reserve(len(content))
                 self._write(start, memoryview(content))
-                place = (start, *pixels.shape)
-                values = (key, *place, zlib.crc32(content))
+                extent = (start, *pixels.shape)
+                values = (key, *extent, zlib.crc32(content))
                 self._index.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?, ?, ?, ?, ?)", values)
         except (OSError, sqlite3.Error) as error:
             self._stop(error)
             return None
-        return place
+        return extent
 
     def _reserve(self, count: int) -> int:
         """The start of a stretch of the file that nobody else writes to."""
@@ -150,11 +150,11 @@ class PixelStore:
 
     def _stop(self, error: Exception) -> None:
         with self._lock:
-            told, self._open = not self._open, False
-        if not told:
-            self._tell(error)
+            already_stopped, self._open = not self._open, False
+        if not already_stopped:
+            self._log_failure(error)
 
-    def _tell(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         print(
             f"cache: {self.folder}: {reason}; from here on photographs are kept in memory, or decoded every time "
@@ -169,7 +169,7 @@ def key_of(sample: Sample, kind: Hashable) -> bytes | None:
         status = sample.file.stat()
     except OSError:
         return None
-    inside = sample.member and (sample.member.at, sample.member.extent)
+    inside = sample.member and (sample.member.offset, sample.member.extent)
     content = (
         str(sample.file.absolute()),
         inside,

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.records import PART_NAMES, Finding, Records
+from mobilenets.data.records import SPLIT_NAMES, Finding, Records
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.csv_format import Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
-from mobilenets.data.sources.several_labels import find_several, notes
+from mobilenets.data.sources.several_labels import find_several, label_notes
 from mobilenets.errors import UserError
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
@@ -35,13 +35,13 @@ def read_table(table: Path) -> Records:
             listed twice with different labels, parts or groups.
     """
     found = Finding(str(table.parent))
-    form, told = _add(found, table)
+    form, guesses = _add(found, table)
     records = found.records()
     _check_labels(table, form, records.names)
     _check_repeats(table, form, records)
-    told += notes(records.names)
-    if told:
-        _say(f"{table}: {'; '.join(told)}")
+    guesses += label_notes(records.names)
+    if guesses:
+        _log_once(f"{table}: {'; '.join(guesses)}")
     return records
 
 
@@ -53,9 +53,9 @@ def read_metadata(folder: Path) -> Records | None:
     try:
         find_format(table)
     except UserError as error:
-        _say(f"{error}; the folders are read without it")
+        _log_once(f"{error}; the folders are read without it")
         return None
-    _say(f"{folder}: read by its {METADATA}")
+    _log_once(f"{folder}: read by its {METADATA}")
     return read_table(table)
 
 
@@ -70,14 +70,14 @@ def _add(found: Finding, table: Path) -> tuple[Format, list[str]]:
                 raise UserError(f"{where}: {column} is empty")
             if "\n" in row[column] or "\r" in row[column]:
                 raise UserError(f"{where}: {column} has a line break in it; is a quote not closed?")
-        part = row["split"].lower()
-        if part and part not in PART_NAMES:
+        split = row["split"].lower()
+        if split and split not in SPLIT_NAMES:
             raise UserError(f"{where}: split is {row['split'].lower()!r}; use train, val or test")
         path = finder.find(row["path"])
         if path is None:
             raise UserError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
-        found.add(path, row["label"], PART_NAMES[part] if part else "", row["group"] or None, row["stratum"] or None)
-    return form, [*form.told, *finder.describe()]
+        found.add(path, row["label"], SPLIT_NAMES[split] if split else "", row["group"] or None, row["stratum"] or None)
+    return form, [*form.notes, *finder.describe()]
 
 
 def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:
@@ -117,11 +117,13 @@ def _check_repeats(table: Path, form: Format, records: Records) -> None:
         return
     later, earlier = order[again], order[again - 1]
     group = records.table.group
-    columns: list[NDArray[Any]] = [records.codes, records.parts, *([group.codes] if group else [])]
+    columns: list[NDArray[Any]] = [records.codes, records.splits, *([group.codes] if group else [])]
     for column in columns:
         for k in np.flatnonzero(column[later] != column[earlier]):
             _refuse(table, form, int(earlier[k]), int(later[k]))
-    _say(f"{table}: {len(again)} rows repeat a photograph; it is shown as often, and never both trains and validates")
+    _log_once(
+        f"{table}: {len(again)} rows repeat a photograph; it is shown as often, and never both trains and validates"
+    )
 
 
 def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
@@ -134,6 +136,6 @@ def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
 
 
 @cache
-def _say(line: str) -> None:
+def _log_once(line: str) -> None:
     """Once: a data set is read for training and again for what is told about it."""
     print(line, file=sys.stderr)

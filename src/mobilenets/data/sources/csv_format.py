@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from mobilenets.data.records import PART_NAMES
+from mobilenets.data.records import SPLIT_NAMES
 from mobilenets.errors import UserError
 
 # Of each column: its own name, others that say the same, and some that may. Letters and digits only, without capitals.
@@ -46,7 +46,7 @@ _SHOWN = 6  # columns named in a message
 class Format:
     """How to read a CSV: `skip` lines come before the first values; `columns`: the position of each that is there.
 
-    `told`: what was guessed, for people.
+    `notes`: what was guessed, for people.
     """
 
     encoding: str
@@ -54,7 +54,7 @@ class Format:
     skip: int
     width: int
     columns: dict[str, int]
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
@@ -101,15 +101,15 @@ def find_format(table: Path) -> Format:
     for separator, rows in tables.items():
         if {"path", "label"} <= _named(rows[0]).keys():
             columns = _choose(where, table.parent, rows)
-            told = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
-            told += _guesses(rows[0], columns)
+            notes = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
+            notes += _guesses(rows[0], columns)
             skip += _lines_of_header(head, separator)
-            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(told))
+            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes))
     for separator, rows in tables.items():
         bare = _without_header(table.parent, rows[0])
         if bare:
-            told = [f"no header: its columns are read as {', '.join(sorted(bare, key=bare.__getitem__))}"]
-            return Format(encoding, separator, skip, len(rows[0]), bare, tuple(told))
+            notes = [f"no header: its columns are read as {', '.join(sorted(bare, key=bare.__getitem__))}"]
+            return Format(encoding, separator, skip, len(rows[0]), bare, tuple(notes))
     raise _no_columns(where, max(tables.values(), key=lambda rows: len(rows[0])))
 
 
@@ -174,7 +174,7 @@ def _choose(where: str, folder: Path, rows: Sequence[Sequence[str]]) -> dict[str
     columns = {}
     for column, at in _named(header).items():
         if column == "split" and _key(header[at[0]]) != "split":  # a fold, or a set of something else
-            at = [k for k in at if _says_parts(values, k)]
+            at = [k for k in at if _names_splits(values, k)]
         if column == "path" and len(at) > 1:
             at = [k for k in at if values and all(_exists(folder, row, k) for row in values[:20])] or at
         if len(at) > 1:
@@ -185,9 +185,9 @@ def _choose(where: str, folder: Path, rows: Sequence[Sequence[str]]) -> dict[str
     return columns
 
 
-def _says_parts(rows: Sequence[Sequence[str]], k: int) -> bool:
-    said = {row[k].strip().lower() for row in rows if k < len(row)} - {""}
-    return bool(said) and said <= PART_NAMES.keys()
+def _names_splits(rows: Sequence[Sequence[str]], k: int) -> bool:
+    values = {row[k].strip().lower() for row in rows if k < len(row)} - {""}
+    return bool(values) and values <= SPLIT_NAMES.keys()
 
 
 def _exists(folder: Path, row: Sequence[str], k: int) -> bool:
@@ -199,10 +199,10 @@ def _exists(folder: Path, row: Sequence[str], k: int) -> bool:
 
 def _guesses(header: Sequence[str], columns: dict[str, int]) -> list[str]:
     """What is not said by the columns' own names; and those that nobody reads."""
-    told = [f"{c} from {header[k].strip()!r}" for c, k in columns.items() if _key(header[k]) != c]
+    notes = [f"{c} from {header[k].strip()!r}" for c, k in columns.items() if _key(header[k]) != c]
     others = [header[k].strip() for k in range(len(header)) if k not in columns.values()]
     others = [name for name in others if name and not name.startswith("Unnamed:")]  # pandas' index
-    return [*told, f"not read: {_listed(others)}"] if others else told
+    return [*notes, f"not read: {_listed(others)}"] if others else notes
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -212,7 +212,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _without_header(folder: Path, first: Sequence[str]) -> dict[str, int]:
     """The columns of a table that begins at once: one of two values is a file; a third may be its part."""
-    split = {"split": 2} if len(first) == 3 and first[2].strip().lower() in PART_NAMES else {}
+    split = {"split": 2} if len(first) == 3 and first[2].strip().lower() in SPLIT_NAMES else {}
     if len(first) - len(split) == 2:
         for path, label in ((0, 1), (1, 0)):
             if _exists(folder, first, path):
@@ -239,5 +239,5 @@ def _no_columns(where: str, rows: Sequence[Sequence[str]]) -> UserError:
 
 
 def _is_flag(rows: Sequence[Sequence[str]], k: int) -> bool:
-    said = {row[k].strip() for row in rows if k < len(row)}
-    return bool(said) and said <= {"0", "1", "0.0", "1.0"}
+    values = {row[k].strip() for row in rows if k < len(row)}
+    return bool(values) and values <= {"0", "1", "0.0", "1.0"}

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 # Looking for a file takes a millisecond on a network drive. Of longer tables the first rows are looked for, which
 # tells a wrong folder at once; what else is missing is told when it is read.
-LOOKED_FOR = 100_000
+MAX_LOOKED_FOR = 100_000
 
 _LOCAL_FILES = "/data/local-files/?d="  # Label Studio's address of a file in a folder that it was given
 _UPLOADED = re.compile(r"(?<=/)[0-9a-f]{8}-(?=[^/]+$)")  # what it puts before the name of a file sent to it
@@ -31,7 +31,7 @@ class _Moved:
 
 
 class Finder:
-    """Finds the files that a table in `folder` names; `told` says what had to be done for it."""
+    """Finds the files that a table in `folder` names; `describe` says what had to be done for it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,11 +44,11 @@ class Finder:
     def find(self, written: str) -> str | None:
         """The path of a file, relative to the folder or absolute; None where there is none.
 
-        Beyond `LOOKED_FOR` files what held for the others is taken for granted.
+        Beyond `MAX_LOOKED_FOR` files what held for the others is taken for granted.
         """
         path = _plain(written)
         self._looked += 1
-        if self._looked > LOOKED_FOR:
+        if self._looked > MAX_LOOKED_FOR:
             path = path.replace("\\", "/") if self._backslashes else path
             return self._moved.apply(path) if self._moved else path
         if self._is_file(path):
@@ -78,14 +78,14 @@ class Finder:
 
     def describe(self) -> list[str]:
         """What was not as written, with counts."""
-        told = []
+        lines = []
         if self._elsewhere:
-            told.append(f"{self._elsewhere} paths lead nowhere; read from here: {' is '.join(self._example)}")
+            lines.append(f"{self._elsewhere} paths lead nowhere; read from here: {' is '.join(self._example)}")
         elif self._backslashes:
-            told.append(f"backslashes of {self._backslashes} paths read as /")
+            lines.append(f"backslashes of {self._backslashes} paths read as /")
         if self._case:
-            told.append(f"{self._case} paths differ from the files in capitals only")
-        return told
+            lines.append(f"{self._case} paths differ from the files in capitals only")
+        return lines
 
     def hint(self, written: str) -> str:
         """Where to look for a file that is not there."""

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from mobilenets.data.records import Finding, Records
 from mobilenets.data.sources.layout import Layout, understand
-from mobilenets.data.sources.survey import Survey, named, photographs
+from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder
 from mobilenets.data.walk import count_unseen, image_files, pictures
 from mobilenets.errors import UserError
@@ -31,11 +31,11 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
     start = len(str(data / "x")) - 1  # of a million paths, none is taken apart
     for own in layout.classes:
         for path in image_files(own.path, _unreadable, survey):
-            found.add(path[start:], own.name, own.part)
+            found.add(path[start:], own.name, own.split)
     _note_loose(layout, survey, nothing_else=len(found) == 0)
     for folder in layout.beside:
         count = sum(1 for _ in image_files(folder, _unreadable, survey))
-        survey.note(f"{folder}: {photographs(count)} beside the folders that are read, in no part or class; left out")
+        survey.note(f"{folder}: {count_text(count)} beside the folders that are read, in no part or class; left out")
     for folder in layout.unfilled:
         survey.add(_without_pictures(folder))
     for folder in layout.empty:
@@ -70,11 +70,11 @@ def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
             tables = sorted(path.name for path in folder.glob("*.csv"))
             csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
             raise UserError(
-                f"{folder}: {photographs(count)}, but no folders of classes; make one folder for each class, as "
+                f"{folder}: {count_text(count)}, but no folders of classes; make one folder for each class, as "
                 f"{folder / 'CLASS'}, and put them there, or {csv}, with the columns path,label"
             )
         if count:
-            survey.note(f"{folder}: {photographs(count)} directly in it, in no class folder; left out")
+            survey.note(f"{folder}: {count_text(count)} directly in it, in no class folder; left out")
 
 
 def _directly_in(folder: Path, survey: Survey) -> list[str]:

@@ -3,7 +3,7 @@
 Folders without a photograph in them or below, hidden ones and those of the system do not count. Then, in this order:
 
 1. One folder alone, with several in it, is gone down into, as often as that is so: the data lies deeper.
-2. A folder called as a part (`data.parts`: train, `training_set`, `Val-Images`, dev …) that holds class folders is
+2. A folder called as a part (`split_names`: train, `training_set`, `Val-Images`, dev …) that holds class folders is
    a part, if one of them is the training part. One that holds photographs itself is a class that happens to be called
    so, unless all folders are called as parts. What stands beside the parts is named, counted and left out.
 3. Folders that hold the same folders (two or more in common, most of what they hold) are never classes. They are
@@ -20,19 +20,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mobilenets.data.sources.split_names import is_fold, part_inside, parts_called
-from mobilenets.data.sources.survey import Survey, named, photographs
+from mobilenets.data.sources.split_names import is_fold, split_inside, splits_called
+from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder, key
 from mobilenets.errors import UserError
 
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder whose pictures are of the class `name` and belong to `part`."""
+    """A folder whose pictures are of the class `name` and belong to `split`."""
 
     path: Path
     name: str
-    part: str = ""
+    split: str = ""
 
 
 @dataclass
@@ -64,16 +64,16 @@ def understand(data: Folder, survey: Survey, *, known: Collection[str] = (), hel
     data = _innermost(data, layout, survey, {key(name) for name in known})
     folders = data.filled
     layout.holders.append(data.path)
-    named_parts = parts_called([f.name for f in folders])
-    parts = _parts(data, folders, named_parts)
-    if not parts and _are_alike(folders):
-        parts = _of_alike(data, folders, layout, survey, held_out)
+    named_splits = splits_called([f.name for f in folders])
+    splits = _splits(data, folders, named_splits)
+    if not splits and _are_alike(folders):
+        splits = _of_alike(data, folders, layout, survey, held_out)
         if layout.classes:
             return layout
-    if parts:
-        _read_parts(data, parts, layout, survey)
+    if splits:
+        _read_layout_splits(data, splits, layout, survey)
     else:
-        _read_classes(data, folders, named_parts, layout, survey)
+        _read_classes(data, folders, named_splits, layout, survey)
     return layout
 
 
@@ -83,11 +83,11 @@ def _innermost(data: Folder, layout: Layout, survey: Survey, known: Collection[s
     at = data
     while len(at.filled) == 1:
         only = at.filled[0]
-        if key(only.name) in known or (parts_called([only.name]) and only.filled) or not only.filled:
+        if key(only.name) in known or (splits_called([only.name]) and only.filled) or not only.filled:
             break
         passed.append(at)
         at = only
-    if at is data or (len(at.filled) < 2 and not (at.filled and parts_called([at.filled[0].name]))):
+    if at is data or (len(at.filled) < 2 and not (at.filled and splits_called([at.filled[0].name]))):
         return data
     layout.holders += [f.path for f in passed]
     layout.unfilled += [g.path for f in passed for g in f.folders if not g.is_filled]
@@ -95,7 +95,7 @@ def _innermost(data: Folder, layout: Layout, survey: Survey, known: Collection[s
     return at
 
 
-def _parts(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> dict[Folder, str]:
+def _splits(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> dict[Folder, str]:
     """The folders that are parts by their names and what lies in them (rule 2); none where there is no training part.
 
     Raises:
@@ -104,36 +104,36 @@ def _parts(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> d
     all_called = len(called) == len(folders)
     with_folders = [f for f in folders if f.name in called and f.filled]
     inside = Counter(k for f in with_folders for k in f.keys)
-    parts = {}
+    splits = {}
     for f in with_folders:
         shared = sum(inside[k] > 1 for k in f.keys)
         if f.is_nested or all_called or (2 * shared >= len(f.keys) and shared > 0):
-            parts[f] = called[f.name]
-    flat = [f for f in folders if f not in parts]
-    if folders and all_called and (not parts or any(called[f.name] == "train" for f in flat)):
+            splits[f] = called[f.name]
+    flat = [f for f in folders if f not in splits]
+    if folders and all_called and (not splits or any(called[f.name] == "train" for f in flat)):
         raise UserError(
-            f"{data.path}: {_and(_names(flat))} {_hold(flat)} {photographs(sum(map(Folder.count, flat)))}, but no "
+            f"{data.path}: {_and(_names(flat))} {_hold(flat)} {count_text(sum(map(Folder.count, flat)))}, but no "
             f"folders of classes; make one for each class, as {flat[-1].path / 'CLASS'}, and put them there, or list "
             "them in a CSV with the columns path,label"
         )
     if all_called:
-        return parts
-    if "train" not in parts.values():
+        return splits
+    if "train" not in splits.values():
         return {}
-    others = [f for f in folders if f not in parts and f.name not in called and f.has_photographs]
-    if len(parts) == 1 and others:
-        (train,) = parts
+    others = [f for f in folders if f not in splits and f.name not in called and f.has_images]
+    if len(splits) == 1 and others:
+        (train,) = splits
         raise UserError(
             f"{data.path}: {train.name} holds the folders {named(_names(train.filled))}, and {_and(_names(others))} "
             f"beside it {_hold(others)} photographs: part or class? If {train.name} is the training part, give "
             f"{train.path} alone; if it is a class, put its photographs directly into it"
         )
-    return parts
+    return splits
 
 
 def _are_alike(folders: Sequence[Folder]) -> bool:
     """Whether most of the folders hold the same folders: two or more in common, most of what they hold (rule 3)."""
-    beside = {key(f.name) for f in folders if f.has_photographs}
+    beside = {key(f.name) for f in folders if f.has_images}
     nested = [f for f in folders if f.is_nested and not f.keys <= beside]
     if len(nested) < 2 or 2 * len(nested) < len(folders):
         return False
@@ -151,9 +151,9 @@ def _of_alike(
         UserError: they do not say what they are.
     """
     nested = [f for f in folders if f.is_nested]
-    inside = {f: parts_called(_names(f.filled)) for f in nested}
+    inside = {f: splits_called(_names(f.filled)) for f in nested}
     if all("train" in called.values() and len(called) == len(f.filled) for f, called in inside.items()):
-        if all(g.has_photographs and not g.filled for f in nested for g in f.filled):
+        if all(g.has_images and not g.filled for f in nested for g in f.filled):
             survey.note(
                 f"{data.path}: each class folder is read with its own parts ({named(_names(nested[0].filled))})"
             )
@@ -166,20 +166,20 @@ def _of_alike(
             f"{data.path}: {_and(_names(nested))} each {_hold(nested[:1])} parts of its own "
             f"({named(_names(nested[0].filled))}); give one of them, as {nested[0].path}"
         )
-    parts = {f: part_inside(f.name) for f in nested}
-    if all(parts.values()) and "train" in parts.values():
-        return parts
+    splits = {f: split_inside(f.name) for f in nested}
+    if all(splits.values()) and "train" in splits.values():
+        return splits
     folds = [f for f in nested if is_fold(f.name)]
-    parts = {f: part for f, part in parts.items() if f not in folds}
-    if len(folds) > 1 and all(parts.values()) and "train" not in parts.values():
-        if held_out or "val" in parts.values():
-            return {**dict.fromkeys(folds, "train"), **parts}
+    splits = {f: split for f, split in splits.items() if f not in folds}
+    if len(folds) > 1 and all(splits.values()) and "train" not in splits.values():
+        if held_out or "val" in splits.values():
+            return {**dict.fromkeys(folds, "train"), **splits}
         first, rest = folds[0], folds[1:]
         survey.note(
             f"{data.path}: read as {len(folds)} folds; {first.name} validates, {named(_names(rest))} "
             f"{'train' if len(rest) > 1 else 'trains'} (another one: --val {rest[0].path})"
         )
-        return {first: "val", **dict.fromkeys(rest, "train"), **parts}
+        return {first: "val", **dict.fromkeys(rest, "train"), **splits}
     classes = named([f.name for f in max(nested, key=lambda f: len(f.filled)).filled])
     raise UserError(
         f"{data.path}: {_and(_names(nested))} {'all' if len(nested) > 2 else 'both'} hold the same folders "
@@ -188,35 +188,35 @@ def _of_alike(
     )
 
 
-def _read_parts(data: Folder, parts: dict[Folder, str], layout: Layout, survey: Survey) -> None:
+def _read_layout_splits(data: Folder, splits: dict[Folder, str], layout: Layout, survey: Survey) -> None:
     """Note the class folders of every part, and what stands beside them."""
-    layout.beside += [f.path for f in data.filled if f not in parts]
-    guessed = [f"{f.name} as {part}" for f, part in parts.items() if f.name.lower() != part and not is_fold(f.name)]
+    layout.beside += [f.path for f in data.filled if f not in splits]
+    guessed = [f"{f.name} as {split}" for f, split in splits.items() if f.name.lower() != split and not is_fold(f.name)]
     if guessed:
         survey.note(f"{data.path}: {_and(guessed)} {'is' if len(guessed) == 1 else 'are'} read")
-    called = parts_called(_names(data.folders))
+    called = splits_called(_names(data.folders))
     for f in data.folders:
         if not f.is_filled:
             layout.unfilled.append(f.path)
             if f.name in called:
                 survey.note(f"{f.path}: holds no photographs; it would be the {called[f.name]} part")
-    for f, part in parts.items():
-        inner = _inside_part(f, [g for g in parts if g is not f], survey)
+    for f, split in splits.items():
+        inner = _inside_split(f, [g for g in splits if g is not f], survey)
         layout.holders += [f.path] if inner is f else [f.path, inner.path]
-        layout.classes += [ClassFolder(g.path, g.name, part) for g in inner.filled]
+        layout.classes += [ClassFolder(g.path, g.name, split) for g in inner.filled]
         empty = [g.path for g in inner.folders if not g.is_filled]
-        (layout.empty if part == "train" else layout.unfilled).extend(empty)
+        (layout.empty if split == "train" else layout.unfilled).extend(empty)
 
 
-def _inside_part(part: Folder, others: Sequence[Folder], survey: Survey) -> Folder:
+def _inside_split(split: Folder, others: Sequence[Folder], survey: Survey) -> Folder:
     """The folder that holds the classes of a part, where that is one further down: `seg_train/seg_train/CLASS`."""
-    at = part
+    at = split
     while len(at.filled) == 1 and len(at.filled[0].filled) > 1 and at.filled[0].is_nested:
         if any(key(at.filled[0].name) in other.keys for other in others if len(other.filled) > 1):
             break  # a class of the other parts
         at = at.filled[0]
-    if at is not part:
-        survey.note(f"{part.path}: its class folders are read from {at.path}")
+    if at is not split:
+        survey.note(f"{split.path}: its class folders are read from {at.path}")
     return at
 
 
@@ -227,15 +227,15 @@ def _read_classes(
     for f in folders:
         siblings = {key(g.name) for g in folders if g is not f}
         if f.is_nested and len(f.keys) > 1 and f.keys <= siblings:
-            part = called.get(f.name, "")
-            if part in ("val", "test"):
-                survey.note(f"{f.path}: holds the classes beside it once more, and is read as the {part} part")
-                layout.classes += [ClassFolder(g.path, g.name, part) for g in f.filled]
+            split = called.get(f.name, "")
+            if split in ("val", "test"):
+                survey.note(f"{f.path}: holds the classes beside it once more, and is read as the {split} part")
+                layout.classes += [ClassFolder(g.path, g.name, split) for g in f.filled]
             else:
                 layout.beside.append(f.path)
             continue
         layout.classes.append(ClassFolder(f.path, f.name))
-    deeper = [c.name for c in layout.classes if c.part == "" and any(f.name == c.name and f.filled for f in folders)]
+    deeper = [c.name for c in layout.classes if c.split == "" and any(f.name == c.name and f.filled for f in folders)]
     if deeper:
         survey.note(f"{data.path}: what lies in folders of {named(deeper)} belongs to that class")
     layout.empty += [f.path for f in data.folders if not f.is_filled]
@@ -245,10 +245,10 @@ def _names(folders: Sequence[Folder]) -> list[str]:
     return [f.name for f in folders]
 
 
-def _and(names: Sequence[str], most: int = 5) -> str:
+def _and(names: Sequence[str], max_named: int = 5) -> str:
     """Names with "and" before the last."""
-    if len(names) > most:
-        return named(names, most)
+    if len(names) > max_named:
+        return named(names, max_named)
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.cache.fingerprint import Stamp
-from mobilenets.data.records import Finding, Records, part_of_shard
+from mobilenets.data.cache.fingerprint import FileFingerprint
+from mobilenets.data.records import Finding, Records, split_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.errors import UserError
 from mobilenets.preprocess.decode import UnreadableImage
@@ -31,18 +31,18 @@ class ParquetFile:
     """
 
     path: Path
-    stamp: Stamp
+    fingerprint: FileFingerprint
     column: str
 
-    def read(self, at: int, extent: int) -> bytes:
-        """The file's bytes in row `extent` of row group `at`.
+    def read(self, offset: int, extent: int) -> bytes:
+        """The file's bytes in row `extent` of row group `offset`.
 
         Raises:
             UnreadableImage: the parquet file is gone, damaged or was changed since, or the row is empty.
         """
-        content = _row_group(self, at)[extent].as_py()
+        content = _row_group(self, offset)[extent].as_py()
         if content is None:
-            raise UnreadableImage(f"{self.path}: row {extent} of group {at} holds no image; store the bytes in it")
+            raise UnreadableImage(f"{self.path}: row {extent} of group {offset} holds no image; store the bytes in it")
         return bytes(content)
 
 
@@ -50,7 +50,7 @@ class ParquetFile:
 def _row_group(file: ParquetFile, group: int) -> Any:
     """The column of one row group, as an arrow array of binary values."""
     arrow = _arrow()
-    with file.stamp.opened(file.path) as source:
+    with file.fingerprint.opened(file.path) as source:
         try:
             column = arrow.parquet.ParquetFile(source).read_row_group(group, columns=[file.column]).column(0)
         except arrow.ArrowException as error:
@@ -78,13 +78,13 @@ def read_parquet(files: Sequence[Path]) -> Records:
 
 
 def _read_file(path: Path, found: Finding) -> None:
-    stamp, part = Stamp.of(path), part_of_shard(path.stem)
+    fingerprint, split = FileFingerprint.of(path), split_of_shard(path.stem)
     with _arrow().parquet.ParquetFile(path) as content:
         schema = content.schema_arrow
         features = _features(schema)
         image, column = _image_column(path, schema, features)
         label, names = _label_column(path, schema, features)
-        file = ParquetFile(path, stamp, column)
+        file = ParquetFile(path, fingerprint, column)
         has_names = f"{image}.path" in {content.schema.column(k).path for k in range(len(content.schema.names))}
         row = 0
         for group in range(content.num_row_groups):
@@ -98,7 +98,7 @@ def _read_file(path: Path, found: Finding) -> None:
                     raise UserError(f"{path}: row {row} has no {label}; fill it in, or leave the row out")
                 called = f"{path}/{row}" + (f"/{Path(original).name}" if original else "")
                 name = names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
-                found.add(called, name, part, member=Member(file, group, k))
+                found.add(called, name, split, member=Member(file, group, k))
                 row += 1
 
 

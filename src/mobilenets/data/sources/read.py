@@ -12,9 +12,9 @@ from mobilenets.data.records import Records
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.sources.csv import read_metadata, read_table
 from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
-from mobilenets.data.sources.survey import Survey, named, photographs
+from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import key
-from mobilenets.data.split import split
+from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
 
 DEFAULT_VAL = 0.2
@@ -34,24 +34,24 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     Raises:
         UserError: nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
     """
-    share, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
+    fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     held_out = None if folder is None else _held_out(data, Path(folder))
     records = _records(data, without=None if folder is None else Path(folder))
     _check_empty(records, rare)
     validating = records.of("val") if held_out is None else held_out
-    if len(validating) and share is not None:
+    if len(validating) and fraction is not None:
         raise UserError(f"val: {data} has a validation part already; leave --val out")
     if held_out is not None:
         records.survey.add(held_out.survey)
         if n := len(records.of("val")):
-            records.survey.note(f"{data}: {photographs(n)} of its own validation part left out, as --val names others")
+            records.survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
     training = records.of("train", "")
     classes = _classes(data, training)
     train, test = _samples(data, "train", training, classes), _samples(data, "test", records.of("test"), classes)
     if len(validating):
         held = _samples(data, "val", validating, classes)
     else:
-        train, held = split(train, classes, DEFAULT_VAL if share is None else share, seed)
+        train, held = train_val_split(train, classes, DEFAULT_VAL if fraction is None else fraction, seed)
         if len(held) == 0:
             raise UserError(
                 f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
@@ -61,20 +61,20 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
 
 
 def read_samples(
-    data: Path, classes: Sequence[str] | None = None, part: str | None = None, survey: Survey | None = None
+    data: Path, classes: Sequence[str] | None = None, split: str | None = None, survey: Survey | None = None
 ) -> tuple[tuple[str, ...], Samples]:
     """Class names and samples of `data`, for evaluation.
 
-    Of split data, `part`: "train", "val" or "test"; by default the test part if there is one, else the
+    Of split data, `split`: "train", "val" or "test"; by default the test part if there is one, else the
     validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
 
     Raises:
         UserError: nothing usable there, no such part, or a class that is not among `classes`.
     """
     records = _records(data, known=classes or ())
-    _tell(records, survey)
+    _pass_on(records, survey)
     there = records.there()
-    chosen = part or next(p for p in ("test", "val", "", "train") if p in there)
+    chosen = split or next(p for p in ("test", "val", "", "train") if p in there)
     if chosen not in there:
         raise UserError(f"{data}: has no {chosen} part; it has {', '.join(sorted(there)) or 'no images'}")
     records = records.of(chosen)
@@ -82,7 +82,7 @@ def read_samples(
     return known, _samples(data, chosen, records, known)
 
 
-def read_parts(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...], dict[str, Samples]]:
+def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...], dict[str, Samples]]:
     """Class names of all parts, and the samples of each part that `data` names; "" where it names none.
 
     Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on. What reading
@@ -92,12 +92,12 @@ def read_parts(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...
         UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
     """
     records = _records(data)
-    _tell(records, survey)
+    _pass_on(records, survey)
     classes = _classes(data, records)
-    return classes, {part: _samples(data, part, records.of(part), classes) for part in sorted(records.there())}
+    return classes, {split: _samples(data, split, records.of(split), classes) for split in sorted(records.there())}
 
 
-def _tell(records: Records, survey: Survey | None) -> None:
+def _pass_on(records: Records, survey: Survey | None) -> None:
     if survey is not None:
         survey.add(records.survey)
         for line in records.survey.empty:
@@ -183,7 +183,7 @@ def _containers(data: Path) -> list[Path]:
 def _classes(data: Path, records: Records) -> tuple[str, ...]:
     classes = records.classes()
     if len(classes) < 2:
-        only = f"only the class {classes[0]!r} ({photographs(len(records))})" if classes else "no training images"
+        only = f"only the class {classes[0]!r} ({count_text(len(records))})" if classes else "no training images"
         raise UserError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
     for name in classes:
         if not _is_text(name):
@@ -200,11 +200,11 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _samples(data: Path, part: str, records: Records, classes: tuple[str, ...]) -> Samples:
+def _samples(data: Path, split: str, records: Records, classes: tuple[str, ...]) -> Samples:
     known = {normalize("NFC", name) for name in classes}
     unknown = [name for name in records.classes() if name not in known]
     if unknown:
-        what = f"{part or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
+        what = f"{split or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
         meant = next((name for name in classes for other in unknown if key(name) == key(other)), None)
         hint = "" if meant is None else f"; is {meant!r} meant? Call both alike"
         raise UserError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")

@@ -32,17 +32,17 @@ def find_several(names: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def notes(names: Sequence[str]) -> list[str]:
+def label_notes(names: Sequence[str]) -> list[str]:
     """What looks like several labels and is read as one."""
     known = set(names)
     joined = [name for name in names if len(_parts(name)) > 1]
     words = [name for name in names if len(parts := re.split(r"[\s/+&]+", name)) > 1 and known.issuperset(parts)]
-    told = []
+    lines = []
     if joined:
-        told.append(f"{_listed(joined)}: read as one class each, comma and all")
+        lines.append(f"{_listed(joined)}: read as one class each, comma and all")
     if words:
-        told.append(f"{_listed(words)}: read as a class of its own, though its parts are labels, too")
-    return told
+        lines.append(f"{_listed(words)}: read as a class of its own, though its parts are labels, too")
+    return lines
 
 
 def _parts(name: str) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
-PARTS = ("", "train", "val", "test")  # "" where the data does not say
+SPLITS = ("", "train", "val", "test")  # "" where the data does not say
 
 _NAMES = {
     "train": ("train", "training", "trn", "训练"),
@@ -15,14 +15,14 @@ _NAMES = {
 }
 # These are another name for either; where the part has its own, they are the other one.
 _EITHER = {"eval": "test", "evaluation": "test", "holdout": "val", "heldout": "val"}
-PART_NAMES = {name: part for part, names in _NAMES.items() for name in names}
+SPLIT_NAMES = {name: split for split, names in _NAMES.items() for name in names}
 
 # What is written around such a name and says nothing: `training_set`, `train_images`, `validation split`, 训练集.
 _FILLING = (
     r"(?:datasets?|data|sets?|images?|imgs?|photos?|photographs|pictures?|pics?|splits?|parts?|samples|folders?|files|"
     r"集合?|数据|图[片像])"
 )
-_NAME = re.compile(f"{_FILLING}*({'|'.join(sorted(PART_NAMES, key=len, reverse=True))}){_FILLING}*")
+_NAME = re.compile(f"{_FILLING}*({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))}){_FILLING}*")
 _FOLD = re.compile(r"(?:k?fold|cv|split|cvsplit|cvfold|kfoldsplit|foldsplit|splitfold)s?|折")
 
 
@@ -32,47 +32,47 @@ def words(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+|\d+", spaced.lower())
 
 
-def part_called(name: str) -> str:
+def split_called(name: str) -> str:
     """The part that a folder or a value says it is, "" where it does not.
 
     Case, separators, numbers and words such as "set" or "images" do not count.
     """
     found = _found(words(name))
-    return PART_NAMES[found] if found else ""
+    return SPLIT_NAMES[found] if found else ""
 
 
-def parts_called(names: Sequence[str]) -> dict[str, str]:
+def splits_called(names: Sequence[str]) -> dict[str, str]:
     """The part of each of some names that stand side by side, of those that say one.
 
     What all names share says nothing (`seg_train`, `seg_test`). `evaluation` and `holdout` are what is missing
     of validation and test.
     """
-    split = [words(name) for name in names]
-    shared = set.intersection(*map(set, split)) if len(split) > 1 else set()
+    tokens = [words(name) for name in names]
+    shared = set.intersection(*map(set, tokens)) if len(tokens) > 1 else set()
     found: dict[str, str] = {}
-    for name, own in zip(names, split, strict=True):
+    for name, own in zip(names, tokens, strict=True):
         word = _found(own) or _found([w for w in own if w not in shared])
         if word:
             found[name] = word
-    own_names = {PART_NAMES[word] for word in found.values() if word not in _EITHER}
-    parts = {}
+    own_names = {SPLIT_NAMES[word] for word in found.values() if word not in _EITHER}
+    splits = {}
     for name, word in found.items():
-        part = PART_NAMES[word]
-        other = _EITHER.get(word, part)
-        parts[name] = other if part in own_names and other not in own_names else part
-    return parts
+        split = SPLIT_NAMES[word]
+        other = _EITHER.get(word, split)
+        splits[name] = other if split in own_names and other not in own_names else split
+    return splits
 
 
-def part_inside(name: str) -> str:
+def split_inside(name: str) -> str:
     """The one part that some word of a name says, as in `bees_train_v2`; "" where there is none, or several."""
-    parts = {part_called(word) for word in words(name)} - {""}
-    return parts.pop() if len(parts) == 1 else ""
+    splits = {split_called(word) for word in words(name)} - {""}
+    return splits.pop() if len(splits) == 1 else ""
 
 
-def part_of_shard(stem: str) -> str:
+def split_of_shard(stem: str) -> str:
     """The part that a shard belongs to by its file name, as `train-00000-of-00010` or `val_3`."""
     letters = [word for word in words(stem) if not word.isdigit()]
-    return part_called(letters[0]) or part_called(stem) if letters else ""
+    return split_called(letters[0]) or split_called(stem) if letters else ""
 
 
 def is_fold(name: str) -> bool:

@@ -81,14 +81,14 @@ class Survey:
         return f"{tally.count:,} {noun} ({names}) {verb}"
 
 
-def named(names: Iterable[str], most: int = 5) -> str:
+def named(names: Iterable[str], max_named: int = 5) -> str:
     """Names in a sentence, not too many of them."""
     listed = list(names)
-    more = len(listed) - most
-    return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:most])} and {more:,} more"
+    more = len(listed) - max_named
+    return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:max_named])} and {more:,} more"
 
 
-def photographs(count: int) -> str:
+def count_text(count: int) -> str:
     """A number of photographs in words."""
     return "1 photograph" if count == 1 else f"{count:,} photographs"
 

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.cache.fingerprint import Stamp
-from mobilenets.data.records import Finding, Records, part_of_shard
+from mobilenets.data.cache.fingerprint import FileFingerprint
+from mobilenets.data.records import Finding, Records, split_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.data.sources.survey import Survey, Tally
 from mobilenets.data.walk import count_unseen
@@ -29,8 +29,8 @@ from mobilenets.system.progress import Progress
 
 INDEX_FOLDER = "shards"
 _VERSION = 2  # of the index's form
-_MOST_BYTES = 2**28  # of a photograph: what a tar claims must not reserve memory
-_MOST_LABEL = 2**20
+_MAX_BYTES = 2**28  # of a photograph: what a tar claims must not reserve memory
+_MAX_LABEL_BYTES = 2**20
 
 Entry = tuple[str, str, int, int]  # name inside the shard, class, offset and length in bytes
 
@@ -40,16 +40,16 @@ class TarShard:
     """An uncompressed tar file, as it was when it was indexed; coordinates are offset and length."""
 
     path: Path
-    stamp: Stamp
+    fingerprint: FileFingerprint
 
-    def read(self, at: int, extent: int) -> bytes:
+    def read(self, offset: int, extent: int) -> bytes:
         """The member's bytes.
 
         Raises:
             UnreadableImage: the shard is gone or was changed since.
         """
-        with self.stamp.opened(self.path) as file:
-            file.seek(at)
+        with self.fingerprint.opened(self.path) as file:
+            file.seek(offset)
             return file.read(extent)
 
 
@@ -68,29 +68,31 @@ def read_shards(files: Sequence[Path]) -> Records:
     found = Finding(survey=survey)
     with Progress("reading shards", len(files), "shard") as progress:
         for path in files:
-            shard = TarShard(path, Stamp.of(path))
-            part = part_of_shard(path.stem)
+            shard = TarShard(path, FileFingerprint.of(path))
+            split = split_of_shard(path.stem)
             entries, left_out = _index(shard)
             survey.add(left_out)
-            for name, label, at, extent in entries:
-                found.add(f"{path}/{name}", label, part, member=Member(shard, at, extent))
+            for name, label, offset, extent in entries:
+                found.add(f"{path}/{name}", label, split, member=Member(shard, offset, extent))
             progress.advance()
     return found.records()
 
 
 def _index(shard: TarShard) -> tuple[list[Entry], Survey]:
     """The shard's entries and what is no entry, from the index kept of it if there is one."""
-    key = hashlib.sha256(repr((_VERSION, str(shard.path.resolve()), shard.stamp)).encode(errors="surrogateescape"))
+    key = hashlib.sha256(
+        repr((_VERSION, str(shard.path.resolve()), shard.fingerprint)).encode(errors="surrogateescape")
+    )
     kept = home() / INDEX_FOLDER / f"{key.hexdigest()[:32]}.json"
     try:
         content = json.loads(kept.read_text("utf-8"))
-        entries = [(name, label, at, extent) for name, label, at, extent in content["entries"]]
+        entries = [(name, label, offset, extent) for name, label, offset, extent in content["entries"]]
         tallies = {kind: Tally(count, Counter(names)) for kind, (count, names) in content["left_out"].items()}
         return entries, Survey(notes=list(map(str, content["notes"])), left_out=tallies)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or not one of ours
         pass
     survey = Survey()
-    entries = list(_entries(shard.path, shard.stamp.size, survey))
+    entries = list(_entries(shard.path, shard.fingerprint.size, survey))
     left_out = {kind: (tally.count, tally.names) for kind, tally in survey.left_out.items()}
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +104,7 @@ def _index(shard: TarShard) -> tuple[list[Entry], Survey]:
 
 def _entries(path: Path, size: int, survey: Survey) -> Iterator[Entry]:
     split_name = _webdataset("tariterators").base_plus_ext
-    photo: tuple[str, int, int] | None = None
+    image: tuple[str, int, int] | None = None
     label: str | None = None
     sample, more = "", 0
     for member, beginning in _members(path):
@@ -112,34 +114,34 @@ def _entries(path: Path, size: int, survey: Survey) -> Iterator[Entry]:
         if count_unseen(Path(key).name, survey):
             continue
         if key != sample:
-            yield from _entry(path, sample, photo, label)
-            sample, photo, label = key, None, None
+            yield from _entry(path, sample, image, label)
+            sample, image, label = key, None, None
         if member.offset_data + member.size > size:
             raise UserError(f"{path}: is cut short; copy it again from where it came")
         if suffix.lower() in ("cls", "json"):
-            label = _label(path, member.name, beginning(_MOST_LABEL)) or label
+            label = _label(path, member.name, beginning(_MAX_LABEL_BYTES)) or label
             continue
         # Its suffix is trusted, as a file's is: what it is shows when it is decoded.
         kind = "" if is_image(f"x.{suffix}") else sniff(beginning(SNIFFED), f".{suffix.lower()}")
         if kind and not reads(kind):
             survey.leave_out(kind, member.name)
-        elif photo is not None:
+        elif image is not None:
             more += 1
-        elif member.size > _MOST_BYTES:
-            raise UserError(f"{path}: {member.name} is larger than {_MOST_BYTES} bytes; this is no photograph")
+        elif member.size > _MAX_BYTES:
+            raise UserError(f"{path}: {member.name} is larger than {_MAX_BYTES} bytes; this is no photograph")
         else:
-            photo = member.name, member.offset_data, member.size
-    yield from _entry(path, sample, photo, label)
+            image = member.name, member.offset_data, member.size
+    yield from _entry(path, sample, image, label)
     if more:
         survey.note(f"{path}: {more:,} pictures beside the first of their sample are left out")
 
 
-def _entry(path: Path, sample: str, photo: tuple[str, int, int] | None, label: str | None) -> Iterator[Entry]:
-    if photo is not None:
-        name, at, extent = photo
+def _entry(path: Path, sample: str, image: tuple[str, int, int] | None, label: str | None) -> Iterator[Entry]:
+    if image is not None:
+        name, offset, extent = image
         if label is None:
             raise UserError(f"{path}: {name} has no class; put it into {sample}.cls, or into {sample}.json as label")
-        yield name, label, at, extent
+        yield name, label, offset, extent
 
 
 def _beginning(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> bytes:

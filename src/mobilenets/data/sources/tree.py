@@ -58,7 +58,7 @@ class Folder:
         return self._entries[1]
 
     @cached_property
-    def has_photographs(self) -> bool:
+    def has_images(self) -> bool:
         """Whether a picture lies directly in it."""
         if any(map(is_image, self.files)):
             return True
@@ -67,7 +67,7 @@ class Folder:
     @cached_property
     def is_filled(self) -> bool:
         """Whether a picture lies in it or anywhere below."""
-        return self.has_photographs or any(f.is_filled for f in self.folders)
+        return self.has_images or any(f.is_filled for f in self.folders)
 
     @cached_property
     def filled(self) -> list[Folder]:
@@ -81,7 +81,7 @@ class Folder:
     @property
     def is_nested(self) -> bool:
         """Whether its pictures lie in folders of it only."""
-        return not self.has_photographs and bool(self.filled)
+        return not self.has_images and bool(self.filled)
 
     @cached_property
     def keys(self) -> frozenset[str]:

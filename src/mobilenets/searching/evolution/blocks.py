@@ -34,7 +34,7 @@ from mobilenets.training.session import LAST
 
 SEARCHING = 0.6  # of the time; the rest is the training at the end
 TRAINING = 0.7  # of the search: the supernet's training; the rest judges
-FEWEST_STEPS, FEWEST_EVALUATIONS, MOST_EVALUATIONS = 10, 8, 400
+MIN_STEPS, FEWEST_EVALUATIONS, MOST_EVALUATIONS = 10, 8, 400
 WEIGHED = 8  # batches that tell which channels matter
 GUESSED = 20  # networks behind the latency that is guessed from multiply-adds; those the latency model has measured
 
@@ -135,7 +135,7 @@ class BlockSearch:
     def network(self, trainer: SandwichTrainer, choice: Choice) -> MobileNet:
         """The network of a choice by itself, with BatchNorm statistics of its own."""
         bench = self.bench
-        supernet = trainer.average.model
+        supernet = trainer.ema.model
         assert isinstance(supernet, MobileNet)
         model = Subnet(self.space, supernet, choice).extract()
         train = bench.loader(bench.parts.rest, choice.size, train=True)
@@ -158,7 +158,7 @@ class BlockSearch:
         left = SEARCHING * (deadline - time.monotonic())
         fits = np.clip((1 - TRAINING) * left / score_s, FEWEST_EVALUATIONS, MOST_EVALUATIONS)
         return {
-            "supernet": ask.tune if ask.tune is not None else max(FEWEST_STEPS, int(TRAINING * left / step_s)),
+            "supernet": ask.tune if ask.tune is not None else max(MIN_STEPS, int(TRAINING * left / step_s)),
             "evaluations": ask.evaluations if ask.evaluations is not None else int(fits),
         }
 

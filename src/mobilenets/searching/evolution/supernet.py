@@ -125,7 +125,7 @@ class SandwichTrainer(Trainer):
         """As `Trainer.step`; loss and right answers are the largest network's."""
         assert isinstance(model, MobileNet)
         images = self.images(batch.pixels)
-        labels = torch.from_numpy(batch.labels).to(self.place.device)
+        labels = torch.from_numpy(batch.labels).to(self.ctx.device)
         logits = self._logits(model, self.space.largest, images, precision)
         loss = self.loss(images, logits, F.one_hot(labels, logits.shape[1]).float())
         torch.autograd.backward(loss)
@@ -136,5 +136,5 @@ class SandwichTrainer(Trainer):
 
     def _logits(self, model: MobileNet, choice: Choice, images: torch.Tensor, precision: str) -> torch.Tensor:
         subnet = Subnet(self.space, model, choice)
-        with autocast(self.place.device, precision):
+        with autocast(self.ctx.device, precision):
             return subnet(at_size(images, choice.size), training=True).float()

@@ -22,7 +22,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import write_network
 from mobilenets.searching.context import Workbench
 from mobilenets.searching.distill import Distiller, Figures, Some, short
-from mobilenets.searching.final_finetune import EVALUATION_SHARE, TIMED
+from mobilenets.searching.final_finetune import EVALUATION_FRACTION, TIMED
 from mobilenets.searching.latency.table import Candidate, LatencyModel
 from mobilenets.searching.netadapt.proposals import (
     EVERYWHERE,
@@ -144,7 +144,7 @@ class NetAdapt:
         trial_steps = trial.steps()
         next(trial_steps)  # primitives are created and cached
         batch_s = seconds_each(trial_steps)
-        image_s = batch_s * EVALUATION_SHARE / bench.recipe.batch_size
+        image_s = batch_s * EVALUATION_FRACTION / bench.recipe.batch_size
         smaller = (1 + self.budget_ms / self.journal.seed["latency_ms"]) / 2  # the networks become, on the way
         ranking = 2 * len(self._floors) / 2 * RANKED  # half of a network, on average, for each notch and each proposal
         judging = FINALISTS * len(bench.parts.holdout)

@@ -1,6 +1,6 @@
-"""The two layers that look at a whole batch, for processes that each see a part of it.
+"""BatchNorm and Dropout over a batch that several processes divide.
 
-torch's SyncBatchNorm exchanges statistics on GPUs only; `SyncNorm` does so anywhere, with equal parts.
+torch's `nn.SyncBatchNorm` exchanges statistics on GPUs only; `SyncBatchNorm` does so anywhere, with equal parts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mobilenets.training.distributed.group import Group
 
 
-def see_whole_batches(model: nn.Module, group: Group, sync_norm: bool) -> None:
+def sync_batch_layers(model: nn.Module, group: Group, sync_norm: bool) -> None:
     """Make `model`'s dropout, and with `sync_norm` its BatchNorm, act as if one process had the whole batch.
 
     Parameters and statistics stay the very tensors they are, under the same names.
@@ -25,7 +25,7 @@ def see_whole_batches(model: nn.Module, group: Group, sync_norm: bool) -> None:
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.Dropout):
-                setattr(parent, name, WholeDropout(child.p, group))
+                setattr(parent, name, SyncDropout(child.p, group))
             elif sync_norm and isinstance(child, nn.BatchNorm2d):
                 setattr(parent, name, _synchronised(child))
 
@@ -34,14 +34,14 @@ def _synchronised(norm: nn.BatchNorm2d) -> nn.Module:
     if norm.weight.is_cuda:
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(norm)  # type: ignore[no-untyped-call]  # torch: untyped
         return converted
-    sync = SyncNorm(norm.num_features, norm.eps, norm.momentum)
+    sync = SyncBatchNorm(norm.num_features, norm.eps, norm.momentum)
     sync.weight, sync.bias = norm.weight, norm.bias
     sync.running_mean, sync.running_var = norm.running_mean, norm.running_var
     sync.num_batches_tracked = norm.num_batches_tracked
     return sync.train(norm.training)
 
 
-class WholeDropout(nn.Dropout):
+class SyncDropout(nn.Dropout):
     """Draws what to drop for the whole batch and applies the part of this process."""
 
     def __init__(self, p: float, group: Group) -> None:
@@ -56,7 +56,7 @@ class WholeDropout(nn.Dropout):
         return x * F.dropout(whole, self.p).chunk(self.group.size)[self.group.rank]
 
 
-class SyncNorm(nn.BatchNorm2d):
+class SyncBatchNorm(nn.BatchNorm2d):
     """BatchNorm whose mean and variance are those of all processes' parts together."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,9 +69,9 @@ class SyncNorm(nn.BatchNorm2d):
         y, mean, var, count = _Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]  # torch: untyped
         with torch.no_grad():
             self.num_batches_tracked += 1
-            share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
-            self.running_mean.lerp_(mean, share)
-            self.running_var.lerp_(var * (count / (count - 1)), share)
+            momentum = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(var * (count / (count - 1)), momentum)
         normalised: Tensor = y
         return normalised
 

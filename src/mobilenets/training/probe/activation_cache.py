@@ -44,7 +44,7 @@ def as_stored(maps: np.ndarray) -> np.ndarray:
     return stored
 
 
-class StoredViews:
+class ActivationCache:
     """In place of a loader: epoch e shows view e modulo V of its photographs, as activations behind the frozen blocks.
 
     The views are those of the loader's epochs 0 to V - 1 in the order of the photographs; without augmentation one

@@ -20,7 +20,7 @@ from torch import nn
 from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training.recipe import ProbeRecipe
 
-MOST_STEPS = 300
+MAX_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -100,4 +100,4 @@ def standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _solver(balanced: bool, **options: Any) -> LogisticRegression:
-    return LogisticRegression(max_iter=MOST_STEPS, class_weight="balanced" if balanced else None, **options)
+    return LogisticRegression(max_iter=MAX_STEPS, class_weight="balanced" if balanced else None, **options)

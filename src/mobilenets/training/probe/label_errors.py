@@ -17,7 +17,7 @@ from mobilenets.training.recipe import ProbeRecipe
 FOLDS = 5
 
 
-def doubts(
+def find_label_errors(
     features: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int = 0
 ) -> list[Doubt]:
     """Confident learning (Northcutt et al. 2021, 1911.00068) over cross-validated probabilities of a linear probe.

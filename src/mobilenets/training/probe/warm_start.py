@@ -39,7 +39,7 @@ def warm_start(trainer: Trainer, loader: Batches) -> None:
     counts = np.zeros(model.net.num_classes, np.int64)
     enough = np.minimum(np.bincount(loader.labels, minlength=len(counts)), ENOUGH_PER_CLASS)
     for batch in loader.epoch(0):
-        with autocast(trainer.place.device, trainer.place.precision):
+        with autocast(trainer.ctx.device, trainer.ctx.precision):
             pooled = model.forward_head(
                 model.forward_features(trainer.images(batch.pixels), batch.after), pre_logits=True
             )
@@ -54,7 +54,7 @@ def warm_start(trainer: Trainer, loader: Batches) -> None:
     if len(met) > 1:
         balanced = trainer.recipe.balance != "none"
         numbers = np.searchsorted(met, np.concatenate(labels))
-        head = fit_head(np.concatenate(rows), numbers, ProbeRecipe(), trainer.place.seed, balanced)
+        head = fit_head(np.concatenate(rows), numbers, ProbeRecipe(), trainer.ctx.seed, balanced)
         assert isinstance(model.classifier, nn.Linear)
         head.put_into(model.classifier, met)
-    trainer.average.model.load_state_dict(model.state_dict())
+    trainer.ema.model.load_state_dict(model.state_dict())
