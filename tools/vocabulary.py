@@ -1,0 +1,145 @@
+"""Words that the code no longer uses, each with the field's term: checked in every name that src/ defines.
+
+    python tools/vocabulary.py           say which names use a retired word; exit with 1 if there are any
+    python tools/vocabulary.py --write   list what is left in tools/vocabulary_left.txt
+
+A name is what the code defines: modules, classes, functions, parameters, fields and variables. It is taken apart into
+its words (`MAX_EPOCHS`, `trainContext`: max, epochs, train, context). Prose is free: comments and docstrings are not
+looked at.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "mobilenets"
+LEFT = Path(__file__).with_name("vocabulary_left.txt")
+
+# As a word of a name, wherever it stands.
+WORDS = {
+    "share": "fraction, rank, lam or progress",
+    "told": "describe",
+    "tell": "describe",
+    "said": "caption",
+    "most": "max",
+    "least": "min",
+    "picture": "image",
+    "pictures": "images",
+    "photograph": "image",
+    "photographs": "images",
+    "sureness": "calibration",
+    "workbench": "search context",
+    "placed": "split sample, offset or extent",
+    "weighed": "pruning stats",
+    "weigh": "pruning stats",
+    "judge": "evaluator",
+    "judged": "evaluated candidate",
+    "journal": "search state",
+    "notches": "unit cuts",
+    "stopwatch": "timer",
+    "genes": "architecture configuration, genotype",
+    "eye": "feature extractor",
+    "eyes": "feature extractors",
+    "embedder": "feature extractor",
+    "doubts": "label errors",
+}
+# As a whole name.
+NAMES = {
+    "Ask": "SearchConfig",
+    "ask": "config",
+    "Seen": "ImageStats",
+    "look": "measure_images",
+    "Place": "ComputeContext or TrainContext",
+    "place": "context, offset or path",
+    "places": "offsets or paths",
+    "Piece": "SubGraph",
+    "pieces": "subgraphs",
+    "Space": "ChannelGroup or SearchSpace",
+    "Choice": "ArchConfig",
+    "Some": "LimitedLoader",
+    "floors": "min_sizes",
+    "narrower": "global_cut_path",
+    "Finding": "RecordsBuilder",
+    "PARTS": "SPLITS",
+    "Stamp": "FileFingerprint",
+    "stamp": "fingerprint",
+    "silence": "quiet",
+    "StoredViews": "ActivationCache",
+    "whole_batch": "sync_batchnorm",
+    "Feed": "LoaderFactory",
+    "feed": "loaders",
+    "worth": "what is worth is said by its measure",
+    "told_apart": "effective_range",
+    "Grid": "QParams",
+    "Rounding": "LayerQParams",
+    "float_ends": "skip_first_last",
+    "touch_up": "short_finetune_ablation",
+}
+# As a whole name, in one room; elsewhere it means something else.
+ROOMS = {
+    "runtime": {"whole": "accepts_full_image"},
+    "searching": {"bench": "context"},
+}
+# Names that others fixed: keys of files and of other packages.
+FIXED = {"share_of_ceiling"}  # in `bench --json`
+
+
+def retired() -> dict[str, dict[str, str]]:
+    """Of every file below src/, the names that use a retired word, with what they should use."""
+    found = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        path = file.relative_to(SOURCE)
+        names = {name: better for name in _defined(file) if (better := term(name, path.parts[0]))}
+        if names:
+            found[path.as_posix()] = dict(sorted(names.items()))
+    return found
+
+
+def left() -> dict[str, set[str]]:
+    """What `vocabulary_left.txt` allows: names by file."""
+    lines = (line for line in LEFT.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
+    return {file: set(names.split()) for file, _, names in (line.partition(":") for line in lines)}
+
+
+def _defined(file: Path) -> Iterator[str]:
+    yield file.stem if file.stem != "__init__" else file.parent.name
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+
+
+def term(name: str, room: str) -> str | None:
+    """What the field says instead of `name`, which is defined in `room`; None where nothing is wrong with it."""
+    bare, names = name.strip("_"), NAMES | ROOMS.get(room, {})
+    if bare in FIXED or bare in names:
+        return names.get(bare)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare).lower().split("_")
+    return next((WORDS[word] for word in words if word in WORDS), None)
+
+
+def main() -> int:
+    """Check, or write what is left."""
+    found = retired()
+    if sys.argv[1:] == ["--write"]:
+        head = "# Names that still use a retired word (tools/vocabulary.py): lines go as names are renamed\n"
+        lines = "".join(f"{file}: {' '.join(names)}\n" for file, names in found.items())
+        LEFT.write_text(head + lines, encoding="utf-8")
+        return 0
+    for file, names in found.items():
+        for name, better in names.items():
+            print(f"src/mobilenets/{file}: {name}: the field says {better}")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
