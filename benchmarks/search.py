@@ -31,8 +31,8 @@ from pathlib import Path
 import torch
 from common import spread, table, write_result
 
+from mobilenets.arch.build import make_divisible
 from mobilenets.arch.cost import SIZE_STEP, total
-from mobilenets.arch.scaling import make_divisible
 from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine, write_network

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.files import write_atomic

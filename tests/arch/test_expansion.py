@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mobilenets.arch import build
+from mobilenets.arch.build import make_divisible
 from mobilenets.arch.rows import Inverted
-from mobilenets.arch.scaling import make_divisible
 
 # As keras/src/applications/mobilenet_v3.py and timm/models/mobilenetv3.py print them (timm: 3.67 for 88 / 24).
 RATIOS = {

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenets.arch import NAMES, build
+from mobilenets.arch.build import make_divisible
 from mobilenets.arch.rows import Inverted, Universal
-from mobilenets.arch.scaling import make_divisible
 
 WIDTHS = st.floats(0.05, 4.0)
 FLAVORS = {

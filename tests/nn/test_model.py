@@ -11,7 +11,9 @@ from torch import nn
 
 from mobilenets.arch import NAMES, build
 from mobilenets.arch.features import feature_info
+from mobilenets.arch.layers import Gate
 from mobilenets.errors import UserError
+from mobilenets.nn.blocks import Block
 from mobilenets.nn.layers import ConvNormAct, SamePadConv2d, SqueezeExcite
 from mobilenets.nn.model import MobileNet
 
@@ -28,7 +30,7 @@ def test_the_projection_is_linear(name: str) -> None:
     for block in blocks:
         assert isinstance(block.project, ConvNormAct)
         assert isinstance(block.project.act, nn.Identity)
-        assert not isinstance(block.expand.act if hasattr(block, "expand") else nn.ReLU(), nn.Identity)
+        assert isinstance(block.expand, nn.Identity) or not isinstance(block.expand.act, nn.Identity)
 
 
 def test_v1_activates_after_both_of_its_convolutions() -> None:
@@ -48,6 +50,15 @@ def test_input_is_added_only_where_stride_and_channels_allow_it() -> None:
     assert [i for i, added in enumerate(residual) if added] == [2, 4, 5, 7, 8, 9, 11, 12, 14, 15]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_that_is_written_out_runs_the_layers_that_the_row_says_in_its_order(name: str) -> None:
+    model = _small(name)
+    for block in (block for block in model.blocks if isinstance(block, Block)):
+        assert type(block).path is not Block.path
+        x = torch.randn(1, next(block.parameters()).shape[1 if block.order[0] == "expand" else 0], 5, 5)
+        assert torch.equal(block.path(x), Block.path(block, x))
+
+
 def test_a_residual_block_of_zero_weights_is_the_identity() -> None:
     block = _small("mobilenet_v2").blocks[2]
     nn.init.zeros_(block.project.conv.weight)
@@ -58,7 +69,7 @@ def test_a_residual_block_of_zero_weights_is_the_identity() -> None:
 def test_the_gate_is_a_hard_sigmoid_of_the_channels_mean() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 16, 5, 7)
-    gate: Any = SqueezeExcite(16, 8)
+    gate: Any = SqueezeExcite(Gate("", 16, 8))
     mean = x.mean((2, 3))
     squeezed = (mean @ gate.reduce.weight[:, :, 0, 0].T + gate.reduce.bias).clamp(min=0)
     logits = squeezed @ gate.expand.weight[:, :, 0, 0].T + gate.expand.bias

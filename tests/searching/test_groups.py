@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobilenets.arch import NAMES, build
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.pruning.groups import layout, resized, told
 from mobilenets.searching.pruning.importance import importance, most_important, sliced

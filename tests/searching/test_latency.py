@@ -14,7 +14,8 @@ import torch
 from clockwork import Clockwork
 from mobilenets.arch import build
 from mobilenets.arch.cost import total
-from mobilenets.arch.rows import Inverted, Net
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Inverted
 from mobilenets.errors import UserError
 from mobilenets.exporting.targets.onnx import graph_bytes
 from mobilenets.nn.model import MobileNet

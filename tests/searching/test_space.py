@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mobilenets.arch import build
 from mobilenets.arch.cost import total
-from mobilenets.arch.rows import Inverted, Net
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Inverted
 from mobilenets.errors import UserError
 from mobilenets.searching.evolution.space import Choice, Options, Space, Stage
 

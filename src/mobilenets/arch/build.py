@@ -6,47 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mobilenets.arch.rows import Conv, Fused, Head, Inverted, Net, Row, Universal
-from mobilenets.arch.scaling import make_divisible
+from mobilenets.arch.net import Head, Net
+from mobilenets.arch.rows import Conv, Inverted, Row, changed
 from mobilenets.errors import UserError
 
-NAMES = (
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "mobilenet_v3_large",
-    "mobilenet_v3_small",
-    "mobilenet_v3_large_minimal",
-    "mobilenet_v3_small_minimal",
-    "mobilenet_v4_conv_small",
-    "mobilenet_v4_conv_medium",
-    "mobilenet_v4_conv_large",
-)
-DEFAULT_NAME = "mobilenet_v3_large"  # what is trained, and looks, where nothing else is said
-
-
-@dataclass(frozen=True)
-class _Norm:
-    """BatchNorm's eps and torch's momentum (1 - TensorFlow's decay)."""
-
-    eps: float
-    momentum: float
-
-
-# Sources: torchvision 0.28 (V3 keeps TensorFlow's eps 0.001, V2 torch's default), timm 1.0 (torch's defaults
-# throughout), Keras 3 (V1 the layer's default momentum 0.99, V2 and V3 0.999).
-_NORMS = {
-    ("torchvision", "v2"): _Norm(1e-5, 0.1),
-    ("torchvision", "v3"): _Norm(1e-3, 0.01),
-    ("timm", "v1"): _Norm(1e-5, 0.1),
-    ("timm", "v2"): _Norm(1e-5, 0.1),
-    ("timm", "v3"): _Norm(1e-5, 0.1),
-    ("timm", "v4"): _Norm(1e-5, 0.1),
-    ("tf", "v1"): _Norm(1e-3, 0.01),
-    ("tf", "v2"): _Norm(1e-3, 0.001),
-    ("tf", "v3"): _Norm(1e-3, 0.001),
-}
-
-# The flavour of each network's most accurate published weights.
+# Every network, with the flavour of its most accurate published weights.
 _DEFAULT_FLAVOR = {
     "mobilenet_v1": "timm",
     "mobilenet_v2": "timm",
@@ -58,9 +22,25 @@ _DEFAULT_FLAVOR = {
     "mobilenet_v4_conv_medium": "timm",
     "mobilenet_v4_conv_large": "timm",
 }
+NAMES = tuple(_DEFAULT_FLAVOR)
+DEFAULT_NAME = "mobilenet_v3_large"  # what is trained, and looks, where nothing else is said
 
-# Probability of dropout in the papers' training ("dropout 0.8" in V3 is the probability to keep); V1: TF-slim.
-_DROPOUT = {"v1": 0.001, "v2": 0.2, "v3": 0.2, "v4": 0.2}
+
+@dataclass(frozen=True)
+class _Norm:
+    """BatchNorm's eps and torch's momentum (1 - TensorFlow's decay)."""
+
+    eps: float
+    momentum: float
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """`value` rounded to a multiple of `divisor`, at least `divisor`, never below 90 % of `value`.
+
+    Source: TensorFlow slim `mobilenet.py`, copied by every later implementation.
+    """
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def build(
@@ -74,14 +54,43 @@ def build(
     dropout: float | None = None,
     flavor: str | None = None,
 ) -> Net:
-    """The network `name` at width multiplier `width` (α > 0).
+    """A network by name, as data.
 
-    `reduced_tail` (V3 only) halves the last stage, `output_stride` 16 or 8 replaces the last strides by
-    dilation, `flavor` ("torchvision", "timm", "tf") picks whose rounding, padding and BatchNorm apply; the
-    default is that of the network's most accurate published weights.
+    Parameters
+    ----------
+    name
+        One of `NAMES`.
+    width
+        The width multiplier α, above 0: every row has about so many times the paper's channels.
+    num_classes
+        Outputs of the classifier; 0: none.
+    in_channels
+        Of the image.
+    reduced_tail
+        V3 only: half the channels in the last stage.
+    output_stride
+        32, or 16 or 8: the last strides are then replaced by dilation.
+    dropout
+        Its probability before the classifier (default: the paper's).
+    flavor
+        Whose rounding, padding and BatchNorm apply: "torchvision", "timm" or "tf" (default: that of the network's most
+        accurate published weights).
 
-    Raises:
-        UserError: an unknown name, or values outside these ranges.
+    Returns
+    -------
+    Net
+        The table, with every number worked out.
+
+    Raises
+    ------
+    UserError
+        An unknown name, or values outside these ranges.
+
+    Examples
+    --------
+    >>> net = build("mobilenet_v3_small", width=0.75, num_classes=5)
+    >>> len(net.blocks), net.head.hidden, net.num_classes
+    (11, 1024, 5)
     """
     if name not in NAMES:
         raise UserError(f"{name}: no such network; there are {', '.join(NAMES)}")
@@ -89,15 +98,14 @@ def build(
         raise UserError(f"width: {width!r} is not a positive number up to 16")
     family = name.split("_")[1]
     flavor = flavor or _DEFAULT_FLAVOR[name]
-    if (flavor, family) not in _NORMS:
-        known = [f for f, v in _NORMS if v == family]
-        raise UserError(f"flavor: {flavor!r} has no {name}; use {' or '.join(known)}")
+    of_family = _FAMILIES[family]
+    if flavor not in of_family.norms:
+        raise UserError(f"flavor: {flavor!r} has no {name}; use {' or '.join(of_family.norms)}")
     if reduced_tail and family != "v3":
         raise UserError(f"reduced_tail: {name} has no such variant; only V3 has")
-    dropout = _DROPOUT[family] if dropout is None else dropout
-    stem, blocks, last, hidden = _BODIES[family](name, width, flavor, reduced_tail)
-    norm = _NORMS[flavor, family]
-    net = Net(
+    stem, blocks, last, hidden = of_family.body(name, width, flavor, reduced_tail)
+    norm = of_family.norms[flavor]
+    return Net(
         name=name,
         family=family,
         flavor=flavor,
@@ -106,13 +114,18 @@ def build(
         stem=stem,
         blocks=dilate(blocks, output_stride, early=flavor == "torchvision"),
         last=last,
-        head=Head(hidden, family == "v4", last.act if last and hidden else "none", dropout, num_classes),
+        head=Head(
+            hidden,
+            norm=family == "v4",
+            act=last.act if last and hidden else "none",
+            dropout=of_family.dropout if dropout is None else dropout,
+            num_classes=num_classes,
+        ),
         norm_eps=norm.eps,
         norm_momentum=norm.momentum,
         padding="same" if flavor == "tf" else "symmetric",
         output_stride=output_stride,
-    )
-    return Net.from_dict(net.to_dict())  # the checks of a stranger's file hold for arguments too
+    ).checked()
 
 
 _Body = tuple[Conv, tuple[Row, ...], Conv | None, int]
@@ -186,21 +199,34 @@ def _body_v4(name: str, width: float, flavor: str, reduced: bool) -> _Body:
         out = make_divisible(row.out * width)
         if isinstance(row, Conv):
             blocks.append(replace(row, out=out))
-        elif isinstance(row, v4.FusedIb):
-            blocks.append(Fused(row.kernel, make_divisible(channels * row.expand), out, "relu", row.stride))
         else:
-            exp = make_divisible(channels * row.expand)
-            blocks.append(Universal(row.start, row.mid, exp, out, "relu", row.stride))
+            blocks.append(row.at(make_divisible(channels * row.expand), out))
         channels = out
     last = make_divisible(v4.LAST_CHANNELS * width)
     return Conv(3, stem, "relu", 2), tuple(blocks), Conv(1, last, "relu", 1), v4.HIDDEN
 
 
-_BODIES: dict[str, Callable[[str, float, str, bool], _Body]] = {
-    "v1": _body_v1,
-    "v2": _body_v2,
-    "v3": _body_v3,
-    "v4": _body_v4,
+@dataclass(frozen=True)
+class _Family:
+    """What the networks of one paper share.
+
+    `dropout`: its probability in the paper's training ("dropout 0.8" in V3 is the probability to keep); V1: TF-slim.
+    `norms` by flavor.
+    """
+
+    body: Callable[[str, float, str, bool], _Body]
+    dropout: float
+    norms: dict[str, _Norm]
+
+
+# Sources of the norms: torchvision 0.28 (V3 keeps TensorFlow's eps 0.001, V2 torch's default), timm 1.0 (torch's
+# defaults throughout), Keras 3 (V1 the layer's default momentum 0.99, V2 and V3 0.999).
+_TORCH, _KERAS = _Norm(1e-5, 0.1), _Norm(1e-3, 0.001)
+_FAMILIES = {
+    "v1": _Family(_body_v1, 0.001, {"timm": _TORCH, "tf": _Norm(1e-3, 0.01)}),
+    "v2": _Family(_body_v2, 0.2, {"torchvision": _TORCH, "timm": _TORCH, "tf": _KERAS}),
+    "v3": _Family(_body_v3, 0.2, {"torchvision": _Norm(1e-3, 0.01), "timm": _TORCH, "tf": _KERAS}),
+    "v4": _Family(_body_v4, 0.2, {"timm": _TORCH}),
 }
 
 
@@ -214,9 +240,9 @@ def dilate(blocks: tuple[Row, ...], output_stride: int, early: bool) -> tuple[Ro
     for row in blocks:
         if row.stride == 2 and stride >= output_stride:
             before, dilation = dilation, dilation * 2
-            row = replace(row, stride=1, dilation=dilation if early else before)
-            result.append(replace(row, shortcut=False) if early and isinstance(row, Inverted) else row)
+            row = changed(row, stride=1, dilation=dilation if early else before)
+            result.append(changed(row, shortcut=False) if early and isinstance(row, Inverted) else row)
         else:
             stride *= row.stride
-            result.append(replace(row, dilation=dilation))
+            result.append(changed(row, dilation=dilation))
     return tuple(result)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mobilenets.arch.rows import Conv, Fused, Inverted, Net, Row, Separable
+from mobilenets.arch.layers import Gate, Layer
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Row
 from mobilenets.errors import UserError
 
 MIN_SIZE = 32  # pixels
@@ -38,105 +40,85 @@ class RowCost:
     activation_bytes: int
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """A convolution of `groups` groups from (size, channels) to (out_size, out)."""
-
-    kernel: int
-    channels: int
-    out: int
-    groups: int
-    size: int
-    out_size: int
-    norm: bool = True
-    bias: bool = False
-
-    @property
-    def params(self) -> int:
-        weights = self.kernel**2 * self.channels // self.groups * self.out
-        return weights + 2 * self.out * self.norm + self.out * self.bias
-
-    @property
-    def macs(self) -> int:
-        return self.kernel**2 * self.channels // self.groups * self.out * self.out_size**2
-
-    @property
-    def activations(self) -> int:
-        return self.channels * self.size**2 + self.out * self.out_size**2
-
-
 def costs(net: Net, size: int = 224) -> list[RowCost]:
-    """One entry per row of `net` (stem, blocks, last convolution, head) for an input of `size` pixels.
+    """What every row of a network costs.
 
-    Raises:
-        UserError: `size` below 32.
+    Parameters
+    ----------
+    net
+        The network.
+    size
+        The side of its input in pixels.
+
+    Returns
+    -------
+    list of RowCost
+        One per row (stem, blocks, last convolution), then "head" (the hidden layer) and "classifier", where there are.
+
+    Raises
+    ------
+    UserError
+        `size` is below 32.
+
+    Examples
+    --------
+    >>> from mobilenets.arch import build
+    >>> stem, *blocks, last, classifier = costs(build("mobilenet_v2"))
+    >>> stem.macs, classifier.params
+    (10838016, 1281000)
     """
     if size < MIN_SIZE:
         raise UserError(f"size: {size} pixels are too few; use {MIN_SIZE} or more")
-    rows: list[tuple[str, Row]] = [("stem", net.stem)]
-    rows += [(f"blocks.{i}", row) for i, row in enumerate(net.blocks)]
-    rows += [("last", net.last)] if net.last else []
-    result, channels, side, stride = [], net.in_channels, size, 1
-    for name, row in rows:
-        out_side = -(-side // row.stride)
+    result, side, stride = [], size, 1
+    for name, row, channels in net.rows():
         stride *= row.stride
-        layers = list(_layers(row, channels, side, out_side))
-        result.append(_cost(name, row, layers, side, channels, out_side, row.out, stride))
-        channels, side = row.out, out_side
-    if net.head.hidden:
-        layer = _Layer(1, channels, net.head.hidden, 1, 1, 1, norm=net.head.norm, bias=not net.head.norm)
-        result.append(_cost("head", None, [layer], 1, channels, 1, net.head.hidden, stride))
-        channels = net.head.hidden
-    if net.num_classes:
-        layer = _Layer(1, channels, net.num_classes, 1, 1, 1, norm=False, bias=True)
-        result.append(_cost("classifier", None, [layer], 1, channels, 1, net.num_classes, stride))
+        result.append(_cost(name, row, row.layers(channels), side, channels, stride))
+        side = result[-1].out_size
+    for layer in net.head.layers(net.feature_channels):
+        name = layer.name if layer.name == "classifier" else "head"
+        result.append(_cost(name, None, [layer], 1, layer.channels, stride))
     return result
 
 
 def total(net: Net, size: int = 224) -> tuple[int, int]:
-    """Parameters and MACs of the whole network."""
+    """What a whole network costs.
+
+    Parameters
+    ----------
+    net
+        The network.
+    size
+        The side of its input in pixels.
+
+    Returns
+    -------
+    params, macs : int
+        Parameters, and multiply-accumulates of one image.
+
+    Raises
+    ------
+    UserError
+        `size` is below 32.
+
+    Examples
+    --------
+    >>> from mobilenets.arch import build
+    >>> params, macs = total(build("mobilenet_v2"), size=224)
+    >>> round(params / 1e6, 1), round(macs / 1e6)
+    (3.5, 301)
+    """
     rows = costs(net, size)
     return sum(r.params for r in rows), sum(r.macs for r in rows)
 
 
-def _cost(
-    name: str,
-    row: Row | None,
-    layers: list[_Layer],
-    size: int,
-    channels: int,
-    out_size: int,
-    out: int,
-    stride: int,
-) -> RowCost:
-    peak = max(layer.activations for layer in layers) * BYTES_PER_ACTIVATION
-    params, macs = sum(layer.params for layer in layers), sum(layer.macs for layer in layers)
-    return RowCost(name, row, size, channels, out_size, out, stride, params, macs, peak)
-
-
-def _layers(row: Row, channels: int, size: int, out_size: int) -> Iterator[_Layer]:
-    """The convolutions of one row, in order."""
-    if isinstance(row, Conv):
-        yield _Layer(row.kernel, channels, row.out, 1, size, out_size)
-    elif isinstance(row, Separable):
-        yield _Layer(row.kernel, channels, channels, channels, size, out_size)
-        yield _Layer(1, channels, row.out, 1, out_size, out_size)
-    elif isinstance(row, Inverted):
-        if row.exp != channels:
-            yield _Layer(1, channels, row.exp, 1, size, size)
-        yield _Layer(row.kernel, row.exp, row.exp, row.exp, size, out_size)
-        if row.se:
-            yield _Layer(1, row.exp, row.se, 1, 1, 1, norm=False, bias=True)
-            yield _Layer(1, row.se, row.exp, 1, 1, 1, norm=False, bias=True)
-        yield _Layer(1, row.exp, row.out, 1, out_size, out_size)
-    elif isinstance(row, Fused):
-        yield _Layer(row.kernel, channels, row.exp, 1, size, out_size)
-        yield _Layer(1, row.exp, row.out, 1, out_size, out_size)
-    else:
-        start_size = size if row.kernel else out_size
-        if row.start:
-            yield _Layer(row.start, channels, channels, channels, size, start_size)
-        yield _Layer(1, channels, row.exp, 1, start_size, start_size)
-        if row.kernel:
-            yield _Layer(row.kernel, row.exp, row.exp, row.exp, start_size, out_size)
-        yield _Layer(1, row.exp, row.out, 1, out_size, out_size)
+def _cost(name: str, row: Row | None, layers: Iterable[Layer | Gate], size: int, channels: int, stride: int) -> RowCost:
+    """The sum over `layers`, where a map of `size` pixels and `channels` comes in."""
+    params = macs = peak = 0
+    side, out = size, channels
+    for layer in (conv for each in layers for conv in each.convolutions):
+        before, after = (1, 1) if layer.pooled else (side, -(-side // layer.stride))
+        params += layer.weights + layer.out * (2 if layer.norm else 1)  # scale and shift, or a bias
+        macs += layer.weights * after**2
+        peak = max(peak, layer.channels * before**2 + layer.out * after**2)
+        side, out = (side, out) if layer.pooled else (after, layer.out)
+    return RowCost(name, row, size, channels, side, out, stride, params, macs, peak * BYTES_PER_ACTIVATION)

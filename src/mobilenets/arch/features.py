@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 
 
 @dataclass(frozen=True)

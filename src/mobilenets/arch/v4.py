@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mobilenets.arch.rows import Conv
+from mobilenets.arch.rows import Conv, Fused, Universal
 
 
 @dataclass(frozen=True)
 class Uib:
-    """A universal inverted bottleneck: kernels of both depthwise convolutions (0: none), stride, expansion, out."""
+    """A universal inverted bottleneck: kernels of the depthwise convolutions before and after the expansion (0: none).
+
+    `expand` is a multiple of the input's channels.
+    """
 
     start: int
-    mid: int
+    kernel: int
     stride: int
     expand: float
     out: int
 
+    def at(self, exp: int, out: int) -> Universal:
+        """The row with these channels."""
+        return Universal(self.start, self.kernel, exp, out, "relu", self.stride)
+
 
 @dataclass(frozen=True)
 class FusedIb:
-    """A fused inverted bottleneck: kernel, stride, expansion, out."""
+    """A fused inverted bottleneck; `expand` is a multiple of the input's channels."""
 
     kernel: int
     stride: int
     expand: float
     out: int
 
+    def at(self, exp: int, out: int) -> Fused:
+        """The row with these channels."""
+        return Fused(self.kernel, exp, out, "relu", self.stride)
+
 
 Table = tuple[Conv | Uib | FusedIb, ...]
 LAST_CHANNELS = 960
 HIDDEN = 1280
 
-#   start mid stride expand out
+#   start kernel stride expand out
 SMALL: Table = (
     Conv(3, 32, "relu", 2),
     Conv(1, 32, "relu", 1),  # C2, stride 4

@@ -11,7 +11,7 @@ from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
     from mobilenets.arch.cost import RowCost
-    from mobilenets.arch.rows import Net
+    from mobilenets.arch.net import Net
 
 
 SIZE = 224
@@ -103,19 +103,22 @@ def _pool(net: Net, rows: list[RowCost]) -> tuple[str, ...]:
 
 
 def _line(net: Net, row: RowCost) -> tuple[str, ...]:
-    spec = row.row
-    operator = _operator(net, row)
-    numbers = (f"{row.params:,}", f"{row.macs:,}")
+    from mobilenets.arch.layers import Gate, Layer
+
+    spec, shape, numbers = row.row, _shape(row.size, row.channels), (f"{row.params:,}", f"{row.macs:,}")
     if spec is None:
-        act = net.head.act if row.name == "head" else "none"
-        return (_shape(row.size, row.channels), operator, "-", str(row.out), "-", _NL[act], "1", *numbers)
-    exp = getattr(spec, "exp", None)
+        operator, act = "linear", "none"
+        if row.name == "head":
+            operator, act = "conv2d, 1x1" if net.head.norm else "conv2d, 1x1, NBN", net.head.act
+        return (shape, operator, "-", str(row.out), "-", _NL[act], "1", *numbers)
+    layers = list(spec.layers(row.channels))
+    exp = next((str(layer.out) for layer in layers if isinstance(layer, Layer) and layer.field == "exp"), "-")
     return (
-        _shape(row.size, row.channels),
-        operator,
-        "-" if exp is None else str(exp),
+        shape,
+        spec.title + (f", dilated {spec.dilation}" if spec.dilation > 1 else ""),
+        exp,
         str(row.out),
-        "yes" if getattr(spec, "se", 0) else "-",
+        "yes" if any(isinstance(layer, Gate) for layer in layers) else "-",
         _NL[spec.act],
         str(spec.stride),
         *numbers,
@@ -124,35 +127,3 @@ def _line(net: Net, row: RowCost) -> tuple[str, ...]:
 
 def _shape(side: int, channels: int) -> str:
     return f"{side}x{side}x{channels}"
-
-
-def _operator(net: Net, row: RowCost) -> str:
-    """The operator in the papers' words."""
-    from mobilenets.arch.rows import Conv, Fused, Inverted, Separable, Universal
-
-    spec = row.row
-    if spec is None:
-        if row.name == "classifier":
-            return "linear"
-        return "conv2d, 1x1" if net.head.norm else "conv2d, 1x1, NBN"
-    words = ""
-    if isinstance(spec, Conv):
-        words = f"conv2d, {spec.kernel}x{spec.kernel}"
-    elif isinstance(spec, Separable):
-        words = f"separable, {spec.kernel}x{spec.kernel}"
-    elif isinstance(spec, Inverted):
-        words = f"bneck, {spec.kernel}x{spec.kernel}"
-    elif isinstance(spec, Fused):
-        words = f"fused IB, {spec.kernel}x{spec.kernel}"
-    elif isinstance(spec, Universal):
-        words = _universal(spec.start, spec.kernel)
-    return words + (f", dilated {spec.dilation}" if spec.dilation > 1 else "")
-
-
-def _universal(start: int, middle: int) -> str:
-    """2404.10518, Fig. 4: which of the two depthwise convolutions are there makes four blocks of one."""
-    if start and middle:
-        return f"extra DW, {start}x{start} {middle}x{middle}"
-    if start:
-        return f"ConvNext, {start}x{start}"
-    return f"IB, {middle}x{middle}" if middle else "FFN"

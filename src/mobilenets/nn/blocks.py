@@ -1,102 +1,118 @@
-"""One module per kind of row."""
+"""The module of a row: its layers under their names, and a residual where shapes allow."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from mobilenets.arch.rows import Conv, Fused, Inverted, Net, Row, Separable, Universal
-from mobilenets.nn.layers import ConvNormAct, SqueezeExcite
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Row
+from mobilenets.nn.layers import make_layer
 
 
-class SeparableBlock(nn.Module):
-    """V1: depthwise, then pointwise, each with BatchNorm and activation."""
+class Block(nn.Module):
+    """Any row: its layers run in the order in which the row says them.
 
-    def __init__(self, net: Net, channels: int, row: Separable) -> None:
-        super().__init__()
-        self.depthwise = ConvNormAct(
-            net, channels, channels, row.kernel, row.act, row.stride, row.dilation, groups=channels
-        )
-        self.pointwise = ConvNormAct(net, channels, row.out, act=row.act)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) → (N, out, H / stride, W / stride)."""
-        y: torch.Tensor = self.pointwise(self.depthwise(x))
-        return y
-
-
-class Bottleneck(nn.Module):
-    """What V2, V3 and V4 share: some path from wide to narrow, and a residual where shapes allow.
-
-    The projection has no activation: in the narrow space ReLU would destroy information that no later
-    layer can restore (1801.04381, §3.2 and Fig. 6a).
+    The kinds of row that a paper draws have their path written out below, to be read beside its figure.
     """
 
-    def __init__(self, channels: int, row: Inverted | Universal | Fused) -> None:
+    def __init__(self, net: Net, row: Row, channels: int) -> None:
         super().__init__()
-        self.residual = row.stride == 1 and channels == row.out and getattr(row, "shortcut", True)
+        layers = list(row.layers(channels))
+        self.order = tuple(layer.name for layer in layers)
+        for layer in layers:
+            self.add_module(layer.name, make_layer(net, layer))
+        self.residual = row.residual(channels)
 
     def path(self, x: torch.Tensor) -> torch.Tensor:
-        """Everything but the shortcut: the layers in the order they were added."""
-        for layer in self.children():
-            x = layer(x)
+        """Everything but the shortcut."""
+        for name in self.order:
+            x = self.get_submodule(name)(x)
         return x
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → (N, out, H / stride, W / stride)."""
-        return x + self.path(x) if self.residual else self.path(x)
+        y = self.path(x)
+        return x + y if self.residual else y
 
 
-class InvertedBlock(Bottleneck):
-    """V2 and V3: expand, depthwise, squeeze-and-excite, project."""
+class SeparableBlock(Block):
+    """V1 (1704.04861, Fig. 3)."""
 
-    def __init__(self, net: Net, channels: int, row: Inverted) -> None:
-        super().__init__(channels, row)
-        if row.exp != channels:
-            self.expand = ConvNormAct(net, channels, row.exp, act=row.act)
-        self.depthwise = ConvNormAct(
-            net, row.exp, row.exp, row.kernel, row.act, row.stride, row.dilation, groups=row.exp
-        )
-        if row.se:
-            self.se = SqueezeExcite(row.exp, row.se)
-        self.project = ConvNormAct(net, row.exp, row.out)
+    depthwise: nn.Module
+    pointwise: nn.Module
+
+    def path(self, x: torch.Tensor) -> torch.Tensor:
+        """Both have BatchNorm and an activation."""
+        y: torch.Tensor = self.pointwise(self.depthwise(x))
+        return y
 
 
-class UniversalBlock(Bottleneck):
-    """V4: an optional depthwise convolution before the expansion (linear) and one after it."""
+class _WithoutSome(Block):
+    """A row that may lack some of its layers: nothing happens where one is not there."""
 
-    def __init__(self, net: Net, channels: int, row: Universal) -> None:
-        super().__init__(channels, row)
-        first_stride = 1 if row.kernel else row.stride
-        if row.start:
-            self.start = ConvNormAct(
-                net, channels, channels, row.start, "none", first_stride, row.dilation, groups=channels
-            )
-        self.expand = ConvNormAct(net, channels, row.exp, act=row.act)
-        if row.kernel:
-            self.depthwise = ConvNormAct(
-                net, row.exp, row.exp, row.kernel, row.act, row.stride, row.dilation, groups=row.exp
-            )
-        self.project = ConvNormAct(net, row.exp, row.out)
+    optional: tuple[str, ...]
+
+    def __init__(self, net: Net, row: Row, channels: int) -> None:
+        super().__init__(net, row, channels)
+        for name in self.optional:
+            if name not in self.order:
+                self.add_module(name, nn.Identity())
 
 
-class FusedBlock(Bottleneck):
-    """V4: a full convolution expands, a 1×1 convolution projects."""
+class InvertedBlock(_WithoutSome):
+    """V2 and V3 (1801.04381, Fig. 4d; 1905.02244, Fig. 4)."""
 
-    def __init__(self, net: Net, channels: int, row: Fused) -> None:
-        super().__init__(channels, row)
-        self.expand = ConvNormAct(net, channels, row.exp, row.kernel, row.act, row.stride, row.dilation)
-        self.project = ConvNormAct(net, row.exp, row.out)
+    optional = ("expand", "se")
+    expand: nn.Module
+    depthwise: nn.Module
+    se: nn.Module
+    project: nn.Module
+
+    def path(self, x: torch.Tensor) -> torch.Tensor:
+        """From narrow to wide, and linearly back."""
+        y: torch.Tensor = self.project(self.se(self.depthwise(self.expand(x))))
+        return y
+
+
+class UniversalBlock(_WithoutSome):
+    """V4 (2404.10518, Fig. 4)."""
+
+    optional = ("start", "depthwise")
+    start: nn.Module
+    expand: nn.Module
+    depthwise: nn.Module
+    project: nn.Module
+
+    def path(self, x: torch.Tensor) -> torch.Tensor:
+        """`start` is linear, as the projection is."""
+        y: torch.Tensor = self.project(self.depthwise(self.expand(self.start(x))))
+        return y
+
+
+class FusedBlock(Block):
+    """V4: the expansion is a full convolution."""
+
+    expand: nn.Module
+    project: nn.Module
+
+    def path(self, x: torch.Tensor) -> torch.Tensor:
+        """From narrow to wide, and linearly back."""
+        y: torch.Tensor = self.project(self.expand(x))
+        return y
+
+
+_WRITTEN_OUT = {
+    "separable": SeparableBlock,
+    "inverted": InvertedBlock,
+    "universal": UniversalBlock,
+    "fused": FusedBlock,
+}
 
 
 def make_block(net: Net, channels: int, row: Row) -> nn.Module:
     """The module of one row whose input has `channels` channels."""
-    if isinstance(row, Conv):
-        return ConvNormAct(net, channels, row.out, row.kernel, row.act, row.stride, row.dilation)
-    if isinstance(row, Separable):
-        return SeparableBlock(net, channels, row)
-    if isinstance(row, Inverted):
-        return InvertedBlock(net, channels, row)
-    if isinstance(row, Universal):
-        return UniversalBlock(net, channels, row)
-    return FusedBlock(net, channels, row)
+    first, *more = row.layers(channels)
+    if not more and not first.name:
+        return make_layer(net, first)
+    return _WRITTEN_OUT.get(row.kind, Block)(net, row, channels)

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mobilenets.arch.rows import Net
+from mobilenets.arch.layers import Gate, Layer
+from mobilenets.arch.net import Net
 
 _ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.ReLU6] | type[nn.Hardswish]] = {
     "relu": nn.ReLU,
@@ -69,31 +70,21 @@ class SamePadConv2d(Conv2d):
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, BatchNorm, activation ("none": a linear layer), under `conv`, `norm`, `act`."""
 
-    def __init__(
-        self,
-        net: Net,
-        channels: int,
-        out: int,
-        kernel: int = 1,
-        act: str = "none",
-        stride: int = 1,
-        dilation: int = 1,
-        groups: int = 1,
-    ) -> None:
+    def __init__(self, net: Net, layer: Layer) -> None:
         super().__init__()
         same = net.padding == "same"
         self.conv: nn.Conv2d = (SamePadConv2d if same else Conv2d)(
-            channels,
-            out,
-            kernel,
-            stride=stride,
-            padding=0 if same else (kernel - 1) // 2 * dilation,
-            dilation=dilation,
-            groups=groups,
+            layer.channels,
+            layer.out,
+            layer.kernel,
+            stride=layer.stride,
+            padding=0 if same else (layer.kernel - 1) // 2 * layer.dilation,
+            dilation=layer.dilation,
+            groups=layer.groups,
             bias=False,
         )
-        self.norm: nn.Module = nn.BatchNorm2d(out, eps=net.norm_eps, momentum=net.norm_momentum)
-        self.act = activation(act)
+        self.norm: nn.Module = nn.BatchNorm2d(layer.out, eps=net.norm_eps, momentum=net.norm_momentum)
+        self.act = activation(layer.act)
 
 
 def average(x: torch.Tensor) -> torch.Tensor:
@@ -129,15 +120,20 @@ class _Average(torch.autograd.Function):
 class SqueezeExcite(nn.Module):
     """Channel gates from the mean of each channel: ReLU, then a hard sigmoid relu6(x + 3) / 6 (1905.02244, §5.3)."""
 
-    def __init__(self, channels: int, squeeze: int) -> None:
+    def __init__(self, gate: Gate) -> None:
         super().__init__()
-        self.reduce = nn.Conv2d(channels, squeeze, 1)
-        self.expand = nn.Conv2d(squeeze, channels, 1)
+        self.reduce = nn.Conv2d(gate.channels, gate.squeeze, 1)
+        self.expand = nn.Conv2d(gate.squeeze, gate.channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → the same shape."""
         gate = average(x)
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(gate))))
+
+
+def make_layer(net: Net, layer: Layer | Gate) -> nn.Module:
+    """The module of one layer of a row."""
+    return SqueezeExcite(layer) if isinstance(layer, Gate) else ConvNormAct(net, layer)
 
 
 def initialise(module: nn.Module) -> None:

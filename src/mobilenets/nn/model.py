@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mobilenets.arch.features import feature_info
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.nn.blocks import make_block
 from mobilenets.nn.layers import ConvNormAct, activation, average, initialise
@@ -30,13 +30,10 @@ class MobileNet(nn.Module):
         self.net = net
         self.preprocess = Preprocess()
         self.provenance: dict[str, str] = {}
-        self.stem = make_block(net, net.in_channels, net.stem)
-        channels, blocks = net.stem.out, []
-        for row in net.blocks:
-            blocks.append(make_block(net, channels, row))
-            channels = row.out
-        self.blocks = nn.ModuleList(blocks)
-        self.last = make_block(net, channels, net.last) if net.last else nn.Identity()
+        made = {name: make_block(net, channels, row) for name, row, channels in net.rows()}
+        self.stem = made["stem"]
+        self.blocks = nn.ModuleList(made[f"blocks.{i}"] for i in range(len(net.blocks)))
+        self.last = made.get("last", nn.Identity())
         self.hidden = self._make_hidden()
         self.dropout = nn.Dropout(net.dropout)
         self.classifier = self._make_classifier()
@@ -48,7 +45,7 @@ class MobileNet(nn.Module):
         if not head.hidden:
             return nn.Identity()
         if head.norm:
-            return ConvNormAct(self.net, channels, head.hidden, act=head.act)
+            return ConvNormAct(self.net, next(head.layers(channels)))
         # "NBN" in V3's tables: no BatchNorm on a single value per channel, a bias instead.
         return nn.Sequential(nn.Conv2d(channels, head.hidden, 1), activation(head.act))
 
@@ -91,7 +88,7 @@ class MobileNet(nn.Module):
         return self.forward_head(self.forward_features(x, after), pre_logits=self.net.num_classes == 0)
 
     def features(self, x: torch.Tensor, levels: Sequence[int] | None = None) -> list[torch.Tensor]:
-        """Maps at several scales, finest first; their strides and channels are `spec.features.feature_info(net)`.
+        """Maps at several scales, finest first; their strides and channels are `arch.features.feature_info(net)`.
 
         `levels` picks some of them by index (default all).
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mobilenets.arch.cost import costs
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.data.loader import Batch
 from mobilenets.training.loop import Trainer
 from mobilenets.training.plan import EVALUATION_FRACTION, ROUGH, measure_speed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.weights.layouts import module_names

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mobilenets.arch import DEFAULT_NAME, NAMES, build
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet

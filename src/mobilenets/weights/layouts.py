@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mobilenets.arch import v1, v2, v3, v4
-from mobilenets.arch.rows import Conv, Fused, Inverted, Net, Separable, Universal
+from mobilenets.arch.layers import Gate, Layer
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Row
 from mobilenets.errors import UserError
 
 LAYOUTS = ("ours", "torchvision", "timm", "keras")
@@ -36,51 +38,35 @@ def module_names(net: Net, layout: str) -> dict[str, str]:
         raise UserError(f"{net.name}: its blocks are not those of {layout}'s network") from error
 
 
-def _parts(net: Net) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Index of each block and the parts it has."""
-    channels = net.stem.out
-    for i, row in enumerate(net.blocks):
-        if isinstance(row, Conv):
-            yield i, ()
-        elif isinstance(row, Separable):
-            yield i, ("depthwise", "pointwise")
-        elif isinstance(row, Fused):
-            yield i, ("expand", "project")
-        elif isinstance(row, Inverted):
-            se = ("se",) if row.se else ()
-            yield i, (*(("expand",) if row.exp != channels else ()), "depthwise", *se, "project")
-        else:
-            has = {"start": row.start, "expand": True, "depthwise": row.kernel, "project": True}
-            yield i, tuple(part for part, there in has.items() if there)
-        channels = row.out
+def _blocks(net: Net) -> Iterator[tuple[int, Row, list[Layer | Gate]]]:
+    """Index of each block, its row and its layers."""
+    rows = ((row, channels) for name, row, channels in net.rows() if name.startswith("blocks."))
+    for i, (row, channels) in enumerate(rows):
+        yield i, row, list(row.layers(channels))
 
 
 def _ours(net: Net) -> Iterator[str]:
-    yield from ("stem.conv", "stem.norm")
-    for i, parts in _parts(net):
-        if not parts:
-            yield from (f"blocks.{i}.conv", f"blocks.{i}.norm")
-        for part in parts:
-            children = ("reduce", "expand") if part == "se" else ("conv", "norm")
-            yield from (f"blocks.{i}.{part}.{child}" for child in children)
-    if net.last:
-        yield from ("last.conv", "last.norm")
-    if net.head.hidden:
-        yield from ("hidden.conv", "hidden.norm") if net.head.norm else ("hidden.0",)
-    yield "classifier"
+    for name, row, channels in net.rows():
+        for layer in row.layers(channels):
+            for conv in layer.convolutions:
+                yield from conv.modules(name)
+    for layer in net.head.layers(net.feature_channels):
+        yield from layer.modules("")
+    if not net.num_classes:
+        yield "classifier"
 
 
 def _torchvision(net: Net) -> dict[str, str]:
     """torchvision: `features.N`, numbered layers inside; V2 leaves the projection outside a pair."""
     names = {"stem.conv": "features.0.0", "stem.norm": "features.0.1"}
     inner = "conv" if net.family == "v2" else "block"
-    for i, parts in _parts(net):
-        for j, part in enumerate(parts):
+    for i, _, layers in _blocks(net):
+        for j, layer in enumerate(layers):
             theirs = f"features.{i + 1}.{inner}.{j}"
-            ours = f"blocks.{i}.{part}"
-            if part == "se":
+            ours = f"blocks.{i}.{layer.name}"
+            if isinstance(layer, Gate):
                 names |= {f"{ours}.reduce": f"{theirs}.fc1", f"{ours}.expand": f"{theirs}.fc2"}
-            elif part == "project" and net.family == "v2":
+            elif layer is layers[-1] and net.family == "v2":
                 names |= {f"{ours}.conv": theirs, f"{ours}.norm": f"features.{i + 1}.conv.{j + 1}"}
             else:
                 names |= {f"{ours}.conv": f"{theirs}.0", f"{ours}.norm": f"{theirs}.1"}
@@ -90,50 +76,41 @@ def _torchvision(net: Net) -> dict[str, str]:
     return names
 
 
-# Names of the convolutions in timm's blocks; their BatchNorms are bn1, bn2, … in the same order.
-_TIMM_SEPARABLE = {"depthwise": "conv_dw", "pointwise": "conv_pw"}
-_TIMM_NO_EXPAND = {"depthwise": "conv_dw", "project": "conv_pw"}
-_TIMM_INVERTED = {"expand": "conv_pw", "depthwise": "conv_dw", "project": "conv_pwl"}
-_TIMM_FUSED = {"expand": "conv_exp", "project": "conv_pwl"}
-_TIMM_UNIVERSAL = {"start": "dw_start", "expand": "pw_exp", "depthwise": "dw_mid", "project": "pw_proj"}
+# Names of the convolutions in timm's blocks by kind of row; their BatchNorms are bn1, bn2, … in the same order.
+TIMM = {
+    "conv": {"": "conv"},
+    "separable": {"depthwise": "conv_dw", "pointwise": "conv_pw"},
+    "inverted": {"expand": "conv_pw", "depthwise": "conv_dw", "project": "conv_pwl"},
+    "fused": {"expand": "conv_exp", "project": "conv_pwl"},
+    "universal": {"start": "dw_start", "expand": "pw_exp", "depthwise": "dw_mid", "project": "pw_proj"},
+}
+_TIMM_NO_EXPAND = {"depthwise": "conv_dw", "project": "conv_pw"}  # of an inverted row
 
 
 def _timm(net: Net) -> dict[str, str]:
     """timm: `blocks.STAGE.INDEX`; the last convolution is a stage of its own, except in V2."""
     names = {"stem.conv": "conv_stem", "stem.norm": "bn1", "classifier": "classifier"}
     stages = list(_stages(net))
-    for (i, parts), (stage, index) in zip(_parts(net), stages, strict=True):
-        ours, theirs, row = f"blocks.{i}", f"blocks.{stage}.{index}", net.blocks[i]
-        if isinstance(row, Conv):
-            names |= {f"{ours}.conv": f"{theirs}.conv", f"{ours}.norm": f"{theirs}.bn1"}
-        elif isinstance(row, Universal):
-            for part in parts:
-                names |= {
-                    f"{ours}.{part}.conv": f"{theirs}.{_TIMM_UNIVERSAL[part]}.conv",
-                    f"{ours}.{part}.norm": f"{theirs}.{_TIMM_UNIVERSAL[part]}.bn",
-                }
-        else:
-            convs = _timm_convs(row, parts)
-            for number, part in enumerate((p for p in parts if p != "se"), start=1):
-                names |= {
-                    f"{ours}.{part}.conv": f"{theirs}.{convs[part]}",
-                    f"{ours}.{part}.norm": f"{theirs}.bn{number}",
-                }
-            names |= {f"{ours}.se.reduce": f"{theirs}.se.conv_reduce"}
-            names |= {f"{ours}.se.expand": f"{theirs}.se.conv_expand"}
+    for (i, row, layers), (stage, index) in zip(_blocks(net), stages, strict=True):
+        theirs, convs = f"blocks.{stage}.{index}", TIMM[row.kind]
+        if row.kind == "inverted" and layers[0].name != "expand":
+            convs = _TIMM_NO_EXPAND
+        number = 0
+        for layer in layers:
+            ours = f"blocks.{i}.{layer.name}".rstrip(".")
+            if isinstance(layer, Gate):
+                names |= {f"{ours}.reduce": f"{theirs}.se.conv_reduce", f"{ours}.expand": f"{theirs}.se.conv_expand"}
+                continue
+            number, conv = number + 1, f"{theirs}.{convs[layer.name]}"
+            if row.kind == "universal":  # a module of two parts, as ours
+                names |= {f"{ours}.conv": f"{conv}.conv", f"{ours}.norm": f"{conv}.bn"}
+            else:
+                names |= {f"{ours}.conv": conv, f"{ours}.norm": f"{theirs}.bn{number}"}
     if net.family == "v2":
         return names | {"last.conv": "conv_head", "last.norm": "bn2"}
     end = f"blocks.{stages[-1][0] + 1}.0"
     names |= {"last.conv": f"{end}.conv", "last.norm": f"{end}.bn1"}
     return names | {"hidden.0": "conv_head", "hidden.conv": "conv_head", "hidden.norm": "norm_head"}
-
-
-def _timm_convs(row: Separable | Inverted | Fused, parts: tuple[str, ...]) -> dict[str, str]:
-    if isinstance(row, Separable):
-        return _TIMM_SEPARABLE
-    if isinstance(row, Fused):
-        return _TIMM_FUSED
-    return _TIMM_INVERTED if "expand" in parts else _TIMM_NO_EXPAND
 
 
 def _stages(net: Net) -> Iterator[tuple[int, int]]:
@@ -178,22 +155,22 @@ def _keras_v1(net: Net) -> dict[str, str]:
 def _keras_v2(net: Net) -> dict[str, str]:
     names = {"stem.conv": "Conv1", "stem.norm": "bn_Conv1", "classifier": "predictions"}
     names |= {"last.conv": "Conv_1", "last.norm": "Conv_1_bn"}
-    for i, parts in _parts(net):
+    for i, _, layers in _blocks(net):
         prefix = f"block_{i}" if i else "expanded_conv"
-        for part in parts:
-            theirs = f"{prefix}_{part}"
-            names |= {f"blocks.{i}.{part}.conv": theirs, f"blocks.{i}.{part}.norm": f"{theirs}_BN"}
+        for layer in layers:
+            ours, theirs = f"blocks.{i}.{layer.name}", f"{prefix}_{layer.name}"
+            names |= {f"{ours}.conv": theirs, f"{ours}.norm": f"{theirs}_BN"}
     return names
 
 
 def _keras_v3(net: Net) -> dict[str, str]:
     names = {"stem.conv": "conv", "stem.norm": "conv_bn", "classifier": "logits"}
     names |= {"last.conv": "conv_1", "last.norm": "conv_1_bn", "hidden.0": "conv_2"}
-    for i, parts in _parts(net):
+    for i, _, layers in _blocks(net):
         prefix = f"expanded_conv_{i}" if i else "expanded_conv"
-        for part in parts:
-            ours, theirs = f"blocks.{i}.{part}", f"{prefix}_{part}"
-            if part == "se":
+        for layer in layers:
+            ours, theirs = f"blocks.{i}.{layer.name}", f"{prefix}_{layer.name}"
+            if isinstance(layer, Gate):
                 names |= {f"{ours}.reduce": f"{prefix}_squeeze_excite_conv"}
                 names |= {f"{ours}.expand": f"{prefix}_squeeze_excite_conv_1"}
             else:

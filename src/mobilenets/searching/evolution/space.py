@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mobilenets.arch.build import make_divisible
 from mobilenets.arch.cost import MIN_SIZE, SIZE_STEP
-from mobilenets.arch.rows import Inverted, Net
-from mobilenets.arch.scaling import make_divisible
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Inverted
 from mobilenets.errors import UserError
 
 Generator = np.random.Generator

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from mobilenets.arch.cost import costs, total
-from mobilenets.arch.rows import Net, Row
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Row
 from mobilenets.exporting.targets.onnx import graph_bytes, onnx_file
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.blocks import make_block

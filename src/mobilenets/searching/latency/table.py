@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mobilenets.arch import build
 from mobilenets.arch.cost import total
-from mobilenets.arch.rows import Net
+from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.runtime.registry import KINDS
 from mobilenets.searching.latency.subgraphs import WholeNetwork, pieces

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mobilenets.arch.rows import Conv, Fused, Inverted, Net, Row, Separable
+from mobilenets.arch.layers import Gate
+from mobilenets.arch.net import Net
+from mobilenets.arch.rows import Row, changed
 
 STEM, LAST, HIDDEN = "stem", "last", "hidden"
+_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
@@ -32,89 +35,73 @@ class Layout:
     """The spaces of a network by name, in the order of its rows, and where each tensor has which of them.
 
     `tensors`: name in the state dict → spaces of its first two dimensions, None where a dimension is none of these.
-    `rows`: for each block the spaces of its expansion (None: the row has no such number) and of its output.
+    `rows`: for each block the spaces of those fields of its row that are numbers of channels.
     """
 
     spaces: dict[str, Space] = field(default_factory=dict)
     tensors: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    rows: list[tuple[str | None, str]] = field(default_factory=list)
+    rows: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Channels by space."""
         return {name: space.size for name, space in self.spaces.items()}
 
-    def _conv(self, prefix: str, out: str, channels: str | None) -> None:
-        """A convolution with BatchNorm under `prefix`; `channels` None: depthwise, or from the image."""
-        self.tensors[f"{prefix}.conv.weight"] = (out, channels)
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            self.tensors[f"{prefix}.norm.{name}"] = (out, None)
-        space = self.spaces[out]
-        self.spaces[out] = replace(space, writers=(*space.writers, prefix))
-
     def _new(self, name: str, size: int, first: int) -> str:
         self.spaces[name] = Space(name, size, first, ())
         return name
+
+    def _add(self, module: str, out: str | None, channels: str | None, norm: bool) -> None:
+        """A convolution; `channels` None: depthwise, or from the image; `out` None: its number of channels stays."""
+        if not norm:
+            self.tensors[f"{module}.weight"] = (out, channels)
+            self.tensors |= {f"{module}.bias": (out, None)} if out else {}
+            return
+        self.tensors[f"{module}.conv.weight"] = (out, channels)
+        if out:
+            self.tensors |= {f"{module}.norm.{name}": (out, None) for name in _NORM}
+            space = self.spaces[out]
+            self.spaces[out] = replace(space, writers=(*space.writers, module))
+
+    def _row(self, name: str, row: Row, channels: int, current: str | None, first: int) -> dict[str, str]:
+        """Add a row whose input is the space `current`; the spaces of its fields."""
+        before, fields = current, {}
+        *inner, last = row.layers(channels)
+        for layer in (*inner, last):
+            if isinstance(layer, Gate):
+                # Its squeezed channels stay: one value each, not a map, so that nothing would be gained.
+                reduce, expand = layer.convolutions
+                self._add(reduce.path(name), None, current, reduce.norm)
+                self._add(expand.path(name), current, None, expand.norm)
+                continue
+            reads = None
+            if layer.groups == 1:  # a depthwise convolution keeps the channels it is given
+                reads, current = current, None
+                if layer is last and row.residual(channels):
+                    current = before
+                elif layer.field:
+                    current = self._new(f"{name}.{layer.field}" if "." in name else name, layer.out, first)
+            if layer.field and current:
+                fields[layer.field] = current
+            self._add(layer.path(name), current, reads, layer.norm)
+        return fields
 
 
 def layout(net: Net) -> Layout:
     """The spaces of `net`."""
     result = Layout()
-    current = result._new(STEM, net.stem.out, -1)
-    result._conv(STEM, STEM, None)
-    for i, row in enumerate(net.blocks):
-        current = _block(result, i, row, current)
-    after = len(net.blocks)
-    if net.last:
-        result._new(LAST, net.last.out, after)
-        result._conv(LAST, LAST, current)
-        current = LAST
-    if net.head.hidden:
-        result._new(HIDDEN, net.head.hidden, after)
-        if net.head.norm:
-            result._conv(HIDDEN, HIDDEN, current)
-        else:
-            result.tensors |= {"hidden.0.weight": (HIDDEN, current), "hidden.0.bias": (HIDDEN, None)}
-        current = HIDDEN
-    if net.num_classes:
-        result.tensors["classifier.weight"] = (None, current)
+    current: str | None = None
+    for name, row, channels in net.rows():
+        first = {STEM: -1, LAST: len(net.blocks)}.get(name, len(result.rows))
+        fields = result._row(name, row, channels, current, first)
+        current = fields["out"]
+        if name not in (STEM, LAST):
+            result.rows.append(fields)
+    for layer in net.head.layers(net.feature_channels):
+        out = result._new(HIDDEN, layer.out, len(net.blocks)) if layer.field else None
+        result._add(layer.name, out, current, layer.norm)
+        current = out
     return result
-
-
-def _block(result: Layout, i: int, row: Row, current: str) -> str:
-    """Add block `i`, whose input is the space `current`; its output's space."""
-    name, channels = f"blocks.{i}", result.spaces[current].size
-    out = f"{name}.out"
-    if isinstance(row, (Conv, Separable)):
-        result._new(out, row.out, i)
-        if isinstance(row, Conv):
-            result._conv(name, out, current)
-        else:
-            result._conv(f"{name}.depthwise", current, None)
-            result._conv(f"{name}.pointwise", out, current)
-        result.rows.append((None, out))
-        return out
-    exp = current
-    if not isinstance(row, Inverted) or row.exp != channels:  # else there is no expansion convolution
-        exp = result._new(f"{name}.exp", row.exp, i)
-    residual = row.stride == 1 and channels == row.out and getattr(row, "shortcut", True)
-    out = current if residual else result._new(out, row.out, i)
-    if getattr(row, "start", 0):
-        result._conv(f"{name}.start", current, None)
-    if exp != current:
-        result._conv(f"{name}.expand", exp, current)
-    if not isinstance(row, Fused) and row.kernel:
-        result._conv(f"{name}.depthwise", exp, None)
-    if isinstance(row, Inverted) and row.se:
-        # Its squeezed channels stay: one value each, not a map, so that nothing would be gained.
-        result.tensors |= {
-            f"{name}.se.reduce.weight": (None, exp),
-            f"{name}.se.expand.weight": (exp, None),
-            f"{name}.se.expand.bias": (exp, None),
-        }
-    result._conv(f"{name}.project", out, exp)
-    result.rows.append((exp, out))
-    return out
 
 
 def resized(net: Net, sizes: Mapping[str, int]) -> Net | None:
@@ -125,21 +112,18 @@ def resized(net: Net, sizes: Mapping[str, int]) -> Net | None:
     """
     plan = layout(net)
     channels = {**plan.sizes, **sizes}
-    blocks: list[Row] = []
-    for row, (exp, out) in zip(net.blocks, plan.rows, strict=True):
-        if exp is None or isinstance(row, (Conv, Separable)):
-            blocks.append(replace(row, out=channels[out]))
-        else:
-            blocks.append(replace(row, exp=channels[exp], out=channels[out]))
-    changed = replace(
+    blocks = (
+        changed(row, **{name: channels[space] for name, space in fields.items()})
+        for row, fields in zip(net.blocks, plan.rows, strict=True)
+    )
+    narrower = replace(
         net,
         stem=replace(net.stem, out=channels[STEM]),
         blocks=tuple(blocks),
         last=replace(net.last, out=channels[LAST]) if net.last else None,
         head=replace(net.head, hidden=channels.get(HIDDEN, 0)),
-    )
-    changed = Net.from_dict(changed.to_dict())  # its checks hold here too
-    return changed if layout(changed).rows == plan.rows else None
+    ).checked()
+    return narrower if layout(narrower).rows == plan.rows else None
 
 
 def fewer(before: Net, after: Net) -> dict[str, int]:

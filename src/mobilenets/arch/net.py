@@ -1,0 +1,226 @@
+"""A whole network as data: the rows of its table, its head, and what holds for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mobilenets.arch.checks import check_channels, check_choice, check_flag, check_fraction
+from mobilenets.arch.layers import Gate, Layer
+from mobilenets.arch.rows import ACTIVATIONS, ROWS, Conv, Row
+from mobilenets.errors import UserError
+
+FAMILIES = ("v1", "v2", "v3", "v4")
+FLAVORS = ("torchvision", "timm", "tf")
+PADDINGS = ("symmetric", "same")
+
+_MAX_BLOCKS = 500
+_MAX_WEIGHTS = 1_000_000_000  # 4 GB; the largest published MobileNet has 36 million
+
+
+@dataclass(frozen=True)
+class Head:
+    """After pooling: an optional hidden layer of `hidden` channels (0: none), dropout, the classifier.
+
+    V3's hidden layer has a bias and no BatchNorm, V4's BatchNorm and no bias. `num_classes` 0: no classifier.
+    """
+
+    hidden: int
+    norm: bool
+    act: str
+    dropout: float
+    num_classes: int
+
+    def layers(self, channels: int) -> Iterator[Layer]:
+        """The hidden layer and the classifier, as far as there are such, where `channels` come in."""
+        if self.hidden:
+            name = "hidden" if self.norm else "hidden.0"  # with BatchNorm a module with parts, else one of two
+            yield Layer(name, 1, channels, self.hidden, self.act, field="hidden", norm=self.norm)
+        if self.num_classes:
+            yield Layer("classifier", 1, self.hidden or channels, self.num_classes, norm=False)
+
+    def check(self) -> None:
+        """Every number is of its kind and in its range.
+
+        Raises
+        ------
+        UserError
+            One is not.
+        """
+        check_channels("num_classes", self.num_classes, 0)
+        check_channels("hidden", self.hidden, 0)
+        check_flag("norm", self.norm)
+        check_choice("act", self.act, ACTIVATIONS)
+        check_fraction("dropout", self.dropout)
+
+
+@dataclass(frozen=True)
+class Net:
+    """A MobileNet, completely: what `nn.MobileNet` builds and a model card stores.
+
+    All channels are absolute: width, rounding and variants are already applied.
+
+    Parameters
+    ----------
+    name, family, flavor, width
+        What it was built from (`mobilenets.arch.build`); a search may have changed any row since.
+    in_channels
+        Of the image: 3, or 1 for grey ones.
+    stem, blocks, last
+        The rows, first to last; `last` is None in V1.
+    head
+        What comes after pooling.
+    norm_eps, norm_momentum
+        BatchNorm's, the momentum in torch's sense (the weight of the new batch).
+    padding
+        "symmetric" (k // 2) or TensorFlow's "same".
+    output_stride
+        The last map's reduction against the image: 32, or 16 or 8 by dilation.
+
+    Examples
+    --------
+    >>> from mobilenets.arch import build
+    >>> net = build("mobilenet_v2", width=0.5, num_classes=10)
+    >>> net.stem
+    Conv(kernel=3, out=16, act='relu6', stride=2, dilation=1)
+    >>> Net.from_dict(net.to_dict()) == net
+    True
+    """
+
+    name: str
+    family: str
+    flavor: str
+    width: float
+    in_channels: int
+    stem: Conv
+    blocks: tuple[Row, ...]
+    last: Conv | None
+    head: Head
+    norm_eps: float
+    norm_momentum: float
+    padding: str
+    output_stride: int = 32
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of the classifier; 0 without one."""
+        return self.head.num_classes
+
+    @property
+    def dropout(self) -> float:
+        """Probability of dropout before the classifier."""
+        return self.head.dropout
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the last map, before pooling."""
+        return self.last.out if self.last else self.blocks[-1].out
+
+    @property
+    def head_width(self) -> int:
+        """Length of the vector that the classifier sees."""
+        return self.head.hidden or self.feature_channels
+
+    def rows(self) -> Iterator[tuple[str, Row, int]]:
+        """Every row with the name of its module and the channels that come in: stem, blocks, last convolution."""
+        channels = self.in_channels
+        blocks = ((f"blocks.{i}", row) for i, row in enumerate(self.blocks))
+        for name, row in (("stem", self.stem), *blocks, *([("last", self.last)] if self.last else [])):
+            yield name, row, channels
+            channels = row.out
+
+    def with_classes(self, num_classes: int) -> Net:
+        """The same network for another number of classes.
+
+        Parameters
+        ----------
+        num_classes
+            Outputs of the classifier; 0: without one.
+
+        Raises
+        ------
+        UserError
+            `num_classes` is negative or absurdly large.
+
+        Examples
+        --------
+        >>> from mobilenets.arch import build
+        >>> build("mobilenet_v2").with_classes(5).num_classes
+        5
+        """
+        check_channels("num_classes", num_classes, 0)
+        return replace(self, head=replace(self.head, num_classes=num_classes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = dataclasses.asdict(self)
+        values["blocks"] = [{"kind": row.kind, **vars(row)} for row in self.blocks]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Net:
+        """The inverse of `to_dict`; the values may come from a stranger's file and are checked.
+
+        Rows are found by their kind in `mobilenets.arch.rows.ROWS`.
+
+        Raises
+        ------
+        UserError
+            A missing, unknown or impossible value.
+        """
+        try:
+            rows = [dict(row) for row in values["blocks"]]
+            if len(rows) > _MAX_BLOCKS:
+                raise UserError(f"network: {len(rows)} blocks; at most {_MAX_BLOCKS} are read from a file")
+            net = cls(
+                **{
+                    **values,
+                    "stem": Conv(**values["stem"]),
+                    "blocks": tuple(ROWS[row.pop("kind")](**row) for row in rows),
+                    "last": Conv(**values["last"]) if values["last"] else None,
+                    "head": Head(**values["head"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"network: not a description this version reads ({error!r})") from error
+        return net.checked()
+
+    def checked(self) -> Net:
+        """Itself, if every number is of its kind and in its range.
+
+        Returns
+        -------
+        Net
+            This very network.
+
+        Raises
+        ------
+        UserError
+            A number is not, or the network as a whole would be too large to build.
+        """
+        if not isinstance(self.name, str) or len(self.name) > 100:
+            raise UserError("name: not a text of at most 100 characters")
+        check_choice("family", self.family, FAMILIES)
+        check_choice("flavor", self.flavor, FLAVORS)
+        check_choice("padding", self.padding, PADDINGS)
+        check_channels("in_channels", self.in_channels)
+        check_fraction("norm_eps", self.norm_eps)
+        check_fraction("norm_momentum", self.norm_momentum)
+        check_choice("output_stride", self.output_stride, (8, 16, 32))
+        if not isinstance(self.width, (int, float)) or not 0 < self.width < math.inf:
+            raise UserError(f"width: {self.width!r} is not a positive number")
+        if not self.blocks:
+            raise UserError("network: it has no blocks")
+        self.head.check()
+        layers: list[Layer | Gate] = []
+        for _, row, channels in self.rows():
+            row.check()
+            layers += row.layers(channels)
+        layers += self.head.layers(self.feature_channels)
+        weights = sum(conv.weights for layer in layers for conv in layer.convolutions)
+        if weights > _MAX_WEIGHTS:
+            raise UserError(f"network: {weights:,} weights are too many; at most {_MAX_WEIGHTS:,} are built")
+        return self
