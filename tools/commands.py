@@ -54,7 +54,7 @@ def _command(name: str, line: str) -> str:
             text += f"\n**{(group.title or '').capitalize()}**\n"
         if group.description:
             text += f"\n{_escaped(group.description)}\n"
-        text += "\n| | |\n|---|---|\n"
+        text += f"\n| {'option' if group._group_actions[-1].option_strings else 'argument'} | meaning |\n|---|---|\n"
         text += "".join(f"| {_spelled(a)} | {_meaning(a)} |\n" for a in group._group_actions if _shown(a))
     return text
 
