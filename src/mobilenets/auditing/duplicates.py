@@ -50,9 +50,10 @@ def find_pairs(photos: Sequence[Photo], features: NDArray[np.float32] | None = N
     if len(ones) < 2:
         return pairs
     thumbs = _normal(np.stack([photos[i].thumb for i in ones]).reshape(len(ones), -1).astype(np.float32))
-    own = _own_structure(thumbs)
+    own: NDArray[np.float32] | None = None  # half a second, for nothing where no two hashes are alike
     rows = None if features is None else _unit(features[ones])
     for a, b in _candidates(hash_bits(thumbs)):
+        own = _own_structure(thumbs) if own is None else own
         alike = (own[a] * own[b]).sum(1)
         keep = alike >= LIMITS.same_structure
         if rows is not None:

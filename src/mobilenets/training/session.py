@@ -41,7 +41,7 @@ from mobilenets.training.loop import Trainer, better
 from mobilenets.training.origin import Origin, fit_rows
 from mobilenets.training.plan import Speed, measure_speed, steps_within
 from mobilenets.training.probe.activation_cache import ActivationCache
-from mobilenets.training.probe.features import Extractor, extractor, features
+from mobilenets.training.probe.features import Extractor, extractor, extractors, features
 from mobilenets.training.probe.head import Head, fit_head
 from mobilenets.training.probe.warm_start import warm_start
 from mobilenets.training.recipe import FINETUNE, ProbeRecipe, Recipe
@@ -270,10 +270,9 @@ class Session:
         recipe = ProbeRecipe()
         some = self.splits.train.spread(recipe.max_images)
         train, val = (self.loader(part, recipe.batch_size) for part in (some, self.splits.val))
-        extract = extractor(self.model, self.preprocess, self.device)
-        x, y = self._look(extract, train, "features", recipe.flip)
         # Exact, as the file that will be compared with what is trained: a few answers may differ in a faster engine.
-        exact = extractor(self.model, self.preprocess, self.device, exact=True)
+        extract, exact = extractors(self.model, self.preprocess, self.device)
+        x, y = self._look(extract, train, "features", recipe.flip)
         val_x, val_y = features(exact, val, "features (validation)", group=self.group)
         head = fit_head(x, y, recipe, self.settings.seed, balanced=self.recipe.balance != "none")
         head.put_into(self.classifier)

@@ -45,17 +45,29 @@ def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device, ex
     return run_on_pixels(_Pooled(model), preprocess, device, exact)
 
 
+def extractors(model: MobileNet, preprocess: Preprocess, device: torch.device) -> tuple[Extractor, Extractor]:
+    """`extractor`, fast and exact, of a network that is exported once for both."""
+    fast, exact = _runs(_Pooled(model), preprocess, device, (False, True))
+    return fast, exact
+
+
 def run_on_pixels(part: nn.Module, preprocess: Preprocess, device: torch.device, exact: bool = True) -> Extractor:
     """A function from uint8 pixels (N, H, W, C) to what `part` makes of normalised images, float32, in eval mode.
 
     On a CPU it runs in an inference engine: BatchNorm is folded into the convolutions, and it does several times the
     images per second of eager torch (`benchmarks/throughput.py`).
     """
+    (run,) = _runs(part, preprocess, device, (exact,))
+    return run
+
+
+def _runs(part: nn.Module, preprocess: Preprocess, device: torch.device, exact: tuple[bool, ...]) -> list[Extractor]:
+    """`run_on_pixels` for each value of `exact`."""
     backbone = FromPixels(part, preprocess).eval()
     if device.type == "cpu":
         threads = max(1, available_cores() // torchrun_env.local_world())
         graph = onnx_bytes(backbone, preprocess, output="features")
-        return run_exactly(graph, threads) if exact else run_fast(graph, threads)
+        return [(run_exactly if exactly else run_fast)(graph, threads) for exactly in exact]
     backbone = backbone.to(device)
 
     @torch.inference_mode()
@@ -63,7 +75,7 @@ def run_on_pixels(part: nn.Module, preprocess: Preprocess, device: torch.device,
         rows: np.ndarray = backbone(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
         return rows
 
-    return run
+    return [run] * len(exact)
 
 
 def features(
