@@ -161,7 +161,8 @@ def test_a_row_says_what_was_computed_in(run: Path, tmp_path: Path, monkeypatch:
 def test_the_family_is_measured_against_published_accuracy() -> None:
     chosen = choose(["mobilenet_v3_small*"])
     assert len(chosen) == sum(len(sizes) for sizes in published.V3_SMALL.values()) + 1  # and the minimalistic one
-    points = sweep([one for one in chosen if one.size in (96, 224, 256)], "onnxruntime", 1, 1, None, start=Scripted)
+    ends = [one for one in chosen if one.size in (96, 256) or (one.model, one.width) != (SMALL, 1)]
+    points = sweep(ends, "onnxruntime", 1, 1, None, start=Scripted)
     latencies = [point.row.quiet_ms for point in points]
     assert latencies == sorted(latencies)
     assert latencies == pytest.approx([point.row.mmacs / 10 for point in points], rel=0.03)

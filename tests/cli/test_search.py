@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from html import unescape
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ from stopped import interrupted
 Trained = tuple[Path, Path]
 
 
+@pytest.fixture
+def by_clockwork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands within this process time nothing: that the engine is timed is shown in test_latency.py."""
+    monkeypatch.setattr("mobilenets.searching.latency.table.EngineTimer", lambda *_: Clockwork())
+
+
+@pytest.mark.usefixtures("by_clockwork")
 def test_a_run_that_is_fast_enough_is_nothing_to_do(cli: Cli, trained: Trained, tmp_path: Path) -> None:
     folder, data = trained
     result = cli("search", data, "--from", folder, "--latency", "1s", "--out", "out")
@@ -137,17 +145,15 @@ def _lines(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
 
 
-def test_an_engine_that_is_not_installed_is_one_line(process: Cli, trained: Trained, tmp_path: Path) -> None:
+def test_an_engine_that_is_not_installed_is_one_line(
+    cli: Cli, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, data = trained
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(
-        "from importlib.machinery import PathFinder\n"
-        "find = PathFinder.find_spec\n"
-        "PathFinder.find_spec = lambda name, *args: None if name == 'openvino' else find(name, *args)\n"
-    )
-    path = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")]))
+    find = PathFinder.find_spec
+    monkeypatch.setattr(PathFinder, "find_spec", lambda name, *args: None if name == "openvino" else find(name, *args))
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)  # what is imported is not looked for
     asked = ("search", data, "--from", folder, "--latency", "1us", "--engine", "openvino", "--out", "out")
-    result = process(*asked, env={"PYTHONPATH": path})
+    result = cli(*asked)
     assert is_one_line_error(result, "--engine openvino: is not installed", "pip install 'mobilenets[openvino]'")
     assert not (tmp_path / "out").exists()
 
@@ -175,6 +181,7 @@ def _in_the_last_training(journal: dict[str, Any]) -> bool:
     return journal["epochs"] is not None
 
 
+@pytest.mark.usefixtures("by_clockwork")
 def test_a_search_stopped_by_ctrl_c_again_and_again_goes_on_to_the_same_weights(
     cli: Cli, searched: Path, latency_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

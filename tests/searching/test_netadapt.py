@@ -37,6 +37,7 @@ from mobilenets.searching.netadapt.proposals import (
     least_lost,
     narrower,
     notches,
+    options,
     propose,
     propose_step,
     random_candidates,
@@ -61,7 +62,7 @@ def _evenly(seed: Candidate, latency: LatencyModel) -> list[Candidate]:
 
 
 def _proposals(seed: Candidate, latency: LatencyModel, limit_ms: float) -> list[Proposal]:
-    return propose(seed, floors(seed), _evenly(seed, latency), latency, limit_ms)
+    return propose(seed, options(seed, floors(seed), _evenly(seed, latency)), latency, limit_ms)
 
 
 def _weighed(bench: Workbench) -> Weighed:
@@ -157,7 +158,7 @@ def test_the_last_step_aims_at_what_can_be_measured(counted: LatencyModel) -> No
     (now,) = counted.predict([seed])
     everywhere = _evenly(seed, counted)
     found = propose_step(seed, floors(seed), everywhere, counted, now, 0.05 * now, 0.99999 * now)
-    assert found == propose(seed, floors(seed), everywhere, counted, 0.98 * now)
+    assert found == propose(seed, options(seed, floors(seed), everywhere), counted, 0.98 * now)
     assert len(found) > 3
 
 

@@ -35,7 +35,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels, top = rng.normal(120, 20, (24, 120, 3)), rng.integers(2, 12)
             pixels[top : top + 10, 100:115] = colour
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "wide" / name / f"{i}.png")
-    model = network("mobilenet_v3_small")
+    model = network("mobilenet_v3_small", blocks=6)
     write_network(folder / "features.safetensors", model, card_of(model, SIZE))
     return folder
 

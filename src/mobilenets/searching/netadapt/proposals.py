@@ -101,20 +101,20 @@ def _steps(parent: Candidate, space: str, least: int) -> list[int]:
     return [now, *below]
 
 
+def options(parent: Candidate, least: Mapping[str, int], everywhere: list[Candidate]) -> dict[str, list[Candidate]]:
+    """What each space can be cut to, from mildly to strongly; `everywhere`: see `narrower`."""
+    choices = {space: _valid(parent, space, _steps(parent, space, least[space])[1:]) for space in least}
+    return {**choices, EVERYWHERE: everywhere}
+
+
 def propose(
-    parent: Candidate,
-    least: Mapping[str, int],
-    everywhere: list[Candidate],
-    latency: LatencyModel,
-    limit_ms: float,
+    parent: Candidate, choices: Mapping[str, list[Candidate]], latency: LatencyModel, limit_ms: float
 ) -> list[Proposal]:
     """For each space the mildest cut that is predicted to bring `parent` down to `limit_ms`; none where none does.
 
-    By bisection, of all spaces together: each round asks the latency table once. `everywhere`: see `narrower`.
+    By bisection, of all spaces together: each round asks the latency table once. `choices`: the `options` of `parent`.
     """
-    choices = {space: _valid(parent, space, _steps(parent, space, least[space])[1:]) for space in least}
-    choices[EVERYWHERE] = everywhere
-    search = {space: _Bisection(options) for space, options in choices.items() if options}
+    search = {space: _Bisection(cuts) for space, cuts in choices.items() if cuts}
     while open_ := {space: s for space, s in search.items() if s.asks is not None}:
         predicted = latency.predict([s.asks for s in open_.values() if s.asks is not None])
         for bisection, ms in zip(open_.values(), predicted, strict=True):
@@ -144,8 +144,9 @@ def propose_step(
     """
     saving_ms = max(min(saving_ms, now_ms - budget_ms), LEAST_AIMED * now_ms)
     least_ms = min(saving_ms, LEAST_SAVED * now_ms)
+    choices = options(parent, least, everywhere)
     while saving_ms >= least_ms:
-        if found := propose(parent, least, everywhere, latency, now_ms - saving_ms):
+        if found := propose(parent, choices, latency, now_ms - saving_ms):
             return found
         saving_ms /= 2
     return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from mobilenets.arch.layers import Gate
 from mobilenets.arch.net import Net
@@ -87,8 +88,9 @@ class Layout:
         return fields
 
 
+@lru_cache(maxsize=256)  # searches ask for every space of one network, and thousands of times for its neighbours
 def layout(net: Net) -> Layout:
-    """The spaces of `net`."""
+    """The spaces of `net`; of equal networks it is the same object, which nobody changes."""
     result = Layout()
     current: str | None = None
     for name, row, channels in net.rows():
