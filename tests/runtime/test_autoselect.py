@@ -29,7 +29,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path))
-    return tmp_path / autoselect.FILE
+    return tmp_path / "engines.json"
 
 
 class Paced:

@@ -18,7 +18,6 @@ import pytest
 from mobilenets.errors import UserError
 from mobilenets.system import download
 from mobilenets.system.download import fetch, matches
-from mobilenets.weights.cache import cached_files, clear
 
 CONTENT = bytes(range(256)) * 1200  # 300 kB: several chunks
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -351,19 +350,3 @@ def test_a_digests_first_digits_suffice(tmp_path: Path) -> None:
     assert matches(tmp_path / "file", SHA256[:12])
     assert matches(tmp_path / "file", MD5)
     assert not matches(tmp_path / "file", OTHER)
-
-
-def test_the_cache_lists_and_clears_only_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path))
-    (tmp_path / "thesis.txt").write_text("mine")
-    (tmp_path / "weights" / "sub").mkdir(parents=True)
-    (tmp_path / "weights" / "a.pth").write_bytes(bytes(10))
-    (tmp_path / "weights" / "sub" / "b.h5").write_bytes(bytes(5))
-    (tmp_path / "weights" / ".a.pth.lock").touch()
-    (tmp_path / "weights" / "link").symlink_to(tmp_path, target_is_directory=True)
-    assert cached_files() == [(tmp_path / "weights" / "a.pth", 10), (tmp_path / "weights" / "sub" / "b.h5", 5)]
-    assert clear() >= 15
-    assert cached_files() == []
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt", "weights"]
-    assert list((tmp_path / "weights").iterdir()) == []

@@ -12,11 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the cache folder's files; with --clear delete them."""
-    from mobilenets.system.cache_dir import home
-    from mobilenets.weights.cache import cached_files, clear
+    from mobilenets.system.cache_dir import cached_files, clear_cache, home
 
     if args.clear:
-        print(f"{home()}: {_size(clear())} freed")
+        print(f"{home()}: {_size(clear_cache())} freed")
         return 0
     print(home())
     files = cached_files()

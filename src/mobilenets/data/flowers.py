@@ -13,7 +13,7 @@ from mobilenets.data.sample import Sample
 from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
 from mobilenets.preprocess.formats import is_image
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch
 
 URL = "http://download.tensorflow.org/example_images/flower_photos.tgz"
@@ -43,7 +43,7 @@ def fetch_flowers(
     if not 0 < val < 1:
         raise UserError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")
     address = url or os.environ.get(MIRROR) or URL
-    archive = fetch(address, home() / "data" / "flower_photos.tgz", digest)
+    archive = fetch(address, cache_folder("data") / "flower_photos.tgz", digest)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".flowers-") as temporary:
         folder = Path(temporary)

@@ -18,11 +18,10 @@ from mobilenets.errors import UserError
 from mobilenets.runtime.base import FLOAT, HALF, Engine, available_cores
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
 from mobilenets.system import timing
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_file
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Clock, Effort, Estimate, milliseconds, timed
 
-FILE = "engines.json"  # in the cache folder: model, machine and engines → the fastest's name, and how it computes
 EFFORT = Effort(rounds=10, max_rounds=60, turn_s=0.02, min_calls=3, spread=0.02, max_s=3.0)
 EQUAL = 0.04  # engines that are as near as that, relatively, are as good as each other
 
@@ -160,9 +159,14 @@ def _key(path: Path, installed: list[str], halves: list[str], threads: int | Non
     return f"{digest} | {machine} | {engines}{how}"
 
 
+def _file() -> Path:
+    """Model, machine and engines → the fastest's name, and how it computes."""
+    return cache_file("engines.json")
+
+
 def _remembered() -> dict[str, str]:
     try:
-        content = json.loads((home() / FILE).read_text(encoding="utf-8"))
+        content = json.loads(_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or not ours to understand: measure again
         return {}
     return content if isinstance(content, dict) else {}
@@ -171,5 +175,5 @@ def _remembered() -> dict[str, str]:
 def _remember(known: dict[str, str]) -> None:
     """Where the cache folder cannot be written, the next start measures again."""
     with contextlib.suppress(OSError, UserError):
-        home().mkdir(parents=True, exist_ok=True)
-        write_atomic(home() / FILE, json.dumps(known, indent=1) + "\n")
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(_file(), json.dumps(known, indent=1) + "\n")

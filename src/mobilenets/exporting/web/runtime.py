@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from mobilenets.errors import UserError
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch, matches
 
 VERSION = "1.30.0"
@@ -33,7 +33,7 @@ def runtime_files() -> dict[str, bytes]:
     name = f"onnxruntime-web-{VERSION}.tgz"
     url = f"{registry()}/onnxruntime-web/-/{name}"
     digest = f"sha512:{base64.b64decode(INTEGRITY.removeprefix('sha512-')).hex()}"
-    archive = fetch(url, home() / "npm" / name, digest)
+    archive = fetch(url, cache_folder("npm") / name, digest)
     if not matches(archive, digest):  # one that was put there by hand
         raise UserError(f"{archive}: is not the package of {REGISTRY}; delete it, or put the one from {url} there")
     with tarfile.open(archive) as package:

@@ -29,12 +29,11 @@ from mobilenets.errors import UserError
 from mobilenets.runtime.registry import KINDS
 from mobilenets.searching.latency.subgraphs import WholeNetwork, pieces
 from mobilenets.searching.latency.timer import EngineTimer, Part, Timer, check_engine
-from mobilenets.system.cache_dir import home
+from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.system.timing import Effort, Estimate
 
-FOLDER = "latency"  # in the cache folder: a table per machine, engine, version and number of threads
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
 SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
 NETWORK_TIMES = 3  # that a whole network is measured, each in a chunk of its own: what a search accepts hangs on it
@@ -96,7 +95,7 @@ class LatencyTable:
     def __init__(self, conditions: Conditions, path: Path | None = None, timer: Timer | None = None) -> None:
         self.conditions = conditions
         digest = hashlib.sha256(conditions.name().encode()).hexdigest()[:8]
-        self.path = path or home() / FOLDER / f"{conditions.engine}-{conditions.threads}-{digest}.json"
+        self.path = path or cache_folder("latency") / f"{conditions.engine}-{conditions.threads}-{digest}.json"
         self._known, self._anchor_s = _read(self.path, conditions)
         self._timer = timer
 
