@@ -1,13 +1,12 @@
 """What a trained classifier is on disk: tensors and the card that explains them.
 
-safetensors is a JSON header and raw bytes; writing and reading it takes numpy and fifty lines, so that the
-base install needs no further package and a header can be read without its tensors.
+safetensors is a JSON header and raw bytes. Tensors are read by its own library; the header here, as the base install
+has no use for tensors and a card can be read without them, and it is written here, tensors in the network's order.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,8 +27,18 @@ TRAINED_FROM = "trained_from"  # in the provenance of what --from trained furthe
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
 _MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
-_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+_DTYPES = {
+    np.dtype(code): name
+    for code, name in (
+        ("<f8", "F64"),
+        ("<f4", "F32"),
+        ("<f2", "F16"),
+        ("<i8", "I64"),
+        ("<i4", "I32"),
+        ("|u1", "U8"),
+        ("|b1", "BOOL"),
+    )
+}
 
 Array = NDArray[Any]
 
@@ -104,10 +113,10 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard)
     header: dict[str, Any] = {"__metadata__": {METADATA_KEY: card.to_json()}}
     offset = 0
     for name, tensor in tensors.items():
-        if tensor.dtype not in _NAMES:
-            raise UserError(f"{path}: {name} has dtype {tensor.dtype}; store one of {', '.join(_DTYPES)}")
+        if tensor.dtype not in _DTYPES:
+            raise UserError(f"{path}: {name} has dtype {tensor.dtype}; store one of {', '.join(_DTYPES.values())}")
         end = offset + tensor.nbytes
-        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": tensor.shape, "data_offsets": [offset, end]}
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": tensor.shape, "data_offsets": [offset, end]}
         offset = end
     text = json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # the format asks that tensors start at a multiple of 8
@@ -116,39 +125,21 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard)
 
 
 def read_tensors(path: Path) -> dict[str, Array]:
-    """All tensors of a `.safetensors` file by name.
+    """All tensors of a `.safetensors` file by name; needs safetensors, which every install with torch has.
 
     Raises:
-        UserError: truncated, damaged or not such a file.
+        UserError: truncated, damaged, not such a file, or one with a dtype that numpy has not.
     """
-    with path.open("rb") as file:
-        header = _read_header(path, file)
-        body = file.read()
-    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    tensors = {name: _tensor(path, name, entry, body) for name, entry in entries.items()}
-    end = 0
-    for entry in sorted(entries.values(), key=lambda entry: tuple(entry["data_offsets"])):
-        start, following = entry["data_offsets"]
-        if start != end:  # the format wants every byte to belong to one tensor
-            raise UserError(f"{path}: its tensors overlap or leave gaps; the file is damaged")
-        end = following
-    if end != len(body):
-        raise UserError(f"{path}: {len(body) - end} bytes after its last tensor; the file is damaged")
-    return tensors
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
-
-def _tensor(path: Path, name: str, entry: Any, body: bytes) -> Array:
     try:
-        dtype = np.dtype(_DTYPES[entry["dtype"]])
-        shape = tuple(int(n) for n in entry["shape"])
-        start, end = entry["data_offsets"]
-        fits = 0 <= start <= end <= len(body) and end - start == math.prod(shape) * dtype.itemsize
-        if not fits or min(shape, default=1) < 0:
-            raise ValueError("its bytes are not all there")
-        tensor: Array = np.frombuffer(body[start:end], dtype).reshape(shape).copy()
-        return tensor
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: tensor {name!r} cannot be read ({error}); the file is damaged or cut off") from error
+        tensors: dict[str, Array] = load(path.read_bytes())
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a .safetensors file, or a damaged one ({error}); export it again") from error
+    except KeyError as error:
+        raise UserError(f"{path}: a tensor has dtype {error}, which numpy has not; store it as float32") from error
+    return tensors
 
 
 def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
