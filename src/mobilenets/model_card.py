@@ -27,18 +27,9 @@ TRAINED_FROM = "trained_from"  # in the provenance of what --from trained furthe
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
 _MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file
-_DTYPES = {
-    np.dtype(code): name
-    for code, name in (
-        ("<f8", "F64"),
-        ("<f4", "F32"),
-        ("<f2", "F16"),
-        ("<i8", "I64"),
-        ("<i4", "I32"),
-        ("|u1", "U8"),
-        ("|b1", "BOOL"),
-    )
-}
+# The dtypes written, little-endian, under the names that the format has for them.
+_CODES = {"<f8": "F64", "<f4": "F32", "<f2": "F16", "<i8": "I64", "<i4": "I32", "|u1": "U8", "|b1": "BOOL"}
+_DTYPES = {np.dtype(code): name for code, name in _CODES.items()}
 
 Array = NDArray[Any]
 

@@ -118,14 +118,14 @@ def resized(net: Net, sizes: Mapping[str, int]) -> Net | None:
         changed(row, **{name: channels[space] for name, space in fields.items()})
         for row, fields in zip(net.blocks, plan.rows, strict=True)
     )
-    narrower = replace(
+    cut = replace(
         net,
         stem=replace(net.stem, out=channels[STEM]),
         blocks=tuple(blocks),
         last=replace(net.last, out=channels[LAST]) if net.last else None,
         head=replace(net.head, hidden=channels.get(HIDDEN, 0)),
     ).checked()
-    return narrower if layout(narrower).rows == plan.rows else None
+    return cut if layout(cut).rows == plan.rows else None
 
 
 def fewer(before: Net, after: Net) -> dict[str, int]:
