@@ -34,8 +34,9 @@ from common import spread, table, write_result
 from mobilenets.arch.build import make_divisible
 from mobilenets.arch.cost import SIZE_STEP, total
 from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import TorchEngine, write_network
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.searching.config import Ask
 from mobilenets.searching.context import Workbench
 from mobilenets.searching.final_finetune import distiller

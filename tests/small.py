@@ -12,9 +12,9 @@ from PIL import Image
 from mobilenets.arch import Net, build
 from mobilenets.data.sample import Sample
 from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engines.torch import write_network
 
 CLASSES = ("雏菊", "rose", "tulip")
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import Cli, is_one_line_error, write_photos
 from mobilenets.cli.main import main
 from mobilenets.exporting.targets.onnx import export_onnx
-from mobilenets.runtime.engines.torch import write_network
+from mobilenets.nn.io import write_network
 from mobilenets.runtime.registry import find_half
 from small import CLASSES, card_of, learned
 

@@ -17,8 +17,9 @@ from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.table import HALF_TARGETS, TARGETS, Writers, exporter, half_exporter, with_full_input
 from mobilenets.exporting.verify import FLOAT16, Verification, losses, table
 from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import TorchEngine, write_network
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import find_half, open_engine
 from small import card_of, coloured, learned, network, noise
 

@@ -20,9 +20,10 @@ from mobilenets.exporting.int8.qdq import quantize_onnx
 from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.table import quantizer
 from mobilenets.exporting.verify import INT8, table
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
-from mobilenets.runtime.engines.torch import TorchEngine, write_network
+from mobilenets.runtime.engines.torch import TorchEngine
 from small import CLASSES, card_of, coloured, learned, network, noise
 
 SIZE = 32

@@ -108,7 +108,7 @@ def test_the_limit_of_the_process_holds_in_every_thread_and_ends_with_its_block(
 
 
 def test_the_command_line_lowers_and_raises_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from mobilenets.runtime.engines.torch import write_network
+    from mobilenets.nn.io import write_network
 
     model = network()
     write_network(tmp_path / "model.safetensors", model, card_of(model))

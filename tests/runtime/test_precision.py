@@ -11,11 +11,11 @@ import pytest
 import mobilenets as mn
 from mobilenets.errors import UserError
 from mobilenets.exporting.targets.onnx import export_onnx
+from mobilenets.nn.io import write_network
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import HALF
 from mobilenets.runtime.engines import openvino as openvino_module
 from mobilenets.runtime.engines.openvino import OpenVinoEngine
-from mobilenets.runtime.engines.torch import write_network
 from mobilenets.runtime.registry import find_half
 from small import card_of, expected, learned, noise
 

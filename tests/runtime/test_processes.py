@@ -21,8 +21,9 @@ from joblib.externals.loky import get_reusable_executor
 import mobilenets as mn
 from mobilenets.errors import UserError
 from mobilenets.exporting.targets.onnx import export_onnx
+from mobilenets.nn.io import write_network
 from mobilenets.runtime.classifier import Classifier
-from mobilenets.runtime.engines.torch import TorchEngine, write_network
+from mobilenets.runtime.engines.torch import TorchEngine
 from small import card_of, expected, network, noise
 
 ENGINES = ["onnxruntime", "openvino", "torch"]

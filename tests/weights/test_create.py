@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from mobilenets.arch import build
 from mobilenets.errors import UserError
 from mobilenets.model_card import ModelCard, read_card
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engines.torch import write_network
 from mobilenets.weights.catalog import CATALOG, checkpoints
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create, list_models, read_state

@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-Grid = dict[float, dict[int, float]]  # width → input size in pixels → percent
+Top1 = dict[float, dict[int, float]]  # width → input size in pixels → percent
 
-V1: Grid = {
+V1: Top1 = {
     1.0:  {224: 70.9, 192: 70.0, 160: 68.0, 128: 65.2},
     0.75: {224: 68.4, 192: 67.2, 160: 65.3, 128: 62.1},
     0.5:  {224: 63.3, 192: 61.7, 160: 59.1, 128: 56.3},
     0.25: {224: 49.8, 192: 47.7, 160: 45.5, 128: 41.5},
 }  # fmt: skip
-V2: Grid = {
+V2: Top1 = {
     1.4:  {224: 75.0},
     1.3:  {224: 74.4},
     1.0:  {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3},
@@ -28,14 +28,14 @@ V2: Grid = {
     0.5:  {224: 65.4, 192: 63.9, 160: 61.0, 128: 57.7, 96: 51.2},
     0.35: {224: 60.3, 192: 58.2, 160: 55.7, 128: 50.8, 96: 45.5},
 }  # fmt: skip
-V3_LARGE: Grid = {
+V3_LARGE: Top1 = {
     1.25: {224: 76.6},
     1.0:  {256: 76.0, 224: 75.2, 192: 73.7, 160: 71.7, 128: 68.4, 96: 63.3},
     0.75: {224: 73.3},
     0.5:  {224: 68.8},
     0.35: {224: 64.2},
 }  # fmt: skip
-V3_SMALL: Grid = {
+V3_SMALL: Top1 = {
     1.25: {224: 70.4},
     1.0:  {256: 68.5, 224: 67.5, 160: 62.8, 128: 57.3, 96: 51.7},
     0.75: {224: 65.4},
@@ -44,8 +44,8 @@ V3_SMALL: Grid = {
 }  # fmt: skip
 
 _TIMM = "timm results-imagenet.csv"
-#         model                         flavor  grid      source
-TABLE: tuple[tuple[str, str, Grid, str], ...] = (
+#         model                         flavor  top-1     source
+TABLE: tuple[tuple[str, str, Top1, str], ...] = (
     ("mobilenet_v1",               "tf",   V1,       "TF-slim mobilenet_v1.md"),
     ("mobilenet_v2",               "tf",   V2,       "TF-slim mobilenet/README.md"),
     ("mobilenet_v3_large",         "tf",   V3_LARGE, "1905.02244 table 9"),

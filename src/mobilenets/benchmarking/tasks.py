@@ -79,8 +79,8 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
     """
     try:
         from mobilenets.exporting.targets.onnx import write_onnx
+        from mobilenets.nn.io import write_network
         from mobilenets.nn.model import MobileNet
-        from mobilenets.runtime.engines.torch import write_network
     except ModuleNotFoundError as missing:
         raise UserError(f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
 

@@ -1,4 +1,4 @@
-"""The network as every target receives it: uint8 pictures in, normalisation inside, probabilities out."""
+"""The network as every target receives it: uint8 images in, normalisation inside, probabilities out."""
 
 from __future__ import annotations
 

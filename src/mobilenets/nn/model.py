@@ -19,10 +19,31 @@ from mobilenets.preprocess import Preprocess
 
 
 class MobileNet(nn.Module):
-    """Stem, blocks, last convolution, pooling, head.
+    """Stem, blocks, last convolution, pooling, head; weights are random (`mobilenets.create` fills in others).
 
-    `preprocess` is that of the weights it carries, `provenance` says where these come from; both are
-    filled in by `mobilenets.create`.
+    Parameters
+    ----------
+    net
+        The table.
+
+    Attributes
+    ----------
+    net : Net
+        The table it was built from.
+    preprocess : Preprocess
+        How an image becomes its input, as its weights were trained.
+    provenance : dict
+        Where its weights come from.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mobilenets.arch import build
+    >>> model = MobileNet(build("mobilenet_v3_small", num_classes=4)).eval()
+    >>> model(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 4])
+    >>> [tuple(f.shape) for f in model.features(torch.zeros(1, 3, 64, 64), levels=[0, 3])]
+    [(1, 16, 16, 16), (1, 576, 2, 2)]
     """
 
     def __init__(self, net: Net) -> None:
@@ -80,20 +101,41 @@ class MobileNet(nn.Module):
         return logits
 
     def forward(self, x: torch.Tensor, after: int | None = None) -> torch.Tensor:
-        """Images float (N, in_channels, H, W), normalised, sides ≥ 32 → logits float (N, num_classes).
+        """Logits of images.
 
-        With `num_classes` 0 the vector before the classifier, (N, head_width). With `after`, `x` is the map behind
-        that many blocks.
+        Parameters
+        ----------
+        x
+            Images, float (N, in_channels, H, W), normalised, sides of 32 pixels or more.
+        after
+            `x` is the map behind that many blocks instead.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits, float (N, num_classes); with `num_classes` 0 the vector before the classifier, (N, head_width).
         """
         return self.forward_head(self.forward_features(x, after), pre_logits=self.net.num_classes == 0)
 
     def features(self, x: torch.Tensor, levels: Sequence[int] | None = None) -> list[torch.Tensor]:
-        """Maps at several scales, finest first; their strides and channels are `arch.features.feature_info(net)`.
+        """Maps at several scales, finest first.
 
-        `levels` picks some of them by index (default all).
+        Parameters
+        ----------
+        x
+            Images, float (N, in_channels, H, W), normalised.
+        levels
+            Some of the maps, by index (default: all).
 
-        Raises:
-            UserError: a level the network does not have.
+        Returns
+        -------
+        list of torch.Tensor
+            The maps; `mobilenets.arch.features.feature_info(net)` says their strides and channels.
+
+        Raises
+        ------
+        UserError
+            A level the network does not have.
         """
         info = feature_info(self.net)
         wanted = range(len(info)) if levels is None else levels
@@ -109,7 +151,13 @@ class MobileNet(nn.Module):
         return [maps[info[level].name] for level in wanted]
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Replace the classifier by a new one, on the same device and in the same dtype."""
+        """Replace the classifier by a new one, on the same device and in the same dtype.
+
+        Parameters
+        ----------
+        num_classes
+            Its outputs; 0: none, so that `forward` gives vectors.
+        """
         like = next(self.parameters())
         self.net = self.net.with_classes(num_classes)
         self.classifier = self._make_classifier().to(like)

@@ -30,6 +30,12 @@ _STYLES = {
     "mobilenet_v4_conv_medium": ("V4-Medium", "#D55E00", "D"),
     "mobilenet_v4_conv_large":  ("V4-Large",  "#000000", "X"),
 }  # fmt: skip
+_OTHER = ("#777777", "o")  # of a model that has no style yet
+
+
+def _style(model: str) -> tuple[str, str, str]:
+    """Name, colour and marker of a model."""
+    return _STYLES.get(model, (model, *_OTHER))
 
 
 def save_latencies(rows: Sequence[Row], path: Path) -> None:
@@ -75,7 +81,7 @@ def save_family(points: Sequence[Point], path: Path) -> None:
     named: set[str] = set()
     for line in _lines(points):
         model = line[0].published.model
-        name, color, marker = _STYLES[model.removesuffix(_MINIMAL)]
+        name, color, marker = _style(model.removesuffix(_MINIMAL))
         hollow = model.endswith(_MINIMAL)
         name = f"{name} minimal" if hollow else name
         axes.plot(
@@ -106,8 +112,10 @@ def save_family(points: Sequence[Point], path: Path) -> None:
 def _lines(points: Sequence[Point]) -> list[list[Point]]:
     """Points of one model and width, in the order of their sizes."""
     lines: dict[tuple[str, float], list[Point]] = {}
-    for point in sorted(points, key=lambda p: (list(_STYLES).index(p.published.model.removesuffix(_MINIMAL)),
-                                               p.published.size)):  # fmt: skip
+    order = {model: i for i, model in enumerate(_STYLES)}
+    for point in sorted(
+        points, key=lambda p: (order.get(p.published.model.removesuffix(_MINIMAL), len(order)), p.published.size)
+    ):
         lines.setdefault((point.published.model, point.published.width), []).append(point)
     return list(lines.values())
 

@@ -21,9 +21,9 @@ from mobilenets.data.sample import Samples
 from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
 from mobilenets.model_card import SEARCHED_FROM, ModelCard
+from mobilenets.nn.io import open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.searching.distill import Figures, Some, judge
 from mobilenets.searching.latency.table import Candidate
 from mobilenets.system.malloc import keep_freed_memory
@@ -60,8 +60,8 @@ class Workbench:
     def __init__(self, run: Path, data: Path, seed: int = 0, folder: Path | None = None) -> None:
         if not (run / "config.yaml").is_file():
             raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
-        engine = TorchEngine.open(run)
-        self.run, self.card, self.seed = run, engine.card, engine.model
+        network = open_network(run)
+        self.run, self.card, self.seed = run, network.card, network.model
         settings, self.recipe = read_config(run / "config.yaml")
         self.settings = replace(settings, data=str(data))
         said = folder is not None and (folder / FILE).exists()

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import write_network
 from mobilenets.searching.context import Workbench
 from mobilenets.searching.distill import Distiller, plain
 from mobilenets.system.timing import seconds_each

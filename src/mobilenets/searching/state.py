@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.errors import UserError
+from mobilenets.nn.io import read_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.searching.config import Ask
 from mobilenets.system.files import write_atomic
 
@@ -53,8 +53,8 @@ class Journal:
         """The network after the last step and the side of its input; None before there is one."""
         if not self.network_file().exists():
             return None
-        engine = TorchEngine.read(self.network_file())
-        return engine.model, engine.card.preprocess.size
+        found = read_network(self.network_file())
+        return found.model, found.card.preprocess.size
 
     @classmethod
     def read(cls, folder: Path) -> Journal:

@@ -23,8 +23,8 @@ from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.value_range import decide_range, range_text, range_to_ask
 from mobilenets.errors import UserError
 from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import write_network
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.system.malloc import keep_freed_memory

@@ -58,10 +58,24 @@ def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
 
     A classifier for another number of classes, or none, is left out (`head_kept` False). A stem for
     three colours fits any `in_channels`: one channel gets the sum of the colours' weights, so that grey
-    pictures give what their RGB copies gave; others get the mean, scaled to the same total.
+    images give what their RGB copies gave; others get the mean, scaled to the same total.
 
-    Raises:
-        UserError: keys missing, left over or of another shape than the network has.
+    Parameters
+    ----------
+    state
+        Tensors under the names of torchvision, timm, Keras or ours.
+    net
+        The network they are for.
+
+    Returns
+    -------
+    Converted
+        The state dict, the layout it came in, and whether the classifier could be kept.
+
+    Raises
+    ------
+    UserError
+        Keys missing, left over or of another shape than the network has.
     """
     layout = recognise(state)
     theirs = _keys(net, layout, state)
@@ -93,7 +107,27 @@ def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
 
 
 def export_state(state: Mapping[str, Tensor], net: Net, layout: str) -> dict[str, Tensor]:
-    """Our state dict under the names of "torchvision" or "timm"; hidden layers in torchvision's shape."""
+    """Our state dict under another library's names.
+
+    Parameters
+    ----------
+    state
+        Of `MobileNet(net)`.
+    net
+        The network.
+    layout
+        "torchvision" or "timm".
+
+    Returns
+    -------
+    dict
+        What that library's `load_state_dict` takes.
+
+    Raises
+    ------
+    UserError
+        The library has no such network.
+    """
     modules = module_names(net, layout)
     result = {}
     for ours, value in state.items():
@@ -204,11 +238,11 @@ def _complain(
     """One error that lists what does not fit, if anything."""
     shapes = [f"{theirs[k]} {tuple(state[theirs[k]].shape)} for {tuple(wanted[k])}" for k in misshapen]
     kinds = {"missing": [theirs[k] for k in missing], "unexpected": extra, "misshapen": shapes}
-    told = []
+    misfits = []
     for kind, names in kinds.items():
         if names:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            told.append(f"{len(names)} {kind}: {', '.join(names[:SHOWN])}{more}")
-    if told:
+            misfits.append(f"{len(names)} {kind}: {', '.join(names[:SHOWN])}{more}")
+    if misfits:
         what = f"{net.name} of width {net.width:g}, flavor {net.flavor}"
-        raise UserError(f"weights in {layout}'s layout do not fit {what}; {'; '.join(told)}")
+        raise UserError(f"weights in {layout}'s layout do not fit {what}; {'; '.join(misfits)}")

@@ -31,7 +31,24 @@ _KERAS = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # all of Keras' 
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of networks that match a shell pattern."""
+    """Names of the networks there are.
+
+    Parameters
+    ----------
+    pattern
+        A shell pattern that the names match.
+
+    Returns
+    -------
+    list of str
+        In the order of their papers.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.list_models("*v3_small*")
+    ['mobilenet_v3_small', 'mobilenet_v3_small_minimal']
+    """
     return [name for name in NAMES if fnmatch(name, pattern)]
 
 
@@ -47,20 +64,52 @@ def create(
     dropout: float | None = None,
     flavor: str | None = None,
 ) -> MobileNet:
-    """Build a network; the arguments besides `weights` are those of `mobilenets.arch.build`, with its defaults.
-
-    `weights`: None for random ones, "default" for the most accurate published ones of this network and
-    width, a tag of `mobilenets models`, or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's,
-    Keras' or our layout. Weights set the flavor unless it is given. Where `num_classes` (default: that of
-    the weights, else 1000) differs from theirs, the backbone is kept and the classifier new:
-    `model.provenance["classifier"]` says which.
+    """Build a network, with published weights, weights from a file, or random ones.
 
     With a file `name` may be left out: one of our own says which network it is, and what is given beside it
     must agree, but for `num_classes` and `dropout`, which no trained weight depends on; of another library's
     it is the network whose names and shapes these are.
 
-    Raises:
-        UserError: unknown names or tags, files that are no weights or do not fit, arguments that a file contradicts.
+    Parameters
+    ----------
+    name
+        One of `list_models()`.
+    weights
+        None: random ones; "default": the most accurate published ones of this network and width; a tag of
+        `mobilenets models`; or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's, Keras' or our layout.
+    num_classes
+        Outputs (default: those of the weights, else 1000). Where it differs from the weights', the backbone is kept and
+        the classifier new: `model.provenance["classifier"]` says which.
+    width
+        The width multiplier (default 1).
+    in_channels
+        Of the image (default 3): a stem for three colours is made to fit any number.
+    reduced_tail
+        V3 only: half the channels in the last stage (default False).
+    output_stride
+        32 (default), or 16 or 8 by dilation.
+    dropout
+        Its probability before the classifier (default: the paper's).
+    flavor
+        Whose rounding, padding and BatchNorm apply: "torchvision", "timm" or "tf" (default: that of the weights, else
+        that of the network's most accurate published ones).
+
+    Returns
+    -------
+    MobileNet
+        In training mode; `preprocess` is that of the weights, `provenance` says where they are from.
+
+    Raises
+    ------
+    UserError
+        Unknown names or tags, files that are no weights or do not fit, arguments that a file contradicts.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> model = mn.create("mobilenet_v3_small", width=0.5, num_classes=3)
+    >>> sum(p.numel() for p in model.parameters()) < 1_000_000
+    True
     """
     given: dict[str, Any] = {
         "width": width,
@@ -75,7 +124,7 @@ def create(
         raise UserError(f"name: say which network; there are {', '.join(NAMES)}")
     if weights is None:
         return MobileNet(build(str(name), num_classes=_or_imagenet(num_classes), **given))
-    # What is wrong with the name or options is told before a download.
+    # What is wrong with the name or options is said before a download.
     build(name or NAMES[0], **{k: v for k, v in given.items() if name or k not in ("flavor", "reduced_tail")})
     checkpoint = None if is_file(weights) else _find(str(name), str(weights), given.get("width", 1.0))
     if checkpoint and reduced_tail:
@@ -202,7 +251,7 @@ def _from_run(
     if num_classes is not None:
         net = net.with_classes(num_classes)
     if "dropout" in given:
-        net = Net.from_dict(replace(net, head=replace(net.head, dropout=given["dropout"])).to_dict())  # checked
+        net = replace(net, head=replace(net.head, dropout=given["dropout"])).checked()
     model = _loaded(net, state, path)
     model.preprocess = card.preprocess
     model.provenance |= {"weights": path.name, **{k: v for k, v in card.provenance.items() if k == "licence"}}

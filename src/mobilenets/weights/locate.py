@@ -32,7 +32,7 @@ def url(checkpoint: Checkpoint) -> str:
     return f"{base}/{checkpoint.file}"
 
 
-def _place(checkpoint: Checkpoint) -> Path:
+def _cache_path(checkpoint: Checkpoint) -> Path:
     """Where the checkpoint's file is kept once fetched."""
     name = f"{checkpoint.name}.safetensors" if checkpoint.base == "hub" else checkpoint.name
     return cache_folder("weights") / name
@@ -44,7 +44,7 @@ def locate(checkpoint: Checkpoint) -> Path:
     Raises:
         UserError: it cannot be fetched; the message names what else of the same network is at hand.
     """
-    cached = _place(checkpoint)
+    cached = _cache_path(checkpoint)
     if cached.exists():
         if checkpoint.digest and not matches(cached, checkpoint.digest):  # put there by other means, or damaged
             raise UserError(f"{cached}: has not the published {checkpoint.digest}; delete it and it is fetched again")
@@ -58,7 +58,7 @@ def locate(checkpoint: Checkpoint) -> Path:
         return fetch(url(checkpoint), cached, checkpoint.digest)
     except UserError as error:
         published = checkpoints(checkpoint.model, checkpoint.width)
-        others = [c.tag for c in published if c != checkpoint and (_place(c).exists() or installed(c) is not None)]
+        others = [c.tag for c in published if c != checkpoint and (_cache_path(c).exists() or installed(c) is not None)]
         hint = ""
         if others:
             ways = f"--weights {others[0]}, or {checkpoint.model}/{others[0]} as MODEL"

@@ -6,17 +6,11 @@ from pathlib import Path
 
 import torch
 
-from mobilenets.errors import UserError
-from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
+from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import open_network, read_network
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
-
-
-def write_network(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
-    """Keep a network with its card: a `.safetensors` that `TorchEngine.read` reads."""
-    tensors = {k: v.detach().cpu().contiguous().numpy() for k, v in model.state_dict().items()}
-    write_safetensors(path, tensors, card)
 
 
 class TorchEngine:
@@ -38,15 +32,8 @@ class TorchEngine:
         """
         if threads:
             torch.set_num_threads(threads)
-        card = read_card(path)
-        state = {name: torch.from_numpy(tensor) for name, tensor in read_tensors(path).items()}
-        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-            model = MobileNet(card.net)
-        try:
-            model.load_state_dict(state, assign=True)
-        except RuntimeError as error:
-            raise UserError(f"{path}: its tensors are not those of the network its card describes") from error
-        return cls(model, card)
+        network = read_network(path)
+        return cls(network.model, network.card)
 
     @classmethod
     def open(cls, path: Path) -> TorchEngine:
@@ -55,20 +42,8 @@ class TorchEngine:
         Raises:
             UserError: nothing there, or a file that holds a graph and no network.
         """
-        if path.is_dir():
-            file = path / "model.safetensors"
-            if not file.exists():
-                raise UserError(
-                    f"{path}: holds no model.safetensors, so there are no weights; give a complete run folder"
-                )
-            return cls.read(file)
-        if not path.exists():
-            raise UserError(f"{path}: no such file, folder or published name; 'mobilenets models' lists the names")
-        if path.suffix != ".safetensors":
-            raise UserError(
-                f"{path}: only a network can be exported or explained; give a run folder, a .safetensors or a name"
-            )
-        return cls.read(path)
+        network = open_network(path)
+        return cls(network.model, network.card)
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""

@@ -17,8 +17,8 @@ import torch
 
 from mobilenets.arch.cost import total
 from mobilenets.errors import UserError
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import write_network
 from mobilenets.searching.context import Workbench
 from mobilenets.searching.distill import Some, plain, recalibrate
 from mobilenets.searching.evolution.evolve import Goal, Judge, Judged, Plan, Score, evolve

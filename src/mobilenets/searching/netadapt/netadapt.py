@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from mobilenets.errors import UserError
+from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import write_network
 from mobilenets.searching.context import Workbench
 from mobilenets.searching.distill import Distiller, Figures, Some, short
 from mobilenets.searching.final_finetune import EVALUATION_FRACTION, TIMED
