@@ -25,12 +25,12 @@ from common import table, write_result
 from PIL import Image, ImageEnhance, ImageFilter
 
 from mobilenets.auditing.audit import audit
-from mobilenets.auditing.kinds import KINDS, Finding
-from mobilenets.auditing.measure import look
+from mobilenets.auditing.kinds import KINDS, AuditFinding
+from mobilenets.auditing.measure import measure_images
 from mobilenets.auditing.quality import imbalance
 from mobilenets.cli.demo import write_csv
 from mobilenets.data.sources.read import read_named_splits
-from mobilenets.training.probe.features import embedder
+from mobilenets.training.probe.features import feature_extractor
 from mobilenets.training.probe.label_errors import find_label_errors
 
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
@@ -122,20 +122,20 @@ class Planter:
                 row["label"] = OTHER[row["label"]]
 
 
-def paths_of(findings: list[Finding]) -> set[frozenset[str]]:
+def paths_of(findings: list[AuditFinding]) -> set[frozenset[str]]:
     return {frozenset(map(str, f.paths)) for f in findings}
 
 
 def faults() -> None:
     rng = np.random.default_rng(0)
     rows = [{**r, "split": "val" if rng.random() < 0.2 else "train"} for r in cells()]
-    eye = embedder(MODEL, WEIGHTS)
+    extractor = feature_extractor(MODEL, WEIGHTS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        before = audit(write(rows, folder / "before.csv"), embedder=eye, doubter=find_label_errors)
+        before = audit(write(rows, folder / "before.csv"), extractor=extractor, doubter=find_label_errors)
         planter = Planter(rows, folder)
         planter.plant()
-        after = audit(write(planter.rows, folder / "after.csv"), embedder=eye, doubter=find_label_errors)
+        after = audit(write(planter.rows, folder / "after.csv"), extractor=extractor, doubter=find_label_errors)
     lines: list[list[object]] = []
     for kind, truth in planter.truth.items():
         if kind == "imbalance":
@@ -147,7 +147,7 @@ def faults() -> None:
         caught = len(truth & {p for g in found for p in g})
         lines.append([kind, *share(caught, len(truth)), *share(len(right), len(added)), len(before.findings[kind])])
     lines.append(imbalanced())
-    seen = look([s for part in read_parts_of(rows).values() for s in part], eye)
+    seen = measure_images([s for part in read_parts_of(rows).values() for s in part], extractor)
     lines += mislabelled_defects(rows, seen)
     near = {p for g in paths_of(after.findings["near_duplicate"]) for p in g}
     kinds = [[name, *share(len(near & paths), len(paths))] for name, paths in planter.near_by.items()]
@@ -178,7 +178,7 @@ def imbalanced() -> list[object]:
 def mislabelled_defects(rows: list[Row], seen: object) -> list[list[object]]:
     """Flipped labels where classes are hard to tell: defective or functional, of which the probe gets 85 % right."""
     defect = {r["path"]: r["defect"] == "defective" for r in rows}
-    y = np.array([defect[str(photo.path)] for photo in seen.photos], np.int64)  # type: ignore[attr-defined]
+    y = np.array([defect[str(photo.path)] for photo in seen.images], np.int64)  # type: ignore[attr-defined]
     alone = np.arange(len(y))
     before = {d.index for d in find_label_errors(seen.features, y, alone)}  # type: ignore[attr-defined]
     free = np.setdiff1d(alone, sorted(before))
@@ -198,8 +198,8 @@ def speed(n: int, folder: Path) -> None:
     times: list[list[object]] = []
     for what in ("all, features and labels too", "files and duplicates, no network"):
         start = time.monotonic()
-        eye = embedder(MODEL, WEIGHTS) if what.startswith("all") else None
-        audit(data, embedder=eye, doubter=find_label_errors if eye else None)
+        extractor = feature_extractor(MODEL, WEIGHTS) if what.startswith("all") else None
+        audit(data, extractor=extractor, doubter=find_label_errors if extractor else None)
         took = time.monotonic() - start
         times.append([what, f"{took:.0f} s", f"{n / took:.0f}"])
         print(f"{what}: {took:.1f} s", flush=True)

@@ -17,7 +17,7 @@ from mobilenets.auditing.audit import Audit, audit, audit_splits
 from mobilenets.auditing.clean import write_clean
 from mobilenets.auditing.duplicates import find_pairs, groups_of
 from mobilenets.auditing.kinds import KINDS
-from mobilenets.auditing.measure import blur_effect, look, percentiles
+from mobilenets.auditing.measure import blur_effect, measure_images, percentiles
 from mobilenets.auditing.quality import imbalance
 from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
@@ -116,8 +116,8 @@ def test_nothing_is_hidden_of_pictures_that_a_run_pads(tmp_path: Path) -> None:
             image = Image.open(CELLS / f"cell{number:04d}.png").crop((0, 0, 300, 75))
             image.save(tmp_path / name / f"{name}{number}.png")
     splits = read_splits(tmp_path)
-    assert not audit_splits(tmp_path, splits, seen=Preprocess(fit="pad")).findings["cropped"]
-    assert audit_splits(tmp_path, splits, seen=Preprocess()).findings["cropped"]
+    assert not audit_splits(tmp_path, splits, preprocess=Preprocess(fit="pad")).findings["cropped"]
+    assert audit_splits(tmp_path, splits, preprocess=Preprocess()).findings["cropped"]
 
 
 @given(st.integers(0, 255), st.integers(1, 40), st.integers(1, 40))
@@ -179,7 +179,7 @@ def test_a_picture_with_two_labels_is_told_with_both(cells: Path) -> None:
 
 def test_features_that_differ_veto_a_near_duplicate(cells: Path) -> None:
     Image.open(first(cells / "good")).save(cells / "good" / "version.jpg", quality=30)
-    photos = look([Sample(path, 0) for path in sorted(cells.rglob("*.*"))]).photos
+    photos = measure_images([Sample(path, 0) for path in sorted(cells.rglob("*.*"))]).images
     at = next(i for i, photo in enumerate(photos) if photo.path.name == "version.jpg")
     assert any(at in (p.first, p.second) for p in find_pairs(photos))
     different = np.eye(len(photos), dtype=np.float32)
@@ -205,8 +205,8 @@ def test_groups_are_what_links_and_tags_join(n: int, data: st.DataObject) -> Non
 
 def test_the_same_findings_for_any_number_of_threads(cells: Path) -> None:
     samples = [Sample(path, 0) for path in sorted(cells.rglob("*.png"))]
-    one, four = look(samples, workers=1), look(samples, workers=4)
-    assert [p.digest for p in one.photos] == [p.digest for p in four.photos]
+    one, four = measure_images(samples, workers=1), measure_images(samples, workers=4)
+    assert [p.digest for p in one.images] == [p.digest for p in four.images]
     assert audit(cells).to_dict() == audit(cells).to_dict()
 
 
@@ -320,10 +320,10 @@ def test_what_a_training_was_given_is_audited_as_its_parts_are(cells: Path) -> N
 
 
 def test_of_very_many_pictures_some_from_all_over_are_audited_and_it_is_said(cells: Path) -> None:
-    result = audit_splits(cells, read_splits(cells), most=20)
+    result = audit_splits(cells, read_splits(cells), max_images=20)
     assert 20 <= result.files <= 24
     assert {m.sample.label for m in result.members} == {0, 1}
-    assert {m.part for m in result.members} == {"train", "val"}
+    assert {m.split for m in result.members} == {"train", "val"}
     assert "has 40" in " ".join(result.notes)
 
 

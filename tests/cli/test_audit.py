@@ -100,10 +100,10 @@ def test_flipped_labels_of_real_photographs_are_doubted(cli, tmp_path: Path) -> 
 
 def test_ctrl_c_ends_it_with_nothing_half_written(photos: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal, threading, sys, mobilenets.auditing.measure as photo\n"
-        "look = photo._look\n"
-        "def slow(*a):\n os.kill(os.getpid(), signal.SIGINT); return look(*a)\n"
-        "photo._look = slow\n"
+        "import os, signal, threading, sys, mobilenets.auditing.measure as m\n"
+        "measure = m._measure_image\n"
+        "def slow(*a):\n os.kill(os.getpid(), signal.SIGINT); return measure(*a)\n"
+        "m._measure_image = slow\n"
         "from mobilenets.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )

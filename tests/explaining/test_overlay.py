@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenets.explaining.overlay import describe, heat_picture, overlay
+from mobilenets.explaining.overlay import describe, heat_image, overlay
 
 
 def spot(row: float, column: float, side: int = 48) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_only_heat_has_colour_and_the_picture_stays_visible_below_it() -> None:
 
 
 def test_more_heat_is_always_lighter() -> None:
-    strip = np.asarray(heat_picture(np.linspace(0, 1, 256, dtype=np.float32)[None]).convert("L")).astype(int)[0]
+    strip = np.asarray(heat_image(np.linspace(0, 1, 256, dtype=np.float32)[None]).convert("L")).astype(int)[0]
     assert np.diff(strip).min() >= 0
     assert strip[0] < 5
     assert strip[-1] > 240

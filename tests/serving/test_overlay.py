@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from mobilenets.explaining.gradcam import Explainer
+from mobilenets.explaining.overlay import heat_layer
 from mobilenets.model_card import write_safetensors
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engines.torch import TorchEngine
-from mobilenets.serving.overlay import overlay
 from serving.service import picture, serving
 from small import card_of, network
 
@@ -23,7 +23,7 @@ def test_an_overlay_has_the_photographs_proportions_and_heat_only_where_the_netw
     photo: tuple[int, int], crop: float
 ) -> None:
     preprocess = Preprocess(size=224, crop=crop)
-    image = Image.open(io.BytesIO(overlay(np.ones((224, 224), np.float32), photo, preprocess)))
+    image = heat_layer(np.ones((224, 224), np.float32), photo, preprocess)
     assert image.width / image.height == pytest.approx(photo[0] / photo[1], rel=0.02)
     alpha = np.asarray(image)[..., 3]
     seen = crop * min(image.size)  # the side of the square that is cropped
@@ -36,7 +36,7 @@ def test_an_overlay_has_the_photographs_proportions_and_heat_only_where_the_netw
 def test_heat_lies_where_it_was_in_the_crop() -> None:
     heat = np.zeros((100, 100), np.float32)
     heat[10:20, 70:80] = 1
-    alpha = np.asarray(Image.open(io.BytesIO(overlay(heat, (200, 100), Preprocess(size=100, crop=1.0)))))[..., 3]
+    alpha = np.asarray(heat_layer(heat, (200, 100), Preprocess(size=100, crop=1.0)))[..., 3]
     rows, columns = np.nonzero(alpha)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 19, 120, 129)
 
@@ -46,7 +46,7 @@ def test_heat_lies_where_it_was_in_the_crop() -> None:
 def test_where_the_whole_photograph_is_seen_heat_may_lie_anywhere_on_it(fit: str, photo: tuple[int, int]) -> None:
     preprocess = Preprocess(size=80, crop=1.0, fit=fit)
     heat = preprocess.photo_part(np.ones((80, 80), np.float32), *photo)
-    image = Image.open(io.BytesIO(overlay(heat, photo, preprocess)))
+    image = heat_layer(heat, photo, preprocess)
     assert image.size == (80, 20) if photo[0] > photo[1] else image.size == (20, 80)
     assert np.asarray(image)[..., 3].min() > 150
 

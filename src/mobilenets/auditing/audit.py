@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.auditing.duplicates import Pair, find_pairs, groups_of
-from mobilenets.auditing.kinds import KINDS, Finding, ranked
-from mobilenets.auditing.measure import Embedder, look
+from mobilenets.auditing.kinds import KINDS, AuditFinding, ranked
+from mobilenets.auditing.measure import FeatureExtractor, measure_images
 from mobilenets.auditing.quality import cropped, few_levels, imbalance, quality
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.data.shapes import shapes, stored_sizes
@@ -23,7 +23,7 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.depth import Range
 
 # As many as training opens before it starts (`data.readable`): a minute and a half at 12 megapixels each.
-MOST_IN_A_RUN = 5_000
+MAX_IN_A_RUN = 5_000
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ Doubter = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], 
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A picture that could be read: its sample, the part that the data names ("" for none), and in which it stands."""
+class SplitSample:
+    """An image that could be read: its sample, the split that the data names ("" for none), and the one it is in."""
 
     sample: Sample
-    named: str
-    part: str
+    own_split: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Audit:
     data: Path
     classes: tuple[str, ...]
     files: int
-    findings: dict[str, list[Finding]]
+    findings: dict[str, list[AuditFinding]]
     notes: tuple[str, ...]
-    members: tuple[Placed, ...]
+    members: tuple[SplitSample, ...]
     pairs: tuple[Pair, ...]
     val: float | str | Path | None = None
     seed: int = 0
@@ -88,13 +88,13 @@ def audit(
     *,
     val: float | str | Path | None = None,
     seed: int = 0,
-    embedder: Embedder | None = None,
+    extractor: FeatureExtractor | None = None,
     doubter: Doubter | None = None,
 ) -> Audit:
     """Look at every file of `data` and say what is wrong with it; no file is changed.
 
     Unsplit data is split as `train` would with `val` and `seed`, to see which near-identical shots that tears apart.
-    With `embedder`, near duplicates are confirmed by features; with `doubter` too, labels are judged.
+    With `extractor`, near duplicates are confirmed by features; with `doubter` too, labels are judged.
 
     Raises:
         UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
@@ -104,13 +104,13 @@ def audit(
     notes = []
     omitted: set[str] = set()
     try:
-        members = _in_parts(named, data, val, seed)
+        members = _in_splits(named, data, val, seed)
     except UserError as error:
         notes.append(f"leaks are not looked for: {error}")
         omitted = {"leak"}
-        members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
+        members = [SplitSample(s, split, split) for split, samples in named.items() for s in samples]
     decision = _range(members, notes)
-    result = _judged(data, classes, members, notes, decision, embedder, doubter)
+    result = _audit_of(data, classes, members, notes, decision, extractor, doubter)
     return replace(result, val=val, seed=seed, omitted=result.omitted | omitted)
 
 
@@ -120,45 +120,45 @@ def audit_splits(
     *,
     val: float | str | Path | None = None,
     seed: int = 0,
-    most: int = MOST_IN_A_RUN,
+    max_images: int = MAX_IN_A_RUN,
     decision: RangeDecision | None = None,
-    seen: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
 ) -> Audit:
     """`audit` of what a training was given, without a network: what the report of a run says about its data.
 
-    `val` and `seed` are those that `splits` were made with, `decision` is how the training reads deep pictures, `seen`
-    what the network sees of a picture.
+    `val` and `seed` are those that `splits` were made with, `decision` is how the training reads deep images,
+    `preprocess` what the network sees of an image.
 
-    Of more than `most` pictures about so many are looked at, from all over, and `notes` says so.
+    Of more than `max_images` images about so many are looked at, from all over, and `notes` says so.
     """
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    total, notes = sum(map(len, parts.values())), []
-    if total > most:
-        parts = {part: samples.spread(most * len(samples) // total) for part, samples in parts.items()}
+    by_split = {"train": splits.train, "val": splits.val, "test": splits.test}
+    total, notes = sum(map(len, by_split.values())), []
+    if total > max_images:
+        by_split = {split: samples.spread(max_images * len(samples) // total) for split, samples in by_split.items()}
         notes.append(f"The data has {total:,}: copies and leaks among the others are not seen here.")
-    members = [Placed(s, part, part) for part, samples in parts.items() for s in samples]
+    members = [SplitSample(s, split, split) for split, samples in by_split.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
     decision = decision or _range(members, notes)
-    result = _judged(data, splits.classes, members, notes, decision, fit=seen)
+    result = _audit_of(data, splits.classes, members, notes, decision, fit=preprocess)
     return replace(result, val=val, seed=seed)
 
 
-def _range(members: Sequence[Placed], notes: list[str]) -> RangeDecision:
+def _range(members: Sequence[SplitSample], notes: list[str]) -> RangeDecision:
     """How a training would read deep pictures; where it would refuse, that is noted."""
     try:
-        return decide_range(Samples.of([m.sample for m in members if m.part != "val" and m.part != "test"]))
+        return decide_range(Samples.of([m.sample for m in members if m.split != "val" and m.split != "test"]))
     except UserError as error:
         notes.append(str(error))
         return RangeDecision()
 
 
-def _judged(
+def _audit_of(
     data: Path,
     classes: tuple[str, ...],
-    members: Sequence[Placed],
+    members: Sequence[SplitSample],
     notes: Sequence[str],
     decision: RangeDecision,
-    embedder: Embedder | None = None,
+    extractor: FeatureExtractor | None = None,
     doubter: Doubter | None = None,
     fit: Preprocess | None = None,
 ) -> Audit:
@@ -168,22 +168,22 @@ def _judged(
     """
     notes = list(notes)
     fit = fit or Preprocess()
-    if embedder:
-        embedder = _fitted(embedder, [m.sample for m in members], notes)
-    seen = look([m.sample for m in members], embedder, value_range=decision.range)
-    lost = {path for path, _ in seen.unreadable}
+    if extractor:
+        extractor = _fitted(extractor, [m.sample for m in members], notes)
+    stats = measure_images([m.sample for m in members], extractor, value_range=decision.range)
+    lost = {path for path, _ in stats.unreadable}
     readable = tuple(m for m in members if m.sample.path not in lost)
-    found = [*quality(seen), *few_levels(data, seen.photos, decision)]
-    pairs = find_pairs(seen.photos, seen.features)
+    found = [*quality(stats), *few_levels(data, stats.images, decision)]
+    pairs = find_pairs(stats.images, stats.features)
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
-    found += cropped(data, seen.photos, fit)
+    found += cropped(data, stats.images, fit)
     found += imbalance(data, classes, np.bincount(labels, minlength=len(classes)).tolist())
     omitted = {"likely_mislabelled"}
-    if seen.features is not None and doubter is not None:
+    if stats.features is not None and doubter is not None:
         groups = _group_numbers(readable, pairs)
         try:
-            for doubt in doubter(seen.features, labels, groups):
+            for doubt in doubter(stats.features, labels, groups):
                 found.append(_mislabelled(readable[doubt.index].sample, classes, doubt))
             omitted = set()
         except UserError as error:
@@ -192,28 +192,30 @@ def _judged(
     return Audit(data, classes, len(members), *everything, omitted=frozenset(omitted), range=decision.range)
 
 
-def _fitted(embedder: Embedder, samples: Sequence[Sample], notes: list[str]) -> Embedder:
-    """The embedder, shown pictures whole where a centre crop would hide much of most."""
-    found = shapes(stored_sizes(Samples.of(samples)), embedder.preprocess)
+def _fitted(extractor: FeatureExtractor, samples: Sequence[Sample], notes: list[str]) -> FeatureExtractor:
+    """The extractor, shown pictures whole where a centre crop would hide much of most."""
+    found = shapes(stored_sizes(Samples.of(samples)), extractor.preprocess)
     if found is None or not found.elongated:
-        return embedder
+        return extractor
     notes.append(f"the network sees pictures padded to squares: {found.describe()}")
-    return replace(embedder, preprocess=replace(embedder.preprocess, fit="pad"))
+    return replace(extractor, preprocess=replace(extractor.preprocess, fit="pad"))
 
 
-def _in_parts(named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int) -> list[Placed]:
-    """Every sample with the part that training would put it in, sorted by path."""
-    part_named = {s.path: part for part, samples in named.items() for s in samples}
+def _in_splits(
+    named: Mapping[str, Samples], data: Path, val: float | str | Path | None, seed: int
+) -> list[SplitSample]:
+    """Every sample with the split that training would put it in, sorted by path."""
+    own_split = {s.path: split for split, samples in named.items() for s in samples}
     if "val" in named and val is None:
-        members = [Placed(s, part, part) for part, samples in named.items() for s in samples]
+        members = [SplitSample(s, split, split) for split, samples in named.items() for s in samples]
     else:
         splits = read_splits(data, val=val, seed=seed)
         sides = {"train": splits.train, "val": splits.val, "test": splits.test}
-        members = [Placed(s, part_named.get(s.path, "val"), side) for side, of in sides.items() for s in of]
+        members = [SplitSample(s, own_split.get(s.path, "val"), side) for side, of in sides.items() for s in of]
     return sorted(members, key=lambda m: str(m.sample.path))
 
 
-def _duplicates(members: Sequence[Placed], classes: Sequence[str], pairs: Sequence[Pair]) -> list[Finding]:
+def _duplicates(members: Sequence[SplitSample], classes: Sequence[str], pairs: Sequence[Pair]) -> list[AuditFinding]:
     exact = groups_of(len(members), [(p.first, p.second) for p in pairs if p.exact])
     every = groups_of(len(members), [(p.first, p.second) for p in pairs])
     best: dict[int, float] = {}
@@ -224,7 +226,7 @@ def _duplicates(members: Sequence[Placed], classes: Sequence[str], pairs: Sequen
 
     def add(kind: str, group: Sequence[int], why: str, **details: Any) -> None:
         paths = tuple(members[i].sample.path for i in group)
-        found.append(Finding(kind, paths, max(best[i] for i in group), why, details))
+        found.append(AuditFinding(kind, paths, max(best[i] for i in group), why, details))
 
     for group in exact:
         add("exact_duplicate", group, f"{len(group)} files with the same pixels")
@@ -236,14 +238,14 @@ def _duplicates(members: Sequence[Placed], classes: Sequence[str], pairs: Sequen
         if len(set(labels)) > 1:
             why = f"one picture, labelled {' and '.join(sorted(set(labels)))}"
             add("duplicate_across_classes", group, why, labels=labels)
-        parts = [members[i].part for i in group]
-        if len(set(parts)) > 1:
-            drawn = "" if all(members[i].named for i in group) else ", as the seeded split draws them"
-            add("leak", group, f"near-identical shots in {' and '.join(sorted(set(parts)))}{drawn}", parts=parts)
+        sides = [members[i].split for i in group]
+        if len(set(sides)) > 1:
+            drawn = "" if all(members[i].own_split for i in group) else ", as the seeded split draws them"
+            add("leak", group, f"near-identical shots in {' and '.join(sorted(set(sides)))}{drawn}", parts=sides)
     return found
 
 
-def _group_numbers(members: Sequence[Placed], pairs: Sequence[Pair]) -> NDArray[np.int64]:
+def _group_numbers(members: Sequence[SplitSample], pairs: Sequence[Pair]) -> NDArray[np.int64]:
     """A number for every picture, equal for near-identical shots and for those that the data groups."""
     numbers = np.arange(len(members))
     tags = [m.sample.group for m in members]
@@ -252,7 +254,9 @@ def _group_numbers(members: Sequence[Placed], pairs: Sequence[Pair]) -> NDArray[
     return numbers
 
 
-def _mislabelled(sample: Sample, classes: Sequence[str], doubt: Doubt) -> Finding:
+def _mislabelled(sample: Sample, classes: Sequence[str], doubt: Doubt) -> AuditFinding:
     given, suggested = classes[sample.label], classes[doubt.suggested]
     why = f"labelled {given}, looks like {suggested}"
-    return Finding("likely_mislabelled", (sample.path,), doubt.score, why, {"label": given, "suggested": suggested})
+    return AuditFinding(
+        "likely_mislabelled", (sample.path,), doubt.score, why, {"label": given, "suggested": suggested}
+    )

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenets.auditing.audit import Audit, Placed
+from mobilenets.auditing.audit import Audit, SplitSample
 from mobilenets.auditing.duplicates import groups_of
 from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
 from mobilenets.system.files import check_new_file, write_atomic
 
 # Of copies in several parts the one that measures is kept: a test set that shrinks would change every figure.
-_WORTH = {"test": 0, "val": 1, "train": 2, "": 3}
+_KEEP_FIRST = {"test": 0, "val": 1, "train": 2, "": 3}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _without_copies(audit: Audit, left_out: dict[str, int]) -> set[int]:
     copies = groups_of(len(audit.members), [(p.first, p.second) for p in audit.pairs if p.exact])
     for group in copies:
         same_label = len({audit.members[i].sample.label for i in group}) == 1
-        ordered = sorted(group, key=lambda i: (_WORTH[audit.members[i].named], i))
+        ordered = sorted(group, key=lambda i: (_KEEP_FIRST[audit.members[i].own_split], i))
         gone = ordered[1:] if same_label else ordered
         kept.difference_update(gone)
         reason = "copies" if same_label else "copies with different labels"
@@ -76,18 +76,18 @@ def _without_leaks(audit: Audit, kept: set[int], left_out: dict[str, int]) -> se
     links = [(p.first, p.second) for p in audit.pairs]  # also those through copies that are gone
     gone = set()
     for group in groups_of(len(audit.members), links):
-        named = {i: audit.members[i].named for i in group if i in kept}
+        named = {i: audit.members[i].own_split for i in group if i in kept}
         if {"val", "test"} & set(named.values()):
-            gone |= {i for i, part in named.items() if part == "train"}
+            gone |= {i for i, split in named.items() if split == "train"}
     left_out["training shots near-identical to validation or test"] = len(gone)
     return kept - gone
 
 
-def _text(rows: Sequence[tuple[Placed, str]], classes: Sequence[str], table: Path) -> str:
+def _text(rows: Sequence[tuple[SplitSample, str]], classes: Sequence[str], table: Path) -> str:
     columns = {
         "path": [_relative(m.sample.path, table) for m, _ in rows],
         "label": [classes[m.sample.label] for m, _ in rows],
-        "split": [m.named for m, _ in rows],
+        "split": [m.own_split for m, _ in rows],
         "group": [group for _, group in rows],
         "stratum": [m.sample.stratum or "" for m, _ in rows],
     }

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.auditing.kinds import LIMITS
-from mobilenets.auditing.measure import THUMB, Photo
+from mobilenets.auditing.measure import THUMB, ImageMeasures
 from mobilenets.auditing.quality import blank_limit
 
 BITS = 64
-_MOST_COMMON = 64  # directions of thumbnails that count as what the data set has in common…
-_PICTURES_PER_DIRECTION = 20  # …where there are pictures enough to tell them from a picture's own
+_MAX_COMMON = 64  # directions of thumbnails that count as what the data set has in common…
+_IMAGES_PER_DIRECTION = 20  # …where there are pictures enough to tell them from a picture's own
 _ROWS = 2048  # of the matrix of all pairs, at a time: 80 MB at 10,000 pictures
 
 
@@ -34,22 +34,22 @@ class Pair:
     exact: bool
 
 
-def find_pairs(photos: Sequence[Photo], features: NDArray[np.float32] | None = None) -> list[Pair]:
+def find_pairs(images: Sequence[ImageMeasures], features: NDArray[np.float32] | None = None) -> list[Pair]:
     """Every pair of duplicates; identical ones are linked to the first of their kind.
 
     With `features` (n, D) of a network a near duplicate must also be alike in them.
     """
     first_of: dict[bytes, int] = {}
     pairs = []
-    for i, photo in enumerate(photos):
-        first = first_of.setdefault(photo.digest, i)
+    for i, image in enumerate(images):
+        first = first_of.setdefault(image.digest, i)
         if first != i:
             pairs.append(Pair(first, i, 1.0, True))
-    blank = blank_limit(photos)
-    ones = [i for i in first_of.values() if photos[i].spread >= blank]
+    blank = blank_limit(images)
+    ones = [i for i in first_of.values() if images[i].spread >= blank]
     if len(ones) < 2:
         return pairs
-    thumbs = _normal(np.stack([photos[i].thumb for i in ones]).reshape(len(ones), -1).astype(np.float32))
+    thumbs = _normal(np.stack([images[i].thumb for i in ones]).reshape(len(ones), -1).astype(np.float32))
     own: NDArray[np.float32] | None = None  # half a second, for nothing where no two hashes are alike
     rows = None if features is None else _unit(features[ones])
     for a, b in _candidates(hash_bits(thumbs)):
@@ -88,9 +88,9 @@ def _candidates(bits: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], ND
     look into most of its buckets at this distance.
     """
     signs = np.where(bits, 1, -1).astype(np.float32)
-    least = BITS - 2 * LIMITS.hash_bits
+    min_product = BITS - 2 * LIMITS.hash_bits
     for start in range(0, len(signs), _ROWS):
-        i, j = np.nonzero(signs[start : start + _ROWS] @ signs[start:].T >= least)
+        i, j = np.nonzero(signs[start : start + _ROWS] @ signs[start:].T >= min_product)
         i, j = i[i < j] + start, j[i < j] + start
         for part in range(0, len(i), 100_000):  # what follows holds two thumbnails for every pair
             yield i[part : part + 100_000], j[part : part + 100_000]
@@ -98,7 +98,7 @@ def _candidates(bits: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], ND
 
 def _own_structure(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors of what each thumbnail has beside the mean and the main directions of them all."""
-    common = min(_MOST_COMMON, len(thumbs) // _PICTURES_PER_DIRECTION)
+    common = min(_MAX_COMMON, len(thumbs) // _IMAGES_PER_DIRECTION)
     rest = thumbs - thumbs.mean(0) if common else thumbs
     if common:
         _, directions = np.linalg.eigh(rest.T @ rest)  # ascending

@@ -34,7 +34,7 @@ KINDS: dict[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class FaultLimits:
     """Where a fault begins. Grey levels are 0..255; recall and precision of each: benchmarks/audit.py.
 
     Where data sets differ by nature (brightness, sharpness, shape) the limit is relative to the data set's own
@@ -45,23 +45,23 @@ class Limits:
     tiny_pixels: int = 32
     # A short side below half of the usual 224 is enlarged twice; odd only where the others are 4 times as large.
     tiny_if_below: int = 112
-    tiny_share: float = 0.25
+    tiny_fraction: float = 0.25
     # From the 1st to the 99th percentile; JPEG and sensor noise on a flat tone stay within, solar cells begin at 31.
     # Data of low contrast has it everywhere, and a network still sees it: less than half of what the contrasty tenth of
     # the data has is blank there, down to the noise of JPEG on a flat tone.
     blank_spread: float = 12.0
-    blank_share: float = 0.5
+    blank_fraction: float = 0.5
     blank_noise: float = 2.0
     # The 95th percentile in the lowest quarter of the range, and less than half of what is usual in the data set.
     dark_level: float = 64.0
-    dark_share: float = 0.5
+    dark_fraction: float = 0.5
     # Robust deviations (1.4826 × MAD) of the blur effect above the median, and the least effect called blur, which
     # keeps the tail of a data set of nothing but sharp pictures from counting. Solar cells have a median of 0.47; the
     # least effect is a judgement, not measured on other photographs.
     blur_deviations: float = 3.0
-    blur_least: float = 0.35
+    min_blur: float = 0.35
     # The blur limit is a statistic; of fewer pictures it says nothing.
-    blur_pictures: int = 20
+    min_blur_images: int = 20
     # Times the data set's median of long side / short side; the crop then sees half of what it sees of the others.
     aspect_times: float = 2.0
     # Bits of 64; of 300 solar cells, copies after JPEG, resizing or brightening differed in up to 14, 95 % in up to 7,
@@ -77,11 +77,11 @@ class Limits:
     imbalance_times: float = 3.0
 
 
-LIMITS = Limits()
+LIMITS = FaultLimits()
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """One fault: the files, how bad (0 to 1 within its kind, 1 is worst), why in words, and its own figures."""
 
     kind: str
@@ -97,7 +97,7 @@ class Finding:
         return {**where, "score": round(self.score, 4), "why": self.why, **self.details}
 
 
-def ranked(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+def ranked(findings: Sequence[AuditFinding]) -> dict[str, list[AuditFinding]]:
     """Every kind, also those without findings; the worst first, equals by name."""
     ordered = sorted(findings, key=lambda f: (-f.score, str(f.paths[0])))
     return {kind: [f for f in ordered if f.kind == kind] for kind in KINDS}

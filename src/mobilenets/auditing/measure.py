@@ -27,19 +27,19 @@ _BLUR_WINDOW = 9  # Crete et al. 2007, §3
 
 
 @dataclass(frozen=True)
-class Embedder:
-    """A network's eye: `extract` turns uint8 pixels (N, H, W, C) of `preprocess` into float32 features (N, D)."""
+class FeatureExtractor:
+    """Of a network: `extract` turns uint8 pixels (N, H, W, C) of `preprocess` into float32 features (N, D)."""
 
     preprocess: Preprocess
     extract: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Photo:
-    """Measures of a picture that could be read; grey levels 0..255.
+class ImageMeasures:
+    """Measures of an image that could be read; grey levels 0..255.
 
     `format`, `width`, `height`: as stored. `digest`: of the decoded pixels. `low`: 1st percentile, `spread`: 99th
-    minus 1st, `light`: 95th. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole picture.
+    minus 1st, `light`: 95th. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole image.
     """
 
     path: Path
@@ -65,75 +65,78 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Pictures in the order asked for: what could be read, its features (n, D) if asked for, and what could not."""
+class ImageStats:
+    """Images in the order asked for: what could be read, its features (n, D) if asked for, and what could not."""
 
-    photos: tuple[Photo, ...]
+    images: tuple[ImageMeasures, ...]
     features: NDArray[np.float32] | None
     unreadable: tuple[tuple[Path, str], ...]
 
 
-def look(
+def measure_images(
     samples: Sequence[Sample],
-    embedder: Embedder | None = None,
+    extractor: FeatureExtractor | None = None,
     workers: int = WORKERS,
     value_range: Range | None = None,
-) -> Seen:
-    """Decode every file once, in threads, and measure it; with `embedder`, also its features.
+) -> ImageStats:
+    """Decode every file once, in threads, and measure it; with `extractor`, also its features.
 
-    `value_range`: what deep pictures are scaled by, as training on them would.
+    `value_range`: what deep images are scaled by, as training on them would.
 
     The same for any number of `workers`.
     """
-    photos: list[Photo] = []
+    images: list[ImageMeasures] = []
     rows: list[NDArray[np.float32]] = []
     unreadable: list[tuple[Path, str]] = []
-    eye = replace(embedder.preprocess, range=value_range) if embedder else None
-    reader = eye or Preprocess(range=value_range)
+    network = replace(extractor.preprocess, range=value_range) if extractor else None
+    reader = network or Preprocess(range=value_range)
     with Progress("looking at", len(samples), "image") as progress, ThreadPoolExecutor(workers) as pool:
         for i in range(math.ceil(len(samples) / _BATCH)):
             batch = samples[i * _BATCH :][:_BATCH]
             pixels = []
-            for sample, seen in zip(batch, pool.map(lambda s: _look(s, eye, reader), batch), strict=True):
-                if isinstance(seen, str):
-                    unreadable.append((sample.path, seen))
+            measured = pool.map(lambda s: _measure_image(s, network, reader), batch)
+            for sample, result in zip(batch, measured, strict=True):
+                if isinstance(result, str):
+                    unreadable.append((sample.path, result))
                     continue
-                photos.append(seen[0])
-                if seen[1] is not None:
-                    pixels.append(seen[1])
-            if embedder and pixels:  # after the decoding, not beside it: both want the same cores
-                rows.append(embedder.extract(np.stack(pixels)))
+                images.append(result[0])
+                if result[1] is not None:
+                    pixels.append(result[1])
+            if extractor and pixels:  # after the decoding, not beside it: both want the same cores
+                rows.append(extractor.extract(np.stack(pixels)))
             progress.advance(len(batch))
-    return Seen(tuple(photos), np.concatenate(rows) if rows else None, tuple(unreadable))
+    return ImageStats(tuple(images), np.concatenate(rows) if rows else None, tuple(unreadable))
 
 
-def _look(sample: Sample, eye: Preprocess | None, reader: Preprocess) -> tuple[Photo, NDArray[np.uint8] | None] | str:
+def _measure_image(
+    sample: Sample, network: Preprocess | None, reader: Preprocess
+) -> tuple[ImageMeasures, NDArray[np.uint8] | None] | str:
     """The measures, and the network's input; or why the file cannot be read."""
-    at_least = max(SIDE, eye.resize_side) if eye else SIDE
+    min_side = max(SIDE, network.resize_side) if network else SIDE
     try:
         source = sample.open()
         format, width, height = decode.header(source)
-        picture = reader.read(source, at_least=at_least)
+        decoded = reader.read(source, at_least=min_side)
     except UserError as error:
         return str(error)
-    image = picture.image
+    image = decoded.image
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
     grey = _scaled(image.convert("L"))
     low, light, high = percentiles(grey.histogram(), (1, 95, 99))
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
-    photo = Photo(
+    measures = ImageMeasures(
         sample.path, format, width, height, digest, low, high - low, light, blur_effect(np.asarray(grey)), thumb
     )
-    return photo, eye.pixels(picture) if eye else None
+    return measures, network.pixels(decoded) if network else None
 
 
 def percentiles(histogram: Sequence[int], wanted: Sequence[float]) -> list[float]:
     """Percentiles of what a histogram counts, between two values in proportion; no pixel is sorted."""
     below = np.cumsum(histogram)
-    places = np.array(wanted) / 100 * (below[-1] - 1)
-    low, high = (np.searchsorted(below, np.floor(places) + step, side="right") for step in (0, 1))
-    high = np.minimum(high, len(histogram) - 1)  # the place behind the last has no share in it
-    result: list[float] = (low + (places % 1) * (high - low)).tolist()
+    ranks = np.array(wanted) / 100 * (below[-1] - 1)
+    low, high = (np.searchsorted(below, np.floor(ranks) + step, side="right") for step in (0, 1))
+    high = np.minimum(high, len(histogram) - 1)  # the place behind the last has no part in it
+    result: list[float] = (low + (ranks % 1) * (high - low)).tolist()
     return result
 
 

@@ -14,7 +14,7 @@ from mobilenets.errors import UserError
 
 if TYPE_CHECKING:
     from mobilenets.auditing.audit import Audit, Doubter
-    from mobilenets.auditing.measure import Embedder
+    from mobilenets.auditing.measure import FeatureExtractor
 
 
 _WEIGHTS = "default"  # as for train
@@ -65,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
     )  # what is wrong with the data is told before weights are fetched
     if args.write_clean:
         check_files(args.data, parts)
-    embedder, doubter = _eyes(args)
+    extractor, doubter = _extractor_and_doubter(args)
     print(*splits_overview(classes, parts, survey), sep="\n", file=sys.stderr)
     val = None if args.val is None else fraction_or_folder(args.val)
-    result = audit(args.data, val=val, seed=args.seed, embedder=embedder, doubter=doubter)
+    result = audit(args.data, val=val, seed=args.seed, extractor=extractor, doubter=doubter)
     accept_any_text()
     for note in result.notes:
         print(note, file=sys.stderr)
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if result.findings["unreadable"] else 0
 
 
-def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
+def _extractor_and_doubter(args: argparse.Namespace) -> tuple[FeatureExtractor | None, Doubter | None]:
     """What sees features and judges labels; nothing, and one line that says so, where the default is not at hand."""
     skipped = "labels and duplicates by features are not looked for"
     if args.weights == "none":
@@ -90,10 +90,10 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
     try:
         from functools import partial
 
-        from mobilenets.training.probe.features import embedder
+        from mobilenets.training.probe.features import feature_extractor
         from mobilenets.training.probe.label_errors import find_label_errors
 
-        eye = embedder(args.model, args.weights or _WEIGHTS, args.size)
+        extractor = feature_extractor(args.model, args.weights or _WEIGHTS, args.size)
     except ModuleNotFoundError as missing:
         if args.model or args.weights:
             raise UserError(f"{missing.name} is not installed; run: pip install 'mobilenets[audit]'") from None
@@ -104,7 +104,7 @@ def _eyes(args: argparse.Namespace) -> tuple[Embedder | None, Doubter | None]:
             raise
         print(f"{skipped}: {' '.join(str(error).split())}", file=sys.stderr)
         return None, None
-    return eye, partial(find_label_errors, seed=args.seed)
+    return extractor, partial(find_label_errors, seed=args.seed)
 
 
 def _table(result: Audit) -> list[str]:

@@ -51,7 +51,7 @@ def write_csv(path: Path) -> Path:
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate, predict four photographs and say what to do next."""
     try:
-        from mobilenets.report.sheets import save_pictures
+        from mobilenets.report.sheets import save_predictions
         from mobilenets.runtime.classifier import load
         from mobilenets.training.run import new_folder, train
     except ModuleNotFoundError as missing:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     predictions = [classifier.predict(path) for path in _four(result.path / "predictions.csv")]
     for prediction in predictions:
         print(f"{Path(str(prediction.path)).name}: {prediction.label} ({prediction.probability:.3f})")
-    save_pictures(predictions, folder / "predictions.png", classifier.card.preprocess.range)
+    save_predictions(predictions, folder / "predictions.png", classifier.card.preprocess.range)
     print(f"pictures   {folder / 'predictions.png'}, {result.path / 'confusion.png'}")
     print(f"report     {result.path / 'report.html'}")
     print(f"model      {result.path / 'model.onnx'} (self-contained; runs without torch)")

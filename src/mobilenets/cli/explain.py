@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.writers import make_writer
     from mobilenets.data.sources.survey import Survey
     from mobilenets.explaining.overlay import describe
-    from mobilenets.report.sheets import MOST, save_explanations
+    from mobilenets.report.sheets import MAX_IMAGES, save_explanations
     from mobilenets.runtime.classifier import Failure
     from mobilenets.system.files import check_new_file
     from mobilenets.system.progress import Progress
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 continue
             writer.write(explanation.prediction)
             print(f"{explanation.label}: {describe(explanation.heat)}")
-            if args.save is not None and len(shown) < MOST:
+            if args.save is not None and len(shown) < MAX_IMAGES:
                 shown.append(explanation)
             if progress:
                 progress.advance()

@@ -141,9 +141,9 @@ def _bulk(args: argparse.Namespace) -> int:
 
 
 def _save(shown: list[Prediction], path: Path, read: int, value_range: Range | None) -> None:
-    from mobilenets.report.sheets import save_pictures
+    from mobilenets.report.sheets import save_predictions
 
-    save_pictures(shown, path, value_range)
+    save_predictions(shown, path, value_range)
     some = f" (the first {len(shown)} of {read})" if len(shown) < read else ""
     print(f"saved {path}{some}", file=sys.stderr)
 

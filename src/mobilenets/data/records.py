@@ -17,7 +17,7 @@ from mobilenets.data.sources.survey import Survey
 from mobilenets.data.sources.tree import key
 from mobilenets.errors import UserError
 
-__all__ = ["SPLITS", "SPLIT_NAMES", "Finding", "Records", "split_of_shard"]
+__all__ = ["SPLITS", "SPLIT_NAMES", "Records", "RecordsBuilder", "split_of_shard"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Records:
         return Samples(self.table, self.rows, labels[self.codes[self.rows]])
 
 
-class Finding:
+class RecordsBuilder:
     """Records under construction; paths are relative to `root`. The one place where class names are looked at."""
 
     def __init__(self, root: str = "", survey: Survey | None = None) -> None:

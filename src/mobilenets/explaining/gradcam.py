@@ -78,12 +78,12 @@ class Explainer:
             UserError: the picture cannot be read, or no class is called `label`.
         """
         self.check(label)
-        picture = self._classifier.decoded(source)
-        pixels = self._classifier.pixels(picture)
+        decoded = self._classifier.decoded(source)
+        pixels = self._classifier.pixels(decoded)
         features, probabilities = self._forward(pixels[None])
         row = probabilities[0].numpy()
         target = int(row.argmax()) if label is None else self.classes.index(label)
-        preprocess, size = self._network.card.preprocess, picture.image.size
+        preprocess, size = self._network.card.preprocess, decoded.image.size
         heat = preprocess.photo_part(self._heat(features, torch.tensor([target]))[0], *size)
         strongest = heat.max()  # padding may have had the strongest place
         return Explanation(
@@ -121,15 +121,15 @@ class Explainer:
         head = _Head(self._network.model)
         with torch.enable_grad():
             maps = LayerGradCam(head, head.map).attribute(features.requires_grad_(), additional_forward_args=targets)
-        maps, places = maps.detach(), maps[0].numel()
+        maps, count = maps.detach(), maps[0].numel()
         with torch.no_grad():
             whole = head(features, targets)[:, None, None, None]
-        local = whole + places * (maps - maps.mean((2, 3), keepdim=True))
+        local = whole + count * (maps - maps.mean((2, 3), keepdim=True))
         size = self._network.card.preprocess.size
         # Bilinear would draw the squares of a 7×7 map.
         large = LayerAttribution.interpolate(local, (size, size), "bicubic")[:, 0].clamp(min=0)
-        most = large.amax((1, 2), keepdim=True)
-        result: Heat = torch.where(most > 0, large / most, 0).numpy()
+        strongest = large.amax((1, 2), keepdim=True)
+        result: Heat = torch.where(strongest > 0, large / strongest, 0).numpy()
         return result
 
 

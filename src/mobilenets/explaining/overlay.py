@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mobilenets.preprocess import Preprocess
+
 FloatArray = NDArray[np.floating[Any]]
 Pixels = NDArray[np.uint8]
 
@@ -27,11 +29,14 @@ _COLOURS = np.array(
     ],
     np.float32,
 )
-_STRONGEST = 0.5  # of the colour over the picture where the heat is 1: what lies beneath stays recognisable
+_STRONGEST = 0.5  # of the colour over the image where the heat is 1: what lies beneath stays recognisable
+_LAYER_COLOUR = (255, 72, 0)  # seen on foliage, sky and skin alike
+_LAYER_STRONGEST = 190  # of 255, likewise
+_LAYER_LONGEST = 1024  # pixels
 _ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "centre", "right")
 
 
-def heat_picture(heat: FloatArray) -> Image.Image:
+def heat_image(heat: FloatArray) -> Image.Image:
     """The heat map (H, W) in 0..1 in colours, from black (0) to pale yellow (1)."""
     return Image.fromarray(_coloured(heat).round().astype(np.uint8))
 
@@ -41,11 +46,29 @@ def overlay(pixels: Pixels, heat: FloatArray) -> Image.Image:
 
     Where the heat is 0 the picture is as it was, only grey, so that every colour seen is heat.
     """
-    photo = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    grey = np.asarray(photo.convert("L"), np.float32)[..., None]
-    share = _STRONGEST * heat[..., None]
-    mixed = (1 - share) * grey + share * _coloured(heat)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    grey = np.asarray(image.convert("L"), np.float32)[..., None]
+    weight = _STRONGEST * heat[..., None]
+    mixed = (1 - weight) * grey + weight * _coloured(heat)
     return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def heat_layer(heat: FloatArray, size: tuple[int, int], preprocess: Preprocess) -> Image.Image:
+    """An RGBA image to lay over an image of `size` (width, height): transparent but where the heat (h, w), 0..1, is.
+
+    It has the proportions of that image. The heat is of what the network saw of it, which may be its centre only:
+    outside there is nothing.
+    """
+    rgba = np.empty((*heat.shape, 4), np.uint8)
+    rgba[..., :3] = _LAYER_COLOUR
+    rgba[..., 3] = (heat * _LAYER_STRONGEST).round()
+    left, top, right, bottom = preprocess.seen(*size)
+    # As large as the heat is, but no longer than a screen.
+    scale = min(max(heat.shape[1] / (right - left), heat.shape[0] / (bottom - top)), _LAYER_LONGEST / max(size))
+    wide, high, x, y = (round(scale * length) for length in (right - left, bottom - top, left, top))
+    canvas = Image.new("RGBA", (max(1, round(scale * size[0])), max(1, round(scale * size[1]))), (*_LAYER_COLOUR, 0))
+    canvas.paste(Image.fromarray(rgba).resize((max(1, wide), max(1, high))), (x, y))
+    return canvas
 
 
 def describe(heat: FloatArray) -> str:
@@ -57,10 +80,10 @@ def describe(heat: FloatArray) -> str:
     hottest = order[: int(np.searchsorted(heat.flat[order].cumsum(), total / 2)) + 1]
     rows, columns = np.divmod(hottest, heat.shape[1])
     y, x = (rows.mean() + 0.5) / heat.shape[0], (columns.mean() + 0.5) / heat.shape[1]
-    return f"half of the heat is in {100 * len(hottest) / heat.size:.0f} % of the picture, around the {_place(x, y)}"
+    return f"half of the heat is in {100 * len(hottest) / heat.size:.0f} % of the picture, around the {_position(x, y)}"
 
 
-def _place(x: float, y: float) -> str:
+def _position(x: float, y: float) -> str:
     row, column = _ROWS[min(2, int(3 * y))], _COLUMNS[min(2, int(3 * x))]
     return f"{row} {column}".strip()
 

@@ -107,7 +107,7 @@ def line_chart(
         x, y = ((value - low) / (high - low) for value, (low, high) in zip(point, spans, strict=True))
         return _x(x), _y(y)
 
-    placed = [at(point) for point in points]
+    located = [at(point) for point in points]
     ticks = [[f"{low + fraction * (high - low):.3g}" for fraction in _TICKS] for low, high in spans]
     return _chart(
         across,
@@ -115,8 +115,8 @@ def line_chart(
         f"{up} against {across}: {'; '.join(titles)}",
         ticks[0],
         ticks[1],
-        curve=placed if joined else (),
-        dots=[Dot(*point, title) for point, title in zip(placed, titles, strict=True)],
+        curve=located if joined else (),
+        dots=[Dot(*point, title) for point, title in zip(located, titles, strict=True)],
         guide=[at(point) for point in guides],
     )
 

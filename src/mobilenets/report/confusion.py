@@ -10,7 +10,7 @@ import numpy as np
 
 from mobilenets.preprocess.depth import Range
 from mobilenets.report.gallery import CellPhotos, Opener, photos_behind
-from mobilenets.report.page import Picture, data_uri
+from mobilenets.report.page import PageImage, data_uri
 from mobilenets.report.plots import Label
 from mobilenets.tasks.classify.predictions import Predictions
 
@@ -40,7 +40,7 @@ class ConfusionSection:
     """
 
     matrix: list[list[Cell]] | None
-    picture: Picture | None
+    image: PageImage | None
     legend: list[tuple[str, str]]
     confusions: list[Cell]
     cells: list[CellPhotos]
@@ -77,7 +77,7 @@ def confusion_section(
     )
     return ConfusionSection(
         [[cell(t, p) for p in k] for t in k] if small else None,
-        Picture(_most_confused(pairs, counts, classes), data_uri(drawn, "png")) if drawn else None,
+        PageImage(_in_words(pairs, counts, classes), data_uri(drawn, "png")) if drawn else None,
         legend,
         [cell(t, p) for t, p in pairs[:_MAX_CONFUSIONS]],
         behind,
@@ -93,6 +93,6 @@ def _pairs(counts: np.ndarray) -> list[tuple[int, int]]:
     return found
 
 
-def _most_confused(pairs: Sequence[tuple[int, int]], counts: np.ndarray, classes: Sequence[str]) -> str:
+def _in_words(pairs: Sequence[tuple[int, int]], counts: np.ndarray, classes: Sequence[str]) -> str:
     caption = "; ".join(f"{counts[t, p]} × {classes[t]} taken for {classes[p]}" for t, p in pairs[:3])
     return f"confusion matrix: {caption or 'every photograph was recognised'}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenets.auditing.audit import Audit
-from mobilenets.auditing.kinds import KINDS, Finding
+from mobilenets.auditing.kinds import KINDS, AuditFinding
 from mobilenets.data.sample import Sample
 from mobilenets.preprocess.depth import Range
-from mobilenets.report.page import Picture
+from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import short_path, thumbnail
 
 
@@ -30,7 +30,7 @@ class ShownFinding:
 
     why: str
     score: float
-    images: list[Picture]
+    images: list[PageImage]
     paths: list[str]
     more: int
 
@@ -60,7 +60,9 @@ def found_kinds(audit: Audit, bounds: Bounds) -> list[ShownKind]:
     return result
 
 
-def _shown(finding: Finding, samples: Mapping[Path, Sample], value_range: Range | None, bounds: Bounds) -> ShownFinding:
+def _shown(
+    finding: AuditFinding, samples: Mapping[Path, Sample], value_range: Range | None, bounds: Bounds
+) -> ShownFinding:
     paths = finding.paths[: bounds.of_group]
     images = [
         thumbnail(samples[path].open, bounds.side, short_path(path), value_range) for path in paths if path in samples

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mobilenets.errors import UserError
 from mobilenets.explaining.overlay import describe, overlay
 from mobilenets.preprocess.depth import Range
-from mobilenets.report.page import Picture
+from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import jpeg, short_path, thumbnail
 from mobilenets.tasks.classify.predictions import ImageAnswer, Predictions
 
@@ -31,8 +31,8 @@ class Figure:
 
     answer: ImageAnswer
     path: str
-    image: Picture
-    heat: Picture | None
+    image: PageImage
+    heat: PageImage | None
     faults: Sequence[str]
 
 
@@ -86,7 +86,7 @@ def photos_behind(
     return result
 
 
-def _heat(answer: ImageAnswer, classes: Sequence[str], opener: Opener, explainer: Explainer) -> Picture | None:
+def _heat(answer: ImageAnswer, classes: Sequence[str], opener: Opener, explainer: Explainer) -> PageImage | None:
     try:
         seen = explainer.explain(opener(answer), classes[answer.predicted])
     except UserError:

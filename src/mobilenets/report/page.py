@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageImage:
     """An image within a page: what it shows in words, and its `data:` address; None where it cannot be read."""
 
     alt: str

@@ -1,37 +1,31 @@
-"""Learning curves and confusion matrix as PNG bytes.
-
-Only matplotlib's object API: pyplot would open a window system and keep figures alive.
-"""
+"""Learning curves and confusion matrix as PNG bytes."""
 
 from __future__ import annotations
 
-import io
 import math
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mobilenets.report.figure import BLUE, GREEN, VERMILION, open_axes, plain_style, png
 from mobilenets.system.fonts import find_font
 from mobilenets.tasks.classify.metrics import FloatArray, IntArray
 from mobilenets.weights.kept import Kept, best_epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_DPI = 130
 _LONGEST = 28  # characters of a class name on a picture
 _POINTS = 72  # to the inch
 _DIGIT = 0.64  # width of a digit in the default font, per point of its size
-# Okabe and Ito's pair that all kinds of colour vision tell apart; line styles differ too, for grey prints.
-_TRAINING = {"color": "#D55E00", "linestyle": "--", "label": "training, during the epoch"}
-_VALIDATION = {"color": "#0072B2", "linestyle": "-", "label": "validation, after the epoch"}
-_PROBE = {"color": "#009E73", "linestyle": "-."}  # a third of theirs
+# Line styles differ too, for grey prints.
+_TRAINING = {"color": VERMILION, "linestyle": "--", "label": "training, during the epoch"}
+_VALIDATION = {"color": BLUE, "linestyle": "-", "label": "validation, after the epoch"}
+_PROBE = {"color": GREEN, "linestyle": "-."}
 
 
 @dataclass(frozen=True)
@@ -44,13 +38,13 @@ class Label:
 
 
 @dataclass(frozen=True)
-class _Grid:
+class _CellStyle:
     """How large a confusion matrix is drawn: side of a cell in inches, font sizes in points."""
 
     cell: float
     label_size: float
     number_size: float  # 0: no numbers
-    shares: bool  # written in the cell, below the count; else colour alone tells them
+    fractions: bool  # written in the cell, below the count; else colour alone tells them
 
 
 def labels_of(names: Sequence[str]) -> list[Label]:
@@ -103,16 +97,16 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    with _plain_style():
+    with plain_style():
         figure = Figure(figsize=(10, 3.8), layout="constrained")
         epochs = history["epoch"]
         marked = kept.epoch or epochs[best_epoch(history)]
-        told = f"best epoch ({marked:g}){', not kept' if kept.is_probe else ''}"
+        caption = f"best epoch ({marked:g}){', not kept' if kept.is_probe else ''}"
         if kept.epoch:
-            told = f"kept: epoch {marked:g}"
+            caption = f"kept: epoch {marked:g}"
         for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
             marker = "o" if len(epochs) <= 30 else ""
-            axes.axvline(marked, color="0.6", linestyle=":", label=told)
+            axes.axvline(marked, color="0.6", linestyle=":", label=caption)
             if kept.probe is not None and f"val_{name}" in kept.probe:
                 label = f"{'kept: ' if kept.is_probe else ''}the {kept.beginning}"
                 axes.axhline(kept.probe[f"val_{name}"], label=label, **_PROBE)
@@ -122,49 +116,47 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
             margin = max(0.5, 0.03 * len(epochs))  # a single epoch has no extent of its own
             axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            axes.grid(color="0.9")
-            axes.set_axisbelow(True)
-            axes.spines[["top", "right"]].set_visible(False)
+            open_axes(axes)
             if name == "accuracy":
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         # Below the panels, where no line can run through it.
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def draw_confusion(confusion: IntArray, labels: Sequence[Label], title: str = "") -> bytes:
-    """Counts (truth in rows) over the shares of each row as colour; shares as numbers up to 12 classes."""
+    """Counts (truth in rows) over the fractions of each row as colour; fractions as numbers up to 12 classes."""
     from matplotlib.figure import Figure
 
     truths = confusion.sum(1, keepdims=True)
-    shares = np.divide(confusion, truths, out=np.zeros(confusion.shape), where=truths > 0)
-    grid = _grid(len(labels), len(str(confusion.max())))
-    with _plain_style():
-        side = grid.cell * len(labels)
+    fractions = np.divide(confusion, truths, out=np.zeros(confusion.shape), where=truths > 0)
+    style = _cell_style(len(labels), len(str(confusion.max())))
+    with plain_style():
+        side = style.cell * len(labels)
         # The axes fill the figure, so that a cell has its size whatever the names need: saving adds their room.
         figure = Figure(figsize=(side, side))
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-        if grid.number_size:
-            _write_numbers(axes, confusion, shares, grid)
-        _write_names(axes, labels, grid)
+        image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        if style.number_size:
+            _write_numbers(axes, confusion, fractions, style)
+        _write_names(axes, labels, style)
         axes.set_xlabel("predicted", fontsize=11, labelpad=8)
         axes.set_ylabel("truth", fontsize=11, labelpad=8)
         if title:
             axes.set_title(title, fontsize=10, loc="left")
-        if not grid.shares:
+        if not style.fractions:
             height = min(1.0, 3 / side)
             bar = figure.add_axes((1 + 0.2 / side, 1 - height, 0.16 / side, height))
-            figure.colorbar(picture, cax=bar, label="share of the true class", format=_percent)
-        return _png(figure, tight=True)
+            figure.colorbar(image, cax=bar, label="share of the true class", format=_percent)
+        return png(figure, tight=True)
 
 
-def _percent(share: float, _: object = None) -> str:
-    return f"{100 * share:.0f} %"
+def _percent(fraction: float, _: object = None) -> str:
+    return f"{100 * fraction:.0f} %"
 
 
-def _grid(classes: int, digits: int) -> _Grid:
+def _cell_style(classes: int, digits: int) -> _CellStyle:
     if classes <= 12:
         cell, label, number = (1.05 if classes <= 4 else 0.75), 10.0, 10.0
     elif classes <= 40:
@@ -172,39 +164,39 @@ def _grid(classes: int, digits: int) -> _Grid:
     elif classes <= 100:
         cell, label, number = 0.2, 6.5, 6.0
     else:
-        return _Grid(20 / classes, 6.5, 0.0, shares=False)
+        return _CellStyle(20 / classes, 6.5, 0.0, fractions=False)
     fitting = 0.88 * cell * _POINTS / (_DIGIT * digits)
-    return _Grid(cell, label, min(number, fitting), shares=classes <= 12)
+    return _CellStyle(cell, label, min(number, fitting), fractions=classes <= 12)
 
 
-def _write_numbers(axes: Axes, confusion: IntArray, shares: FloatArray, grid: _Grid) -> None:
+def _write_numbers(axes: Axes, confusion: IntArray, fractions: FloatArray, style: _CellStyle) -> None:
     """The count of each cell; empty ones stay empty where there are many."""
     for row, column in np.ndindex(*confusion.shape):
-        count, share = int(confusion[row, column]), float(shares[row, column])
-        if not count and not grid.shares:
+        count, fraction = int(confusion[row, column]), float(fractions[row, column])
+        if not count and not style.fractions:
             continue
-        text = f"{count}\n{_percent(share)}" if grid.shares and count else str(count)
-        color = "white" if share > 0.7 else "black" if count else "0.6"
-        cell = axes.text(column, row, text, color=color, size=grid.number_size, ha="center", va="center")
+        text = f"{count}\n{_percent(fraction)}" if style.fractions and count else str(count)
+        color = "white" if fraction > 0.7 else "black" if count else "0.6"
+        cell = axes.text(column, row, text, color=color, size=style.number_size, ha="center", va="center")
         cell.set_in_layout(False)  # thousands of them, all inside: measuring each would take seconds
 
 
-def _write_names(axes: Axes, labels: Sequence[Label], grid: _Grid) -> None:
+def _write_names(axes: Axes, labels: Sequence[Label], style: _CellStyle) -> None:
     """Class names along both sides, every n-th beyond 100, and thin lines between the cells."""
     from matplotlib.font_manager import FontProperties
 
     shown = range(0, len(labels), math.ceil(len(labels) / 100))
     texts = [labels[k].text for k in shown]
-    upright = max(map(_width, texts)) * grid.label_size > 0.95 * grid.cell * _POINTS
+    upright = max(map(_width, texts)) * style.label_size > 0.95 * style.cell * _POINTS
     axes.set_xticks(shown, texts, rotation=90 if upright else 0)
     axes.set_yticks(shown, texts)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for k, tick in zip(shown, ticks, strict=True):
             tick.set_parse_math(False)  # a name may contain dollar signs
-            tick.set_fontproperties(FontProperties(fname=labels[k].font, size=grid.label_size))
+            tick.set_fontproperties(FontProperties(fname=labels[k].font, size=style.label_size))
     axes.tick_params(length=2, color="0.6")
     axes.spines[:].set_color("0.6")
-    if grid.number_size:
+    if style.number_size:
         between = np.arange(len(labels) - 1) + 0.5
         axes.set_xticks(between, minor=True)
         axes.set_yticks(between, minor=True)
@@ -216,21 +208,3 @@ def _width(text: str) -> float:
     """At most how wide a name is drawn, per point of its font."""
     wide = sum(c.isupper() or unicodedata.east_asian_width(c) in "WF" for c in text)
     return wide + 0.7 * (len(text) - wide)
-
-
-@contextmanager
-def _plain_style() -> Iterator[None]:
-    """matplotlib's defaults whatever its configuration file says: a dark style would leave white on white."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        yield
-
-
-def _png(figure: Figure, tight: bool = False) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(
-        content, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight" if tight else None, pad_inches=0.15
-    )
-    return content.getvalue()

@@ -22,7 +22,7 @@ from mobilenets.report.audit_section import audit_section, faults_by_path
 from mobilenets.report.calibration_section import calibration_section
 from mobilenets.report.confusion import confusion_section
 from mobilenets.report.gallery import Opener, figures
-from mobilenets.report.page import Picture, data_uri, percent, render
+from mobilenets.report.page import PageImage, data_uri, percent, render
 from mobilenets.report.plots import Label, draw_confusion, draw_curves, labels_of
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import ImageAnswer, Predictions
@@ -101,7 +101,7 @@ def write_report(
         test=metrics.get(TEST),
         kept=kept,
         rivals=_rivals(metrics, kept),
-        curves=Picture(_curves_in_words(history), data_uri(curves, "png")) if curves else None,
+        curves=PageImage(_curves_in_words(history), data_uri(curves, "png")) if curves else None,
         confusion=confusion_section(metrics, classes, labels, drawn, predictions, opener, value_range),
         worst=_worst(metrics, classes),
         mistakes=mistakes,

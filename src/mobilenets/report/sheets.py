@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mobilenets.explaining.overlay import heat_picture, overlay
+from mobilenets.explaining.overlay import heat_image, overlay
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
 from mobilenets.runtime.classifier import Prediction
@@ -21,7 +21,7 @@ from mobilenets.system.fonts import find_font
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explanation
 
-MOST = 16  # pictures on one sheet
+MAX_IMAGES = 16  # pictures on one sheet
 TILE, TILE_ALONE = 320, 640  # pixels
 _TITLE = 44
 _MARGIN = 8
@@ -29,14 +29,14 @@ _FONT_SIZE = 18
 _OTHERS = "0123456789.…"  # that a title has besides the name
 
 
-def save_pictures(predictions: Sequence[Prediction], path: Path, value_range: Range | None = None) -> None:
+def save_predictions(predictions: Sequence[Prediction], path: Path, value_range: Range | None = None) -> None:
     """Draw the first 16 pictures with their titles on one PNG, in a grid.
 
     `value_range`: of the network's preprocess, so that deep pictures are shown as it sees them.
     A name that no font of this system can write is replaced by its class number (in sorted order, as training
     numbers classes), with a warning.
     """
-    shown = [p for p in predictions if p.path is not None][:MOST]
+    shown = [p for p in predictions if p.path is not None][:MAX_IMAGES]
     tile = TILE if len(shown) > 1 else TILE_ALONE
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
@@ -51,14 +51,14 @@ def save_pictures(predictions: Sequence[Prediction], path: Path, value_range: Ra
 def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
     """Draw the first 16 as a row each: what the network saw, the heat over it, the heat map alone.
 
-    Above stand the class explained and its probability; names are treated as in `save_pictures`.
+    Above stand the class explained and its probability; names are treated as in `save_predictions`.
     """
-    shown = explanations[:MOST]
+    shown = explanations[:MAX_IMAGES]
     names = {label: _writable(label, e.prediction) for label, e in {e.label: e for e in shown}.items()}
     sheet = Image.new("RGB", (3 * TILE, len(shown) * (TILE + _TITLE)), "white")
     for row, explanation in enumerate(shown):
         crop = Image.fromarray(explanation.crop.squeeze()).convert("RGB")  # one channel has no axis in Pillow
-        panels = crop, overlay(explanation.crop, explanation.heat), heat_picture(explanation.heat)
+        panels = crop, overlay(explanation.crop, explanation.heat), heat_image(explanation.heat)
         top = row * (TILE + _TITLE)
         for column, panel in enumerate(panels):
             inner = TILE - 2 * _MARGIN
@@ -85,9 +85,9 @@ def _draw(
     value_range: Range | None,
 ) -> None:
     (x, y), inner = corner, tile - 2 * _MARGIN
-    photo = decode.read(str(prediction.path), at_least=tile, value_range=value_range)
-    picture = ImageOps.contain(photo, (inner, inner))
-    sheet.paste(picture, (x + (tile - picture.width) // 2, y + _TITLE + (tile - picture.height) // 2))
+    image = decode.read(str(prediction.path), at_least=tile, value_range=value_range)
+    image = ImageOps.contain(image, (inner, inner))
+    sheet.paste(image, (x + (tile - image.width) // 2, y + _TITLE + (tile - image.height) // 2))
     _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.probability)
 
 

@@ -12,26 +12,26 @@ from PIL import Image, ImageOps
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
-from mobilenets.report.page import Picture, data_uri
+from mobilenets.report.page import PageImage, data_uri
 
 ImageSource = str | Path | bytes | BinaryIO
 _QUALITY = 80
 
 
-def thumbnail(open: Callable[[], ImageSource], side: int, alt: str, value_range: Range | None = None) -> Picture:
+def thumbnail(open: Callable[[], ImageSource], side: int, alt: str, value_range: Range | None = None) -> PageImage:
     """The photo within `side` pixels, deep ones in the network's range; without an image where it cannot be read."""
     try:
         image = decode.read(open(), at_least=side, value_range=value_range)
     except UserError:
-        return Picture(alt, None)
+        return PageImage(alt, None)
     return jpeg(image, side, alt)
 
 
-def jpeg(image: Image.Image, side: int, alt: str) -> Picture:
+def jpeg(image: Image.Image, side: int, alt: str) -> PageImage:
     """An image within `side` pixels as part of a page."""
     content = io.BytesIO()
     ImageOps.contain(image, (side, side)).save(content, "JPEG", quality=_QUALITY)
-    return Picture(alt, data_uri(content.getvalue(), "jpeg"))
+    return PageImage(alt, data_uri(content.getvalue(), "jpeg"))
 
 
 def short_path(path: str | Path) -> str:

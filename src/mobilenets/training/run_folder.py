@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mobilenets.auditing.audit import MOST_IN_A_RUN, Audit
+from mobilenets.auditing.audit import MAX_IN_A_RUN, Audit
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
@@ -43,7 +43,7 @@ def finishing_s(validated: int, in_all: int, look_image_s: float) -> float:
     `validated` of the photographs `in_all` validate; `look_image_s`: seconds of reading one and running it through the
     network.
     """
-    return FIXED_S + look_image_s * (validated + min(in_all, MOST_IN_A_RUN))
+    return FIXED_S + look_image_s * (validated + min(in_all, MAX_IN_A_RUN))
 
 
 def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit | None = None) -> ModelCard:

@@ -213,7 +213,9 @@ class Session:
                 complete_list(self.folder, self.listed, self.settings)
             audit = None
             if not interrupted:
-                audit = audit_splits(data, self.listed, val=val, seed=seed, decision=self.range, seen=self.preprocess)
+                audit = audit_splits(
+                    data, self.listed, val=val, seed=seed, decision=self.range, preprocess=self.preprocess
+                )
             test = None if interrupted else self.loader(self.splits.test, 16, whole=True)
             finish(self.folder, self.loader(self.splits.val, 16, whole=True), test, audit)
         group.wait()

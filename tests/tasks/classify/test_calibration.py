@@ -1,11 +1,13 @@
 """Temperature scaling, reliability bins and the accuracy-against-coverage curve."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
 
+from mobilenets.errors import UserError
 from mobilenets.tasks.classify.calibration import (
     calibrate,
     coverage,
@@ -41,16 +43,22 @@ def test_a_temperature_of_one_changes_nothing_and_none_changes_the_answer(
 
 
 @given(seed=st.integers(0, 10**4))
-def test_the_temperature_is_the_one_scipy_finds(seed: int) -> None:
+def test_no_other_temperature_has_less_log_loss(seed: int) -> None:
     probabilities, labels = overconfident(seed, 60)
-    found = minimize_scalar(
-        lambda log: log_loss(scale(probabilities, float(np.exp(log))), labels),
-        bounds=(np.log(0.05), np.log(20)),
-        method="bounded",
-        options={"xatol": 1e-9},
-    )
     ours = log_loss(scale(probabilities, fit_temperature(probabilities, labels)), labels)
-    assert ours <= found.fun + 1e-7
+    others = [log_loss(scale(probabilities, t), labels) for t in np.geomspace(0.05, 20, 150)]
+    assert ours <= min(others) + 1e-12
+
+
+def test_where_every_answer_is_right_the_coldest_temperature_is_taken() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    assert fit_temperature(probabilities, np.array([0, 1, 0])) == 0.05
+
+
+def test_without_scipy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(UserError, match="scipy"):
+        fit_temperature(*overconfident(0, 60))
 
 
 def test_overconfidence_by_a_factor_is_found_and_undone() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.records import SPLIT_NAMES, Finding, Records
+from mobilenets.data.records import SPLIT_NAMES, Records, RecordsBuilder
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.csv_format import Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
@@ -34,7 +34,7 @@ def read_table(table: Path) -> Records:
         UserError: not a CSV, a bad row (by its line), a missing file, several labels in one, or a photograph that is
             listed twice with different labels, parts or groups.
     """
-    found = Finding(str(table.parent))
+    found = RecordsBuilder(str(table.parent))
     form, guesses = _add(found, table)
     records = found.records()
     _check_labels(table, form, records.names)
@@ -59,7 +59,7 @@ def read_metadata(folder: Path) -> Records | None:
     return read_table(table)
 
 
-def _add(found: Finding, table: Path) -> tuple[Format, list[str]]:
+def _add(found: RecordsBuilder, table: Path) -> tuple[Format, list[str]]:
     """Add every row of `table`; its format, and what was guessed."""
     form = find_format(table)
     finder = Finder(table.parent)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from mobilenets.data.records import Finding, Records
+from mobilenets.data.records import Records, RecordsBuilder
 from mobilenets.data.sources.layout import Layout, understand
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder
@@ -27,7 +27,7 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
     survey = Survey()
     excluded = None if without is None else os.path.realpath(without)
     layout = understand(Folder(data, _unreadable, excluded), survey, known=known, held_out=without is not None)
-    found = Finding(str(data), survey)
+    found = RecordsBuilder(str(data), survey)
     start = len(str(data / "x")) - 1  # of a million paths, none is taken apart
     for own in layout.classes:
         for path in image_files(own.path, _unreadable, survey):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.cache.fingerprint import FileFingerprint
-from mobilenets.data.records import Finding, Records, split_of_shard
+from mobilenets.data.records import Records, RecordsBuilder, split_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.errors import UserError
 from mobilenets.preprocess.decode import UnreadableImage
@@ -66,7 +66,7 @@ def read_parquet(files: Sequence[Path]) -> Records:
         UserError: a file that is no parquet, or without a column of images or of classes.
     """
     arrow = _arrow()
-    found = Finding()
+    found = RecordsBuilder()
     with Progress("reading parquet files", len(files), "file") as progress:
         for path in files:
             try:
@@ -77,7 +77,7 @@ def read_parquet(files: Sequence[Path]) -> Records:
     return found.records()
 
 
-def _read_file(path: Path, found: Finding) -> None:
+def _read_file(path: Path, found: RecordsBuilder) -> None:
     fingerprint, split = FileFingerprint.of(path), split_of_shard(path.stem)
     with _arrow().parquet.ParquetFile(path) as content:
         schema = content.schema_arrow

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.cache.fingerprint import FileFingerprint
-from mobilenets.data.records import Finding, Records, split_of_shard
+from mobilenets.data.records import Records, RecordsBuilder, split_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.data.sources.survey import Survey, Tally
 from mobilenets.data.walk import count_unseen
@@ -64,7 +64,7 @@ def read_shards(files: Sequence[Path]) -> Records:
         UserError: a shard that is no tar, is compressed or damaged; a photograph without class.
     """
     survey = Survey()
-    found = Finding(survey=survey)
+    found = RecordsBuilder(survey=survey)
     with Progress("reading shards", len(files), "shard") as progress:
         for path in files:
             shard = TarShard(path, FileFingerprint.of(path))

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.tasks.classify.metrics import ECE_BINS, FloatArray, IntArray, calibration_error, log_loss
+from mobilenets.errors import UserError
+from mobilenets.tasks.classify.metrics import (
+    ECE_BINS,
+    FloatArray,
+    IntArray,
+    calibration_error,
+    confidence_bins,
+    log_loss,
+    softmax,
+)
 
 _COLDEST, _HOTTEST = 0.05, 20.0  # temperatures looked at: beyond them probabilities are 0 and 1, or all equal
-_GOLDEN = (5**0.5 - 1) / 2
-_STEPS = 40  # of golden section: the bracket shrinks by 0.618**40 = 4e-9
 
 
 @dataclass(frozen=True)
@@ -55,33 +62,44 @@ def scale(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
     The logits are known up to a constant per row, which the softmax takes out.
     """
     logits = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-12, 1)) / temperature
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    result: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
-    return result
+    return softmax(logits)
 
 
 def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
     """The temperature with the least log loss, 0.05 to 20.
 
-    The loss has one minimum over 1 / temperature (it is convex there), so golden section finds it.
+    Parameters
+    ----------
+    probabilities
+        (N, K), of images that were not trained on.
+    labels
+        (N,), the truth of each: 0…K-1.
+
+    Raises
+    ------
+    UserError
+        scipy is not installed.
+
+    Examples
+    --------
+    >>> sure = np.array([[0.99, 0.01]] * 4)  # of four answers three are right: 0.75 would be true
+    >>> temperature = fit_temperature(sure, np.array([0, 0, 0, 1]))
+    >>> scale(sure, temperature)[0].round(2).tolist()
+    [0.75, 0.25]
     """
-    low, high = 1 / _HOTTEST, 1 / _COLDEST
+    try:
+        from scipy.optimize import minimize_scalar  # where it is used: what predicts and evaluates does without
+    except ModuleNotFoundError:
+        raise UserError("temperature scaling needs scipy; run: pip install 'mobilenets[train]'") from None
 
     def loss(inverse: float) -> float:
         return log_loss(scale(probabilities, 1 / inverse), labels)
 
-    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_left, at_right = loss(left), loss(right)
-    for _ in range(_STEPS):
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - _GOLDEN * (high - low)
-            at_left = loss(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + _GOLDEN * (high - low)
-            at_right = loss(right)
-    return 2 / (low + high)
+    # Over 1 / temperature the loss is convex.
+    found = minimize_scalar(loss, bounds=(1 / _HOTTEST, 1 / _COLDEST), method="bounded", options={"xatol": 1e-9})
+    if loss(1 / _COLDEST) <= found.fun:  # all answers are right: the loss falls to the end, or is zero before it
+        return _COLDEST
+    return 1 / float(found.x)
 
 
 def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> TemperatureScaling:
@@ -104,9 +122,7 @@ def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> 
 
 def reliability(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> list[Bin | None]:
     """The bins of the calibration error, from confidence 0 to 1; None where there is no photograph."""
-    confidence = probabilities.max(1).astype(np.float64)
-    right = probabilities.argmax(1) == labels
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    confidence, right, index = confidence_bins(probabilities, labels, bins)
     members = [index == k for k in range(bins)]
     return [
         Bin(int(m.sum()), float(confidence[m].mean()), float(right[m].mean())) if m.any() else None for m in members

@@ -60,12 +60,12 @@ def score(probabilities: FloatArray, labels: IntArray, classes: Sequence[str]) -
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share of `hits` in `n` ≥ 1 (Wilson 1927): right also near 0, 1 and for small n."""
-    share, square = hits / n, _Z95**2
-    middle = share + square / (2 * n)
-    half = _Z95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    """95 % interval of a fraction of `hits` in `n` ≥ 1 (Wilson 1927): right also near 0, 1 and for small n."""
+    fraction, square = hits / n, _Z95**2
+    middle = fraction + square / (2 * n)
+    half = _Z95 * math.sqrt(fraction * (1 - fraction) / n + square / (4 * n * n))
     scale = 1 + square / n
-    # At the ends both are equal but for rounding, which must not put the share outside its interval.
+    # At the ends both are equal but for rounding, which must not put the fraction outside its interval.
     return (middle - half) / scale if hits else 0.0, (middle + half) / scale if hits < n else 1.0
 
 
@@ -76,18 +76,32 @@ def log_loss(probabilities: FloatArray, labels: IntArray) -> float:
 
 
 def top_k(probabilities: FloatArray, labels: IntArray, k: int) -> float:
-    """Share of images whose truth is among the `k` most probable classes."""
+    """Fraction of images whose truth is among the `k` most probable classes."""
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     return float((best == labels[:, None]).any(1).mean())
 
 
 def calibration_error(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> float:
     """Mean distance of confidence and accuracy over bins of confidence, weighted by their images."""
-    confidence = probabilities.max(1).astype(np.float64)
-    right = probabilities.argmax(1) == labels
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    confidence, right, index = confidence_bins(probabilities, labels, bins)
     gap = np.bincount(index, weights=right - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(labels))
+
+
+def confidence_bins(
+    probabilities: FloatArray, labels: IntArray, bins: int = ECE_BINS
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], IntArray]:
+    """Of each image (N,) its confidence, whether its answer is right, and its bin of equal width, 0…`bins`-1."""
+    confidence = probabilities.max(1).astype(np.float64)
+    right: NDArray[np.bool_] = probabilities.argmax(1) == labels
+    return confidence, right, np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Probabilities (N, K) of logits (N, K), in their precision."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    result: NDArray[Any] = powers / powers.sum(1, keepdims=True)
+    return result
 
 
 def auroc(scores: FloatArray, labels: IntArray) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mobilenets.auditing.measure import Embedder
+from mobilenets.auditing.measure import FeatureExtractor
 from mobilenets.data.loader import Loader
 from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
@@ -100,7 +100,7 @@ def features(
     return np.concatenate(rows), np.concatenate(labels)
 
 
-def embedder(name: str | None, weights: str, size: int | None = None) -> Embedder:
+def feature_extractor(name: str | None, weights: str, size: int | None = None) -> FeatureExtractor:
     """Features of a published network, or of one in a file, for `data.audit`, on the CPU.
 
     The whole short side is seen. `name`: None for that of the file, or the default one.
@@ -110,4 +110,4 @@ def embedder(name: str | None, weights: str, size: int | None = None) -> Embedde
     """
     model = create(name_or_default(name, weights), weights=weights)
     preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)
-    return Embedder(preprocess, extractor(model, preprocess, torch.device("cpu"), exact=True))
+    return FeatureExtractor(preprocess, extractor(model, preprocess, torch.device("cpu"), exact=True))

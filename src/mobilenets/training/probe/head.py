@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from mobilenets.tasks.classify.metrics import log_loss
+from mobilenets.tasks.classify.metrics import log_loss, softmax
 from mobilenets.training.recipe import ProbeRecipe
 
 MAX_STEPS = 300
@@ -33,10 +33,7 @@ class Head:
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """Softmax of the logits, float32 (N, K), of features (N, D)."""
-        logits = x @ self.weight.T + self.bias
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        result: np.ndarray = powers / powers.sum(1, keepdims=True)
-        return result
+        return softmax(x @ self.weight.T + self.bias)
 
     @torch.no_grad()
     def put_into(self, classifier: nn.Linear, labels: np.ndarray | None = None) -> None:
