@@ -16,15 +16,22 @@ from pathlib import Path
 
 from common import spread, table, write_result
 
-from mobilenets.searching.config import Ask
-from mobilenets.searching.context import Workbench
-from mobilenets.searching.evolution.blocks import BlockSearch, candidate, random_candidates
-from mobilenets.searching.evolution.evolve import Judge, Judged, Plan, Score, evolve, random_search
-from mobilenets.searching.evolution.space import Choice
+from mobilenets.searching.config import SearchConfig
+from mobilenets.searching.context import SearchContext
+from mobilenets.searching.evolution.blocks import BlockSearch, as_candidate, random_candidates
+from mobilenets.searching.evolution.evolve import (
+    EvaluatedCandidate,
+    Evaluator,
+    EvolutionPlan,
+    Score,
+    evolve,
+    random_search,
+)
+from mobilenets.searching.evolution.space import ArchConfig
 from mobilenets.searching.evolution.supernet import SandwichTrainer
 from mobilenets.searching.final_finetune import distiller
 from mobilenets.searching.latency.table import Conditions, LatencyModel, LatencyTable, errors
-from mobilenets.searching.state import Journal
+from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.session import LAST
@@ -38,7 +45,7 @@ class Outcome:
 
     method: str
     seed: int
-    judged: int
+    evaluated: int
     holdout: float
     predicted_ms: float
     measured_ms: float
@@ -51,13 +58,13 @@ class Comparison:
 
     def __init__(self, args: argparse.Namespace, latencies: LatencyTable) -> None:
         self.args, self.work = args, args.work
-        self.bench = Workbench(args.run, args.data, 0)
-        (self.seed_ms,) = latencies.networks_ms([self.bench.start])
-        self.ask = Ask(str(args.data), str(args.run), args.share * self.seed_ms, method="evolve")
-        networks = random_candidates(self.bench.start, 20, 0)
+        self.ctx = SearchContext(args.run, args.data, 0)
+        (self.seed_ms,) = latencies.networks_ms([self.ctx.base_candidate])
+        self.config = SearchConfig(str(args.data), str(args.run), args.share * self.seed_ms, method="evolve")
+        networks = random_candidates(self.ctx.base_candidate, 20, 0)
         self.latency = LatencyModel.fit(latencies, networks[:FITTED])
         self.off = errors(self.latency.predict(networks[FITTED:]), latencies.networks_ms(networks[FITTED:]))
-        self.search = BlockSearch(self.bench, self.latency, Journal(self.work, self.ask))
+        self.search = BlockSearch(self.ctx, self.latency, SearchState(self.work, self.config))
         self.memory = self.work / "judged.json"
         self.work.mkdir(parents=True, exist_ok=True)
 
@@ -74,38 +81,43 @@ class Comparison:
 
     def outcome(self, trainer: SandwichTrainer, method: str, seed: int) -> Outcome:
         """Search once; take the best network that also measures within the budget."""
-        judge = self.search.judge(trainer, self._known(), self._keep)
-        found = self._run(judge, method, seed)
-        for judged in sorted(found, key=judge.rank, reverse=True):
-            (ms,) = self.latency.table.networks_ms([candidate(self.search.space, judged.choice)])
-            if ms <= self.ask.latency_ms:
+        evaluator = self.search.make_evaluator(trainer, self._known(), self._keep)
+        found = self._run(evaluator, method, seed)
+        for evaluated in sorted(found, key=evaluator.rank, reverse=True):
+            (ms,) = self.latency.table.networks_ms([as_candidate(self.search.space, evaluated.arch)])
+            if ms <= self.config.latency_ms:
                 break
-        model, size = self.search.network(trainer, judged.choice), judged.choice.size
-        val = self.bench.judge(model, size, self.bench.parts.val)["accuracy"]
+        model, size = self.search.network(trainer, evaluated.arch), evaluated.arch.size
+        val = self.ctx.evaluate(model, size, self.ctx.parts.val)["accuracy"]
         tuned = None
         if self.args.epochs:
-            fine = distiller(self.bench, model, size, self.args.epochs)
+            fine = distiller(self.ctx, model, size, self.args.epochs)
             folder = self.work / f"{method}-{seed}"
             folder.mkdir(exist_ok=True)
             with Interrupt() as interrupt:
                 if not fine.fit(lambda model, figures: None, folder, interrupt):
                     raise SystemExit(130)
             tuned = float(fine.state.history[-1]["val_accuracy"])  # the last epoch, not the best: nothing is picked
-        return Outcome(method, seed, len(found), judged.score.accuracy, judged.ms, ms, val, tuned)
+        return Outcome(method, seed, len(found), evaluated.score.accuracy, evaluated.ms, ms, val, tuned)
 
-    def _run(self, judge: Judge, method: str, seed: int) -> list[Judged]:
+    def _run(self, evaluator: Evaluator, method: str, seed: int) -> list[EvaluatedCandidate]:
         if method == "evolve":
-            return evolve(judge, Plan.of(self.args.evaluations), seed)
-        return random_search(judge, self.args.evaluations, seed)
+            return evolve(evaluator, EvolutionPlan.of(self.args.evaluations), seed)
+        return random_search(evaluator, self.args.evaluations, seed)
 
-    def _known(self) -> dict[Choice, Judged]:
-        """What either search has judged: a network has one score, whoever asks for it."""
+    def _known(self) -> dict[ArchConfig, EvaluatedCandidate]:
+        """What either search has evaluated: a network has one score, whoever asks for it."""
         rows = json.loads(self.memory.read_text()) if self.memory.exists() else []
-        return {Choice.of(genes): Judged(Choice.of(genes), ms, Score(*score)) for genes, ms, score in rows}
+        return {
+            ArchConfig.from_genotype(genotype): EvaluatedCandidate(
+                ArchConfig.from_genotype(genotype), ms, Score(*score)
+            )
+            for genotype, ms, score in rows
+        }
 
-    def _keep(self, judged: Judged) -> None:
+    def _keep(self, evaluated: EvaluatedCandidate) -> None:
         rows = json.loads(self.memory.read_text()) if self.memory.exists() else []
-        rows.append([judged.choice.genes, judged.ms, astuple(judged.score)])
+        rows.append([evaluated.arch.genotype, evaluated.ms, astuple(evaluated.score)])
         write_atomic(self.memory, json.dumps(rows))
 
 
@@ -135,7 +147,7 @@ def main() -> None:
 def _write(args: argparse.Namespace, comparison: Comparison, outcomes: list[Outcome], seconds: float) -> None:
     rows: list[list[object]] = [
         [
-            o.method, o.seed, o.judged, f"{o.holdout:.4f}", f"{o.predicted_ms:.2f}", f"{o.measured_ms:.2f}",
+            o.method, o.seed, o.evaluated, f"{o.holdout:.4f}", f"{o.predicted_ms:.2f}", f"{o.measured_ms:.2f}",
             f"{o.val:.4f}", "–" if o.tuned is None else f"{o.tuned:.4f}",
         ]
         for o in outcomes
@@ -145,17 +157,17 @@ def _write(args: argparse.Namespace, comparison: Comparison, outcomes: list[Outc
         tuned = [o.tuned for o in mine if o.tuned is not None]
         rows.append(
             [
-                f"**{method}**", "mean", statistics.mean(o.judged for o in mine), spread([o.holdout for o in mine]),
+                f"**{method}**", "mean", statistics.mean(o.evaluated for o in mine), spread([o.holdout for o in mine]),
                 "", f"{statistics.mean(o.measured_ms for o in mine):.2f}", spread([o.val for o in mine]),
                 spread(tuned) if tuned else "–",
             ]
         )  # fmt: skip
     header = ["search", "seed", "judged", "held-out", "predicted ms", "measured ms", "validation", "fine-tuned"]
-    bench, off = comparison.bench, comparison.off
+    ctx, off = comparison.ctx, comparison.off
     body = (
-        f"Seed {bench.card.name}, {comparison.seed_ms:.2f} ms, validation accuracy "
-        f"{bench.card.metrics['accuracy']:.4f}; budget {comparison.ask.latency_ms:.2f} ms (hard). One supernet for "
-        f"all: {args.steps} steps of {bench.recipe.batch_size} photographs. Latency predictions are "
+        f"Seed {ctx.card.name}, {comparison.seed_ms:.2f} ms, validation accuracy "
+        f"{ctx.card.metrics['accuracy']:.4f}; budget {comparison.config.latency_ms:.2f} ms (hard). One supernet for "
+        f"all: {args.steps} steps of {ctx.recipe.batch_size} photographs. Latency predictions are "
         f"{100 * off.mape:.1f} % off on {off.n} networks they were not fitted to, Spearman {off.spearman:.3f}.\n\n"
         "held-out: accuracy on the part of the training data by whose expected accuracy the search ranks; validation: "
         "of the same network with the supernet's weights and its own BatchNorm statistics, on data no search saw; "

@@ -37,15 +37,15 @@ from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, wr
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine
-from mobilenets.searching.config import Ask
-from mobilenets.searching.context import Workbench
+from mobilenets.searching.config import SearchConfig
+from mobilenets.searching.context import SearchContext
 from mobilenets.searching.final_finetune import distiller
 from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
-from mobilenets.searching.netadapt.netadapt import FINALISTS, WEIGHED, NetAdapt, Pick, best_ranked
+from mobilenets.searching.netadapt.netadapt import NUM_FINALISTS, NUM_IMPORTANCE_BATCHES, NetAdapt, Pick, pick_best
 from mobilenets.searching.netadapt.proposals import Proposal, random_candidates
-from mobilenets.searching.pruning.groups import fewer, layout, resized
-from mobilenets.searching.pruning.reconstruct import cut, weigh
-from mobilenets.searching.state import Journal
+from mobilenets.searching.pruning.groups import channel_cuts, channel_groups, with_channels
+from mobilenets.searching.pruning.reconstruct import collect_stats, prune
+from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.training.interrupt import Interrupt
@@ -100,8 +100,8 @@ class Race:
             shutil.rmtree(run, ignore_errors=True)
             train(self.data, run, CHANGES, model=MODEL, weights=WEIGHTS, val=VAL_SHARE, seed=seed,
                   epochs=SEED_EPOCHS, **SETTINGS)  # fmt: skip
-        self.bench = Workbench(run, self.data, seed)
-        (self.seed_ms,) = latencies.networks_ms([self.bench.start])
+        self.ctx = SearchContext(run, self.data, seed)
+        (self.seed_ms,) = latencies.networks_ms([self.ctx.base_candidate])
         self.budget_ms = share * self.seed_ms
 
     def folder(self, who: str, share: float | None = None) -> Path:
@@ -117,19 +117,19 @@ class Race:
         start = folder / "start.safetensors"
         if not start.exists():
             model, size = self._start(who, folder)
-            write_network(start, model, self.bench.card_of(model, size))
+            write_network(start, model, self.ctx.card_of(model, size))
         found = TorchEngine.read(start)
         model, size = found.model, found.card.preprocess.size
         epochs = EPOCHS + (0 if who in ("netadapt", "random") else self._path_epochs())
-        untrained = self.bench.judge(model, size, self.bench.parts.val)["accuracy"]
-        trainer = distiller(self.bench, model, size, epochs)
+        untrained = self.ctx.evaluate(model, size, self.ctx.parts.val)["accuracy"]
+        trainer = distiller(self.ctx, model, size, epochs)
         if (folder / LAST).exists():
             trainer.resume(folder / LAST)
         with Interrupt() as interrupt:
             if not trainer.fit(lambda model, figures: None, folder, interrupt):
                 raise SystemExit(130)
         history = trainer.state.history
-        of_seed = self.bench.judge(self.bench.seed, self.bench.start.size, self.bench.parts.val)
+        of_seed = self.ctx.evaluate(self.ctx.base, self.ctx.base_candidate.size, self.ctx.parts.val)
         entry = Entry(
             who, self.share, self.seed, size, total(model.net, size)[1], epochs, untrained,
             history[-1]["val_accuracy"], max(row["val_accuracy"] for row in history), history[-1]["val_loss"],
@@ -141,32 +141,34 @@ class Race:
     def _start(self, who: str, folder: Path) -> tuple[MobileNet, int]:
         """The untrained network of an entrant, and the side of its input."""
         if who == "seed":
-            return copy.deepcopy(self.bench.seed), self.bench.start.size
+            return copy.deepcopy(self.ctx.base), self.ctx.base_candidate.size
         if who == "netadapt":
-            return self._stepped(folder, best_ranked)
+            return self._stepped(folder, pick_best)
         if who == "random":
             return self._stepped(folder, picked_at_random(self.seed))
-        candidate = scaled(self.bench.start, who, self.budget_ms, self.latencies)
-        return narrowed(self.bench, candidate), candidate.size
+        candidate = scaled(self.ctx.base_candidate, who, self.budget_ms, self.latencies)
+        return narrowed(self.ctx, candidate), candidate.size
 
     def _stepped(self, folder: Path, pick: Pick) -> tuple[MobileNet, int]:
         """NetAdapt's steps down to the budget, from where a larger share has ended."""
-        ask = Ask(str(self.data), str(self.bench.run), self.budget_ms, seed=self.seed, tune=TUNED, epochs=EPOCHS)
+        config = SearchConfig(
+            str(self.data), str(self.ctx.run), self.budget_ms, seed=self.seed, tune=TUNED, epochs=EPOCHS
+        )
         before = self.folder("netadapt", 2 * self.share) / "checkpoint"
-        if pick is best_ranked and before.exists() and not (folder / "checkpoint").exists():
+        if pick is pick_best and before.exists() and not (folder / "checkpoint").exists():
             shutil.copytree(before, folder / "checkpoint", ignore=shutil.ignore_patterns(LAST.name))
         if (folder / "checkpoint" / "search.json").exists():
-            journal = replace(Journal.read(folder), ask=ask)
+            state = replace(SearchState.read(folder), config=config)
         else:
-            journal = Journal(folder, ask, seed={"latency_ms": self.seed_ms})
-            journal.seed["holdout"] = self.bench.judge(
-                self.bench.seed, self.bench.start.size, self.bench.parts.holdout
+            state = SearchState(folder, config, base={"latency_ms": self.seed_ms})
+            state.base["holdout"] = self.ctx.evaluate(
+                self.ctx.base, self.ctx.base_candidate.size, self.ctx.parts.holdout
             )["expected_accuracy"]
-        latency = LatencyModel.fit(self.latencies, random_candidates(self.bench.start, FITTED, 0))
+        latency = LatencyModel.fit(self.latencies, random_candidates(self.ctx.base_candidate, FITTED, 0))
         with Interrupt() as interrupt:
-            if not NetAdapt(self.bench, latency, journal, pick).run(interrupt, float("inf")):
+            if not NetAdapt(self.ctx, latency, state, pick).run(interrupt, float("inf")):
                 raise SystemExit(130)
-        found = journal.network()
+        found = state.network()
         assert found is not None
         return found
 
@@ -174,16 +176,16 @@ class Race:
         """Epochs that come nearest to the batches for which NetAdapt saw all sizes and its accepted cuts were tuned."""
         if not (self.folder("netadapt") / "entry.json").exists():
             raise SystemExit("enter netadapt first: the others train longer, for what it has tuned")
-        journal = Journal.read(self.folder("netadapt"))
-        batches = len(self.bench.parts.train) // self.bench.recipe.batch_size
-        return round((len(journal.steps) * TUNED + journal.plan["all_sizes"]) / batches)
+        state = SearchState.read(self.folder("netadapt"))
+        batches = len(self.ctx.parts.train) // self.ctx.recipe.batch_size
+        return round((len(state.steps) * TUNED + state.plan["all_sizes"]) / batches)
 
 
 def picked_at_random(seed: int) -> Pick:
     rng = random.Random(seed)
 
     def pick(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
-        return rng.sample([proposal for proposal, _ in ranked], min(FINALISTS, len(ranked)))
+        return rng.sample([proposal for proposal, _ in ranked], min(NUM_FINALISTS, len(ranked)))
 
     return pick
 
@@ -209,17 +211,19 @@ def uniform(seed: Candidate, what: str, share: float) -> Candidate:
     """Channels, side, or both scaled so that all of it costs about `share` of the seed's work, quadratic in each."""
     width, side = share ** (NARROWER[what] / 2), share ** ((1 - NARROWER[what]) / 2)
     net = seed.net
-    for space, channels in layout(seed.net).sizes.items():
+    for group, channels in channel_groups(seed.net).sizes.items():
         if width < 1:
-            net = resized(net, {space: make_divisible(channels * width)}) or net
+            net = with_channels(net, {group: make_divisible(channels * width)}) or net
     return Candidate(net, max(32, round(seed.size * side / SIZE_STEP) * SIZE_STEP))
 
 
-def narrowed(bench: Workbench, candidate: Candidate) -> MobileNet:
+def narrowed(ctx: SearchContext, candidate: Candidate) -> MobileNet:
     """The seed cut as the search cuts."""
-    model = copy.deepcopy(bench.seed)
-    if cuts := fewer(model.net, candidate.net):
-        model = cut(model, cuts, weigh(model, bench.losses(model, bench.start.size, 2 * WEIGHED)))
+    model = copy.deepcopy(ctx.base)
+    if cuts := channel_cuts(model.net, candidate.net):
+        model = prune(
+            model, cuts, collect_stats(model, ctx.losses(model, ctx.base_candidate.size, 2 * NUM_IMPORTANCE_BATCHES))
+        )
     return model
 
 
@@ -227,7 +231,7 @@ def report(keep: Path, latencies: LatencyTable) -> None:
     """The table of everything that was trained, every network measured once more beside the seeds."""
     entries = [Entry(**json.loads(path.read_text())) for path in sorted(keep.glob("*/entry.json"))]
     nets = [TorchEngine.read(keep / f"{e.who}-{e.share:g}-{e.seed}" / "start.safetensors").model.net for e in entries]
-    seed = Workbench(keep / f"run-{entries[0].seed}", keep / "cells.csv").start
+    seed = SearchContext(keep / f"run-{entries[0].seed}", keep / "cells.csv").base_candidate
     candidates = [seed, *(Candidate(net, e.size) for net, e in zip(nets, entries, strict=True))]
     seed_ms, *measured = (estimate.ms for estimate in latencies.networks(candidates, again=True))
     ms = dict(zip(entries, measured, strict=True))
@@ -245,9 +249,9 @@ def report(keep: Path, latencies: LatencyTable) -> None:
     text = (
         f"The seeds: {MODEL} at {seed.size} pixels, {SEED_EPOCHS} epochs, {seed_ms:.2f} ms, accuracy "
         f"{spread([e.seed_accuracy for e in seeds])} (best epoch), log loss "
-        f"{statistics.mean(e.seed_log_loss for e in seeds):.3f}. {TUNED} batches per finalist, {FINALISTS} finalists "
-        "per step. ± is the standard deviation over seeds; that of one accuracy, over other photographs, is about 1.3 "
-        "points."
+        f"{statistics.mean(e.seed_log_loss for e in seeds):.3f}. {TUNED} batches per finalist, "
+        f"{NUM_FINALISTS} finalists per step. ± is the standard deviation over seeds; that of one accuracy, over "
+        "other photographs, is about 1.3 points."
     )
     body = f"{text}\n\n{table(header, rows)}\n\n" + str(__doc__).split("\n\n", 2)[2].strip()
     write_result("search", "A search against uniform networks of equal latency",

@@ -54,7 +54,7 @@ def predicted(engine: str, candidates: list[Candidate]) -> list[object]:
     ):
         model = LatencyModel.fit(latencies, candidates[:FITTED])
         measured = latencies.networks_ms(held)
-        off, plain = errors(model.predict(held), measured), errors(latencies.pieces_ms(held), measured)
+        off, plain = errors(model.predict(held), measured), errors(latencies.subgraphs_ms(held), measured)
         return [
             len(latencies), f"{min(measured):.2f} to {max(measured):.2f}",
             f"{model.slope:.3f} · sum {model.intercept:+.3f} + {model.per_million:.3f} · M",

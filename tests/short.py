@@ -6,7 +6,7 @@ from pathlib import Path
 from clockwork import Clockwork
 from conftest import write_photos
 from mobilenets.arch import build
-from mobilenets.searching.config import Ask
+from mobilenets.searching.config import SearchConfig
 from mobilenets.searching.job import search
 from mobilenets.training.run import train
 from small import write_random
@@ -31,7 +31,9 @@ def short_run(folder: Path) -> tuple[Path, Path]:
 def short_search(trained: tuple[Path, Path], out: Path) -> Path:
     """`out`: what NetAdapt finds within half of the latency of a short run, with as little training as there is."""
     run, data = trained
-    nothing = search(Ask(str(data), str(run), latency_ms=1e6), out, Clockwork())
+    nothing = search(SearchConfig(str(data), str(run), latency_ms=1e6), out, Clockwork())
     assert nothing.path is None
-    search(Ask(str(data), str(run), 0.5 * nothing.summary["seed_latency_ms"], tune=1, epochs=3), out, Clockwork())
+    search(
+        SearchConfig(str(data), str(run), 0.5 * nothing.summary["seed_latency_ms"], tune=1, epochs=3), out, Clockwork()
+    )
     return out

@@ -27,12 +27,12 @@ from mobilenets.errors import UserError
 from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.searching.config import Ask
+from mobilenets.searching.config import SearchConfig
 from mobilenets.searching.job import Result, resume, search
 from mobilenets.searching.latency.table import CHUNK, NETWORK_TIMES
 from mobilenets.searching.latency.timer import Part
-from mobilenets.searching.pruning.groups import resized
-from mobilenets.searching.state import Journal
+from mobilenets.searching.pruning.groups import with_channels
+from mobilenets.searching.state import SearchState
 from mobilenets.system.timing import Effort, Estimate, Measured
 from stopped import interrupted
 
@@ -70,7 +70,7 @@ def test_a_resumed_search_refuses_what_was_not_asked_and_takes_what_was(
 ) -> None:
     run, data = trained
     monkeypatch.chdir(run.parent)
-    Journal(tmp_path / "out", Ask(data.name, run.name, 2.0, threads=1), cwd=str(run.parent)).save()
+    SearchState(tmp_path / "out", SearchConfig(data.name, run.name, 2.0, threads=1), cwd=str(run.parent)).save()
     monkeypatch.chdir(tmp_path)
     same = ("search", str(data), "--from", str(run), "--latency", "2ms", "--resume", "--out", "out")
     for options, named in (
@@ -103,7 +103,7 @@ def test_what_evolve_cannot_do_is_one_line(cli: Cli, trained: Trained) -> None:
 
 
 def test_show_prints_the_table_of_a_network_that_was_cut(cli: Cli, tmp_path: Path) -> None:
-    net = resized(build("mobilenet_v2", num_classes=2), {"blocks.3.exp": 88, "blocks.6.out": 40})
+    net = with_channels(build("mobilenet_v2", num_classes=2), {"blocks.3.exp": 88, "blocks.6.out": 40})
     assert net is not None
     state = {k: v.numpy() for k, v in MobileNet(net).state_dict().items()}
     write_safetensors(tmp_path / "model.safetensors", state, ModelCard("cut", net, ("a", "b"), Preprocess(size=96)))
@@ -137,7 +137,7 @@ def test_the_commands_that_its_report_recommends_work_on_what_was_found(
 
 
 def test_a_search_can_begin_with_what_another_found(searched: Path, trained: Trained, home: Path) -> None:
-    found = search(Ask(str(trained[1]), str(searched), 1000.0), timer=Clockwork())
+    found = search(SearchConfig(str(trained[1]), str(searched), 1000.0), timer=Clockwork())
     assert found.path is None
 
 
@@ -173,12 +173,12 @@ def test_photographs_that_are_gone_are_one_line(cli: Cli, trained: Trained, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def _in_the_second_step(journal: dict[str, Any]) -> bool:
-    return len(journal["steps"]) == 1
+def _in_the_second_step(state: dict[str, Any]) -> bool:
+    return len(state["steps"]) == 1
 
 
-def _in_the_last_training(journal: dict[str, Any]) -> bool:
-    return journal["epochs"] is not None
+def _in_the_last_training(state: dict[str, Any]) -> bool:
+    return state["epochs"] is not None
 
 
 @pytest.mark.usefixtures("by_clockwork")
@@ -213,9 +213,11 @@ def test_ctrl_c_while_blocks_are_timed_keeps_those_that_were(
     searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path / "home"))
-    ask = Ask(**json.loads((searched / "search.json").read_text())["asked"])
+    config = SearchConfig(**json.loads((searched / "search.json").read_text())["asked"])
     out = tmp_path / "out"
-    assert search(ask, out, Stopped(NETWORK_TIMES + 2)).interrupted  # the two ends, a chunk of blocks, half of another
+    assert search(
+        config, out, Stopped(NETWORK_TIMES + 2)
+    ).interrupted  # the two ends, a chunk of blocks, half of another
     assert "accuracy" not in _journal(out)["seed"]  # that comes after
     (table,) = (tmp_path / "home" / "latency").iterdir()
     kept = json.loads(table.read_text())["ms"]
@@ -250,7 +252,7 @@ class Ends(Clockwork):
 
 
 def _search(trained: Trained, out: Path, budget_ms: float, timer: Clockwork) -> Result:
-    return search(Ask(str(trained[1]), str(trained[0]), budget_ms, tune=1, epochs=1), out, timer)
+    return search(SearchConfig(str(trained[1]), str(trained[0]), budget_ms, tune=1, epochs=1), out, timer)
 
 
 @pytest.fixture

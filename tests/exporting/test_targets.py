@@ -15,8 +15,8 @@ from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import load
 from mobilenets.runtime.engines.torch import TorchEngine
-from mobilenets.searching.pruning.groups import layout, resized
-from mobilenets.searching.pruning.importance import most_important, sliced
+from mobilenets.searching.pruning.groups import channel_groups, with_channels
+from mobilenets.searching.pruning.importance import keep_most_important, slice_channels
 from small import card_of, network, noise
 
 EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not in the test install
@@ -67,14 +67,14 @@ def test_the_file_alone_predicts_as_the_network_does(target: str, name: str, tmp
 def test_a_network_that_a_search_has_cut_is_exported_like_any_other(target: str, name: str, tmp_path: Path) -> None:
     """Its widths are in no table's proportions: of every third set of channels a quarter is left."""
     whole = network(name, width=1.0)
-    net, fewer = whole.net, {}
-    for space, channels in list(layout(net).sizes.items())[::3]:
+    net, sizes = whole.net, {}
+    for group, channels in list(channel_groups(net).sizes.items())[::3]:
         left = max(8, channels // 4 // 8 * 8)
-        narrowed = resized(net, {space: left})
+        narrowed = with_channels(net, {group: left})
         if narrowed is not None:
-            net, fewer = narrowed, {**fewer, space: left}
-    scores = {space: torch.arange(channels) for space, channels in layout(whole.net).sizes.items()}
-    model = sliced(whole, most_important(scores, fewer)).eval()
+            net, sizes = narrowed, {**sizes, group: left}
+    scores = {group: torch.arange(channels) for group, channels in channel_groups(whole.net).sizes.items()}
+    model = slice_channels(whole, keep_most_important(scores, sizes)).eval()
     assert model.net == net != whole.net
     engine = TorchEngine(model, card_of(model, size=72))
     path, result = export(engine, target, exporter(target), tmp_path / "out", [])

@@ -12,14 +12,14 @@ from mobilenets.arch import build
 from mobilenets.arch.cost import total
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_card
-from mobilenets.searching.config import Ask
-from mobilenets.searching.context import Workbench
+from mobilenets.searching.config import SearchConfig
+from mobilenets.searching.context import SearchContext
 from mobilenets.searching.evolution.blocks import BlockSearch, random_candidates
-from mobilenets.searching.evolution.evolve import Judge, Judged, Plan, evolve
-from mobilenets.searching.evolution.space import Choice, Space
+from mobilenets.searching.evolution.evolve import EvaluatedCandidate, Evaluator, EvolutionPlan, evolve
+from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
 from mobilenets.searching.job import resume, search
 from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
-from mobilenets.searching.state import Journal
+from mobilenets.searching.state import SearchState
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.weights.create import create
 
@@ -31,14 +31,14 @@ def own_cache(latency_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOBILENETS_HOME", str(latency_home))
 
 
-def _ask(trained: Trained, **options: object) -> Ask:
+def _ask(trained: Trained, **options: object) -> SearchConfig:
     """Half of the seed's latency, with as little training as there is."""
     run, data = trained
     with LatencyTable(Conditions(), timer=Clockwork()) as table:
         card = read_card(run)
         (ms,) = table.networks_ms([Candidate(card.net, card.preprocess.size)])
     asked = {"latency_ms": 0.7 * ms, "method": "evolve", "tune": 2, "evaluations": 6, "epochs": 1, **options}
-    return Ask(data=str(data), run=str(run), **asked)  # type: ignore[arg-type]  # of several types
+    return SearchConfig(data=str(data), run=str(run), **asked)  # type: ignore[arg-type]  # of several types
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,13 @@ def test_search_json_has_every_network_that_was_judged_and_ends_with_the_one_tak
 ) -> None:
     told = json.loads((found / "search.json").read_text())
     seed = read_card(trained[0])
-    space = Space(seed.net, seed.preprocess.size)
+    space = SearchSpace(seed.net, seed.preprocess.size)
     assert len(told["judged"]) == 6
-    choices = [Choice.of(row["genes"]) for row in told["judged"]]
-    assert len(set(choices)) == 6
-    assert all(choice in space for choice in choices)
+    archs = [ArchConfig.from_genotype(row["genes"]) for row in told["judged"]]
+    assert len(set(archs)) == 6
+    assert all(arch in space for arch in archs)
     assert all(row["predicted_ms"] <= told["budget_ms"] for row in told["judged"])
-    assert space.net(Choice.of(told["steps"][-1]["genes"])) == read_card(found).net
+    assert space.net(ArchConfig.from_genotype(told["steps"][-1]["genes"])) == read_card(found).net
 
 
 def test_the_page_shows_the_front_and_the_finalists(found: Path) -> None:
@@ -95,25 +95,25 @@ def test_a_search_stopped_while_judging_goes_on_to_the_same_network(
     trained: Trained, found: Path, tmp_path: Path
 ) -> None:
     told = json.loads((found / "search.json").read_text())
-    ask = Ask(**told["asked"])
-    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
-    journal = Journal(tmp_path / "stopped", ask, seed={"latency_ms": told["seed_latency_ms"]})
+    config = SearchConfig(**told["asked"])
+    ctx = SearchContext(Path(config.run), Path(config.data), config.seed)
+    state = SearchState(tmp_path / "stopped", config, base={"latency_ms": told["seed_latency_ms"]})
     with LatencyTable(Conditions(), timer=Clockwork()) as table, Interrupt() as interrupt:
         latency = LatencyModel(table, *(told["latency_model"][key] for key in ("slope", "intercept", "per_million")))
 
-        def stops(judge: Judge, plan: Plan, seed: int) -> list[Judged]:
-            evolve(judge, Plan(3), seed)
+        def stops(evaluator: Evaluator, plan: EvolutionPlan, seed: int) -> list[EvaluatedCandidate]:
+            evolve(evaluator, EvolutionPlan(3), seed)
             interrupt.requested = True
-            return evolve(judge, plan, seed)
+            return evolve(evaluator, plan, seed)
 
-        assert not BlockSearch(bench, latency, journal, stops).run(interrupt, time.monotonic() + 60)
-    assert len(journal.judged) == 4
-    assert not (journal.folder / "model.safetensors").exists()
-    resume(journal.folder, timer=Clockwork())
-    again = json.loads((journal.folder / "search.json").read_text())
+        assert not BlockSearch(ctx, latency, state, stops).run(interrupt, time.monotonic() + 60)
+    assert len(state.evaluated) == 4
+    assert not (state.folder / "model.safetensors").exists()
+    resume(state.folder, timer=Clockwork())
+    again = json.loads((state.folder / "search.json").read_text())
     assert again["judged"] == told["judged"]
     assert again["accuracy"] == told["accuracy"]
-    assert read_card(found).net == read_card(journal.folder).net
+    assert read_card(found).net == read_card(state.folder).net
 
 
 def test_a_budget_below_the_smallest_network_is_refused_and_nothing_is_written(
@@ -129,7 +129,7 @@ def test_random_networks_come_from_everywhere_the_lightest_and_the_heaviest_amon
     found = random_candidates(seed, 12, 0)
     assert found == random_candidates(seed, 12, 0)
     assert len({c.size for c in found}) > 2
-    space = Space(seed.net, seed.size)
+    space = SearchSpace(seed.net, seed.size)
     parameters = sorted(total(c.net, c.size)[0] for c in found)
     for chosen, extreme in ((space.smallest, parameters[0]), (space.largest, parameters[-1])):
         assert total(space.net(chosen), chosen.size)[0] == extreme
@@ -139,10 +139,10 @@ def test_random_networks_come_from_everywhere_the_lightest_and_the_heaviest_amon
 @pytest.mark.parametrize("options", [{"evaluations": 5}, {"exponent": -0.07}])
 def test_what_only_evolve_knows_is_refused_for_netadapt(options: dict[str, float]) -> None:
     with pytest.raises(UserError, match="is for --method evolve"):
-        Ask("data", "run", 1.0, **options)  # type: ignore[arg-type]  # an int or a float
+        SearchConfig("data", "run", 1.0, **options)  # type: ignore[arg-type]  # an int or a float
 
 
 @pytest.mark.parametrize("exponent", [0.5, -11.0, float("nan")])
 def test_an_exponent_that_rewards_slowness_is_refused(exponent: float) -> None:
     with pytest.raises(UserError, match="--exponent"):
-        Ask("data", "run", 1.0, method="evolve", exponent=exponent)
+        SearchConfig("data", "run", 1.0, method="evolve", exponent=exponent)

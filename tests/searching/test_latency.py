@@ -1,4 +1,4 @@
-"""The latency model: a kept table of measured pieces, and a line through whole networks."""
+"""The latency model: a kept table of measured subgraphs, and a line through whole networks."""
 
 import json
 import multiprocessing
@@ -21,7 +21,7 @@ from mobilenets.exporting.targets.onnx import graph_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.searching.config import parse_latency
-from mobilenets.searching.latency.subgraphs import pieces
+from mobilenets.searching.latency.subgraphs import subgraphs
 from mobilenets.searching.latency.table import (
     Candidate,
     Conditions,
@@ -52,10 +52,10 @@ def table(file: Path) -> Iterator[LatencyTable]:
 def test_the_pieces_of_a_network_compose_to_the_network(name: str) -> None:
     net = narrow(name)
     x = torch.zeros(1, 40, 40, 3, dtype=torch.uint8).numpy()
-    for piece in pieces(net, 40):
-        assert x.shape == piece.shape
-        session = make_session(piece.content())
-        (x,) = session.run(None, {"input": x.astype(piece.dtype)})
+    for subgraph in subgraphs(net, 40):
+        assert x.shape == subgraph.shape
+        session = make_session(subgraph.content())
+        (x,) = session.run(None, {"input": x.astype(subgraph.dtype)})
     assert x.shape == (1, 3)
     assert x.sum() == pytest.approx(1, abs=1e-5)
 
@@ -63,23 +63,23 @@ def test_the_pieces_of_a_network_compose_to_the_network(name: str) -> None:
 def test_equal_parts_of_different_networks_have_one_key() -> None:
     net = narrow("mobilenet_v3_small")
     changed = replace(net, blocks=(*net.blocks[:-1], replace(net.blocks[-1], exp=8)))
-    ours, theirs = ([piece.key for piece in pieces(n, 64)] for n in (net, changed))
+    ours, theirs = ([subgraph.key for subgraph in subgraphs(n, 64)] for n in (net, changed))
     assert [a == b for a, b in zip(ours, theirs, strict=True)].count(False) == 1
-    assert all(a != b.key for a, b in zip(ours, pieces(net, 96), strict=True))  # the resolution is part of it
+    assert all(a != b.key for a, b in zip(ours, subgraphs(net, 96), strict=True))  # the resolution is part of it
     row = net.blocks[0]
     assert isinstance(row, Inverted)
     for change in ({"kernel": 5}, {"se": 0}, {"act": "relu6"}, {"exp": 40}, {"stride": 1}, {"shortcut": False}):
         other = replace(net, blocks=(replace(row, **change), *net.blocks[1:]))
-        assert list(pieces(other, 64))[1].key != ours[1], change
+        assert list(subgraphs(other, 64))[1].key != ours[1], change
 
 
 def test_what_was_measured_is_kept_and_not_measured_again(table: LatencyTable, file: Path) -> None:
     candidate = Candidate(narrow(), 32)
-    (first,) = table.pieces_ms([candidate])
+    (first,) = table.subgraphs_ms([candidate])
     (whole,) = table.networks_ms([candidate])
     content = file.read_bytes()
     with LatencyTable(Conditions("onnxruntime", 1), file) as again:
-        assert again.pieces_ms([candidate]) == [first]
+        assert again.subgraphs_ms([candidate]) == [first]
         assert again.networks_ms([candidate]) == [whole]
     assert file.read_bytes() == content
     assert 0 < whole < 2 * first
@@ -88,17 +88,17 @@ def test_what_was_measured_is_kept_and_not_measured_again(table: LatencyTable, f
 def test_the_engine_itself_times_pieces_and_networks_one_by_one_and_leaves_nothing(tmp_path: Path) -> None:
     """On whatever machine: times are positive, their intervals hold them, and the process ends."""
     with LatencyTable(Conditions("onnxruntime", 1), tmp_path / "table.json") as table:
-        (pieces_ms,) = table.pieces_ms([Candidate(narrow(), 32)])
+        (subgraphs_ms,) = table.subgraphs_ms([Candidate(narrow(), 32)])
         (whole,) = table.networks([Candidate(narrow(), 32)])
         factor = table.settle()
-    assert pieces_ms > 0
+    assert subgraphs_ms > 0
     assert 0 < whole.low <= whole.seconds <= whole.high
     assert factor is None or 0 < factor < 1
     assert not multiprocessing.active_children()
 
 
 def test_a_table_of_other_conditions_or_a_damaged_one_is_not_used(table: LatencyTable, file: Path) -> None:
-    table.pieces_ms([Candidate(narrow(), 32)])
+    table.subgraphs_ms([Candidate(narrow(), 32)])
     assert len(LatencyTable(Conditions("onnxruntime", 1), file)) > 0
     assert len(LatencyTable(Conditions("openvino", 1), file)) == 0
     assert len(LatencyTable(Conditions("onnxruntime", 2), file)) == 0
@@ -143,7 +143,7 @@ def test_a_table_begun_beside_other_work_is_put_right_when_that_has_ended(tmp_pa
 def test_a_timer_that_was_given_is_closed_with_the_table(tmp_path: Path) -> None:
     timer = Clockwork()
     with LatencyTable(Conditions(), tmp_path / "table.json", timer) as table:
-        table.pieces_ms([Candidate(narrow(), 32)])
+        table.subgraphs_ms([Candidate(narrow(), 32)])
     assert timer.asked > 10
     assert timer.closed
 
@@ -168,17 +168,17 @@ def test_the_fitted_line_orders_networks_as_their_latencies_do(table: LatencyTab
 
 
 class _Known:
-    """A table that knows: pieces take a nanosecond per multiply-add, whole networks `c` more per million parameters."""
+    """A table that knows: they take a nanosecond per multiply-add, whole networks `c` more per million parameters."""
 
     def __init__(self, c: float) -> None:
         self.c = c
 
-    def pieces_ms(self, candidates: Sequence[Candidate]) -> list[float]:
+    def subgraphs_ms(self, candidates: Sequence[Candidate]) -> list[float]:
         return [total(c.net, c.size)[1] / 1e6 for c in candidates]
 
     def networks_ms(self, candidates: Sequence[Candidate]) -> list[float]:
         millions = [total(c.net, c.size)[0] / 1e6 for c in candidates]
-        return [1.5 * ms + 0.25 + self.c * m for ms, m in zip(self.pieces_ms(candidates), millions, strict=True)]
+        return [1.5 * ms + 0.25 + self.c * m for ms, m in zip(self.subgraphs_ms(candidates), millions, strict=True)]
 
 
 @pytest.mark.parametrize("c", [0.0, 0.125])

@@ -7,21 +7,21 @@ from torch import nn
 
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.searching.pruning.groups import layout, resized
-from mobilenets.searching.pruning.importance import sliced
-from mobilenets.searching.pruning.reconstruct import RIDGE, Inputs, Weighed, cut, weigh
+from mobilenets.searching.pruning.groups import channel_groups, with_channels
+from mobilenets.searching.pruning.importance import slice_channels
+from mobilenets.searching.pruning.reconstruct import RIDGE, Inputs, PruningStats, collect_stats, prune
 from small import network, noise
 
 
 def _first_matter(model: MobileNet) -> dict[str, torch.Tensor]:
-    return {name: torch.arange(size, 0, -1.0) for name, size in layout(model.net).sizes.items()}
+    return {name: torch.arange(size, 0, -1.0) for name, size in channel_groups(model.net).sizes.items()}
 
 
-def _watched(model: MobileNet, *batches: torch.Tensor) -> Weighed:
+def _watched(model: MobileNet, *batches: torch.Tensor) -> PruningStats:
     with torch.inference_mode(), Inputs(model) as inputs:
         for batch in batches:
             model(batch)
-    return Weighed(_first_matter(model), inputs.moments())
+    return PruningStats(_first_matter(model), inputs.moments())
 
 
 @pytest.mark.parametrize(
@@ -30,25 +30,25 @@ def _watched(model: MobileNet, *batches: torch.Tensor) -> Weighed:
 def test_what_constant_channels_gave_is_given_by_the_others(name: str) -> None:
     """Behind a BatchNorm of scale 0 a map says nothing but its shift, which the next layers must not miss."""
     model = network(name)
-    plan, state = layout(model.net), model.state_dict()
+    plan, state = channel_groups(model.net), model.state_dict()
     gated = {f"blocks.{i}.exp" for i, row in enumerate(model.net.blocks) if getattr(row, "se", None)}
-    spatial = {space for tensor, (_, space) in plan.tensors.items() if state[tensor].shape[2:] not in ((), (1, 1))}
+    spatial = {group for tensor, (_, group) in plan.tensors.items() if state[tensor].shape[2:] not in ((), (1, 1))}
     sizes = {}
-    for space in plan.spaces.values():
-        fewer = max(8, space.size * 3 // 4)
-        if space.name in gated | spatial | {"hidden"} or resized(model.net, {**sizes, space.name: fewer}) is None:
+    for group in plan.by_name.values():
+        fewer = max(8, group.size * 3 // 4)
+        if group.name in gated | spatial | {"hidden"} or with_channels(model.net, {**sizes, group.name: fewer}) is None:
             continue
-        sizes[space.name] = fewer
-        for writer in space.writers:
+        sizes[group.name] = fewer
+        for writer in group.writers:
             state[f"{writer}.norm.weight"][fewer:] = 0
             state[f"{writer}.norm.bias"][fewer:].uniform_(0.5, 1)
     assert len(sizes) > 5
     model.load_state_dict(state)
     x = torch.randn(4, 3, 64, 64)
-    narrow = cut(model, sizes, _watched(model, torch.randn(4, 3, 64, 64)))
+    narrow = prune(model, sizes, _watched(model, torch.randn(4, 3, 64, 64)))
     with torch.inference_mode():
         torch.testing.assert_close(narrow(x), model(x), atol=1e-3, rtol=1e-3)
-        plain = sliced(model, {name: torch.arange(size) for name, size in sizes.items()})
+        plain = slice_channels(model, {name: torch.arange(size) for name, size in sizes.items()})
         assert (plain(x) - model(x)).abs().max() > 0.1
 
 
@@ -58,12 +58,14 @@ def test_a_layer_that_reads_less_has_the_weights_of_ridge_regression(layer: str)
     read: list[torch.Tensor] = []
     module = model.get_submodule(layer)
     module.register_forward_pre_hook(lambda _, args: read.append(args[0]))
-    weighed = _watched(model, torch.randn(4, 3, 64, 64))
+    stats = _watched(model, torch.randn(4, 3, 64, 64))
     rows = read[0].movedim(1, -1).flatten(0, -2).double().numpy()
-    (space,) = {space for tensor, (_, space) in layout(model.net).tensors.items() if tensor == f"{layer}.weight"}
-    assert space is not None
+    (group,) = {
+        group for tensor, (_, group) in channel_groups(model.net).tensors.items() if tensor == f"{layer}.weight"
+    }
+    assert group is not None
     kept = rows.shape[1] * 3 // 4
-    narrow = cut(model, {space: kept}, weighed)
+    narrow = prune(model, {group: kept}, stats)
 
     weight = module.get_parameter("weight").detach().flatten(1).double().numpy()
     centred = rows - rows.mean(0)
@@ -96,10 +98,12 @@ def test_a_cut_network_answers_nearer_to_its_parent_than_a_sliced_one() -> None:
     model, preprocess = network("mobilenet_v3_small"), Preprocess(size=size)
     x = torch.from_numpy(preprocess.normalize(noise(64, preprocess)))
     losses = (nn.functional.cross_entropy(model(batch), torch.zeros(16, dtype=torch.long)) for batch in x.split(16))
-    weighed = weigh(model.requires_grad_(True), losses)
-    sizes = {name: size * 7 // 8 // 8 * 8 for name, size in layout(model.net).sizes.items() if name.endswith(".exp")}
-    parent, bare = _said(model, x), _said(cut(model, sizes, Weighed(weighed.scores, {})), x)
-    made_up = _said(cut(model, sizes, weighed), x)
+    stats = collect_stats(model.requires_grad_(True), losses)
+    sizes = {
+        name: size * 7 // 8 // 8 * 8 for name, size in channel_groups(model.net).sizes.items() if name.endswith(".exp")
+    }
+    parent, bare = _said(model, x), _said(prune(model, sizes, PruningStats(stats.scores, {})), x)
+    made_up = _said(prune(model, sizes, stats), x)
     assert _apart(parent, made_up) < 0.1 * _apart(parent, bare)
 
 

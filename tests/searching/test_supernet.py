@@ -1,4 +1,4 @@
-"""A supernet: it begins as the seed, its choices compute what the networks extracted from it do, and it learns."""
+"""A supernet: it begins as the base network, its subnets compute what the extracted networks do, and it learns."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from mobilenets.data.loader import Loader
 from mobilenets.data.sources.read import read_splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.searching.distill import at_size
-from mobilenets.searching.evolution.space import Choice, Space, Stage
+from mobilenets.searching.distill import resize_images
+from mobilenets.searching.evolution.space import ArchConfig, SearchSpace, Stage
 from mobilenets.searching.evolution.supernet import SandwichTrainer, Subnet, make_supernet
-from mobilenets.searching.pruning.groups import layout
+from mobilenets.searching.pruning.groups import channel_groups
 from mobilenets.training.context import ComputeContext
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.recipe import Recipe
@@ -26,40 +26,40 @@ from small import network
 SIZE = 64
 
 
-def _scores(seed: MobileNet) -> dict[str, torch.Tensor]:
+def _scores(base: MobileNet) -> dict[str, torch.Tensor]:
     """Some order of the channels that is not their own."""
     generator = torch.Generator().manual_seed(1)
-    return {name: torch.rand(n, generator=generator) for name, n in layout(seed.net).sizes.items()}
+    return {name: torch.rand(n, generator=generator) for name, n in channel_groups(base.net).sizes.items()}
 
 
-def _supernet(name: str) -> tuple[MobileNet, Space, MobileNet]:
-    seed = network(name)
-    space = Space(seed.net, SIZE)
+def _supernet(name: str) -> tuple[MobileNet, SearchSpace, MobileNet]:
+    base = network(name)
+    space = SearchSpace(base.net, SIZE)
     torch.manual_seed(0)
-    return seed, space, make_supernet(space, seed, _scores(seed)).eval()
+    return base, space, make_supernet(space, base, _scores(base)).eval()
 
 
 V2 = _supernet("mobilenet_v2")
 
 
-def _like_the_seed(space: Space, kernel: int, expand: int) -> Choice:
+def _like_the_base(space: SearchSpace, kernel: int, expand: int) -> ArchConfig:
     def stage(blocks: tuple[int, ...]) -> Stage:
-        row = space.seed.blocks[blocks[0]]
+        row = space.base.blocks[blocks[0]]
         assert isinstance(row, Inverted)
         return Stage(len(blocks), 1.0, kernel, expand, row.se > 0)
 
-    return Choice(SIZE, tuple(map(stage, space.stages)))
+    return ArchConfig(SIZE, tuple(map(stage, space.stages)))
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"])
 @pytest.mark.parametrize("kernel", [5, 7])
-def test_what_the_seed_lacks_begins_as_nothing(name: str, kernel: int) -> None:
-    seed, space, supernet = _supernet(name)
-    choice = _like_the_seed(space, kernel, 6)
-    assert choice in space
+def test_what_the_base_network_lacks_begins_as_nothing(name: str, kernel: int) -> None:
+    base, space, supernet = _supernet(name)
+    arch = _like_the_base(space, kernel, 6)
+    assert arch in space
     images = torch.randn(4, 3, SIZE, SIZE)
     with torch.inference_mode():
-        assert torch.allclose(Subnet(space, supernet, choice)(images, training=False), seed(images), atol=1e-3)
+        assert torch.allclose(Subnet(space, supernet, arch)(images, training=False), base(images), atol=1e-3)
 
 
 def test_new_gates_are_nearly_open_and_can_learn() -> None:
@@ -77,13 +77,13 @@ def test_new_gates_are_nearly_open_and_can_learn() -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_the_extracted_network_computes_exactly_what_the_choice_does(seed: int) -> None:
     _, space, supernet = V2
-    choice = space.sample(np.random.default_rng(seed))
-    subnet = Subnet(space, supernet, choice)
+    arch = space.sample(np.random.default_rng(seed))
+    subnet = Subnet(space, supernet, arch)
     extracted = subnet.extract().eval()
-    images = torch.randn(2, 3, choice.size, choice.size)
+    images = torch.randn(2, 3, arch.size, arch.size)
     with torch.inference_mode():
         assert torch.equal(extracted(images), subnet(images, training=False))
-    assert extracted.net == space.net(choice)
+    assert extracted.net == space.net(arch)
 
 
 def test_an_extracted_network_has_weights_of_its_own() -> None:
@@ -98,11 +98,11 @@ def test_an_extracted_network_has_weights_of_its_own() -> None:
 def test_gradients_of_a_choice_reach_its_slices_and_nothing_else() -> None:
     _, space, supernet = V2
     supernet.zero_grad(set_to_none=True)
-    choice = space.smallest
-    logits = Subnet(space, supernet, choice)(torch.randn(2, 3, choice.size, choice.size), training=True)
+    arch = space.smallest
+    logits = Subnet(space, supernet, arch)(torch.randn(2, 3, arch.size, arch.size), training=True)
     torch.autograd.backward(logits.square().sum())
     depthwise = dict(supernet.named_parameters())[f"blocks.{space.stages[0][0]}.depthwise.conv.weight"]
-    exp = space.net(choice).blocks[space.fixed].exp
+    exp = space.net(arch).blocks[space.fixed].exp
     assert depthwise.grad is not None
     assert depthwise.grad[:exp, :, 2:5, 2:5].abs().sum() > 0
     assert depthwise.grad[exp:].abs().sum() == 0
@@ -116,7 +116,7 @@ def test_only_the_largest_moves_the_statistics() -> None:
     _, space, supernet = _supernet("mobilenet_v2")
     images = torch.randn(4, 3, SIZE, SIZE)
     before = supernet.state_dict()["stem.norm.running_mean"].clone()
-    Subnet(space, supernet, space.smallest)(at_size(images, space.smallest.size), training=True)
+    Subnet(space, supernet, space.smallest)(resize_images(images, space.smallest.size), training=True)
     assert torch.equal(supernet.state_dict()["stem.norm.running_mean"], before)
     Subnet(space, supernet, space.largest)(images, training=True)
     assert not torch.equal(supernet.state_dict()["stem.norm.running_mean"], before)
@@ -125,8 +125,8 @@ def test_only_the_largest_moves_the_statistics() -> None:
 def _trainer(photos: Path, epochs: int = 2) -> SandwichTrainer:
     _, space, _ = V2
     torch.manual_seed(0)
-    seed = network("mobilenet_v2")
-    supernet = make_supernet(space, seed, _scores(seed))
+    base = network("mobilenet_v2")
+    supernet = make_supernet(space, base, _scores(base))
     splits = read_splits(photos, val=0.25, seed=0)
     preprocess = Preprocess(size=SIZE)
     recipe = Recipe(epochs=epochs, batch_size=8, lr=1e-3, ema=0.0, augment=Augment(crop_scale=(0.8, 1.0)))

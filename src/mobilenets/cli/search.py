@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mobilenets.searching.job import Result
 
 
-# Options that become fields of search.journal.Ask under the same name; None: not given.
+# Options that become fields of search.state.SearchConfig under the same name; None: not given.
 _ASKED: dict[str, dict[str, Any]] = {
     "engine": {"metavar": "E", "help": "measure in onnxruntime (default) or openvino"},
     "threads": {"type": int, "metavar": "N", "help": "threads of the engine (default 1)"},
@@ -75,12 +75,12 @@ def _search(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
             )
     if args.place is not None:
         raise UserError("--data: is for --resume; name the photographs of a new search without it")
-    from mobilenets.searching.config import Ask, parse_latency
+    from mobilenets.searching.config import SearchConfig, parse_latency
 
-    ask = Ask(data=args.data, run=args.run_folder, latency_ms=parse_latency(args.latency), **asked)
+    config = SearchConfig(data=args.data, run=args.run_folder, latency_ms=parse_latency(args.latency), **asked)
     from mobilenets.searching.job import search
 
-    return search(ask, args.out)
+    return search(config, args.out)
 
 
 def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
@@ -88,9 +88,9 @@ def _resume(args: argparse.Namespace, asked: dict[str, Any]) -> Result:
         raise UserError("--resume: say which folder with --out")
     from mobilenets.searching.config import parse_latency
     from mobilenets.searching.job import resume
-    from mobilenets.searching.state import Journal
+    from mobilenets.searching.state import SearchState
 
-    was = Journal.read(args.out).ask
+    was = SearchState.read(args.out).config
     given = dict(asked)
     if args.latency is not None:
         given["latency_ms"] = parse_latency(args.latency)

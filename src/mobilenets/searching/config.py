@@ -12,7 +12,7 @@ NETADAPT, EVOLVE = "netadapt", "evolve"  # the methods
 
 
 @dataclass(frozen=True)
-class Ask:
+class SearchConfig:
     """What was asked for.
 
     `latency_ms`: the budget. `minutes`: what the search and the training after it are planned into; `tune` (batches

@@ -24,7 +24,7 @@ from mobilenets.model_card import SEARCHED_FROM, ModelCard
 from mobilenets.nn.io import open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.searching.distill import Figures, Some, judge
+from mobilenets.searching.distill import Figures, LimitedLoader, evaluate
 from mobilenets.searching.latency.table import Candidate
 from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.training.context import ComputeContext, autocast, pick_device
@@ -32,9 +32,9 @@ from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
 
-HELD_OUT = 0.2  # of the training part: proposals are judged on it, never on the validation part
-MOST_HELD_OUT = 1000
-EVALUATED = 64  # pictures at a time
+HOLDOUT_FRACTION = 0.2  # of the training part: proposals are judged on it, never on the validation part
+MAX_HOLDOUT = 1000
+EVAL_BATCH_SIZE = 64  # pictures at a time
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Parts:
     holdout: Samples
 
 
-class Workbench:
+class SearchContext:
     """Everything that searches share: the seed network and its run's data, recipe and preprocess.
 
     `data` is split as the run split it, so that what validated the seed validates what is found; `folder`, of a search
@@ -61,7 +61,7 @@ class Workbench:
         if not (run / "config.yaml").is_file():
             raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         network = open_network(run)
-        self.run, self.card, self.seed = run, network.card, network.model
+        self.run, self.card, self.base = run, network.card, network.model
         settings, self.recipe = read_config(run / "config.yaml")
         self.settings = replace(settings, data=str(data))
         said = folder is not None and (folder / FILE).exists()
@@ -70,9 +70,9 @@ class Workbench:
             raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
         keep_freed_memory()
         precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
-        self.place = ComputeContext(pick_device(settings.device), precision, seed)
+        self.compute = ComputeContext(pick_device(settings.device), precision, seed)
         cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
-        self._feed = LoaderFactory(self.place.device, seed, settings.workers, Skipped(), cache)
+        self._feed = LoaderFactory(self.compute.device, seed, settings.workers, Skipped(), cache)
 
     @cached_property
     def parts(self) -> Parts:
@@ -82,13 +82,13 @@ class Workbench:
             UserError: a class without any.
         """
         splits = readable_splits(self.listed, self._feed.skipped, self.settings.rare)
-        rest, holdout = train_val_split(splits.train, splits.classes, HELD_OUT, self.place.seed)
-        return Parts(splits.val, splits.train, rest, holdout.spread(MOST_HELD_OUT))
+        rest, holdout = train_val_split(splits.train, splits.classes, HOLDOUT_FRACTION, self.compute.seed)
+        return Parts(splits.val, splits.train, rest, holdout.spread(MAX_HOLDOUT))
 
     @property
-    def start(self) -> Candidate:
+    def base_candidate(self) -> Candidate:
         """The seed as a candidate."""
-        return Candidate(self.seed.net, self.card.preprocess.size)
+        return Candidate(self.base.net, self.card.preprocess.size)
 
     def preprocess(self, size: int) -> Preprocess:
         """The run's, at another size."""
@@ -96,12 +96,12 @@ class Workbench:
 
     def loader(self, samples: Samples, size: int, train: bool = False) -> Loader:
         """Batches of `samples`: with `train` as the run's recipe shows them in training, else for evaluation."""
-        batch, recipe = (self.recipe.batch_size, self.recipe) if train else (EVALUATED, None)
+        batch, recipe = (self.recipe.batch_size, self.recipe) if train else (EVAL_BATCH_SIZE, None)
         return self._feed.loader(samples, self.preprocess(size), batch, recipe)
 
     def images(self, pixels: NDArray[np.uint8], size: int) -> torch.Tensor:
         """Pixels (N, size, size, C) as normalised pictures (N, C, size, size) on the device."""
-        return torch.from_numpy(self.preprocess(size).normalize(pixels)).to(self.place.device)
+        return torch.from_numpy(self.preprocess(size).normalize(pixels)).to(self.compute.device)
 
     def losses(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Iterator[torch.Tensor]:
         """The mean losses of `model` in eval mode on some training batches that are not held out, to be differentiated.
@@ -109,15 +109,15 @@ class Workbench:
         `begin`: the number of the first batch in the run through the epochs.
         """
         model.eval().requires_grad_(True)
-        for batch in Some(self.loader(self.parts.rest, size, train=True), batches, begin).epoch(0):
+        for batch in LimitedLoader(self.loader(self.parts.rest, size, train=True), batches, begin).epoch(0):
             images = self.images(batch.pixels, size)
-            with autocast(self.place.device, self.place.precision):
+            with autocast(self.compute.device, self.compute.precision):
                 logits = model(images)
             yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
 
-    def judge(self, model: MobileNet, size: int, samples: Samples) -> Figures:
+    def evaluate(self, model: MobileNet, size: int, samples: Samples) -> Figures:
         """Accuracy and log loss on `samples`."""
-        return judge(model, self.recipe, self.place, self.preprocess(size), self.loader(samples, size))
+        return evaluate(model, self.recipe, self.compute, self.preprocess(size), self.loader(samples, size))
 
     def card_of(self, model: MobileNet, size: int, figures: Mapping[str, Any] | None = None) -> ModelCard:
         """The card of a network that was found."""

@@ -21,13 +21,13 @@ from mobilenets.training.context import ComputeContext, autocast
 from mobilenets.training.loop import Batches, Trainer
 from mobilenets.training.recipe import Recipe
 
-DISTILLED = 0.5  # of the loss; the rest are the labels
-RECALIBRATED = 8  # batches behind BatchNorm's statistics where they are estimated anew
+TEACHER_WEIGHT = 0.5  # of the loss; the rest are the labels
+NUM_RECALIBRATION_BATCHES = 8  # batches behind BatchNorm's statistics where they are estimated anew
 
 Figures = dict[str, float]
 
 
-class Some:
+class LimitedLoader:
     """`batches` batches of a loader's run through its epochs, from batch number `begin` on, as if an epoch."""
 
     def __init__(self, loader: Loader, batches: int, begin: int = 0) -> None:
@@ -48,7 +48,7 @@ class Some:
                 start, left = start + 1, left - 1
 
 
-def at_size(images: torch.Tensor, size: int) -> torch.Tensor:
+def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
     """A batch at another side, averaged as `Preprocess` does."""
     if images.shape[-1] == size:
         return images
@@ -79,7 +79,7 @@ class Distiller(Trainer):
         with torch.no_grad(), autocast(self.ctx.device, self.ctx.precision):
             said = self._teacher(images).float().softmax(1)
         own = super().loss(images, logits, targets)
-        return (1 - DISTILLED) * own + DISTILLED * F.cross_entropy(logits, said)
+        return (1 - TEACHER_WEIGHT) * own + TEACHER_WEIGHT * F.cross_entropy(logits, said)
 
 
 class _AtSize(nn.Module):
@@ -90,7 +90,7 @@ class _AtSize(nn.Module):
         self.model, self.size = model, size
 
     def forward(self, images: torch.Tensor, after: int | None) -> torch.Tensor:
-        logits: torch.Tensor = self.model(at_size(images, self.size), after)
+        logits: torch.Tensor = self.model(resize_images(images, self.size), after)
         return logits
 
 
@@ -110,30 +110,32 @@ def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
 
 @torch.no_grad()
 def recalibrate(
-    model: MobileNet, recipe: Recipe, place: ComputeContext, preprocess: Preprocess, train: Batches
+    model: MobileNet, recipe: Recipe, compute: ComputeContext, preprocess: Preprocess, train: Batches
 ) -> None:
     """Set BatchNorm's statistics to their plain mean over some batches: for a network that was changed a lot."""
-    trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, train, train)
+    trainer = Trainer(model, replace(plain(recipe), ema=0.0), compute, preprocess, train, train)
     model.eval()
     for norm in _norms(model):
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    for batch in itertools.islice(train.epoch(0), RECALIBRATED):
-        with autocast(place.device, place.precision):
+    for batch in itertools.islice(train.epoch(0), NUM_RECALIBRATION_BATCHES):
+        with autocast(compute.device, compute.precision):
             model(trainer.images(batch.pixels))
     for norm in _norms(model):
         norm.momentum = recipe.norm_momentum
     model.eval()
 
 
-def judge(model: MobileNet, recipe: Recipe, place: ComputeContext, preprocess: Preprocess, loader: Loader) -> Figures:
+def evaluate(
+    model: MobileNet, recipe: Recipe, compute: ComputeContext, preprocess: Preprocess, loader: Loader
+) -> Figures:
     """Accuracy and log loss of `model` on the pictures of `loader`, and the expected accuracy.
 
     That is the mean probability of the right class: the accuracy of answers drawn from what the network says. Every
     picture moves it, not only those that change sides, so that few pictures tell networks apart.
     """
-    trainer = Trainer(model, replace(plain(recipe), ema=0.0), place, preprocess, loader, loader)
+    trainer = Trainer(model, replace(plain(recipe), ema=0.0), compute, preprocess, loader, loader)
     probabilities, labels = trainer.predict(model, loader)
     return {
         "accuracy": float((probabilities.argmax(1) == labels).mean()),

@@ -13,41 +13,43 @@ from torch import nn
 
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.searching.context import Workbench
+from mobilenets.searching.context import SearchContext
 from mobilenets.searching.distill import Distiller, plain
 from mobilenets.system.timing import seconds_each
 from mobilenets.training.loop import OnBest
 from mobilenets.training.settings import write_config
 
-LAST_LR = 0.3  # of the run's learning rate: at the whole rate the first epochs lose some of what the search has kept
-AROUND_S = 20.0  # exporting, evaluating and drawing at the end
-TIMED = 3  # steps that tell how long an epoch takes
+FINAL_LR_FACTOR = (
+    0.3  # of the run's learning rate: at the whole rate the first epochs lose some of what the search has kept
+)
+FINISH_S = 20.0  # exporting, evaluating and drawing at the end
+NUM_TIMED_STEPS = 3  # steps that tell how long an epoch takes
 EVALUATION_FRACTION = 0.3  # of a step with a teacher: a forward pass
-MOST_EPOCHS = 60
+MAX_EPOCHS = 60
 
 
-def distiller(bench: Workbench, model: MobileNet, size: int, epochs: int) -> Distiller:
+def distiller(ctx: SearchContext, model: MobileNet, size: int, epochs: int) -> Distiller:
     """The trainer of `model`, with the seed as its teacher, on the whole training part."""
     return Distiller(
         model,
-        plain(bench.recipe, epochs, LAST_LR),
-        bench.place,
-        bench.preprocess(size),
-        bench.loader(bench.parts.train, bench.start.size, train=True),
-        bench.loader(bench.parts.val, size),
-        teacher=copy.deepcopy(bench.seed),
+        plain(ctx.recipe, epochs, FINAL_LR_FACTOR),
+        ctx.compute,
+        ctx.preprocess(size),
+        ctx.loader(ctx.parts.train, ctx.base_candidate.size, train=True),
+        ctx.loader(ctx.parts.val, size),
+        teacher=copy.deepcopy(ctx.base),
         sizes=[size],
     )
 
 
-def planned_epochs(bench: Workbench, model: MobileNet, size: int, seconds: float) -> int:
+def planned_epochs(ctx: SearchContext, model: MobileNet, size: int, seconds: float) -> int:
     """The whole epochs that fit into `seconds`, at least one, from a measurement on a copy."""
-    trial = distiller(bench, copy.deepcopy(model), size, 1)
+    trial = distiller(ctx, copy.deepcopy(model), size, 1)
     steps = _endless(trial)
     next(steps)  # primitives are created and cached
-    step_s = seconds_each(islice(steps, TIMED))
+    step_s = seconds_each(islice(steps, NUM_TIMED_STEPS))
     epoch_s = step_s * (len(trial.train) + EVALUATION_FRACTION * len(trial.val))
-    return max(1, min(MOST_EPOCHS, int((seconds - AROUND_S) / epoch_s)))
+    return max(1, min(MAX_EPOCHS, int((seconds - FINISH_S) / epoch_s)))
 
 
 def _endless(trainer: Distiller) -> Iterator[object]:
@@ -57,24 +59,24 @@ def _endless(trainer: Distiller) -> Iterator[object]:
         yield from trainer.steps()
 
 
-def keeper(bench: Workbench, size: int, folder: Path) -> OnBest:
+def keeper(ctx: SearchContext, size: int, folder: Path) -> OnBest:
     """What keeps the best network as `folder/model.safetensors`."""
 
     def keep(model: nn.Module, figures: dict[str, Any]) -> None:
         assert isinstance(model, MobileNet)
-        write_network(folder / "model.safetensors", model, bench.card_of(model, size, figures))
+        write_network(folder / "model.safetensors", model, ctx.card_of(model, size, figures))
 
     return keep
 
 
-def write_settings(bench: Workbench, folder: Path, size: int, epochs: int) -> None:
+def write_settings(ctx: SearchContext, folder: Path, size: int, epochs: int) -> None:
     """Write the `config.yaml` of what was found: its data and split, and the run's recipe, at its whole rate.
 
     A training from it goes on from the network in `folder`, whose table is in its card, by itself: no teacher is a
     setting of a run.
     """
     settings = replace(
-        bench.settings,
+        ctx.settings,
         model=None,  # that of the file, and its width
         width=None,
         weights=str(folder / "model.safetensors"),
@@ -82,6 +84,6 @@ def write_settings(bench: Workbench, folder: Path, size: int, epochs: int) -> No
         minutes=None,
         epochs=epochs,
         size=size,
-        precision=bench.place.precision,
+        precision=ctx.compute.precision,
     )
-    write_config(folder / "config.yaml", settings, plain(bench.recipe, epochs), "Train the network that was found on")
+    write_config(folder / "config.yaml", settings, plain(ctx.recipe, epochs), "Train the network that was found on")

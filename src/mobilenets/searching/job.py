@@ -16,16 +16,16 @@ from mobilenets.data.manifest import FILE, base_of
 from mobilenets.data.value_range import RangeDecision
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_card
-from mobilenets.searching.config import EVOLVE, NETADAPT, Ask
-from mobilenets.searching.context import Workbench
+from mobilenets.searching.config import EVOLVE, NETADAPT, SearchConfig
+from mobilenets.searching.context import SearchContext
 from mobilenets.searching.evolution import blocks
 from mobilenets.searching.final_finetune import distiller, keeper, planned_epochs, write_settings
-from mobilenets.searching.latency.table import NETWORKS, Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.searching.latency.table import NETWORK_EFFORT, Candidate, Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.searching.latency.timer import Timer
 from mobilenets.searching.netadapt import proposals
 from mobilenets.searching.netadapt.netadapt import NetAdapt
 from mobilenets.searching.search_report import write_page
-from mobilenets.searching.state import Journal
+from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Estimate
 from mobilenets.training.interrupt import Interrupt
@@ -52,44 +52,50 @@ class Method:
     """A way to search.
 
     `smallest` is the fastest network that it reaches from a candidate, `random` so many from everywhere it goes (also
-    given a seed). `run` takes the bench, the latency model, the journal, an interrupt and a deadline, and leaves the
-    network it found as the journal's last step; False when interrupted.
+    given a seed). `run` takes the ctx, the latency model, the state, an interrupt and a deadline, and leaves the
+    network it found as the state's last step; False when interrupted.
     """
 
     smallest: Callable[[Candidate], Candidate]
     random: Callable[[Candidate, int, int], list[Candidate]]
-    run: Callable[[Workbench, LatencyModel, Journal, Interrupt, float], bool]
+    run: Callable[[SearchContext, LatencyModel, SearchState, Interrupt, float], bool]
 
 
-def _netadapt(bench: Workbench, latency: LatencyModel, journal: Journal, interrupt: Interrupt, deadline: float) -> bool:
-    return NetAdapt(bench, latency, journal).run(interrupt, deadline)
+def _netadapt(
+    ctx: SearchContext, latency: LatencyModel, state: SearchState, interrupt: Interrupt, deadline: float
+) -> bool:
+    return NetAdapt(ctx, latency, state).run(interrupt, deadline)
 
 
-def _evolve(bench: Workbench, latency: LatencyModel, journal: Journal, interrupt: Interrupt, deadline: float) -> bool:
-    return blocks.BlockSearch(bench, latency, journal).run(interrupt, deadline)
+def _evolve(
+    ctx: SearchContext, latency: LatencyModel, state: SearchState, interrupt: Interrupt, deadline: float
+) -> bool:
+    return blocks.BlockSearch(ctx, latency, state).run(interrupt, deadline)
 
 
-def search(ask: Ask, out: Path | None = None, timer: Timer | None = None) -> Result:
-    """Search for what `ask` says and write the run folder `out` (default: `runs/NAME-OF-RUN-LATENCY`).
+def search(config: SearchConfig, out: Path | None = None, timer: Timer | None = None) -> Result:
+    """Search for what `config` says and write the run folder `out` (default: `runs/NAME-OF-RUN-LATENCY`).
 
     `timer`: what measures latencies, by default the engine on this machine.
 
     Raises:
         UserError: no such run or data, an engine that cannot measure, a budget out of reach, an existing `out`.
     """
-    conditions = Conditions(ask.engine, ask.threads)
-    name = f"{Path(ask.run).resolve().name}-{ask.latency_ms:g}ms".replace(".", "_")
+    conditions = Conditions(config.engine, config.threads)
+    name = f"{Path(config.run).resolve().name}-{config.latency_ms:g}ms".replace(".", "_")
     folder = new_folder(out, Path(name))
-    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed)
+    ctx = SearchContext(Path(config.run), Path(config.data), config.seed)
     with LatencyTable(conditions, timer=timer) as table:
         if (factor := table.settle()) is not None:
             told = f"latencies known so far were measured beside other work; all of them times {factor:.2f}"
             print(f"search: {told}", file=sys.stderr)
-        seed, least = _ends(table, bench.start, METHODS[ask.method].smallest(bench.start), ask.latency_ms / 1000)
-        if not _is_work(ask, seed, least):
-            return Result(None, {"seed_latency_ms": seed.ms, "budget_ms": ask.latency_ms})
-        journal = Journal(folder, ask, seed={"latency_ms": seed.ms}, cwd=str(Path.cwd()))
-        return _Session(bench, table, journal).run()
+        seed, least = _ends(
+            table, ctx.base_candidate, METHODS[config.method].smallest(ctx.base_candidate), config.latency_ms / 1000
+        )
+        if not _is_work(config, seed, least):
+            return Result(None, {"seed_latency_ms": seed.ms, "budget_ms": config.latency_ms})
+        state = SearchState(folder, config, base={"latency_ms": seed.ms}, cwd=str(Path.cwd()))
+        return _Session(ctx, table, state).run()
 
 
 def _ends(table: LatencyTable, start: Candidate, smallest: Candidate, budget_s: float) -> tuple[Estimate, Estimate]:
@@ -100,14 +106,14 @@ def _ends(table: LatencyTable, start: Candidate, smallest: Candidate, budget_s: 
     return seed, least
 
 
-def _is_work(ask: Ask, seed: Estimate, least: Estimate) -> bool:
+def _is_work(config: SearchConfig, seed: Estimate, least: Estimate) -> bool:
     """Whether there is something to search for; what could not be measured well enough to be sure is told.
 
     Raises:
         UserError: the budget is out of reach beyond doubt. A smallest network that seems slower than the seed it was
             cut from is no ground for that.
     """
-    budget_s = ask.latency_ms / 1000
+    budget_s = config.latency_ms / 1000
     if budget_s >= seed.seconds:
         if not seed.decides(budget_s):
             _tell_doubt(seed, budget_s, "the run takes", "taken to be within it")
@@ -117,7 +123,7 @@ def _is_work(ask: Ask, seed: Estimate, least: Estimate) -> bool:
     elif budget_s < least.seconds:
         if least.decides(budget_s) and least.seconds < seed.seconds:
             raise UserError(
-                f"--latency {ask.latency_ms:g}ms: out of reach of {ask.run}, which takes {seed.ms:.3g} ms; "
+                f"--latency {config.latency_ms:g}ms: out of reach of {config.run}, which takes {seed.ms:.3g} ms; "
                 f"the smallest possible is {least.ms:.3g} ms"
             )
         _tell_doubt(least, budget_s, "the smallest network takes", "searching all the same")
@@ -125,7 +131,7 @@ def _is_work(ask: Ask, seed: Estimate, least: Estimate) -> bool:
 
 
 def _tell_doubt(estimate: Estimate, budget_s: float, what: str, chosen: str) -> None:
-    doubt = estimate.doubt(budget_s, NETWORKS)
+    doubt = estimate.doubt(budget_s, NETWORK_EFFORT)
     print(f"search: {doubt}: {what} {estimate.describe()}; {chosen}", file=sys.stderr)
 
 
@@ -135,33 +141,33 @@ def resume(folder: Path, data: Path | None = None, timer: Timer | None = None) -
     Raises:
         UserError: nothing to go on with, or it is complete.
     """
-    journal = Journal.read(folder)
+    state = SearchState.read(folder)
     if (folder / "search.json").exists():
         raise UserError(f"{folder}: this search is complete; search into a new folder with another --out")
     if data is not None:
-        journal.ask = replace(journal.ask, data=str(data))
-    ask = journal.ask
-    if data is None and not Path(ask.data).exists() and not base_of(Path(ask.data)).exists():
-        raise UserError(f"{ask.data}: the photographs were there and are not any more; say where with --data NEW")
-    bench = Workbench(Path(ask.run), Path(ask.data), ask.seed, folder)
-    with LatencyTable(Conditions(ask.engine, ask.threads), timer=timer) as table:
-        return _Session(bench, table, journal).run()
+        state.config = replace(state.config, data=str(data))
+    config = state.config
+    if data is None and not Path(config.data).exists() and not base_of(Path(config.data)).exists():
+        raise UserError(f"{config.data}: the photographs were there and are not any more; say where with --data NEW")
+    ctx = SearchContext(Path(config.run), Path(config.data), config.seed, folder)
+    with LatencyTable(Conditions(config.engine, config.threads), timer=timer) as table:
+        return _Session(ctx, table, state).run()
 
 
 class _Session:
     """The parts of one search, in order: latency model, the method's steps, training with distillation, finish."""
 
-    def __init__(self, bench: Workbench, table: LatencyTable, journal: Journal) -> None:
-        self.bench, self.table, self.journal, self.ask = bench, table, journal, journal.ask
-        self.parts = bench.parts  # what is wrong with the photographs is told before anything is written
-        self.folder = journal.folder
-        self.deadline = time.monotonic() + 60 * self.ask.minutes
+    def __init__(self, ctx: SearchContext, table: LatencyTable, state: SearchState) -> None:
+        self.ctx, self.table, self.state, self.config = ctx, table, state, state.config
+        self.parts = ctx.parts  # what is wrong with the photographs is told before anything is written
+        self.folder = state.folder
+        self.deadline = time.monotonic() + 60 * self.config.minutes
 
     def run(self) -> Result:
         """Do what is left."""
-        self.journal.save()  # from here on there is something to go on with
+        self.state.save()  # from here on there is something to go on with
         if not (self.folder / FILE).exists():
-            copy_list(self.bench.run, self.folder, self.bench.listed, self.bench.settings)
+            copy_list(self.ctx.run, self.folder, self.ctx.listed, self.ctx.settings)
         try:
             summary = self._run()
         except KeyboardInterrupt:  # between steps `Interrupt` is asked; all else keeps what it has and starts anew
@@ -173,92 +179,94 @@ class _Session:
         latency = self._latency()
         self._judge_seed()
         with Interrupt() as interrupt:
-            if not self.journal.searched:
-                if not METHODS[self.ask.method].run(self.bench, latency, self.journal, interrupt, self.deadline):
+            if not self.state.searched:
+                if not METHODS[self.config.method].run(self.ctx, latency, self.state, interrupt, self.deadline):
                     return None
-                self.journal.searched = True
-                self.journal.save()
+                self.state.searched = True
+                self.state.save()
             if not self._train(interrupt):
                 return None
         return self._finish(latency)
 
     def _latency(self) -> LatencyModel:
         """The latency model, fitted to random networks between the seed and the smallest."""
-        candidates = METHODS[self.ask.method].random(self.bench.start, FITTED + CHECKED, self.ask.seed)
+        candidates = METHODS[self.config.method].random(self.ctx.base_candidate, FITTED + CHECKED, self.config.seed)
         latency = LatencyModel.fit(self.table, candidates[:FITTED])
         others = candidates[FITTED:]
         off = errors(latency.predict(others), self.table.networks_ms(others))
         line = {"slope": latency.slope, "intercept": latency.intercept, "per_million": latency.per_million}
-        self.journal.fit = {**line, **asdict(off)}
+        self.state.fit = {**line, **asdict(off)}
         return latency
 
     def _judge_seed(self) -> None:
-        journal, bench, size = self.journal, self.bench, self.bench.start.size
-        if "accuracy" not in journal.seed:
-            journal.seed |= bench.judge(bench.seed, size, self.parts.val)
-            journal.seed["holdout"] = bench.judge(bench.seed, size, self.parts.holdout)["expected_accuracy"]
-            journal.save()
+        state, ctx, size = self.state, self.ctx, self.ctx.base_candidate.size
+        if "accuracy" not in state.base:
+            state.base |= ctx.evaluate(ctx.base, size, self.parts.val)
+            state.base["holdout"] = ctx.evaluate(ctx.base, size, self.parts.holdout)["expected_accuracy"]
+            state.save()
         print(
-            f"search: from {journal.seed['latency_ms']:.3g} to {self.ask.latency_ms:.3g} ms; predictions are "
-            f"{100 * journal.fit['mape']:.1f} % off on {CHECKED} other networks",
+            f"search: from {state.base['latency_ms']:.3g} to {self.config.latency_ms:.3g} ms; predictions are "
+            f"{100 * state.fit['mape']:.1f} % off on {CHECKED} other networks",
             file=sys.stderr,
         )
 
     def _train(self, interrupt: Interrupt) -> bool:
         """Fine-tune what was found, distilling from the seed; False when interrupted."""
-        journal, bench = self.journal, self.bench
-        found = journal.network()
+        state, ctx = self.state, self.ctx
+        found = state.network()
         assert found is not None  # a method that was not interrupted leaves a network
-        if journal.epochs is None:
+        if state.epochs is None:
             left = self.deadline - time.monotonic()
-            journal.epochs = self.ask.epochs or planned_epochs(bench, *found, left)
-            journal.save()
-        trainer = distiller(bench, *found, journal.epochs)
+            state.epochs = self.config.epochs or planned_epochs(ctx, *found, left)
+            state.save()
+        trainer = distiller(ctx, *found, state.epochs)
         if (self.folder / LAST).exists():
             trainer.resume(self.folder / LAST)
-        return trainer.fit(keeper(bench, found[1], self.folder), self.folder, interrupt)
+        return trainer.fit(keeper(ctx, found[1], self.folder), self.folder, interrupt)
 
     def _finish(self, latency: LatencyModel) -> dict[str, Any]:
         """Every file of the run folder, and what the search says of itself."""
-        journal, bench = self.journal, self.bench
-        assert journal.epochs is not None  # planned before the training
+        state, ctx = self.state, self.ctx
+        assert state.epochs is not None  # planned before the training
         card = read_card(self.folder / "model.safetensors")
         size = card.preprocess.size
-        write_settings(bench, self.folder, size, journal.epochs)
-        split_by = bench.settings
+        write_settings(ctx, self.folder, size, state.epochs)
+        split_by = ctx.settings
         decision = RangeDecision(card.preprocess.range)
-        audit = audit_splits(Path(self.ask.data), bench.listed, val=split_by.val, seed=split_by.seed, decision=decision)
-        val, test = (bench.loader(part, size) for part in (self.parts.val, bench.listed.test))
+        audit = audit_splits(
+            Path(self.config.data), ctx.listed, val=split_by.val, seed=split_by.seed, decision=decision
+        )
+        val, test = (ctx.loader(part, size) for part in (self.parts.val, ctx.listed.test))
         card = finish(self.folder, val, test, audit)
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])
         (measured,) = self.table.networks([found])
-        budget_s = self.ask.latency_ms / 1000
-        if not measured.decides(budget_s) and measured.spread > NETWORKS.spread:
+        budget_s = self.config.latency_ms / 1000
+        if not measured.decides(budget_s) and measured.spread > NETWORK_EFFORT.spread:
             _tell_doubt(measured, budget_s, "what was found takes", "kept all the same")
         summary = {
-            "method": self.ask.method,
-            "engine": self.ask.engine,
-            "threads": self.ask.threads,
-            "seed_run": self.ask.run,
-            "seed_latency_ms": journal.seed["latency_ms"],
-            "budget_ms": self.ask.latency_ms,
+            "method": self.config.method,
+            "engine": self.config.engine,
+            "threads": self.config.threads,
+            "seed_run": self.config.run,
+            "seed_latency_ms": state.base["latency_ms"],
+            "budget_ms": self.config.latency_ms,
             "latency_ms": measured.ms,
             "latency_interval_ms": [1000 * measured.low, 1000 * measured.high],
             "predicted_ms": predicted,
-            "seed_accuracy": journal.seed["accuracy"],
+            "seed_accuracy": state.base["accuracy"],
             "accuracy": card.metrics["accuracy"],
             **{name: card.metrics[name] for name in (KEPT, TEST) if name in card.metrics},
-            "seed_mmacs": total(bench.start.net, bench.start.size)[1] / 1e6,
+            "seed_mmacs": total(ctx.base_candidate.net, ctx.base_candidate.size)[1] / 1e6,
             "mmacs": total(found.net, found.size)[1] / 1e6,
-            "latency_model": journal.fit,
-            "asked": asdict(self.ask),
-            "plan": journal.plan,
-            "epochs": journal.epochs,
-            "steps": journal.steps,
-            **({"judged": journal.judged} if journal.judged else {}),
+            "latency_model": state.fit,
+            "asked": asdict(self.config),
+            "plan": state.plan,
+            "epochs": state.epochs,
+            "steps": state.steps,
+            **({"judged": state.evaluated} if state.evaluated else {}),
         }
-        write_page(self.folder, summary, bench.start, found)
+        write_page(self.folder, summary, ctx.base_candidate, found)
         write_atomic(self.folder / "search.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         return summary
 

@@ -10,30 +10,33 @@ from typing import Any
 from mobilenets.errors import UserError
 from mobilenets.nn.io import read_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.searching.config import Ask
+from mobilenets.searching.config import SearchConfig
 from mobilenets.system.files import write_atomic
 
 FOLDER = "checkpoint"  # of a run folder
 FILE = "search.json"
+# Fields whose names in the file are those that the first searches wrote.
+_JSON_NAMES = {"config": "ask", "base": "seed", "evaluated": "judged"}
 
 
 @dataclass
-class Journal:
+class SearchState:
     """What is known so far; written after every step.
 
-    `seed`: latency_ms, accuracy and log_loss (validation) of the seed and, as `holdout`, the expected accuracy on the
-    part held out of what the steps begin with; `fit`: the numbers and the errors of the latency model; `plan`: what
-    fits into the time, in the method's terms; `steps`: one object per accepted step; `judged`: one per network that
-    evolve judged; `epochs` of the last training once planned; `cwd`: the folder that relative paths of `ask` go with.
+    `base`: latency_ms, accuracy and log_loss (validation) of the base network and, as `holdout`, the expected accuracy
+    on the part held out of what the steps begin with; `fit`: the numbers and the errors of the latency model; `plan`:
+    what fits into the time, in the method's terms; `steps`: one object per accepted step; `evaluated`: one per network
+    that evolve evaluated; `epochs` of the last training once planned; `cwd`: the folder that relative paths of `config`
+    go with.
     """
 
     folder: Path
-    ask: Ask
-    seed: dict[str, float] = field(default_factory=dict)
+    config: SearchConfig
+    base: dict[str, float] = field(default_factory=dict)
     fit: dict[str, float] = field(default_factory=dict)
     plan: dict[str, float] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
-    judged: list[dict[str, Any]] = field(default_factory=list)
+    evaluated: list[dict[str, Any]] = field(default_factory=list)
     searched: bool = False
     epochs: int | None = None
     cwd: str = ""
@@ -41,8 +44,10 @@ class Journal:
     def save(self) -> None:
         """Write everything but networks."""
         (self.folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("folder", "ask")}
-        text = json.dumps({"ask": asdict(self.ask), **content}, indent=1, ensure_ascii=False)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}
+        values["config"] = asdict(self.config)
+        content = {_JSON_NAMES.get(name, name): value for name, value in values.items()}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
         write_atomic(self.folder / FOLDER / FILE, text + "\n")
 
     def network_file(self, step: int | None = None) -> Path:
@@ -57,8 +62,8 @@ class Journal:
         return found.model, found.card.preprocess.size
 
     @classmethod
-    def read(cls, folder: Path) -> Journal:
-        """The journal of a search that was interrupted.
+    def read(cls, folder: Path) -> SearchState:
+        """The state of a search that was interrupted.
 
         Raises:
             UserError: there is none, or it cannot be read.
@@ -66,12 +71,14 @@ class Journal:
         path = folder / FOLDER / FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            ask = Ask(**content.pop("ask"))
+            names = {json_name: name for name, json_name in _JSON_NAMES.items()}
+            content = {names.get(name, name): value for name, value in content.items()}
+            config = SearchConfig(**content.pop("config"))
             cwd = content.get("cwd")
             if cwd and Path(cwd) != Path.cwd():
-                ask = replace(ask, data=str(Path(cwd, ask.data)), run=str(Path(cwd, ask.run)))
+                config = replace(config, data=str(Path(cwd, config.data)), run=str(Path(cwd, config.run)))
                 content["cwd"] = str(Path.cwd())
-            return cls(folder, ask, **content)
+            return cls(folder, config, **content)
         except FileNotFoundError:
             raise UserError(f"{folder}: holds no search to go on with; leave --resume out") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -18,27 +18,29 @@ from torch import nn
 
 from mobilenets.data.loader import Batch
 from mobilenets.nn.model import MobileNet
-from mobilenets.searching.distill import at_size
-from mobilenets.searching.evolution.space import Choice, Space
-from mobilenets.searching.pruning.importance import sliced
+from mobilenets.searching.distill import resize_images
+from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
+from mobilenets.searching.pruning.importance import slice_channels
 from mobilenets.training.context import autocast
 from mobilenets.training.loop import Trainer
 
 State = dict[str, torch.Tensor]
 
-RANDOM_CHOICES = 2  # besides the largest and the smallest in every step: the sandwich rule (1903.05134)
+NUM_RANDOM_SUBNETS = 2  # besides the largest and the smallest in every step: the sandwich rule (1903.05134)
 OPEN_GATE = 2.9  # hard sigmoid: 0.98, as open as a new gate can be while its gradient is not zero
 
 
-def make_supernet(space: Space, seed: MobileNet, scores: Mapping[str, torch.Tensor]) -> MobileNet:
-    """The space's largest network with the weights of `seed` in it; `scores`: the importance of its channels.
+def make_supernet(space: SearchSpace, base: MobileNet, scores: Mapping[str, torch.Tensor]) -> MobileNet:
+    """The space's largest network with the weights of `base` in it; `scores`: the importance of its channels.
 
-    What the seed lacks begins as nothing: a rim of zeros around its kernels, new expanded channels that the
-    projection ignores, gates that are open. So choices that have all of the seed's table compute what it does.
+    What the base network lacks begins as nothing: a rim of zeros around its kernels, new expanded channels that the
+    projection ignores, gates that are open. So architectures that have all of its table compute what it does.
     """
-    ordered = sliced(seed, {name: values.argsort(descending=True, stable=True) for name, values in scores.items()})
+    ordered = slice_channels(
+        base, {name: values.argsort(descending=True, stable=True) for name, values in scores.items()}
+    )
     supernet = MobileNet(space.net(space.largest))
-    supernet.preprocess, supernet.provenance = seed.preprocess, dict(seed.provenance)
+    supernet.preprocess, supernet.provenance = base.preprocess, dict(base.provenance)
     state = supernet.state_dict()
     for key, ours in state.items():
         if key.startswith("blocks.") and key.endswith(("project.conv.weight", "se.expand.weight")):
@@ -47,13 +49,13 @@ def make_supernet(space: Space, seed: MobileNet, scores: Mapping[str, torch.Tens
             ours.fill_(OPEN_GATE)
     for key, theirs in ordered.state_dict().items():
         if key.endswith(("depthwise.conv.weight", "se.reduce.weight")):
-            state[key][: len(theirs)] = 0  # around the kernel, and from channels that the seed does not have
+            state[key][: len(theirs)] = 0  # around the kernel, and from channels that the base network does not have
         shape = [min(pair) for pair in zip(state[key].shape, theirs.shape, strict=True)]
-        part(state[key], shape).copy_(part(theirs, shape))
+        view_of(state[key], shape).copy_(view_of(theirs, shape))
     return supernet
 
 
-def part(tensor: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:
+def view_of(tensor: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:
     """The first channels and the middle of the kernels: a view of `shape`."""
     for axis, n in enumerate(shape):
         start = (tensor.shape[axis] - n) // 2 if axis >= 2 else 0
@@ -62,17 +64,17 @@ def part(tensor: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:
 
 
 class Subnet:
-    """One choice of a supernet: it computes with the supernet's own weights, and gradients reach them.
+    """One architecture of a supernet: it computes with the supernet's own weights, and gradients reach them.
 
-    In training only the largest choice moves the supernet's BatchNorm statistics, as the others' are different: a
-    network that stands by itself needs its own (`tune.recalibrate`).
+    In training only the largest architecture moves the supernet's BatchNorm statistics, as the others' are different: a
+    network that stands by itself needs its own (`distill.recalibrate`).
     """
 
-    def __init__(self, space: Space, supernet: MobileNet, choice: Choice) -> None:
-        self.net = space.net(choice)
-        self._sources = space.sources(choice)
+    def __init__(self, space: SearchSpace, supernet: MobileNet, arch: ArchConfig) -> None:
+        self.net = space.net(arch)
+        self._sources = space.sources(arch)
         self._supernet = supernet
-        self._own_statistics = choice != space.largest
+        self._own_statistics = arch != space.largest
         with torch.device("meta"):  # modules without weights
             self._modules = MobileNet(self.net)
 
@@ -82,7 +84,7 @@ class Subnet:
         return {
             # As a tensor of its own would lie in memory: the same kernels run, to the last bit. A whole one stays a
             # view, through which BatchNorm moves the supernet's statistics.
-            key: part(whole[self._key(key)], like.shape).contiguous()
+            key: view_of(whole[self._key(key)], like.shape).contiguous()
             for key, like in self._modules.state_dict().items()
         }
 
@@ -95,7 +97,7 @@ class Subnet:
         return f"blocks.{self._sources[int(index)]}.{name}"
 
     def __call__(self, images: torch.Tensor, training: bool) -> torch.Tensor:
-        """Images float (N, C, H, W) of the choice's size → logits."""
+        """Images float (N, C, H, W) of the architecture's size → logits."""
         self._modules.train(training)
         state = self.state()
         if self._own_statistics:
@@ -117,7 +119,7 @@ class SandwichTrainer(Trainer):
     The largest learns from the labels, the others from what it says of the same pictures (in-place distillation).
     """
 
-    def __init__(self, space: Space, *args: Any) -> None:
+    def __init__(self, space: SearchSpace, *args: Any) -> None:
         super().__init__(*args)
         self.space = space
 
@@ -130,11 +132,11 @@ class SandwichTrainer(Trainer):
         loss = self.loss(images, logits, F.one_hot(labels, logits.shape[1]).float())
         torch.autograd.backward(loss)
         answers = logits.detach().softmax(1)
-        for choice in (self.space.smallest, *(self.space.sample(rng) for _ in range(RANDOM_CHOICES))):
-            torch.autograd.backward(F.cross_entropy(self._logits(model, choice, images, precision), answers))
+        for arch in (self.space.smallest, *(self.space.sample(rng) for _ in range(NUM_RANDOM_SUBNETS))):
+            torch.autograd.backward(F.cross_entropy(self._logits(model, arch, images, precision), answers))
         return loss.item(), (logits.argmax(1) == labels).float().sum().item()
 
-    def _logits(self, model: MobileNet, choice: Choice, images: torch.Tensor, precision: str) -> torch.Tensor:
-        subnet = Subnet(self.space, model, choice)
+    def _logits(self, model: MobileNet, arch: ArchConfig, images: torch.Tensor, precision: str) -> torch.Tensor:
+        subnet = Subnet(self.space, model, arch)
         with autocast(self.ctx.device, precision):
-            return subnet(at_size(images, choice.size), training=True).float()
+            return subnet(resize_images(images, arch.size), training=True).float()

@@ -1,4 +1,4 @@
-"""A network as the pieces whose latencies add up to its own: front, blocks, tail."""
+"""A network as the subgraphs whose latencies add up to its own: front, blocks, tail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mobilenets.searching.latency.timer import Graph
 
 
 @dataclass(frozen=True)
-class Piece:
+class SubGraph:
     """A part of a network that is exported and timed by itself.
 
     `key` says everything that its latency depends on but machine, engine and threads: kinds, kernels, channels,
@@ -84,7 +84,7 @@ def _network_bytes(net: Net, size: int) -> bytes:
     return onnx_file(network, card)
 
 
-def pieces(net: Net, size: int) -> Iterator[Piece]:
+def subgraphs(net: Net, size: int) -> Iterator[SubGraph]:
     """Front (normalisation and stem), every block, tail (last convolution, pooling, head, softmax).
 
     Parts of two networks that have equal keys are the same.
@@ -93,7 +93,7 @@ def pieces(net: Net, size: int) -> Iterator[Piece]:
     preprocess = plain_preprocess(net, size)
     front = rows["stem"]
     after = [row for name, row in rows.items() if name != "stem" and not name.startswith("blocks.")]
-    yield Piece(
+    yield SubGraph(
         f"front {_words(net, net.stem)} in={net.in_channels} @{size}",
         (1, size, size, net.in_channels),
         "uint8",
@@ -103,7 +103,7 @@ def pieces(net: Net, size: int) -> Iterator[Piece]:
     )
     for i, row in enumerate(net.blocks):
         at = rows[f"blocks.{i}"]
-        yield Piece(
+        yield SubGraph(
             f"{row.kind} {_words(net, row)} in={at.channels} @{at.size}",
             (1, at.channels, at.size, at.size),
             "float32",
@@ -114,7 +114,7 @@ def pieces(net: Net, size: int) -> Iterator[Piece]:
     side, channels = at.out_size, at.out
     last = _words(net, net.last) if net.last else "none"
     head = f"hidden={net.head.hidden} norm={net.head.norm} act={net.head.act} classes={net.num_classes}"
-    yield Piece(
+    yield SubGraph(
         f"tail {last} {head} in={channels} @{side}",
         (1, channels, side, side),
         "float32",

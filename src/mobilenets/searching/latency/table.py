@@ -1,7 +1,7 @@
-"""Latency of networks on this machine: a measured table of their pieces, and a line through whole networks.
+"""Latency of networks on this machine: a measured table of their subgraphs, and a line through whole networks.
 
 A search asks for the latency of thousands of networks that share most of their blocks. Each block is exported
-and timed once in the real engine and kept; a network is predicted as a · (sum of its pieces) + b + c · parameters,
+and timed once in the real engine and kept; a network is predicted as a · (sum of its subgraphs) + b + c · parameters,
 fitted to whole networks: a sum knows nothing of what engines save between blocks (1807.11626 and 1905.02244
 measure on the device; the table is NetAdapt's, 1804.03230, §3.4), nor that the weights of a block which is timed over
 and over lie in the cache, where those of a whole network do not.
@@ -27,7 +27,7 @@ from mobilenets.arch.cost import total
 from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.runtime.registry import KINDS
-from mobilenets.searching.latency.subgraphs import WholeNetwork, pieces
+from mobilenets.searching.latency.subgraphs import WholeNetwork, subgraphs
 from mobilenets.searching.latency.timer import EngineTimer, Part, Timer, check_engine
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.files import write_atomic
@@ -37,12 +37,12 @@ from mobilenets.system.timing import Effort, Estimate
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
 SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
 NETWORK_TIMES = 3  # that a whole network is measured, each in a chunk of its own: what a search accepts hangs on it
-FEWEST_FITTED = 10  # whole networks behind a, b and c
+MIN_FITTED = 10  # whole networks behind a, b and c
 SETTLED = 0.95  # of what the reference took: a warm processor makes less of a difference
-LEAST_MS = 1e-3  # no line may promise less than a call of an engine takes
+MIN_MS = 1e-3  # no line may promise less than a call of an engine takes
 FORMAT = 3
-# Errors of pieces average out in the sum of a network; on whole networks hangs what a search accepts.
-PIECES, NETWORKS = Effort(spread=0.05, max_s=2.0), Effort(spread=0.02, max_s=3.0)
+# Errors of subgraphs average out in the sum of a network; on whole networks hangs what a search accepts.
+SUBGRAPH_EFFORT, NETWORK_EFFORT = Effort(spread=0.05, max_s=2.0), Effort(spread=0.02, max_s=3.0)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Candidate:
     size: int
 
     def key(self) -> str:
-        """Of two candidates with one key every piece is the same."""
-        text = json.dumps([piece.key for piece in pieces(self.net, self.size)])
+        """Of two candidates with one key every subgraph is the same."""
+        text = json.dumps([subgraph.key for subgraph in subgraphs(self.net, self.size)])
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -83,13 +83,13 @@ ANCHOR = Candidate(build("mobilenet_v2", width=0.35, num_classes=2), 64)
 
 
 class LatencyTable:
-    """Milliseconds of pieces and of whole networks under some conditions, kept in a file and added to on demand.
+    """Milliseconds of subgraphs and of whole networks under some conditions, kept in a file and added to on demand.
 
     Safe to stop at any time: what was measured before is kept. Use it as a context: it holds a process. `timer`: what
     measures, by default the engine itself.
 
     Raises:
-        UserError: the engine is not installed or does not measure pieces.
+        UserError: the engine is not installed or does not measure subgraphs.
     """
 
     def __init__(self, conditions: Conditions, path: Path | None = None, timer: Timer | None = None) -> None:
@@ -112,12 +112,12 @@ class LatencyTable:
     def __len__(self) -> int:
         return len(self._known)
 
-    def pieces_ms(self, candidates: Iterable[Candidate]) -> list[float]:
-        """The sum of its pieces for each, in milliseconds; pieces the table lacks are measured and kept."""
-        parts = [list(pieces(c.net, c.size)) for c in candidates]
-        new = {piece.key: piece for row in parts for piece in row if piece.key not in self._known}
-        self._measure(new, "timing blocks", PIECES)
-        return [sum(self._known[piece.key].ms for piece in row) for row in parts]
+    def subgraphs_ms(self, candidates: Iterable[Candidate]) -> list[float]:
+        """The sum of its subgraphs for each, in milliseconds; subgraphs the table lacks are measured and kept."""
+        parts = [list(subgraphs(c.net, c.size)) for c in candidates]
+        new = {subgraph.key: subgraph for row in parts for subgraph in row if subgraph.key not in self._known}
+        self._measure(new, "timing blocks", SUBGRAPH_EFFORT)
+        return [sum(self._known[subgraph.key].ms for subgraph in row) for row in parts]
 
     def networks_ms(self, candidates: Sequence[Candidate]) -> list[float]:
         """Milliseconds of whole networks: see `networks`."""
@@ -131,7 +131,7 @@ class LatencyTable:
             for k, c in zip(keys, candidates, strict=True)
             if again or k not in self._known
         }
-        self._measure(new, "timing networks", NETWORKS, NETWORK_TIMES)
+        self._measure(new, "timing networks", NETWORK_EFFORT, NETWORK_TIMES)
         return [self._known[key] for key in keys]
 
     def _measure(self, files: Mapping[str, Part], title: str, effort: Effort, times: int = 1) -> None:
@@ -166,7 +166,7 @@ class LatencyTable:
         """
         if self._anchor_s is None or not self._known:
             return None
-        now = self._timing().measure([], NETWORKS).reference
+        now = self._timing().measure([], NETWORK_EFFORT).reference
         if now.high > SETTLED * self._anchor_s:
             return None
         factor = now.seconds / self._anchor_s
@@ -220,8 +220,8 @@ def relative_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64])
 class LatencyModel:
     """Milliseconds of any network without measuring it whole.
 
-    scale · (slope · (sum of its pieces) + intercept + per_million · (millions of parameters)). `scale` is 1 as fitted;
-    one that makes it exact for a network which was measured serves that network's neighbours.
+    scale · (slope · (sum of its subgraphs) + intercept + per_million · (millions of parameters)). `scale` is 1 as
+    fitted; one that makes it exact for a network which was measured serves that network's neighbours.
     """
 
     table: LatencyTable
@@ -235,11 +235,11 @@ class LatencyModel:
         """What has the least mean squared *relative* error on `candidates`, measured whole.
 
         Raises:
-            ValueError: fewer than `FEWEST_FITTED` of them.
+            ValueError: fewer than `MIN_FITTED` of them.
         """
-        if len(candidates) < FEWEST_FITTED:
-            raise ValueError(f"{len(candidates)} networks are too few to fit; use {FEWEST_FITTED} or more")
-        sums = np.array(table.pieces_ms(candidates))
+        if len(candidates) < MIN_FITTED:
+            raise ValueError(f"{len(candidates)} networks are too few to fit; use {MIN_FITTED} or more")
+        sums = np.array(table.subgraphs_ms(candidates))
         measured = np.array(table.networks_ms(candidates))
         ones, parameters = np.ones_like(sums), np.array([_millions(c) for c in candidates])
         slope, intercept, per_million = relative_fit([sums, ones, parameters], measured)
@@ -248,10 +248,10 @@ class LatencyModel:
         return cls(table, slope, intercept, per_million)
 
     def predict(self, candidates: Sequence[Candidate]) -> list[float]:
-        """Predicted milliseconds of each; pieces that the table lacks are measured."""
+        """Predicted milliseconds of each; subgraphs that the table lacks are measured."""
         return [
-            self.scale * max(self.slope * ms + self.intercept + self.per_million * _millions(candidate), LEAST_MS)
-            for candidate, ms in zip(candidates, self.table.pieces_ms(candidates), strict=True)
+            self.scale * max(self.slope * ms + self.intercept + self.per_million * _millions(candidate), MIN_MS)
+            for candidate, ms in zip(candidates, self.table.subgraphs_ms(candidates), strict=True)
         ]
 
 

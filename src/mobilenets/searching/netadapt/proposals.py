@@ -1,4 +1,4 @@
-"""NetAdapt's proposals: for every space, and for all together, how far to cut to save what a step has to save."""
+"""NetAdapt's proposals: for every group, and for all together, how far to cut to save what a step has to save."""
 
 from __future__ import annotations
 
@@ -10,127 +10,132 @@ from operator import itemgetter
 
 from mobilenets.arch.cost import MIN_SIZE, SIZE_STEP
 from mobilenets.searching.latency.table import Candidate, LatencyModel
-from mobilenets.searching.pruning.groups import layout, resized, told
+from mobilenets.searching.pruning.groups import channel_groups, with_channels
 
-INPUT = "input"  # a "space" of its own: the side of the picture
-EVERYWHERE = "everywhere"  # no space, all of them: each loses the channels that matter least for their milliseconds
-STEP = 8  # channels
-LEAST_CHANNELS, LEAST_SIZE = 1 / 8, 1 / 2  # of the seed's
-NOTCH, MOST_AT_ONCE = 1 / 8, 1 / 4  # of a space's channels
-LEAST_SAVED = 1e-3  # of the latency at hand: less is not worth a step
-LEAST_AIMED = 0.02  # of the latency at hand: measurements differ by that much, and who aims at the budget may miss it
+INPUT = "input"  # a group of its own: the side of the picture
+ALL_GROUPS = "everywhere"  # no group, all of them: each loses the channels that matter least for their milliseconds
+CHANNEL_STEP = 8
+MIN_CHANNELS_FRACTION, MIN_SIZE_FRACTION = 1 / 8, 1 / 2  # of the base network's
+UNIT_CUT_FRACTION, MAX_CUT_FRACTION = 1 / 8, 1 / 4  # of a group's channels
+MIN_SAVED_FRACTION = 1e-3  # of the latency at hand: less is not worth a step
+MIN_AIMED_FRACTION = (
+    0.02  # of the latency at hand: measurements differ by that much, and who aims at the budget may miss it
+)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Cut `space` from `before` to `after` channels (or pixels), which gives `candidate` of `predicted_ms`.
+    """Cut `group` from `before` to `after` channels (or pixels), which gives `candidate` of `predicted_ms`.
 
-    Of `EVERYWHERE` the channels of all spaces together are told.
+    Of `ALL_GROUPS` the channels of all groups together are given.
     """
 
-    space: str
+    group: str
     before: int
     after: int
     candidate: Candidate
     predicted_ms: float
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """What it cuts, in words."""
-        if self.space == INPUT:
+        if self.group == INPUT:
             return "input size"
-        if self.space == EVERYWHERE:
+        if self.group == ALL_GROUPS:
             return "channels of all layers"
-        return told(layout(self.candidate.net).spaces[self.space])
+        return channel_groups(self.candidate.net).by_name[self.group].describe()
 
 
-def floors(seed: Candidate) -> dict[str, int]:
-    """The fewest channels of each space, and the smallest input, that a search goes down to."""
-    least = {name: _down(round(size * LEAST_CHANNELS)) for name, size in layout(seed.net).sizes.items()}
-    return {**least, INPUT: max(MIN_SIZE, _down(round(seed.size * LEAST_SIZE), SIZE_STEP))}
+def find_min_sizes(base: Candidate) -> dict[str, int]:
+    """The fewest channels of each group, and the smallest input, that a search goes down to."""
+    channels = channel_groups(base.net).sizes.items()
+    fewest = {name: _down(round(size * MIN_CHANNELS_FRACTION)) for name, size in channels}
+    return {**fewest, INPUT: max(MIN_SIZE, _down(round(base.size * MIN_SIZE_FRACTION), SIZE_STEP))}
 
 
-def sizes(seed: Candidate) -> list[int]:
-    """The sides of pictures between which a search chooses, from large to small, the seed's first."""
-    return _steps(seed, INPUT, floors(seed)[INPUT])
+def input_sizes(base: Candidate) -> list[int]:
+    """The sides of pictures between which a search chooses, from large to small, the base network's first."""
+    return _steps(base, INPUT, find_min_sizes(base)[INPUT])
 
 
-def _step(space: str) -> int:
-    return SIZE_STEP if space == INPUT else STEP
+def _step(group: str) -> int:
+    return SIZE_STEP if group == INPUT else CHANNEL_STEP
 
 
-def _down(value: int, step: int = STEP) -> int:
+def _down(value: int, step: int = CHANNEL_STEP) -> int:
     return max(step, value // step * step)
 
 
-def changed(parent: Candidate, space: str, to: int) -> Candidate | None:
-    """`parent` with `to` channels in `space` (or pixels); None where no such network of its kind exists."""
-    if space == INPUT:
+def changed(parent: Candidate, group: str, to: int) -> Candidate | None:
+    """`parent` with `to` channels in `group` (or pixels); None where no such network of its kind exists."""
+    if group == INPUT:
         return Candidate(parent.net, to)
-    net = resized(parent.net, {space: to})
+    net = with_channels(parent.net, {group: to})
     return None if net is None else Candidate(net, parent.size)
 
 
-def smallest(seed: Candidate) -> Candidate:
-    """The smallest network that a search from `seed` can reach."""
-    current = seed
-    for space, least in floors(seed).items():
-        current = next(found for to in _steps(current, space, least)[::-1] if (found := changed(current, space, to)))
+def smallest(base: Candidate) -> Candidate:
+    """The smallest network that a search from `base` can reach."""
+    current = base
+    for group, least in find_min_sizes(base).items():
+        current = next(found for to in _steps(current, group, least)[::-1] if (found := changed(current, group, to)))
     return current
 
 
-def random_candidates(seed: Candidate, count: int, number: int) -> list[Candidate]:
-    """Networks from everywhere between `seed` and the smallest: what a latency model is fitted to."""
-    rng = random.Random(number)
-    least = floors(seed)
+def random_candidates(base: Candidate, count: int, seed: int) -> list[Candidate]:
+    """Networks from everywhere between `base` and the smallest: what a latency model is fitted to."""
+    rng = random.Random(seed)
+    min_sizes = find_min_sizes(base)
     result = []
     for i in range(count):
-        current, share = seed, (i + rng.random()) / count  # how much is cut, evenly spread
-        for space, low in least.items():
-            now = number_of(current, space)
-            cut = share * rng.uniform(0.5, 1.0) * (now - low)
-            current = changed(current, space, max(low, _down(int(now - cut), _step(space)))) or current
+        current, fraction = base, (i + rng.random()) / count  # how much is cut, evenly spread
+        for group, low in min_sizes.items():
+            now = size_of(current, group)
+            cut = fraction * rng.uniform(0.5, 1.0) * (now - low)
+            current = changed(current, group, max(low, _down(int(now - cut), _step(group)))) or current
         result.append(current)
     rng.shuffle(result)
     return result
 
 
-def _steps(parent: Candidate, space: str, least: int) -> list[int]:
+def _steps(parent: Candidate, group: str, least: int) -> list[int]:
     """The present number, and the multiples of its step below it from large to small."""
-    now, step = number_of(parent, space), _step(space)
+    now, step = size_of(parent, group), _step(group)
     below = range((now - 1) // step * step, least - 1, -step)
     return [now, *below]
 
 
-def options(parent: Candidate, least: Mapping[str, int], everywhere: list[Candidate]) -> dict[str, list[Candidate]]:
-    """What each space can be cut to, from mildly to strongly; `everywhere`: see `narrower`."""
-    choices = {space: _valid(parent, space, _steps(parent, space, least[space])[1:]) for space in least}
-    return {**choices, EVERYWHERE: everywhere}
+def cut_options(
+    parent: Candidate, min_sizes: Mapping[str, int], everywhere: list[Candidate]
+) -> dict[str, list[Candidate]]:
+    """What each group can be cut to, from mildly to strongly; `everywhere`: see `global_cut_path`."""
+    single = {group: _valid(parent, group, _steps(parent, group, min_sizes[group])[1:]) for group in min_sizes}
+    return {**single, ALL_GROUPS: everywhere}
 
 
 def propose(
-    parent: Candidate, choices: Mapping[str, list[Candidate]], latency: LatencyModel, limit_ms: float
+    parent: Candidate, options: Mapping[str, list[Candidate]], latency: LatencyModel, limit_ms: float
 ) -> list[Proposal]:
-    """For each space the mildest cut that is predicted to bring `parent` down to `limit_ms`; none where none does.
+    """For each group the mildest cut that is predicted to bring `parent` down to `limit_ms`; none where none does.
 
-    By bisection, of all spaces together: each round asks the latency table once. `choices`: the `options` of `parent`.
+    By bisection, of all groups together: each round asks the latency table once. `options`: `cut_options`.
     """
-    search = {space: _Bisection(cuts) for space, cuts in choices.items() if cuts}
-    while open_ := {space: s for space, s in search.items() if s.asks is not None}:
-        predicted = latency.predict([s.asks for s in open_.values() if s.asks is not None])
+    search = {group: _Bisection(cuts) for group, cuts in options.items() if cuts}
+    while open_ := {group: s for group, s in search.items() if s.probe is not None}:
+        predicted = latency.predict([s.probe for s in open_.values() if s.probe is not None])
         for bisection, ms in zip(open_.values(), predicted, strict=True):
-            bisection.tell(ms, limit_ms)
+            bisection.record(ms, limit_ms)
     found = []
-    for space, bisection in search.items():
+    for group, bisection in search.items():
         if bisection.best is not None:
             candidate, ms = bisection.best
-            before, after = (number_of(c, space) for c in (parent, candidate))
-            found.append(Proposal(space, before, after, candidate, ms))
+            before, after = (size_of(c, group) for c in (parent, candidate))
+            found.append(Proposal(group, before, after, candidate, ms))
     return found
 
 
 def propose_step(
     parent: Candidate,
-    least: Mapping[str, int],
+    min_sizes: Mapping[str, int],
     everywhere: list[Candidate],
     latency: LatencyModel,
     now_ms: float,
@@ -140,68 +145,72 @@ def propose_step(
     """Proposals that save `saving_ms` of `now_ms`, or what is left to `budget_ms` and can be measured.
 
     Half of it where no single cut does: small networks have no channels left that are worth as much as a step from the
-    seed.
+    base.
     """
-    saving_ms = max(min(saving_ms, now_ms - budget_ms), LEAST_AIMED * now_ms)
-    least_ms = min(saving_ms, LEAST_SAVED * now_ms)
-    choices = options(parent, least, everywhere)
+    saving_ms = max(min(saving_ms, now_ms - budget_ms), MIN_AIMED_FRACTION * now_ms)
+    least_ms = min(saving_ms, MIN_SAVED_FRACTION * now_ms)
+    options = cut_options(parent, min_sizes, everywhere)
     while saving_ms >= least_ms:
-        if found := propose(parent, choices, latency, now_ms - saving_ms):
+        if found := propose(parent, options, latency, now_ms - saving_ms):
             return found
         saving_ms /= 2
     return []
 
 
-def notches(parent: Candidate, least: Mapping[str, int], latency: LatencyModel) -> list[Proposal]:
-    """For every space of channels a small cut, by which to judge what it is worth; none where it saves nothing."""
+def unit_cuts(parent: Candidate, min_sizes: Mapping[str, int], latency: LatencyModel) -> list[Proposal]:
+    """For every group of channels a small cut, by which to tell what it is worth; none where it saves nothing."""
     small: dict[str, Candidate] = {}
-    for space in layout(parent.net).spaces:
-        now, *below = _steps(parent, space, least[space])
+    for group in channel_groups(parent.net).by_name:
+        now, *below = _steps(parent, group, min_sizes[group])
         for to in below:
-            if space in small and to < now * (1 - NOTCH):
+            if group in small and to < now * (1 - UNIT_CUT_FRACTION):
                 break
-            if candidate := changed(parent, space, to):
-                small[space] = candidate
+            if candidate := changed(parent, group, to):
+                small[group] = candidate
     now_ms, *predicted = latency.predict([parent, *small.values()])
     return [
-        Proposal(space, number_of(parent, space), number_of(candidate, space), candidate, ms)
-        for (space, candidate), ms in zip(small.items(), predicted, strict=True)
+        Proposal(group, size_of(parent, group), size_of(candidate, group), candidate, ms)
+        for (group, candidate), ms in zip(small.items(), predicted, strict=True)
         if ms < now_ms
     ]
 
 
-def narrower(parent: Candidate, least: Mapping[str, int], judged: Sequence[tuple[Proposal, float]]) -> list[Candidate]:
-    """Networks from mildly to strongly narrowed: one notch of one space at a time, always the one that costs least.
+def global_cut_path(
+    parent: Candidate, min_sizes: Mapping[str, int], ranked_cuts: Sequence[tuple[Proposal, float]]
+) -> list[Candidate]:
+    """Networks from mildly to strongly narrowed: one unit cut of one group at a time, always the one that costs least.
 
-    One space alone must lose most of its channels before a step is saved; all together save it with a few of each.
-    `judged`: `notches`, each with what it costs (divergence per millisecond saved, 0 or more). A divergence grows with
-    the square of a small cut: the n-th notch of a space costs 2n - 1 times the first. No space loses more than a notch
-    or `MOST_AT_ONCE` of its channels, since a first small cut tells little of what the last ones cost.
+    One group alone must lose most of its channels before a step is saved; all together save it with a few of each.
+    `ranked_cuts`: `unit_cuts`, each with its cost (divergence per millisecond saved, 0 or more). A divergence grows
+    with the square of a small cut: the n-th unit cut of a group costs 2n - 1 times the first. No group loses more than
+    a unit cut or `MAX_CUT_FRACTION` of its channels: a first small cut tells little of what the last ones cost.
     """
     cuts: list[tuple[float, str, int]] = []
-    for notch, cost in judged:
-        width = max(STEP, _down(notch.before - notch.after))
-        lowest = max(least[notch.space], min(notch.after, math.ceil(notch.before * (1 - MOST_AT_ONCE))))
-        numbers = range(notch.after, lowest - 1, -width)
-        cuts += [((2 * i + 1) * max(cost, 0.0), notch.space, to) for i, to in enumerate(numbers)]
+    for unit_cut, cost in ranked_cuts:
+        width = max(CHANNEL_STEP, _down(unit_cut.before - unit_cut.after))
+        lowest = max(
+            min_sizes[unit_cut.group], min(unit_cut.after, math.ceil(unit_cut.before * (1 - MAX_CUT_FRACTION)))
+        )
+        numbers = range(unit_cut.after, lowest - 1, -width)
+        cuts += [((2 * i + 1) * max(cost, 0.0), unit_cut.group, to) for i, to in enumerate(numbers)]
     current, result = parent, []
-    for _, space, to in sorted(cuts, key=itemgetter(0)):
-        if found := changed(current, space, to):
+    for _, group, to in sorted(cuts, key=itemgetter(0)):
+        if found := changed(current, group, to):
             current = found
             result.append(current)
     return result
 
 
-def number_of(candidate: Candidate, space: str) -> int:
-    """Channels in a space or in all, or pixels of the input."""
-    if space == INPUT:
+def size_of(candidate: Candidate, group: str) -> int:
+    """Channels in a group or in all, or pixels of the input."""
+    if group == INPUT:
         return candidate.size
-    sizes = layout(candidate.net).sizes
-    return sum(sizes.values()) if space == EVERYWHERE else sizes[space]
+    sizes = channel_groups(candidate.net).sizes
+    return sum(sizes.values()) if group == ALL_GROUPS else sizes[group]
 
 
-def _valid(parent: Candidate, space: str, numbers: list[int]) -> list[Candidate]:
-    return [candidate for n in numbers if (candidate := changed(parent, space, n)) is not None]
+def _valid(parent: Candidate, group: str, numbers: list[int]) -> list[Candidate]:
+    return [candidate for n in numbers if (candidate := changed(parent, group, n)) is not None]
 
 
 class _Bisection:
@@ -210,19 +219,19 @@ class _Bisection:
     def __init__(self, options: list[Candidate]) -> None:
         self._options, self._low, self._high = options, 0, len(options)
         self.best: tuple[Candidate, float] | None = None
-        self.asks: Candidate | None = options[len(options) // 2]
+        self.probe: Candidate | None = options[len(options) // 2]
 
-    def tell(self, ms: float, limit_ms: float) -> None:
-        """The latency of what it asked for."""
+    def record(self, ms: float, limit_ms: float) -> None:
+        """The latency of the probe."""
         middle = (self._low + self._high) // 2
         if ms <= limit_ms:
             self.best, self._high = (self._options[middle], ms), middle
         else:
             self._low = middle + 1
-        self.asks = self._options[(self._low + self._high) // 2] if self._low < self._high else None
+        self.probe = self._options[(self._low + self._high) // 2] if self._low < self._high else None
 
 
-def least_lost(before: float, options: list[tuple[float, float]]) -> int:
+def least_accuracy_lost(before: float, options: list[tuple[float, float]]) -> int:
     """Which of `options`, each (accuracy, saved ms), loses least accuracy per millisecond saved.
 
     Lost against `before`, or against the best of the options where short training has raised it above that: what loses

@@ -1,7 +1,7 @@
-"""Which channels of a network hang together, derived from its table: what pruning cuts, and how a table is narrowed.
+"""Which channels of a network belong together, derived from its table: what pruning cuts, and how a table is narrowed.
 
-A *space* is a set of channels that can only be kept or cut together: those of an expansion with its depthwise
-convolution, or the width that a chain of residual blocks shares.
+A *channel group* is a set of channels that can only be kept or cut together. Examples are those of an expansion with
+its depthwise convolution, or the width that a chain of residual blocks shares.
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ from mobilenets.arch.rows import Row, changed
 
 STEM, LAST, HIDDEN = "stem", "last", "hidden"
 _NORM = ("weight", "bias", "running_mean", "running_var")
+_CACHED = 512  # a step of a search asks for the same hundred networks several times over
 
 
 @dataclass(frozen=True)
-class Space:
-    """`size` channels, written by the modules `writers`; `first`: the first block that sees a cut, -1 the stem.
+class ChannelGroup:
+    """Channels that are only kept or cut together.
 
-    With `first` equal to the number of blocks, what comes after the blocks sees it.
+    Parameters
+    ----------
+    name
+        `stem`, `blocks.3.exp`, `blocks.3.out`, `last` or `hidden`.
+    size
+        Number of channels.
+    first
+        The first block that sees a cut. -1 is the stem; the number of blocks stands for what comes after them.
+    writers
+        Modules whose outputs these channels are.
     """
 
     name: str
@@ -30,29 +40,54 @@ class Space:
     first: int
     writers: tuple[str, ...]
 
+    def describe(self) -> str:
+        """The group in words."""
+        if self.name in (STEM, LAST, HIDDEN):
+            return {STEM: "stem", LAST: "last convolution", HIDDEN: "hidden layer"}[self.name]
+        _, number, kind = self.name.split(".")
+        if kind == "exp":
+            return f"expansion of block {number}"
+        blocks = [writer.split(".")[1] for writer in self.writers if writer.endswith((".project", ".pointwise"))]
+        return f"width of block {number}" if len(blocks) < 2 else f"width of blocks {blocks[0]} to {blocks[-1]}"
 
-@dataclass
-class Layout:
-    """The spaces of a network by name, in the order of its rows, and where each tensor has which of them.
 
-    `tensors`: name in the state dict → spaces of its first two dimensions, None where a dimension is none of these.
-    `rows`: for each block the spaces of those fields of its row that are numbers of channels.
+@dataclass(frozen=True)
+class ChannelGroups:
+    """The channel groups of a network.
+
+    Parameters
+    ----------
+    by_name
+        The groups by name, in the order of the network's rows.
+    tensors
+        For each name in the state dict the groups of its first two dimensions; None for a dimension without one.
+    rows
+        For each block the groups of those fields of its row that are numbers of channels.
     """
 
-    spaces: dict[str, Space] = field(default_factory=dict)
-    tensors: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    rows: list[dict[str, str]] = field(default_factory=list)
+    by_name: Mapping[str, ChannelGroup]
+    tensors: Mapping[str, tuple[str | None, str | None]]
+    rows: tuple[Mapping[str, str], ...]
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Channels by space."""
-        return {name: space.size for name, space in self.spaces.items()}
+        """Channels by group."""
+        return {name: group.size for name, group in self.by_name.items()}
 
-    def _new(self, name: str, size: int, first: int) -> str:
-        self.spaces[name] = Space(name, size, first, ())
+
+@dataclass
+class _Builder:
+    """Channel groups while a network is gone through."""
+
+    by_name: dict[str, ChannelGroup] = field(default_factory=dict)
+    tensors: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    rows: list[dict[str, str]] = field(default_factory=list)
+
+    def new_group(self, name: str, size: int, first: int) -> str:
+        self.by_name[name] = ChannelGroup(name, size, first, ())
         return name
 
-    def _add(self, module: str, out: str | None, channels: str | None, norm: bool) -> None:
+    def add_layer(self, module: str, out: str | None, channels: str | None, norm: bool) -> None:
         """A convolution; `channels` None: depthwise, or from the image; `out` None: its number of channels stays."""
         if not norm:
             self.tensors[f"{module}.weight"] = (out, channels)
@@ -61,19 +96,19 @@ class Layout:
         self.tensors[f"{module}.conv.weight"] = (out, channels)
         if out:
             self.tensors |= {f"{module}.norm.{name}": (out, None) for name in _NORM}
-            space = self.spaces[out]
-            self.spaces[out] = replace(space, writers=(*space.writers, module))
+            group = self.by_name[out]
+            self.by_name[out] = replace(group, writers=(*group.writers, module))
 
-    def _row(self, name: str, row: Row, channels: int, current: str | None, first: int) -> dict[str, str]:
-        """Add a row whose input is the space `current`; the spaces of its fields."""
+    def add_row(self, name: str, row: Row, channels: int, current: str | None, first: int) -> dict[str, str]:
+        """Add a row whose input is the group `current`; the groups of its fields."""
         before, fields = current, {}
         *inner, last = row.layers(channels)
         for layer in (*inner, last):
             if isinstance(layer, Gate):
                 # Its squeezed channels stay: one value each, not a map, so that nothing would be gained.
                 reduce, expand = layer.convolutions
-                self._add(reduce.path(name), None, current, reduce.norm)
-                self._add(expand.path(name), current, None, expand.norm)
+                self.add_layer(reduce.path(name), None, current, reduce.norm)
+                self.add_layer(expand.path(name), current, None, expand.norm)
                 continue
             reads = None
             if layer.groups == 1:  # a depthwise convolution keeps the channels it is given
@@ -81,65 +116,64 @@ class Layout:
                 if layer is last and row.residual(channels):
                     current = before
                 elif layer.field:
-                    current = self._new(f"{name}.{layer.field}" if "." in name else name, layer.out, first)
+                    current = self.new_group(f"{name}.{layer.field}" if "." in name else name, layer.out, first)
             if layer.field and current:
                 fields[layer.field] = current
-            self._add(layer.path(name), current, reads, layer.norm)
+            self.add_layer(layer.path(name), current, reads, layer.norm)
         return fields
 
 
-@lru_cache(maxsize=256)  # searches ask for every space of one network, and thousands of times for its neighbours
-def layout(net: Net) -> Layout:
-    """The spaces of `net`; of equal networks it is the same object, which nobody changes."""
-    result = Layout()
+@lru_cache(maxsize=_CACHED)
+def channel_groups(net: Net) -> ChannelGroups:
+    """The channel groups of `net`, in the order of its rows."""
+    builder = _Builder()
     current: str | None = None
     for name, row, channels in net.rows():
-        first = {STEM: -1, LAST: len(net.blocks)}.get(name, len(result.rows))
-        fields = result._row(name, row, channels, current, first)
+        first = {STEM: -1, LAST: len(net.blocks)}.get(name, len(builder.rows))
+        fields = builder.add_row(name, row, channels, current, first)
         current = fields["out"]
         if name not in (STEM, LAST):
-            result.rows.append(fields)
+            builder.rows.append(fields)
     for layer in net.head.layers(net.feature_channels):
-        out = result._new(HIDDEN, layer.out, len(net.blocks)) if layer.field else None
-        result._add(layer.name, out, current, layer.norm)
+        out = builder.new_group(HIDDEN, layer.out, len(net.blocks)) if layer.field else None
+        builder.add_layer(layer.name, out, current, layer.norm)
         current = out
-    return result
+    return ChannelGroups(builder.by_name, builder.tensors, tuple(builder.rows))
 
 
-def resized(net: Net, sizes: Mapping[str, int]) -> Net | None:
-    """`net` with other channels in some spaces.
+def with_channels(net: Net, sizes: Mapping[str, int]) -> Net | None:
+    """`net` with other numbers of channels in some groups.
 
-    None where the table would then mean another network: an expansion that equals its input is none, and a width that
-    equals the one before gets a shortcut.
+    Parameters
+    ----------
+    net
+        The network's table.
+    sizes
+        Channels by group; groups it does not name stay as they are.
+
+    Returns
+    -------
+    Net or None
+        None where the table would mean another network. An expansion that equals its input is none. A width that
+        equals the one before gains a shortcut.
     """
-    plan = layout(net)
-    channels = {**plan.sizes, **sizes}
+    groups = channel_groups(net)
+    channels = {**groups.sizes, **sizes}
     blocks = (
-        changed(row, **{name: channels[space] for name, space in fields.items()})
-        for row, fields in zip(net.blocks, plan.rows, strict=True)
+        changed(row, **{name: channels[group] for name, group in fields.items()})
+        for row, fields in zip(net.blocks, groups.rows, strict=True)
     )
-    cut = replace(
+    resized = replace(
         net,
         stem=replace(net.stem, out=channels[STEM]),
         blocks=tuple(blocks),
         last=replace(net.last, out=channels[LAST]) if net.last else None,
         head=replace(net.head, hidden=channels.get(HIDDEN, 0)),
     ).checked()
-    return cut if layout(cut).rows == plan.rows else None
+    return resized if channel_groups(resized).rows == groups.rows else None
 
 
-def fewer(before: Net, after: Net) -> dict[str, int]:
-    """The spaces of which `after`, cut from `before`, has fewer channels, with how many it has."""
-    now = layout(before).sizes
-    return {name: size for name, size in layout(after).sizes.items() if size < now[name]}
-
-
-def told(space: Space) -> str:
-    """The space in words."""
-    if space.name in (STEM, LAST, HIDDEN):
-        return {STEM: "stem", LAST: "last convolution", HIDDEN: "hidden layer"}[space.name]
-    _, number, kind = space.name.split(".")
-    if kind == "exp":
-        return f"expansion of block {number}"
-    blocks = [writer.split(".")[1] for writer in space.writers if writer.endswith((".project", ".pointwise"))]
-    return f"width of block {number}" if len(blocks) < 2 else f"width of blocks {blocks[0]} to {blocks[-1]}"
+def channel_cuts(before: Net, after: Net) -> dict[str, int]:
+    """The groups of which `after`, cut from `before`, has fewer channels, with how many it has."""
+    sizes = channel_groups(before).sizes
+    return {name: size for name, size in channel_groups(after).sizes.items() if size < sizes[name]}

@@ -9,21 +9,21 @@ from torch import nn
 
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
-from mobilenets.searching.pruning.groups import HIDDEN, Layout, layout, resized
+from mobilenets.searching.pruning.groups import HIDDEN, ChannelGroups, channel_groups, with_channels
 
-Keep = Mapping[str, torch.Tensor]  # space → sorted indices of the channels that stay
+Keep = Mapping[str, torch.Tensor]  # group → sorted indices of the channels that stay
 
 
 def importance(model: MobileNet, losses: Iterable[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """For each space how much the loss would change without each of its channels, to first order, float (size,).
+    """For each group how much the loss would change without each of its channels, to first order, float (size,).
 
     `losses` are mean losses of `model` in eval mode on some batches. A channel is gated by scale γ and shift β of the
     BatchNorms that write it; without it the loss changes by about γ · dL/dγ + β · dL/dβ, squared and summed over
     batches and writers (Molchanov et al. 2019, 1906.10771, eq. 8).
     """
-    plan = layout(model.net)
-    scores = {name: torch.zeros(space.size) for name, space in plan.spaces.items()}
-    gates = {name: [_gates(model, writer) for writer in space.writers] for name, space in plan.spaces.items()}
+    groups = channel_groups(model.net)
+    scores = {name: torch.zeros(group.size) for name, group in groups.by_name.items()}
+    gates = {name: [_gates(model, writer) for writer in group.writers] for name, group in groups.by_name.items()}
     if HIDDEN in gates and not gates[HIDDEN]:  # V3's hidden layer has no BatchNorm
         gates[HIDDEN] = [[model.get_parameter("hidden.0.weight"), model.get_parameter("hidden.0.bias")]]
     for loss in losses:
@@ -53,26 +53,26 @@ def _change(parameter: nn.Parameter) -> torch.Tensor:
     )
 
 
-def most_important(scores: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
-    """Of each space in `sizes` the indices of so many channels that matter most, in their order."""
+def keep_most_important(scores: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
+    """Of each group in `sizes` the indices of so many channels that matter most, in their order."""
     return {
         name: scores[name].argsort(descending=True, stable=True)[:size].sort().values for name, size in sizes.items()
     }
 
 
-def sliced(model: MobileNet, keep: Keep) -> MobileNet:
-    """A network with only the channels in `keep` (spaces it does not name stay whole), with their weights.
+def slice_channels(model: MobileNet, keep: Keep) -> MobileNet:
+    """A network with only the channels in `keep` (groups it does not name stay whole), with their weights.
 
     Raises:
-        ValueError: numbers of channels that make another kind of network (see `layout.resized`).
+        ValueError: numbers of channels that make another kind of network (see `groups.with_channels`).
     """
-    plan = layout(model.net)
-    net = resized(model.net, {name: len(indices) for name, indices in keep.items()})
+    groups = channel_groups(model.net)
+    net = with_channels(model.net, {name: len(indices) for name, indices in keep.items()})
     if net is None:
         raise ValueError("these channels would change which blocks have shortcuts or expansions")
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         narrow = MobileNet(net)
-    state = {name: _cut(plan, name, tensor, keep) for name, tensor in model.state_dict().items()}
+    state = {name: _cut(groups, name, tensor, keep) for name, tensor in model.state_dict().items()}
     narrow.load_state_dict(state, assign=True)
     for parameter in narrow.parameters():
         parameter.requires_grad_(True)
@@ -80,8 +80,8 @@ def sliced(model: MobileNet, keep: Keep) -> MobileNet:
     return narrow.train(model.training)
 
 
-def _cut(plan: Layout, name: str, tensor: torch.Tensor, keep: Keep) -> torch.Tensor:
-    for dimension, space in enumerate(plan.tensors.get(name, ())):
-        if space is not None and space in keep:
-            tensor = tensor.index_select(dimension, keep[space].to(tensor.device))
+def _cut(groups: ChannelGroups, name: str, tensor: torch.Tensor, keep: Keep) -> torch.Tensor:
+    for dimension, group in enumerate(groups.tensors.get(name, ())):
+        if group is not None and group in keep:
+            tensor = tensor.index_select(dimension, keep[group].to(tensor.device))
     return tensor.detach().clone()

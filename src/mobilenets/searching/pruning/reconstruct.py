@@ -16,8 +16,8 @@ from torch import nn
 
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
-from mobilenets.searching.pruning.groups import layout
-from mobilenets.searching.pruning.importance import importance, most_important, sliced
+from mobilenets.searching.pruning.groups import channel_groups
+from mobilenets.searching.pruning.importance import importance, keep_most_important, slice_channels
 
 POSITIONS = 2048  # of the maps of a batch that count
 # Of the mean variance of the channels that stay: they change too, by what is cut before them. From 0.03 to 0.3 it
@@ -60,7 +60,7 @@ class Inputs:
     def __init__(self, model: MobileNet) -> None:
         self._gathered: dict[str, _Gathered] = {}
         self._layers: dict[str, nn.Module] = {}
-        for name in layout(model.net).tensors:
+        for name in channel_groups(model.net).tensors:
             layer = model.get_submodule(name.rpartition(".")[0])
             if name.endswith(".weight") and _mixes_channels(layer):
                 self._layers[name] = layer
@@ -101,35 +101,35 @@ def _mixes_channels(layer: nn.Module) -> bool:
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """What a cut has to know: the importance of the channels by space, and what the layers read by their weights."""
+class PruningStats:
+    """What a cut has to know: the importance of the channels by group, and what the layers read by their weights."""
 
     scores: Mapping[str, torch.Tensor]
     inputs: Mapping[str, Moments]
 
 
-def weigh(model: MobileNet, losses: Iterable[torch.Tensor]) -> Weighed:
+def collect_stats(model: MobileNet, losses: Iterable[torch.Tensor]) -> PruningStats:
     """Find out both from one pass: `losses` as for `prune.importance`."""
     with Inputs(model) as inputs:
         scores = importance(model, losses)
-    return Weighed(scores, inputs.moments())
+    return PruningStats(scores, inputs.moments())
 
 
-def cut(model: MobileNet, sizes: Mapping[str, int], weighed: Weighed, ridge: float = RIDGE) -> MobileNet:
-    """`model` with so many channels in each space of `sizes`, the most important; layers that read them make up.
+def prune(model: MobileNet, sizes: Mapping[str, int], stats: PruningStats, ridge: float = RIDGE) -> MobileNet:
+    """`model` with so many channels in each group of `sizes`, the most important; layers that read them make up.
 
     `ridge`: of the least squares, in mean variances of the channels that stay; 0 or more.
 
     Raises:
-        ValueError: numbers of channels that make another kind of network (see `layout.resized`).
+        ValueError: numbers of channels that make another kind of network (see `groups.with_channels`).
     """
-    keep = most_important(weighed.scores, sizes)
-    narrow = sliced(model, keep)
-    for name, (out, space) in layout(model.net).tensors.items():
-        if space in keep and name in weighed.inputs:
+    keep = keep_most_important(stats.scores, sizes)
+    narrow = slice_channels(model, keep)
+    for name, (out, group) in channel_groups(model.net).tensors.items():
+        if group in keep and name in stats.inputs:
             outputs = keep[out] if out in keep else slice(None)
             weight = model.get_parameter(name).detach().cpu().double().flatten(1)[outputs]
-            _make_up(narrow, name, *_made_up(weight, weighed.inputs[name], keep[space], ridge))
+            _make_up(narrow, name, *_made_up(weight, stats.inputs[name], keep[group], ridge))
     return narrow
 
 
