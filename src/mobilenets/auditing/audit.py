@@ -93,11 +93,32 @@ def audit(
 ) -> Audit:
     """Look at every file of `data` and say what is wrong with it; no file is changed.
 
-    Unsplit data is split as `train` would with `val` and `seed`, to see which near-identical shots that tears apart.
-    With `extractor`, near duplicates are confirmed by features; with `doubter` too, labels are judged.
+    Parameters
+    ----------
+    data
+        Class folders, train/ and val/ folders, a CSV or shards.
+    val, seed
+        Unsplit data is split as `train` would with them, to see which near-identical shots that tears apart.
+    extractor
+        With it, near duplicates are confirmed by features.
+    doubter
+        With it and an extractor, labels are judged.
 
-    Raises:
-        UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
+    Returns
+    -------
+    Audit
+        Every kind of fault with its findings, the worst first.
+
+    Raises
+    ------
+    UserError
+        Nothing usable there, fewer than two classes, bad rows of a CSV.
+
+    Examples
+    --------
+    >>> result = audit("photos")
+    >>> result.files, result.findings["unreadable"]
+    (18, [])
     """
     data = Path(data)
     classes, named = read_named_splits(data)
@@ -126,10 +147,25 @@ def audit_splits(
 ) -> Audit:
     """`audit` of what a training was given, without a network: what the report of a run says about its data.
 
-    `val` and `seed` are those that `splits` were made with, `decision` is how the training reads deep images,
-    `preprocess` what the network sees of an image.
+    Parameters
+    ----------
+    data
+        Where the data came from, for findings about all of it.
+    splits
+        What the training was given.
+    val, seed
+        What the splits were made with.
+    max_images
+        Of more than these about so many are looked at, from all over, and `notes` says so.
+    decision
+        How the training reads deep images.
+    preprocess
+        What the network sees of an image.
 
-    Of more than `max_images` images about so many are looked at, from all over, and `notes` says so.
+    Returns
+    -------
+    Audit
+        As `audit`, without likely wrong labels.
     """
     by_split = {"train": splits.train, "val": splits.val, "test": splits.test}
     total, notes = sum(map(len, by_split.values())), []

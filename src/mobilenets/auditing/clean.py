@@ -40,8 +40,10 @@ def write_clean(audit: Audit, table: Path) -> Cleaned:
     shots near-identical to one in validation or test those in training, where the data names its parts. Near-identical
     shots share a group, so that `train` keeps them on one side. Labels stay as they are, suspected ones too.
 
-    Raises:
-        UserError: see `check_new_file`; a file name that is no UTF-8 text.
+    Raises
+    ------
+    UserError
+        See `check_new_file`; a file name that is no UTF-8 text.
     """
     check_new_file("--write-clean", table, ".csv")
     left_out = {"unreadable": len(audit.findings["unreadable"])}

@@ -36,8 +36,10 @@ class Point:
 def choose(patterns: Sequence[str]) -> list[Published]:
     """The published networks whose model matches one of `patterns`, of shell kind; none: all.
 
-    Raises:
-        UserError: a pattern that matches none.
+    Raises
+    ------
+    UserError
+        A pattern that matches none.
     """
     everything = list(published())
     for pattern in patterns:
@@ -60,8 +62,10 @@ def sweep(
     Some of them are open at once and take turns. They come from all over the list, so that a slow minute does not
     hit one family alone; and all are timed beside the first of it, which stays open. `start`: as in `latency.measure`.
 
-    Raises:
-        UserError: the engine has no `.onnx`, or torch is not installed.
+    Raises
+    ------
+    UserError
+        The engine has no `.onnx`, or torch is not installed.
     """
     if engine not in ENGINES:
         raise UserError(f"--engine {engine}: does not run .onnx; --family measures in {' or '.join(ENGINES)}")

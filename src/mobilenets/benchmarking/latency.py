@@ -60,8 +60,10 @@ def measure(
 
     `open`: makes a task's engine; `start`: runs that in a process of its own.
 
-    Raises:
-        UserError: an engine cannot run its file.
+    Raises
+    ------
+    UserError
+        An engine cannot run its file.
     """
     with Progress("measuring", len(tasks) * (EFFORT.rounds + 1), "turn") as progress:
         return take_turns(tasks, ceilings, EFFORT, progress, open=open, start=start)

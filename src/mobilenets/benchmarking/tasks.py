@@ -29,8 +29,10 @@ def tasks_of(
     into `scratch`. `engines`: only these; none: all that are installed. `precision`: "float32", "half", or "auto":
     both, where an engine has half precision here.
 
-    Raises:
-        UserError: no such model or engine, or nothing that runs it, or not so, is installed.
+    Raises
+    ------
+    UserError
+        No such model or engine, or nothing that runs it, or not so, is installed.
     """
     for name in engines:
         if name not in KINDS:
@@ -74,8 +76,10 @@ def _random_files(name: str, scratch: Path) -> list[Path]:
 def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
     """Write `net` with random weights, for pictures of `size` pixels, into each of `files`.
 
-    Raises:
-        UserError: torch, or what writes one of the files, is not installed.
+    Raises
+    ------
+    UserError
+        `torch`, or what writes one of the files, is not installed.
     """
     try:
         from mobilenets.exporting.targets.onnx import write_onnx

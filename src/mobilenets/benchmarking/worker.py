@@ -40,8 +40,10 @@ class Task:
 class Worker:
     """Runs a task's engine on random pixels in a process of its own, whenever it is asked to.
 
-    Raises:
-        UserError: the engine cannot run the file.
+    Raises
+    ------
+    UserError
+        The engine cannot run the file.
     """
 
     def __init__(self, task: Task, open: Open = open_engine) -> None:

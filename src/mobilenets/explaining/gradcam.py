@@ -33,11 +33,11 @@ IntArray = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Which part of a picture speaks for a class.
+    """Which part of an image speaks for a class.
 
-    `crop`: what the network saw of the picture, uint8 (h, w, C), in the picture's proportions and without padding:
+    `crop`: what the network saw of the image, uint8 (h, w, C), in the image's proportions and without padding:
     a square of the input's size where the centre is cropped. `heat`: float32 (h, w), 0 to 1, where 1 is the strongest
-    place of this picture; all 0 where nothing speaks for the class. `label` and `probability`: the
+    place of this image; all 0 where nothing speaks for the class. `label` and `probability`: the
     class explained, which need not be the one predicted.
     """
 
@@ -49,7 +49,19 @@ class Explanation:
 
 
 class Explainer:
-    """Grad-CAM for any of the networks; may be used by several threads at once."""
+    """Grad-CAM for any of the networks; may be used by several threads at once.
+
+    Parameters
+    ----------
+    network
+        The engine of one of our own networks: an exported graph has no gradients.
+
+    Examples
+    --------
+    >>> seen = Explainer.open("runs/photos").explain("rose.jpg", "rose")
+    >>> seen.label, seen.heat.shape == seen.crop.shape[:2]
+    ('rose', True)
+    """
 
     def __init__(self, network: TorchEngine) -> None:
         self._network = network
@@ -59,8 +71,10 @@ class Explainer:
     def open(cls, path: str | Path) -> Explainer:
         """Of a run folder or a `.safetensors`: an exported graph has no gradients.
 
-        Raises:
-            UserError: no such file, or none with a network in it.
+        Raises
+        ------
+        UserError
+            No such file, or none with a network in it.
         """
         return cls(TorchEngine.open(Path(path)))
 
@@ -70,12 +84,24 @@ class Explainer:
         return self._network.card.classes
 
     def explain(self, source: Source, label: str | None = None) -> Explanation:
-        """What in one picture speaks for the predicted class, or for `label`.
+        """What in one image speaks for the predicted class, or for `label`.
 
-        `source`: a path, the bytes of a file, a PIL image or a uint8 array (H, W, 3).
+        Parameters
+        ----------
+        source
+            A path, the bytes of a file, a PIL image or a uint8 array (H, W, 3).
+        label
+            The class to explain; None: the predicted one.
 
-        Raises:
-            UserError: the picture cannot be read, or no class is called `label`.
+        Returns
+        -------
+        Explanation
+            What the network saw, and the heat over that.
+
+        Raises
+        ------
+        UserError
+            The image cannot be read, or no class is called `label`.
         """
         self.check(label)
         decoded = self._classifier.decoded(source)
@@ -97,8 +123,10 @@ class Explainer:
     def check(self, label: str | None) -> None:
         """Refuse a class the network does not know.
 
-        Raises:
-            UserError: no class is called `label`.
+        Raises
+        ------
+        UserError
+            No class is called `label`.
         """
         if label is not None and label not in self.classes:
             known = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")

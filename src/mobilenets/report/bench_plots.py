@@ -41,8 +41,10 @@ def _style(model: str) -> tuple[str, str, str]:
 def save_latencies(rows: Sequence[Row], path: Path) -> None:
     """A bar per row, the fastest on top, with the span from the 10th to the 90th percentile.
 
-    Raises:
-        UserError: matplotlib is not installed.
+    Raises
+    ------
+    UserError
+        Matplotlib is not installed.
     """
     ordered = sorted(rows, key=lambda row: row.median_ms, reverse=True)
     with _figure(8, 1.2 + 0.35 * len(ordered)) as figure:
@@ -68,8 +70,10 @@ def save_latencies(rows: Sequence[Row], path: Path) -> None:
 def save_family(points: Sequence[Point], path: Path) -> None:
     """Latency against published accuracy: a line per model and width over the sizes, the Pareto front behind them.
 
-    Raises:
-        UserError: matplotlib is not installed.
+    Raises
+    ------
+    UserError
+        Matplotlib is not installed.
     """
     with _figure(10, 6.6) as figure:
         axes = figure.add_subplot()

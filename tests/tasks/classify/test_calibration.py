@@ -55,6 +55,14 @@ def test_where_every_answer_is_right_the_coldest_temperature_is_taken() -> None:
     assert fit_temperature(probabilities, np.array([0, 1, 0])) == 0.05
 
 
+@pytest.mark.parametrize("sure", [0.9, 0.99, 0.999999])
+def test_where_all_mistakes_are_sure_the_temperature_makes_confidence_as_low_as_accuracy(sure: float) -> None:
+    """Of four answers one is wrong; the log loss of metrics.json is flat there, as it is bounded."""
+    probabilities = np.array([[sure, 1 - sure]] * 4)
+    temperature = fit_temperature(probabilities, np.array([0, 0, 0, 1]))
+    assert scale(probabilities, temperature)[0] == pytest.approx([0.75, 0.25], abs=1e-5)
+
+
 def test_without_scipy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(UserError, match="scipy"):

@@ -15,7 +15,6 @@ from mobilenets.tasks.classify.metrics import (
     IntArray,
     calibration_error,
     confidence_bins,
-    log_loss,
     softmax,
 )
 
@@ -60,9 +59,18 @@ def scale(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
     """Probabilities (N, K) with their logits divided by `temperature` (Guo et al. 2017, 1706.04599, §4.2).
 
     The logits are known up to a constant per row, which the softmax takes out.
+
+    Examples
+    --------
+    >>> scale(np.array([[0.9, 0.1]]), 2.0).round(2).tolist()
+    [[0.75, 0.25]]
     """
-    logits = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-12, 1)) / temperature
-    return softmax(logits)
+    return softmax(_logits(probabilities) / temperature)
+
+
+def _logits(probabilities: FloatArray) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-12, 1))
+    return result
 
 
 def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
@@ -92,8 +100,14 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
     except ModuleNotFoundError:
         raise UserError("temperature scaling needs scipy; run: pip install 'mobilenets[train]'") from None
 
+    logits = _logits(probabilities)
+    truth = logits[np.arange(len(labels)), labels]
+
     def loss(inverse: float) -> float:
-        return log_loss(scale(probabilities, 1 / inverse), labels)
+        """As `log_loss` of `scale`, without its bound: flat where every mistake is sure, it would have no minimum."""
+        scaled = logits * inverse
+        highest = scaled.max(1)
+        return float((highest + np.log(np.exp(scaled - highest[:, None]).sum(1)) - truth * inverse).mean())
 
     # Over 1 / temperature the loss is convex.
     found = minimize_scalar(loss, bounds=(1 / _HOTTEST, 1 / _COLDEST), method="bounded", options={"xatol": 1e-9})
@@ -102,14 +116,32 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
     return 1 / float(found.x)
 
 
-def calibrate(probabilities: FloatArray, labels: IntArray, fewest: int = 40) -> TemperatureScaling:
+def calibrate(probabilities: FloatArray, labels: IntArray, min_images: int = 40) -> TemperatureScaling:
     """Temperature scaling measured on photographs it was not fitted on.
 
-    One half (every second photograph of each class) gives the temperature for the other, and the other way round.
-    Below `fewest` photographs nothing is fitted.
+    One half (every second image of each class) gives the temperature for the other, and the other way round.
+
+    Parameters
+    ----------
+    probabilities
+        (N, K), of images that were not trained on.
+    labels
+        (N,), the truth of each: 0…K-1.
+    min_images
+        Below this number nothing is fitted.
+
+    Raises
+    ------
+    UserError
+        scipy is not installed.
+
+    Examples
+    --------
+    >>> calibrate(np.array([[0.99, 0.01]] * 4), np.array([0, 0, 0, 1])).temperature is None  # too few
+    True
     """
     before = calibration_error(probabilities, labels)
-    if len(labels) < fewest:
+    if len(labels) < min_images:
         return TemperatureScaling(before, None, None)
     order = np.argsort(labels, kind="stable")
     half = np.zeros(len(labels), bool)
@@ -130,7 +162,14 @@ def reliability(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BIN
 
 
 def coverage(probabilities: FloatArray, labels: IntArray) -> Coverage:
-    """Accuracy against the share of photographs answered; equal confidences are answered or refused together."""
+    """Accuracy against the share of photographs answered; equal confidences are answered or refused together.
+
+    Examples
+    --------
+    >>> curve = coverage(np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]), np.array([0, 0, 1]))
+    >>> curve.coverage.round(2).tolist(), curve.accuracy.round(2).tolist()
+    ([0.33, 0.67, 1.0], [1.0, 1.0, 0.67])
+    """
     confidence: NDArray[Any] = probabilities.max(1).astype(np.float64)
     order = np.argsort(-confidence, kind="stable")
     ranked, right = confidence[order], (probabilities.argmax(1) == labels)[order]
@@ -143,6 +182,13 @@ def threshold_for(curve: Coverage, precision: float) -> tuple[float, float] | No
     """The threshold that answers most while at least `precision` of the answers are right, and its coverage.
 
     None where no threshold does.
+
+    Examples
+    --------
+    >>> curve = coverage(np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]), np.array([0, 0, 1]))
+    >>> threshold, answered = threshold_for(curve, precision=0.95)
+    >>> threshold, round(answered, 2)
+    (0.8, 0.67)
     """
     enough = np.flatnonzero(curve.accuracy >= precision)
     if not len(enough):

@@ -19,10 +19,27 @@ _Z95 = 1.959963984540054  # standard normal quantile at 0.975
 def score(probabilities: FloatArray, labels: IntArray, classes: Sequence[str]) -> dict[str, Any]:
     """The content of metrics.json, from probabilities (N, K) and labels (N,) in 0…K-1, N ≥ 1.
 
-    Balanced accuracy is the mean recall, macro F1 the mean F1, over classes that occur in `labels`; figures of the
-    others are None.
-    `accuracy_ci95` is Wilson's interval, `ece` the expected calibration error over 15 bins of equal width,
-    `auroc` (two classes only) that of the second class; `confusion` has the truth in rows.
+    Parameters
+    ----------
+    probabilities
+        (N, K), of each image and class.
+    labels
+        (N,), the truth of each image.
+    classes
+        K names, in the order of the probabilities.
+
+    Returns
+    -------
+    dict
+        Balanced accuracy is the mean recall, macro F1 the mean F1, over classes that occur in `labels`; figures of the
+        others are None. `accuracy_ci95` is Wilson's interval, `ece` the expected calibration error over 15 bins of
+        equal width, `auroc` (two classes only) that of the second class; `confusion` has the truth in rows.
+
+    Examples
+    --------
+    >>> result = score(np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]]), np.array([0, 1, 1]), ("daisy", "rose"))
+    >>> round(result["accuracy"], 3), result["balanced_accuracy"], result["confusion"]
+    (0.667, 0.75, [[1, 0], [1, 1]])
     """
     count = len(classes)
     predicted = probabilities.argmax(1)
@@ -60,7 +77,14 @@ def score(probabilities: FloatArray, labels: IntArray, classes: Sequence[str]) -
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a fraction of `hits` in `n` ≥ 1 (Wilson 1927): right also near 0, 1 and for small n."""
+    """95 % interval of a fraction of `hits` in `n` ≥ 1 (Wilson 1927): right also near 0, 1 and for small n.
+
+    Examples
+    --------
+    >>> low, high = wilson(45, 50)
+    >>> round(low, 3), round(high, 3)
+    (0.786, 0.957)
+    """
     fraction, square = hits / n, _Z95**2
     middle = fraction + square / (2 * n)
     half = _Z95 * math.sqrt(fraction * (1 - fraction) / n + square / (4 * n * n))
@@ -70,19 +94,37 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def log_loss(probabilities: FloatArray, labels: IntArray) -> float:
-    """Mean negative log probability of the truth, in nats; probabilities below 1e-12 count as that."""
+    """Mean negative log probability of the truth, in nats; probabilities below 1e-12 count as that.
+
+    Examples
+    --------
+    >>> round(log_loss(np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([0, 1])), 4)
+    0.6931
+    """
     truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(truth, 1e-12, 1)).mean())
 
 
 def top_k(probabilities: FloatArray, labels: IntArray, k: int) -> float:
-    """Fraction of images whose truth is among the `k` most probable classes."""
+    """Fraction of images whose truth is among the `k` most probable classes.
+
+    Examples
+    --------
+    >>> top_k(np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), np.array([1, 2]), 2)
+    0.5
+    """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     return float((best == labels[:, None]).any(1).mean())
 
 
 def calibration_error(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> float:
-    """Mean distance of confidence and accuracy over bins of confidence, weighted by their images."""
+    """Mean distance of confidence and accuracy over bins of confidence, weighted by their images.
+
+    Examples
+    --------
+    >>> round(calibration_error(np.array([[0.8, 0.2]] * 4), np.array([0, 0, 0, 1])), 4)  # 0.8 said, 0.75 right
+    0.05
+    """
     confidence, right, index = confidence_bins(probabilities, labels, bins)
     gap = np.bincount(index, weights=right - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(labels))
@@ -108,6 +150,11 @@ def auroc(scores: FloatArray, labels: IntArray) -> float | None:
     """Probability that a random positive scores above a random negative; ties count half.
 
     None where only one of the two classes occurs.
+
+    Examples
+    --------
+    >>> auroc(np.array([0.9, 0.4, 0.6, 0.1]), np.array([1, 1, 0, 0]))
+    0.75
     """
     positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
     if not len(positive) or not len(negative):
