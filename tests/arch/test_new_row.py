@@ -132,16 +132,18 @@ def test_its_numbers_are_checked(net: Net) -> None:
 
 
 def test_its_channels_can_be_cut(net: Net) -> None:
-    from mobilenets.searching.pruning.groups import layout, resized
+    from mobilenets.searching.pruning.groups import channel_groups, with_channels
     from mobilenets.searching.pruning.importance import sliced
 
-    plan = layout(net)
+    groups = channel_groups(net)
     width, wide = f"blocks.{BLOCK}.out", f"blocks.{BLOCK + 1}.exp"
-    assert plan.spaces[width].size == OUT
-    assert {f"blocks.{i}.narrow" for i in range(BLOCK, BLOCK + 3)} < set(plan.spaces[width].writers)  # a residual chain
-    narrower = resized(net, {width: 16, wide: 8})
-    assert narrower is not None
-    assert [(row.exp, row.out) for row in narrower.blocks[BLOCK : BLOCK + 3]] == [(EXP, 16), (8, 16), (EXP, 16)]
+    assert groups.by_name[width].size == OUT
+    assert {f"blocks.{i}.narrow" for i in range(BLOCK, BLOCK + 3)} < set(
+        groups.by_name[width].writers
+    )  # a residual chain
+    cut_net = with_channels(net, {width: 16, wide: 8})
+    assert cut_net is not None
+    assert [(row.exp, row.out) for row in cut_net.blocks[BLOCK : BLOCK + 3]] == [(EXP, 16), (8, 16), (EXP, 16)]
     torch.manual_seed(0)
     model = MobileNet(net).eval()
     for name in ("norm.weight", "norm.bias"):  # what is silent can go without a trace

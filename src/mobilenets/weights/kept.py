@@ -118,11 +118,11 @@ def closing_lines(folder: Path, metrics: dict[str, Any]) -> list[str]:
     lines = [f"kept     {kept.describe()}"] if kept.describe() else []
     if TEST in metrics:
         lines.append(f"test accuracy {_accuracy(metrics[TEST])}, on photographs that chose nothing")
-    worth = ""
+    caveat = ""
     if kept.is_chosen:
-        worth = "; these photographs also chose what is kept"
-        worth += "" if TEST in metrics else ": expect a little less of new ones"
-    lines.append(f"validation accuracy {_accuracy(metrics)}{worth}")
+        caveat = "; these photographs also chose what is kept"
+        caveat += "" if TEST in metrics else ": expect a little less of new ones"
+    lines.append(f"validation accuracy {_accuracy(metrics)}{caveat}")
     return lines
 
 
