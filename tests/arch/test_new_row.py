@@ -133,7 +133,7 @@ def test_its_numbers_are_checked(net: Net) -> None:
 
 def test_its_channels_can_be_cut(net: Net) -> None:
     from mobilenets.searching.pruning.groups import channel_groups, with_channels
-    from mobilenets.searching.pruning.importance import sliced
+    from mobilenets.searching.pruning.importance import slice_channels
 
     groups = channel_groups(net)
     width, wide = f"blocks.{BLOCK}.out", f"blocks.{BLOCK + 1}.exp"
@@ -150,6 +150,6 @@ def test_its_channels_can_be_cut(net: Net) -> None:
         model.state_dict()[f"blocks.{BLOCK + 1}.widen.{name}"][8:] = 0
     x = torch.randn(2, 3, 40, 40)
     with torch.inference_mode():
-        cut = sliced(model, {wide: torch.arange(8)})
+        cut = slice_channels(model, {wide: torch.arange(8)})
         torch.testing.assert_close(cut(x), model(x), atol=1e-5, rtol=1e-4)
     assert cut.blocks[BLOCK + 1].widen.conv.out_channels == 8
