@@ -30,18 +30,18 @@ Row = dict[str, Any]
 class Worker:
     """Predicts one part after another with a model of its own; `model`: the reference to its bytes."""
 
-    def __init__(self, model: Any, manifest: Manifest, folder: str, here: str, most_pixels: int) -> None:
+    def __init__(self, model: Any, manifest: Manifest, folder: str, here: str, pixel_limit: int) -> None:
         with tempfile.TemporaryDirectory() as name:
             path = Path(name, "model.onnx")
             path.write_bytes(ray.get(model))
             self._classifier = load(path, "onnxruntime", threads=1)
         self._manifest, self._folder, self._here = manifest, Path(folder), here
-        self._most_pixels = most_pixels
+        self._pixel_limit = pixel_limit
 
     def __call__(self, row: Row) -> Row:
         """Predict the paths of one part and write its file; how many could not be read."""
         paths = row["paths"].split("\0")
-        with max_pixels(self._most_pixels):
+        with max_pixels(self._pixel_limit):
             results = [self._result(os.fsdecode(path.encode("latin-1"))) for path in paths]
         write_part(self._manifest.path(self._folder, row["part"]), results, self._manifest.top)
         failed = sum(isinstance(result, Failure) for result in results)

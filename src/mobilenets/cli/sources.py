@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from mobilenets.data.sources.survey import Survey, named
-from mobilenets.data.walk import image_files, pictures
+from mobilenets.data.walk import image_files, images_among
 from mobilenets.errors import UserError
 
 
@@ -37,7 +37,7 @@ def _expand(source: str, survey: Survey) -> Iterator[str]:
         return iter((source,))
     if glob.has_magic(source):
         matches = sorted(match for match in glob.iglob(source, recursive=True) if not Path(match).is_dir())
-        return _some(pictures(matches, survey), f"{source}: no picture matches this pattern", survey)
+        return _some(images_among(matches, survey), f"{source}: no picture matches this pattern", survey)
     raise UserError(f"{source}: no such file or folder; check the spelling")
 
 

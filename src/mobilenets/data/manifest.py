@@ -205,9 +205,9 @@ def _is_ours(path: Path) -> bool:
 def run_of(model: Path) -> Path | None:
     """The run folder that MODEL is, or lies in: beside it or as one of its exports; None without a `data.csv`."""
     folder = model.absolute() if model.is_dir() else model.absolute().parent
-    for place in (folder, folder.parent.parent if folder.parent.name == "exports" else None):
-        if place is not None and manifest_of(place) is not None:
-            return place
+    for candidate in (folder, folder.parent.parent if folder.parent.name == "exports" else None):
+        if candidate is not None and manifest_of(candidate) is not None:
+            return candidate
     return None
 
 

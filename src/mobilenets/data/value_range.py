@@ -98,15 +98,15 @@ def decide_range(samples: Samples, asked: str | Sequence[float] | None = AUTO) -
         return RangeDecision(
             fixed, note=f"range: no picture has more than 8 bits; {OPTION} changes none" if fixed else ""
         )
-    ends = [depth.robust_ends(picture.values) for picture in found]
+    ends = [depth.robust_ends(image.values) for image in found]
     if fixed is None:
         _refuse_a_mixture(found, ends)
-    held = depth.robust_ends(np.concatenate([picture.values.astype(np.float64) for picture in found]))
+    held = depth.robust_ends(np.concatenate([image.values.astype(np.float64) for image in found]))
     usual = _usual(found, held)
     levels = _levels(held, usual) if usual else 256.0
     chosen = fixed or (usual if usual and levels >= MIN_LEVELS else _stretched(held, usual, _floating(found)))
 
-    kinds = " and ".join(sorted({picture.kind for picture in found}))
+    kinds = " and ".join(sorted({image.kind for image in found}))
     holds = f"{kinds} pictures hold values from {describe(held)}" + (f" of {describe(usual)}" if usual else "")
     note = f"range: {holds}; {describe(chosen)} becomes black to white"
     note += "" if fixed else f" ({OPTION} LOW,HIGH says otherwise)"
@@ -140,13 +140,13 @@ def _values(sample: Sample) -> DeepValues | None:
 
 
 def _floating(found: Sequence[DeepValues]) -> bool:
-    return any(picture.values.dtype.kind == "f" for picture in found)
+    return any(image.values.dtype.kind == "f" for image in found)
 
 
 def _usual(found: Sequence[DeepValues], held: Range) -> Range | None:
     """The range that such data is stored in, if there is one."""
     low, high = held
-    declared = [picture.white for picture in found]
+    declared = [image.white for image in found]
     if all(declared) and low >= 0 and high <= max(filter(None, declared)):
         return 0.0, max(filter(None, declared))
     return depth.usual_range(low, high, _floating(found))
@@ -175,10 +175,9 @@ def _levels(held: Range, within: Range) -> float:
 
 
 def _refuse_a_mixture(found: Sequence[DeepValues], ends: Sequence[Range]) -> None:
-    kinds = sorted({picture.kind for picture in found})
+    kinds = sorted({image.kind for image in found})
     largest = {
-        kind: max(high for picture, (_, high) in zip(found, ends, strict=True) if picture.kind == kind)
-        for kind in kinds
+        kind: max(high for image, (_, high) in zip(found, ends, strict=True) if image.kind == kind) for kind in kinds
     }
     small, large = min(largest, key=largest.__getitem__), max(largest, key=largest.__getitem__)
     if largest[large] > _MAX_RATIO * max(largest[small], 0) and largest[large] > 0:

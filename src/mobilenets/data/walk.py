@@ -62,10 +62,10 @@ def image_files(folder: str | Path, unreadable: Callable[[OSError], object], sur
 
     A file with a picture's suffix is taken for one unopened: what it is shows when it is decoded.
     """
-    return pictures(visible_files(folder, unreadable, survey), survey)
+    return images_among(visible_files(folder, unreadable, survey), survey)
 
 
-def pictures(paths: Iterable[str], survey: Survey) -> Iterator[str]:
+def images_among(paths: Iterable[str], survey: Survey) -> Iterator[str]:
     """The pictures among files, whatever they are called; the others are counted in `survey`."""
     barren: Counter[str] = Counter()  # from a suffix to how many held no picture; those that held one are not in it
     fertile: set[str] = set()

@@ -98,7 +98,7 @@ def _held_coefficients(file: BinaryIO) -> int:
 
     Of a file that cannot be followed as many as there can be: it is damaged, or built to be misunderstood.
     """
-    place = file.tell()
+    position = file.tell()
     components, several, coefficients = 4, True, 4 * 65535**2
     file.seek(2)
     try:
@@ -116,9 +116,9 @@ def _held_coefficients(file: BinaryIO) -> int:
                 several = marker[1] & 3 == 2  # progressive
                 _, height, width, components = struct.unpack(">BHHB", content[:6])
                 factors = [(factor >> 4, factor & 15) for factor in content[7::3][:components]]
-                most = max(across for across, _ in factors) * max(down for _, down in factors)
-                coefficients = round(width * height * sum(across * down for across, down in factors) / most)
+                shrink = max(across for across, _ in factors) * max(down for _, down in factors)
+                coefficients = round(width * height * sum(across * down for across, down in factors) / shrink)
     except (struct.error, IndexError, ValueError, ZeroDivisionError):
         return coefficients
     finally:
-        file.seek(place)
+        file.seek(position)

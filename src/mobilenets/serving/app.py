@@ -31,7 +31,7 @@ from mobilenets.serving.limits import Limits, Refusal
 from mobilenets.serving.metrics import CONTENT_TYPE, Metrics
 from mobilenets.serving.origins import NOT_ALLOWED, Origins
 from mobilenets.serving.overlay import Explain
-from mobilenets.serving.schema import PICTURES, REFUSALS, Answers, Health, Model
+from mobilenets.serving.schema import IMAGES, REFUSALS, Answers, Health, Model
 from mobilenets.webui import MEDIA_TYPES, assets, policy
 
 log = logging.getLogger("mobilenets.serving")
@@ -69,7 +69,7 @@ def make_app(
     _add_about(app, card, limits, metrics, explain is not None)
     _add_page(app)
 
-    @app.post("/predict", response_model=Answers, responses=REFUSALS, openapi_extra={"requestBody": PICTURES})
+    @app.post("/predict", response_model=Answers, responses=REFUSALS, openapi_extra={"requestBody": IMAGES})
     async def predict(
         request: Request,
         top: Annotated[int, Query(ge=1)] = 5,
@@ -88,7 +88,7 @@ def make_app(
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         for result in results:
-            metrics.pictures.labels("refused" if "error" in result else "answered").inc()
+            metrics.images.labels("refused" if "error" in result else "answered").inc()
         if all("error" in result for result in results):
             raise _refusal(next(outcome for outcome in outcomes if isinstance(outcome, BaseException)))
         took = round(1000 * (time.perf_counter() - start), 2)
@@ -157,7 +157,7 @@ def _add_about(app: FastAPI, card: ModelCard, limits: Limits, metrics: Metrics, 
     @app.get("/model", response_model=Model)
     async def model() -> dict[str, Any]:
         """What answers here, and what it takes."""
-        bounds = {"bytes": limits.body_bytes, "pictures": limits.pictures, "pixels": limits.pixels}
+        bounds = {"bytes": limits.body_bytes, "pictures": limits.images, "pixels": limits.pixels}
         about = {"name": card.name, "classes": card.classes, "size": card.preprocess.size}
         return {**about, "explains": explains, "limits": bounds}
 

@@ -42,15 +42,15 @@ class Batcher:
         self._engine = threading.Thread(target=self._run, name="engine", daemon=True)
         self._engine.start()
 
-    def submit(self, pictures: list[bytes]) -> list[asyncio.Future[Probabilities]]:
+    def submit(self, images: list[bytes]) -> list[asyncio.Future[Probabilities]]:
         """A future for each picture's probabilities (K,) or `UnreadableImage`; a cancelled one costs no more work.
 
         Raises:
             Refusal: there is no room for them.
         """
-        if self._waiting + len(pictures) > self._limits.waiting:
+        if self._waiting + len(images) > self._limits.waiting:
             raise busy()
-        jobs = [_Job(data, self._loop.create_future()) for data in pictures]
+        jobs = [_Job(data, self._loop.create_future()) for data in images]
         self._waiting += len(jobs)
         self._metrics.waiting.set(self._waiting)
         with self._lock:
@@ -77,7 +77,7 @@ class Batcher:
         with self._lock:
             self._decoding -= 1
         if job.pixels is None:
-            self._tell([job], failure)
+            self._resolve([job], failure)
         else:
             self._ready.put(job)
 
@@ -86,14 +86,14 @@ class Batcher:
             jobs = self._gather(job)
             start = time.perf_counter()
             try:
-                pictures = [job.pixels for job in jobs if job.pixels is not None]
-                rows = list(self._classifier.probabilities_each(pictures))
+                images = [job.pixels for job in jobs if job.pixels is not None]
+                rows = list(self._classifier.probabilities_each(images))
             except Exception as error:  # this batch has no answer; the next may
-                self._tell(jobs, error)
+                self._resolve(jobs, error)
                 continue
             self._metrics.engine.observe(time.perf_counter() - start)
             self._metrics.batches.observe(len(jobs))
-            self._tell(jobs, rows)
+            self._resolve(jobs, rows)
 
     def _gather(self, first: _Job) -> list[_Job]:
         jobs = [first]
@@ -110,7 +110,7 @@ class Batcher:
             jobs.append(job)
         return jobs
 
-    def _tell(self, jobs: list[_Job], outcome: list[Probabilities] | Exception | None) -> None:
+    def _resolve(self, jobs: list[_Job], outcome: list[Probabilities] | Exception | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._deliver, jobs, outcome)
 

@@ -79,7 +79,7 @@ class Bodies:
         if kind == b"multipart/form-data":
             uploads = list(_files(body, options.get(b"boundary", b"")))
         elif decode := encoded.reader(kind, body):
-            uploads = [Upload(None, picture) for picture in decode(body, self._limits)]
+            uploads = [Upload(None, image) for image in decode(body, self._limits)]
         else:  # whatever its type: what is a picture is found out by decoding it
             uploads = [Upload(None, body)] if body else []
         if not uploads:
@@ -88,7 +88,7 @@ class Bodies:
                 "no-file",
                 f"There is no picture in it: send its bytes, multipart/form-data with files, or JSON: {encoded.HOW}.",
             )
-        if len(uploads) > self._limits.pictures:
+        if len(uploads) > self._limits.images:
             raise self._limits.too_many(len(uploads))
         return uploads
 

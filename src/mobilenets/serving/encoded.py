@@ -37,7 +37,7 @@ def _is_text(body: bytes) -> bool:
 
 
 def _data_url(body: bytes, limits: Limits) -> list[bytes]:
-    return [_picture(body.decode("utf-8-sig", errors="replace").strip())]
+    return [_decode_text(body.decode("utf-8-sig", errors="replace").strip())]
 
 
 def _json(body: bytes, limits: Limits) -> list[bytes]:
@@ -55,12 +55,12 @@ def _json(body: bytes, limits: Limits) -> list[bytes]:
         raise _malformed(f"The JSON has no 'image', it has {keys}: {HOW}.")
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
         raise _malformed(f"A picture in the JSON is no text: {HOW}.")
-    if len(given) > limits.pictures:  # before any is decoded
+    if len(given) > limits.images:  # before any is decoded
         raise limits.too_many(len(given))
-    return [_picture(text) for text in given]
+    return [_decode_text(text) for text in given]
 
 
-def _picture(text: str) -> bytes:
+def _decode_text(text: str) -> bytes:
     """The bytes of base64 or of a data URL with base64: a quarter fewer than characters, which were counted."""
     if re.match(r"(?:https?|file|blob|ftp):", text, re.IGNORECASE):
         raise _malformed("The picture is an address, and this server fetches none: send the picture itself in base64.")

@@ -12,7 +12,7 @@ class Limits:
     Parameters
     ----------
     body_bytes: of one request; 20 MB passes any photograph of a phone.
-    pictures: in one request.
+    images: in one request.
     pixels: that a picture's header may claim; 50 million are 150 MB once decoded, in each decoding thread.
     waiting: pictures accepted and not answered yet; past it requests are refused at once, not queued.
     held_bytes: of all requests together, as they arrive.
@@ -22,7 +22,7 @@ class Limits:
     """
 
     body_bytes: int = 20_000_000
-    pictures: int = 16
+    images: int = 16
     pixels: int = 50_000_000
     waiting: int = 256
     held_bytes: int = 512_000_000
@@ -30,9 +30,9 @@ class Limits:
     answer_seconds: float = 30.0
     connections: int = 512
 
-    def too_many(self, pictures: int) -> Refusal:
+    def too_many(self, images: int) -> Refusal:
         """What a request with too many pictures is told."""
-        return Refusal(413, "too-large", f"{pictures} pictures are more than {self.pictures}: send fewer.")
+        return Refusal(413, "too-large", f"{images} pictures are more than {self.images}: send fewer.")
 
 
 class Refusal(Exception):

@@ -20,7 +20,7 @@ class Metrics:
         timed: dict[str, Any] = {**own, "buckets": _SECONDS}
         self.requests = Counter("mobilenets_requests", "Requests answered", ["route", "status"], **own)
         self.seconds = Histogram("mobilenets_request_seconds", "From headers to answer", ["route"], **timed)
-        self.pictures = Counter("mobilenets_pictures", "Pictures by outcome", ["outcome"], **own)
+        self.images = Counter("mobilenets_pictures", "Pictures by outcome", ["outcome"], **own)
         self.batches = Histogram("mobilenets_batch_pictures", "Pictures run together", **own, buckets=_BATCHES)
         self.decoding = Histogram("mobilenets_decode_seconds", "Decoding a picture", **timed)
         self.engine = Histogram("mobilenets_engine_seconds", "A batch in the network", **timed)

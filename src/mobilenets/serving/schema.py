@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 
-class Share(BaseModel):
+class ClassProbability(BaseModel):
     """A class and its probability."""
 
     label: str
@@ -20,7 +20,7 @@ class Answer(BaseModel):
     name: str | None = Field(description="the file name the client gave; null for a raw body")
     label: str | None = None
     probability: float | None = None
-    top: list[Share] | None = Field(None, description="best first")
+    top: list[ClassProbability] | None = Field(None, description="best first")
     overlay: str | None = Field(None, description="with explain: a PNG to lay over the picture, in base64")
     error: str | None = Field(None, description="one sentence")
     code: str | None = None
@@ -67,7 +67,7 @@ class Health(BaseModel):
 
 _BINARY = {"type": "string", "format": "binary"}
 _TEXT = {"type": "string", "description": "a picture in base64, or a data URL with base64"}
-PICTURES: dict[str, Any] = {
+IMAGES: dict[str, Any] = {
     "required": True,
     "content": {
         "application/octet-stream": {"schema": _BINARY},

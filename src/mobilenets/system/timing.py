@@ -157,8 +157,8 @@ class _Rounds:
         self.seconds: list[list[float]] = [[] for _ in turns]
         first = effort.warm_up + min(3, effort.min_calls)
         # Seconds of a call so far, undisturbed or nearly so; a clock may be too coarse to see one.
-        self._least = [max(min(turn(first)), 1e-9) for turn in turns]
-        self._base = self._least[0] if self._own else max(min(self._reference(first)), 1e-9)
+        self._fastest = [max(min(turn(first)), 1e-9) for turn in turns]
+        self._base = self._fastest[0] if self._own else max(min(self._reference(first)), 1e-9)
 
     def _plan(self, i: int) -> tuple[int, int, int, int]:
         """Of the next turn: how many calls in a row are one figure, and how many such rows; likewise of the reference.
@@ -166,8 +166,8 @@ class _Rounds:
         A call that is longer than the time slices of the system is always interrupted on a busy machine, a short one
         rarely: what is compared must take about as long, so that both are as likely to be.
         """
-        effort, ratio = self._effort, self._least[i] / self._base
-        calls = _clip(effort.turn_s / self._least[i], effort.min_calls, effort.max_calls)
+        effort, ratio = self._effort, self._fastest[i] / self._base
+        calls = _clip(effort.turn_s / self._fastest[i], effort.min_calls, effort.max_calls)
         if effort.min_calls == effort.max_calls:
             return 1, calls, 1, calls
         row, beside = max(1, round(1 / ratio)), max(1, round(ratio))
@@ -185,7 +185,7 @@ class _Rounds:
                 seconds = self._turn(turn, row * rows)
                 self.ratios[i].append(_low_of_rows(seconds, row) / _low_of_rows(reference, beside))
                 self.seconds[i] += seconds
-                self._least[i] = max(min(self._least[i], *seconds), 1e-9)
+                self._fastest[i] = max(min(self._fastest[i], *seconds), 1e-9)
             after_turn()
         self.count += 1
 

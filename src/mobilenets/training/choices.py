@@ -185,7 +185,7 @@ class _Questions:
         self._look_s = clock() - self._begun  # of one look at all photographs; the first one makes the graph too
         self._strength = choose_strength(x, see.labels, ProbeRecipe(), seed, False)
         self._heads = self._fitted(x)
-        self._losses = self._judged(self._heads, x)
+        self._losses = self._losses_of(self._heads, x)
         log(f"choices: by {len(see.labels)} training photographs in {FOLDS} folds, log loss {self._loss_text(0)}")
 
     def crop(self) -> None:
@@ -195,7 +195,7 @@ class _Questions:
         x = self._see(whole, "")
         self._look_s = self._clock() - begun
         heads = self._fitted(x)
-        losses = self._judged(heads, x)
+        losses = self._losses_of(heads, x)
         more = losses - self._losses
         is_taken = more.mean() <= 2 * _error(more)
         what = "the whole photograph" if is_taken else f"the centre ({self._chosen.preprocess.crop:g})"
@@ -244,7 +244,7 @@ class _Questions:
             if size == side or taken != side or not self._has_time(1.5 * factor**2):
                 continue
             x = self._see(replace(self._chosen.preprocess, size=size), "")
-            more = self._judged(self._fitted(x), x) - self._losses
+            more = self._losses_of(self._fitted(x), x) - self._losses
             losses.append(f"{self._loss_text(more.mean())} at {size}")
             if more.mean() <= 0 if size < side else more.mean() < -2 * _error(more):
                 taken = size
@@ -266,7 +266,7 @@ class _Questions:
         """The head of each fold, fitted to all but it; their regularisation is chosen once."""
         return [fit(x[train], self._see.labels[train], self._strength, False) for train, _ in self._folds]
 
-    def _judged(self, heads: list[Head], x: Features) -> NDArray[np.float64]:
+    def _losses_of(self, heads: list[Head], x: Features) -> NDArray[np.float64]:
         """Log loss (N,) of each photograph by the head that has not seen it."""
         losses, labels = np.zeros(len(self._see.labels)), self._see.labels
         for head, (_, rest) in zip(heads, self._folds, strict=True):
@@ -276,7 +276,7 @@ class _Questions:
 
     def _seen(self, turn: str) -> NDArray[np.float64]:
         """By how much the log loss of each photograph (N,) grows where it is seen like this."""
-        return self._judged(self._heads, self._see(self._chosen.preprocess, turn)) - self._losses
+        return self._losses_of(self._heads, self._see(self._chosen.preprocess, turn)) - self._losses
 
 
 def _error(values: NDArray[np.float64]) -> float:

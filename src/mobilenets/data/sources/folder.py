@@ -11,7 +11,7 @@ from mobilenets.data.records import Records, RecordsBuilder
 from mobilenets.data.sources.layout import Layout, understand
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder
-from mobilenets.data.walk import count_unseen, image_files, pictures
+from mobilenets.data.walk import count_unseen, image_files, images_among
 from mobilenets.errors import UserError
 
 
@@ -37,9 +37,9 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
         count = sum(1 for _ in image_files(folder, _unreadable, survey))
         survey.note(f"{folder}: {count_text(count)} beside the folders that are read, in no part or class; left out")
     for folder in layout.unfilled:
-        survey.add(_without_pictures(folder))
+        survey.add(_without_images(folder))
     for folder in layout.empty:
-        holds = _without_pictures(folder)
+        holds = _without_images(folder)
         survey.add(holds)
         survey.empty.append(f"{folder}: holds no images{''.join(f' ({line})' for line in holds.lines()[:1])}")
     return found.records()
@@ -50,7 +50,7 @@ def is_folder_of_folders(data: Path) -> bool:
     return bool(Folder(data, _unreadable).filled)
 
 
-def _without_pictures(folder: Path) -> Survey:
+def _without_images(folder: Path) -> Survey:
     """What lies in a folder that holds no picture."""
     survey = Survey()
     for _ in image_files(folder, _unreadable, survey):
@@ -65,7 +65,7 @@ def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
         UserError: all photographs do.
     """
     for folder in layout.holders:
-        count = sum(1 for _ in pictures(_directly_in(folder, survey), survey))
+        count = sum(1 for _ in images_among(_directly_in(folder, survey), survey))
         if count and nothing_else:
             tables = sorted(path.name for path in folder.glob("*.csv"))
             csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"

@@ -21,7 +21,7 @@ FILES = {
     "package/dist/ort.wasm.bundle.min.mjs": "onnxruntime.js",
     "package/dist/ort-wasm-simd-threaded.wasm": "onnxruntime.wasm",
 }
-_MOST_BYTES = 64 * 2**20  # four times the larger of them
+_MAX_BYTES = 64 * 2**20  # four times the larger of them
 
 
 def runtime_files() -> dict[str, bytes]:
@@ -57,7 +57,7 @@ def registry() -> str:
 def _read(package: tarfile.TarFile, name: str) -> bytes:
     """One regular file of the package, as bytes: nothing is unpacked, so no name in it becomes a path."""
     member = package.getmember(name)
-    file = package.extractfile(member) if member.isreg() and member.size <= _MOST_BYTES else None
+    file = package.extractfile(member) if member.isreg() and member.size <= _MAX_BYTES else None
     if file is None:
         raise UserError(f"{package.name!s}: {name} in it is no file of a usable size; delete the package")
     return file.read()

@@ -147,7 +147,7 @@ def processes() -> Iterator[Group]:
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     try:
-        with _silence() if rank else contextlib.nullcontext():
+        with _quiet() if rank else contextlib.nullcontext():
             yield Group(rank, size)
     except (UserError, OSError, KeyboardInterrupt) as error:
         _only_the_first(store, 130 if isinstance(error, KeyboardInterrupt) else 2)
@@ -166,7 +166,7 @@ def processes() -> Iterator[Group]:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),

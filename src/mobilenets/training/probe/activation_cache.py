@@ -22,7 +22,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.system.progress import Progress
 from mobilenets.training.probe.features import Extractor, run_on_pixels
 
-_MOST = float(np.finfo(np.float16).max)
+_MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 
 class Front(nn.Module):
@@ -40,7 +40,7 @@ class Front(nn.Module):
 
 def as_stored(maps: np.ndarray) -> np.ndarray:
     """Maps float32 (N, C, h, w) as a `Batch` has them: float16 (N, h, w, C)."""
-    stored: np.ndarray = maps.transpose(0, 2, 3, 1).clip(-_MOST, _MOST).astype(np.float16)
+    stored: np.ndarray = maps.transpose(0, 2, 3, 1).clip(-_MAX_FLOAT16, _MAX_FLOAT16).astype(np.float16)
     return stored
 
 
@@ -82,11 +82,11 @@ class ActivationCache:
                         shape = maps.shape[1:]
                         self._check_room(maps[0].nbytes, folder)
                     # In training a photograph that cannot be read has another in its place; else its place is empty.
-                    places = batch.indices if self.loader.augment is None else np.arange(done, done + len(maps))
-                    for place, row in zip(places.tolist(), maps, strict=True):
-                        file.seek((view * len(self.labels) + place) * row.nbytes)
+                    positions = batch.indices if self.loader.augment is None else np.arange(done, done + len(maps))
+                    for position, row in zip(positions.tolist(), maps, strict=True):
+                        file.seek((view * len(self.labels) + position) * row.nbytes)
                         file.write(row.tobytes())
-                    self._shown[view, places] = batch.indices
+                    self._shown[view, positions] = batch.indices
                     done += len(maps)
                     progress.advance(len(maps))
         file.truncate(self._shown.size * int(np.prod(shape)) * 2)
@@ -106,8 +106,8 @@ class ActivationCache:
         """As `Loader.epoch`; `pixels` are float16 (N, h, w, C)."""
         order, view = self.loader.order(epoch), epoch % self.views
         for job in self.loader.jobs(start_batch):
-            places = order[job.start : job.stop]
-            places = places[self._shown[view, places] >= 0]
-            if len(places):
-                shown = self._shown[view, places]
-                yield Batch(self._maps[view, places], self.labels[shown], shown, self.blocks)
+            positions = order[job.start : job.stop]
+            positions = positions[self._shown[view, positions] >= 0]
+            if len(positions):
+                shown = self._shown[view, positions]
+                yield Batch(self._maps[view, positions], self.labels[shown], shown, self.blocks)
