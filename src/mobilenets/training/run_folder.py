@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mobilenets.auditing.audit import MAX_IN_A_RUN, Audit
 from mobilenets.data.loader import Loader
@@ -18,8 +17,8 @@ from mobilenets.data.sample import Samples
 from mobilenets.errors import UserError
 from mobilenets.explaining.gradcam import Explainer
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
-from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
-from mobilenets.nn.model import MobileNet
+from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import read_network, write_network
 from mobilenets.report.run_report import write_report
 from mobilenets.runtime.autoselect import measure
 from mobilenets.runtime.base import Engine
@@ -54,10 +53,8 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit |
     not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
     photographs (`test`), where there are any: what chose the weights is not what tells their worth.
     """
-    card = read_card(folder / "model.safetensors")
-    tensors = read_tensors(folder / "model.safetensors")
-    model = MobileNet(card.net)
-    model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+    network = read_network(folder / "model.safetensors")
+    model, card = network.model, network.card
     export_onnx(model, card, folder / "model.onnx")
     engine = OnnxRuntimeEngine(folder / "model.onnx")
     answers = _answers(engine, val)
@@ -66,7 +63,7 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit |
     probabilities, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})
-    write_safetensors(folder / "model.safetensors", tensors, card)
+    write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
     write_atomic(folder / "card.json", card.to_json())
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
