@@ -37,7 +37,7 @@ def data_of(folder: Path, name: str) -> Path:
     """What to train on: the demo's list, or what `name` is."""
     if name != "cells":
         return Path(name)
-    from mobilenets.cli.demo import write_csv
+    from mobilenets.verbs.demo import write_csv
 
     path = folder / "cells.csv"
     return path if path.exists() else write_csv(path)

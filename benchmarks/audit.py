@@ -28,10 +28,10 @@ from mobilenets.auditing.audit import audit
 from mobilenets.auditing.kinds import KINDS, AuditFinding
 from mobilenets.auditing.measure import measure_images
 from mobilenets.auditing.quality import imbalance
-from mobilenets.cli.demo import write_csv
 from mobilenets.data.sources.read import read_named_splits
 from mobilenets.training.probe.features import feature_extractor
 from mobilenets.training.probe.label_errors import find_label_errors
+from mobilenets.verbs.demo import write_csv
 
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
 EACH = 50

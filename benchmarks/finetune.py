@@ -21,8 +21,8 @@ from pathlib import Path
 
 from common import spread, table, write_result
 
-from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.training.run import train
+from mobilenets.verbs.demo import CHANGES, MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 
 SIZE = 256
 
@@ -47,7 +47,7 @@ def main() -> None:
                 CHANGES,
                 model=MODEL,
                 weights=WEIGHTS,
-                val=VAL_SHARE,
+                val=VAL_FRACTION,
                 minutes=args.minutes,
                 seed=seed,
                 **(SETTINGS | {"size": SIZE}),

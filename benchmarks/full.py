@@ -18,7 +18,6 @@ import numpy as np
 from common import table, write_result
 from PIL import Image
 
-from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.exporting.images import Picture
@@ -27,6 +26,7 @@ from mobilenets.exporting.verify import FLOAT, LARGEST_DIFFERENCE, size_of, veri
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine
+from mobilenets.verbs.demo import VAL_FRACTION, write_csv
 
 SIZES = (None, (640, 480), (401, 233))  # None: as they are, 300×300
 
@@ -38,7 +38,7 @@ def main() -> None:
     network = TorchEngine.open(args.run)
     rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as folder:
-        samples = read_splits(write_csv(Path(folder) / "cells.csv"), val=VAL_SHARE, seed=0).val
+        samples = read_splits(write_csv(Path(folder) / "cells.csv"), val=VAL_FRACTION, seed=0).val
         for target in FULL_TARGETS:
             path = Path(folder, target, TARGETS[target].file)
             path.parent.mkdir()

@@ -20,7 +20,6 @@ from common import table, write_result
 
 from mobilenets.arch import build
 from mobilenets.benchmarking.tasks import write_random
-from mobilenets.cli import demo
 from mobilenets.exporting.images import read_pictures
 from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter
 from mobilenets.exporting.verify import size_of
@@ -31,6 +30,7 @@ from mobilenets.system.timing import Effort, measure, timed
 from mobilenets.training.run import train
 from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
+from mobilenets.verbs import demo
 
 WAYS = (FLOAT, BFLOAT16, FLOAT16)
 NETWORKS = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
@@ -60,7 +60,7 @@ Milliseconds of one picture on one thread, with the interval of `system/timing.p
 def trained(folder: Path) -> Path:
     """A linear probe on the demo's solar cells."""
     settings = demo.SETTINGS | {"weights": demo.WEIGHTS, "recipe": "probe"}
-    train(demo.write_csv(folder / "cells.csv"), folder / "run", model=demo.MODEL, val=demo.VAL_SHARE, **settings)
+    train(demo.write_csv(folder / "cells.csv"), folder / "run", model=demo.MODEL, val=demo.VAL_FRACTION, **settings)
     return folder / "run"
 
 

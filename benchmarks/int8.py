@@ -21,7 +21,6 @@ from common import table, write_result
 
 from mobilenets.benchmarking.latency import measure, size_of
 from mobilenets.benchmarking.worker import Task
-from mobilenets.cli import demo
 from mobilenets.exporting.images import Picture, read_pictures
 from mobilenets.exporting.int8.calibration import Calibration, read_calibration
 from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
@@ -32,6 +31,7 @@ from mobilenets.system.files import write_atomic
 from mobilenets.training.run import train
 from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
+from mobilenets.verbs import demo
 
 CHOSEN = tuple(target for target in INT8_TARGETS if target != "web")  # its model is that of onnx
 FROM_RANDOM: dict[str, Any] = {
@@ -77,7 +77,7 @@ def trained(work: Path) -> Iterator[Path]:
     for name, (settings, changes) in NETWORKS.items():
         folder = work / "runs" / name
         if not (folder / "metrics.json").exists():
-            train(data, folder, changes, model=name, val=demo.VAL_SHARE, **settings)
+            train(data, folder, changes, model=name, val=demo.VAL_FRACTION, **settings)
         yield folder
 
 

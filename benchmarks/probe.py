@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from common import spread, table, write_result
 
-from mobilenets.cli.demo import MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.read import read_splits
@@ -29,6 +28,7 @@ from mobilenets.tasks.classify.metrics import score
 from mobilenets.training.probe.features import Extractor, extractor, features
 from mobilenets.training.probe.head import fit_head
 from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.verbs.demo import MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 from mobilenets.weights.create import create
 
 COMPARED = 128  # photographs
@@ -53,14 +53,14 @@ def main() -> None:
         start = time.monotonic()
         model = create(MODEL, weights=WEIGHTS, num_classes=2)
         preprocess = replace(model.preprocess, size=SETTINGS["size"], crop=SETTINGS["crop"])
-        splits = read_splits(data, val=VAL_SHARE, seed=0)
+        splits = read_splits(data, val=VAL_FRACTION, seed=0)
         samples = Samples.of([*splits.train, *splits.val])
         extract = extractor(model, preprocess, torch.device("cpu"))
         x, _ = features(extract, Loader(samples, preprocess, recipe.batch_size, prefetch=0), "features", recipe.flip)
         row_of = {sample.path: i for i, sample in enumerate(samples)}
         feature_s = time.monotonic() - start
         for seed in range(args.seeds):
-            splits = read_splits(data, val=VAL_SHARE, seed=seed)
+            splits = read_splits(data, val=VAL_FRACTION, seed=seed)
             train, val = ([row_of[s.path] for s in part] for part in (splits.train, splits.val))
             labels = [[s.label for s in part] for part in (splits.train, splits.val)]
             head = fit_head(x[train], torch.tensor(labels[0]).numpy(), recipe, seed)

@@ -49,13 +49,13 @@ RECIPE = ["--recipe", "probe", "--size", "160"]
 
 def splits_of(folder: Path, seed: int) -> Any:
     """The demo's photographs, divided as `mobilenets demo` divides them."""
-    from mobilenets.cli.demo import VAL_SHARE, write_csv
     from mobilenets.data.sources.read import read_splits
+    from mobilenets.verbs.demo import VAL_FRACTION, write_csv
 
     data = folder / "cells.csv"
     if not data.exists():
         write_csv(data)
-    return read_splits(data, val=VAL_SHARE, seed=seed)
+    return read_splits(data, val=VAL_FRACTION, seed=seed)
 
 
 def worker(name: str, folder: Path, seconds: float) -> None:
@@ -71,7 +71,7 @@ def worker(name: str, folder: Path, seconds: float) -> None:
 
 def network() -> Any:
     """MobileNetV2 with torchvision's weights and two classes."""
-    from mobilenets.cli.demo import MODEL, WEIGHTS
+    from mobilenets.verbs.demo import MODEL, WEIGHTS
     from mobilenets.weights.create import create
 
     return create(MODEL, weights=WEIGHTS, num_classes=2)
@@ -139,14 +139,14 @@ def train_tutorial(folder: Path, seed: int, minutes: float) -> None:
 
 def train_ours(folder: Path, seed: int) -> None:
     """`mobilenets train` from its start to a model on disk, and to the end."""
-    from mobilenets.cli.demo import MODEL, VAL_SHARE, WEIGHTS
     from mobilenets.model_card import read_card
+    from mobilenets.verbs.demo import MODEL, VAL_FRACTION, WEIGHTS
 
     splits_of(folder, seed)  # writes the CSV
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "run"
         command = [sys.executable, "-m", "mobilenets", "train", str(folder / "cells.csv"), "--out", str(out)]
-        command += ["--model", MODEL, "--weights", WEIGHTS, "--val", str(VAL_SHARE), "--seed", str(seed), *RECIPE]
+        command += ["--model", MODEL, "--weights", WEIGHTS, "--val", str(VAL_FRACTION), "--seed", str(seed), *RECIPE]
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         model = out / "model.safetensors"

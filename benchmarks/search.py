@@ -33,7 +33,6 @@ from common import spread, table, write_result
 
 from mobilenets.arch.build import make_divisible
 from mobilenets.arch.cost import SIZE_STEP, total
-from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine
@@ -51,6 +50,7 @@ from mobilenets.system.progress import Progress
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
 from mobilenets.training.session import LAST
+from mobilenets.verbs.demo import CHANGES, MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 
 SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist
 FITTED = 14
@@ -98,7 +98,7 @@ class Race:
         run = keep / f"run-{seed}"
         if not (run / "metrics.json").exists():
             shutil.rmtree(run, ignore_errors=True)
-            train(self.data, run, CHANGES, model=MODEL, weights=WEIGHTS, val=VAL_SHARE, seed=seed,
+            train(self.data, run, CHANGES, model=MODEL, weights=WEIGHTS, val=VAL_FRACTION, seed=seed,
                   epochs=SEED_EPOCHS, **SETTINGS)  # fmt: skip
         self.ctx = SearchContext(run, self.data, seed)
         (self.seed_ms,) = latencies.networks_ms([self.ctx.base_candidate])

@@ -20,7 +20,6 @@ from typing import Any
 from common import table, write_result
 
 from mobilenets.arch import NAMES
-from mobilenets.cli.demo import VAL_SHARE, write_csv
 from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
 from mobilenets.exporting.int8.calibration import read_calibration
@@ -30,6 +29,7 @@ from mobilenets.exporting.verify import FLOAT, INT8
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
 from mobilenets.training.run import train
+from mobilenets.verbs.demo import VAL_FRACTION, write_csv
 
 # V4 is left out: it is built of layers that the others have too.
 NETWORKS = tuple(name for name in NAMES if not name.startswith("mobilenet_v4"))
@@ -66,7 +66,7 @@ def run_of(name: str, given: str | None, work: Path, epochs: int) -> Path:
         return Path(given)
     folder = work / name
     if not (folder / "metrics.json").exists():
-        train(data_of(work), folder, model=name, epochs=epochs, val=VAL_SHARE, seed=0, **SHORT)
+        train(data_of(work), folder, model=name, epochs=epochs, val=VAL_FRACTION, seed=0, **SHORT)
     return folder
 
 
@@ -74,7 +74,7 @@ def verify_one(network: TorchEngine, name: str, target: str, precision: str, wor
     key = f"{name} {target} {precision}"
     if key in read_rows(work):
         return
-    splits = read_splits(data_of(work), val=VAL_SHARE, seed=0)
+    splits = read_splits(data_of(work), val=VAL_FRACTION, seed=0)
     write_file = exporter(target) if precision == FLOAT else quantizing(network, target, splits.train)
     chosen = splits.val[:: max(1, len(splits.val) // pictures)]
     with tempfile.TemporaryDirectory() as scratch:

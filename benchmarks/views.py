@@ -20,8 +20,8 @@ from pathlib import Path
 
 from common import table, write_result
 
-from mobilenets.cli.demo import CHANGES, MODEL, SETTINGS, VAL_SHARE, WEIGHTS, write_csv
 from mobilenets.training.run import train
+from mobilenets.verbs.demo import CHANGES, MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 
 
 def one_run(folder: Path, views: int, seed: int, minutes: float) -> list[object]:
@@ -32,7 +32,7 @@ def one_run(folder: Path, views: int, seed: int, minutes: float) -> list[object]
             write_csv(data)
         start = time.monotonic()
         changes = CHANGES | {"views": views}
-        options = SETTINGS | {"model": MODEL, "weights": WEIGHTS, "val": VAL_SHARE, "minutes": minutes, "seed": seed}
+        options = SETTINGS | {"model": MODEL, "weights": WEIGHTS, "val": VAL_FRACTION, "minutes": minutes, "seed": seed}
         train(data, out, changes, **options)
         (out / "minutes.txt").write_text(f"{(time.monotonic() - start) / 60:.2f}")
     metrics = json.loads((out / "metrics.json").read_text("utf-8"))

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from mobilenets.cli.process import log_on_stderr
 from mobilenets.weights.wheel import PACKAGES
 
 # The networks of the tests are tiny: a second thread only waits, and busily where cores are shared.
@@ -66,6 +67,13 @@ def pytest_runtest_setup() -> None:
     """
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+@pytest.fixture(autouse=True)
+def lines() -> Iterator[None]:
+    """What the package logs is seen as on the command line, as lines on standard error, also without a command."""
+    with log_on_stderr():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,7 @@
 """mobilenets: a folder of photos becomes a small, explained, deployable classifier.
 
-The public names below are loaded when first used, so that `import mobilenets` costs nothing and
-prediction never imports torch.
+Every command is a function here, with the same name and options. The public names below are loaded when first used,
+so that `import mobilenets` costs nothing and prediction never imports torch.
 """
 
 from __future__ import annotations
@@ -12,29 +12,66 @@ TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python 
 if TYPE_CHECKING:
     from typing import Any
 
-    from mobilenets.errors import UserError
+    from mobilenets.errors import (
+        DataError,
+        DownloadError,
+        MissingExtraError,
+        ModelFileError,
+        UsageError,
+        UserError,
+    )
     from mobilenets.preprocess import Preprocess
     from mobilenets.runtime.classifier import Classifier, load
-    from mobilenets.training.run import Run, train
+    from mobilenets.verbs.audit import audit
+    from mobilenets.verbs.bench import bench
+    from mobilenets.verbs.cache import cache
+    from mobilenets.verbs.demo import demo
+    from mobilenets.verbs.evaluate import evaluate
+    from mobilenets.verbs.explain import explain
+    from mobilenets.verbs.export import export
+    from mobilenets.verbs.fetch import fetch
+    from mobilenets.verbs.models import models
+    from mobilenets.verbs.predict import predict
+    from mobilenets.verbs.run import Run
+    from mobilenets.verbs.search import search
+    from mobilenets.verbs.serve import serve
+    from mobilenets.verbs.show import show
+    from mobilenets.verbs.train import train
     from mobilenets.weights.create import create, list_models
 
-__all__ = ["Classifier", "Preprocess", "Run", "UserError", "create", "list_models", "load", "train"]
-
 _HOME = {
-    "Classifier": "mobilenets.runtime.classifier",
-    "Preprocess": "mobilenets.preprocess",
-    "Run": "mobilenets.training.run",
-    "UserError": "mobilenets.errors",
-    "create": "mobilenets.weights.create",
-    "list_models": "mobilenets.weights.create",
-    "load": "mobilenets.runtime.classifier",
-    "train": "mobilenets.training.run",
-}
+    **dict.fromkeys(
+        ("DataError", "DownloadError", "MissingExtraError", "ModelFileError", "UsageError", "UserError"), "errors"
+    ),
+    "Classifier": "runtime.classifier",
+    "Preprocess": "preprocess",
+    "Run": "verbs.run",
+    "create": "weights.create",
+    "list_models": "weights.create",
+    "load": "runtime.classifier",
+    **{
+        name: f"verbs.{name}"
+        for name in (
+            "audit", "bench", "cache", "demo", "evaluate", "explain", "export", "fetch", "models", "predict", "search",
+            "serve", "show", "train",
+        )
+    },
+}  # fmt: skip
+
+__all__ = [
+    "Classifier", "DataError", "DownloadError", "MissingExtraError", "ModelFileError", "Preprocess", "Run",
+    "UsageError", "UserError", "audit", "bench", "cache", "create", "demo", "evaluate", "explain", "export", "fetch",
+    "list_models", "load", "models", "predict", "search", "serve", "show", "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         from importlib import import_module
 
-        return getattr(import_module(_HOME[name]), name)
+        return getattr(import_module(f"mobilenets.{_HOME[name]}"), name)
     raise AttributeError(f"module 'mobilenets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

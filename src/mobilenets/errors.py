@@ -1,4 +1,10 @@
-"""The one exception a user is meant to see."""
+"""The one exception a user is meant to see, in five kinds that a program can tell apart."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python to start
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -7,3 +13,31 @@ class UserError(Exception):
     The message names the file or value and the remedy. The command line prints it to
     standard error and exits with code 2; as a library it propagates like any exception.
     """
+
+
+class UsageError(UserError):
+    """An option or argument that does not exist, is out of range, or contradicts another."""
+
+
+class DataError(UserError):
+    """Photographs, or a description of them (folder, CSV, shards), that cannot be used."""
+
+
+class ModelFileError(UserError):
+    """A run folder, model file or exported file that is not there, damaged, or not what was asked for."""
+
+
+class DownloadError(UserError):
+    """Something that cannot be fetched, or is not what was published."""
+
+
+class MissingExtraError(UserError):
+    """A package that this needs and that is not installed; the message says which extra brings it."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What to add to an error about `word`: the nearest of `known`, or nothing where none is near."""
+    from difflib import get_close_matches
+
+    like = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {like[0]}?" if like else ""

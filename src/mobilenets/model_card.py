@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.arch.net import Net
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UserError
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.files import write_atomic
 
@@ -72,7 +72,7 @@ class ModelCard:
         try:
             content = json.loads(text)
             if content["format"] != FORMAT:
-                raise UserError(f"model card of format {content['format']}: this version reads format {FORMAT}")
+                raise ModelFileError(f"model card of format {content['format']}: this version reads format {FORMAT}")
             card = cls(
                 name=str(content["name"]),
                 net=Net.from_dict(content["net"]),
@@ -82,9 +82,9 @@ class ModelCard:
                 provenance=_object(content, "provenance"),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
+            raise ModelFileError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
         if len(card.classes) != card.net.num_classes:
-            raise UserError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
+            raise ModelFileError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
         return card
 
 
@@ -105,7 +105,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard)
     offset = 0
     for name, tensor in tensors.items():
         if tensor.dtype not in _DTYPES:
-            raise UserError(f"{path}: {name} has dtype {tensor.dtype}; store one of {', '.join(_DTYPES.values())}")
+            raise ModelFileError(f"{path}: {name} has dtype {tensor.dtype}; store one of {', '.join(_DTYPES.values())}")
         end = offset + tensor.nbytes
         header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": tensor.shape, "data_offsets": [offset, end]}
         offset = end
@@ -127,9 +127,9 @@ def read_tensors(path: Path) -> dict[str, Array]:
     try:
         tensors: dict[str, Array] = load(path.read_bytes())
     except SafetensorError as error:
-        raise UserError(f"{path}: not a .safetensors file, or a damaged one ({error}); export it again") from error
+        raise ModelFileError(f"{path}: not a .safetensors file, or a damaged one ({error}); export it again") from error
     except KeyError as error:
-        raise UserError(f"{path}: a tensor has dtype {error}, which numpy has not; store it as float32") from error
+        raise ModelFileError(f"{path}: a tensor has dtype {error}, which numpy has not; store it as float32") from error
     return tensors
 
 
@@ -142,7 +142,7 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if len(text) != length or not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
-        raise UserError(f"{path}: not a .safetensors file, or a damaged one; export or download it again")
+        raise ModelFileError(f"{path}: not a .safetensors file, or a damaged one; export or download it again")
     return header
 
 
@@ -166,7 +166,7 @@ def read_card(path: Path) -> ModelCard:
         for name in ("model.safetensors", "model.onnx"):
             if (path / name).exists():
                 return read_card(path / name)
-        raise UserError(f"{path}: no model in this folder; a run folder has model.safetensors and model.onnx")
+        raise ModelFileError(f"{path}: no model in this folder; a run folder has model.safetensors and model.onnx")
     if path.suffix == ".onnx":
         return card_of(path, _onnx_metadata(path))
     return card_of(path, _metadata(path))
@@ -180,12 +180,12 @@ def _onnx_metadata(path: Path) -> Mapping[str, str]:
     options.log_severity_level = 4  # what is wrong is told below
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it will not be run
     if not path.is_file():
-        raise UserError(f"{path}: no such file")
+        raise ModelFileError(f"{path}: no such file")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
-        raise UserError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
+        raise ModelFileError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
     return metadata
 
 
@@ -196,11 +196,11 @@ def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
         UserError: there is none: the file was not written by this package.
     """
     if METADATA_KEY not in metadata:
-        raise UserError(
+        raise ModelFileError(
             f"{path}: carries no model card, so its classes and preprocess are unknown; "
             "use a file that 'mobilenets train' wrote"
         )
     try:
         return ModelCard.from_json(str(metadata[METADATA_KEY]))
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise ModelFileError(f"{path}: {error}") from error

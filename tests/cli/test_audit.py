@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import is_one_line_error, unprivileged
-from mobilenets.cli.demo import write_csv
+from mobilenets.verbs.demo import write_csv
 
 KINDS = {
     "unreadable", "exact_duplicate", "near_duplicate", "duplicate_across_classes", "leak", "wrong_suffix", "tiny",

@@ -179,7 +179,6 @@ def test_the_family_is_measured_against_published_accuracy() -> None:
     [
         (["nothing"], "nothing: no such file, folder or published name"),
         ([], "give a MODEL, or --family"),
-        (["RUN", "--engine", "steam"], "--engine steam: no such engine"),
         (["RUN", "--threads", "0"], "--threads: 0 is too few"),
         (["RUN", "--batch", "0"], "--batch: 0 is too few"),
         (["RUN", "--engine", "ncnn"], "nothing there that ncnn can run"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mobilenets.cli import demo
-from mobilenets.cli.demo import write_csv
 from mobilenets.training.loop import Trainer
+from mobilenets.verbs import demo
+from mobilenets.verbs.demo import write_csv
 
 
 def test_the_demos_photographs_are_the_published_ones(tmp_path: Path) -> None:

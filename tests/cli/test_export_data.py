@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from conftest import write_photos
-from mobilenets.cli.export import _samples
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, list_images
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.model_card import write_safetensors
 from mobilenets.training.settings import Settings, write_config
+from mobilenets.verbs.export import _samples
 from small import card_of, network
 
 NAMES = ("rose", "tulip", "雏菊")

@@ -36,11 +36,11 @@ def expect_refusal(result: subprocess.CompletedProcess[str], message: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["RUN", "--to", "toaster"], "--to toaster: no such target; choose one of onnx, openvino"),
+        (["RUN", "--to", "toaster"], "--to: 'toaster' is not one of onnx, openvino"),
         (["EMPTY", "--to", "onnx"], "holds no model.safetensors, so there are no weights"),
         (["TEXT", "--to", "onnx"], "only a network can be exported"),
         (["NO_TENSORS", "--to", "onnx"], "not a .safetensors file, or a damaged one"),
-        (["CUT", "--to", "onnx"], "is damaged or cut off"),
+        (["CUT", "--to", "onnx"], "or a damaged one"),
         (["RUN", "--to", "onnx", "--int8", "--data", "EMPTY"], "no images found"),
         (["RUN", "--to", "onnx", "--int8", "--data", "MISSING"], "missing: "),
         (["RUN", "--to", "onnx", "--int8"], "no training photograph to calibrate with"),

@@ -50,7 +50,7 @@ def test_predict_and_evaluate_compute_in_half_precision(cli: Cli, run: Path, pho
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "RUN", "PHOTO", "--precision", "int4"], "invalid choice: 'int4'"),
+        (["predict", "RUN", "PHOTO", "--precision", "int4"], "--precision: 'int4' is not one of float32, half, auto"),
         (["predict", "RUN", "PHOTO", "--precision", "half", "--engine", "onnxruntime"], "use --engine openvino"),
         (["predict", "RUN/model.safetensors", "PHOTO", "--precision", "half"], "is for .onnx and .xml, in openvino"),
         (["predict", "mobilenet_v2", "PHOTO", "--precision", "half"], "export mobilenet_v2 --to openvino"),

@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 
 from mobilenets.arch import build
-from mobilenets.cli.sources import expand
 from mobilenets.data.sources.survey import Survey
 from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.verbs.sources import expand
 
 CLASSES = ("daisy", "roses", "sunflowers")
 

@@ -90,7 +90,7 @@ def test_a_resumed_search_refuses_what_was_not_asked_and_takes_what_was(
 def test_a_budget_an_engine_or_data_that_cannot_be_is_one_line(cli: Cli, trained: Trained) -> None:
     folder, data = trained
     asked = ("--from", folder, "--latency")
-    assert is_one_line_error(cli("search", data, *asked, "1ms", "--engine", "litert"), "--engine litert", "openvino")
+    assert is_one_line_error(cli("search", data, *asked, "1ms", "--engine", "litert"), "--engine: 'litert'", "openvino")
     assert is_one_line_error(cli("search", "gone", *asked, "1us"), "gone: no such file or folder")
 
 

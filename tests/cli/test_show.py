@@ -90,7 +90,7 @@ def test_without_hidden_layer_and_classifier_the_table_ends_with_pooling(cli: Cl
         (["mobilenet_v2", "--width", "16", "--classes", "90000"], ["weights"]),
         (["mobilenet_v2", "--size", "31"], ["size", "32"]),
         (["mobilenet_v2", "--size", "9000"], ["--size", "8192"]),
-        (["mobilenet_v2", "--flavor", "caffe"], ["caffe", "torchvision or timm or tf"]),
+        (["mobilenet_v2", "--flavor", "caffe"], ["caffe", "torchvision, timm, tf"]),
         (["mobilenet_v1", "--flavor", "torchvision"], ["mobilenet_v1", "timm or tf"]),
         (["mobilenet_v4_conv_small", "--flavor", "tf"], ["mobilenet_v4_conv_small", "timm"]),
         (["mobilenet_v2", "--reduced-tail"], ["reduced_tail", "V3"]),

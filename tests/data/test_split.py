@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenets.cli.demo import write_csv
 from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
 from mobilenets.data.split import train_val_split
 from mobilenets.errors import UserError
+from mobilenets.verbs.demo import write_csv
 
 CLASSES = ("a", "b", "c")
 

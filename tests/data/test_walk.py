@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mobilenets.cli.sources import expand
 from mobilenets.data.sources.folder import read_folder
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.walk import visible_files
 from mobilenets.errors import UserError
+from mobilenets.verbs.sources import expand
 
 
 @pytest.fixture

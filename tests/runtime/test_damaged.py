@@ -29,6 +29,8 @@ from pathlib import Path
 import numpy as np
 from mobilenets.errors import UserError
 from mobilenets.runtime.registry import open_engine
+from mobilenets.system.quiet import own_outputs
+own_outputs()  # as the command line
 for line in sys.stdin:
     path = Path(line.rstrip("\\n"))
     try:

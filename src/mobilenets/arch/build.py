@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mobilenets.arch.net import Head, Net
 from mobilenets.arch.rows import Conv, Inverted, Row, changed
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 # Every network, with the flavour of its most accurate published weights.
 _DEFAULT_FLAVOR = {
@@ -93,16 +93,16 @@ def build(
     (11, 1024, 5)
     """
     if name not in NAMES:
-        raise UserError(f"{name}: no such network; there are {', '.join(NAMES)}")
+        raise UsageError(f"{name}: no such network; there are {', '.join(NAMES)}")
     if not (math.isfinite(width) and 0 < width <= 16):
-        raise UserError(f"width: {width!r} is not a positive number up to 16")
+        raise UsageError(f"width: {width!r} is not a positive number up to 16")
     family = name.split("_")[1]
     flavor = flavor or _DEFAULT_FLAVOR[name]
     of_family = _FAMILIES[family]
     if flavor not in of_family.norms:
-        raise UserError(f"flavor: {flavor!r} has no {name}; use {' or '.join(of_family.norms)}")
+        raise UsageError(f"flavor: {flavor!r} has no {name}; use {' or '.join(of_family.norms)}")
     if reduced_tail and family != "v3":
-        raise UserError(f"reduced_tail: {name} has no such variant; only V3 has")
+        raise UsageError(f"reduced_tail: {name} has no such variant; only V3 has")
     stem, blocks, last, hidden = of_family.body(name, width, flavor, reduced_tail)
     norm = of_family.norms[flavor]
     return Net(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mobilenets.arch.layers import Gate, Layer
 from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Row
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 MIN_SIZE = 32  # pixels
 # Between sizes that a search tries: four halvings then leave whole sides. Where a map of odd side is halved, its grid
@@ -68,7 +68,7 @@ def costs(net: Net, size: int = 224) -> list[RowCost]:
     (10838016, 1281000)
     """
     if size < MIN_SIZE:
-        raise UserError(f"size: {size} pixels are too few; use {MIN_SIZE} or more")
+        raise UsageError(f"size: {size} pixels are too few; use {MIN_SIZE} or more")
     result, side, stride = [], size, 1
     for name, row, channels in net.rows():
         stride *= row.stride

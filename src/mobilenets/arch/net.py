@@ -11,7 +11,7 @@ from typing import Any
 from mobilenets.arch.checks import check_channels, check_choice, check_flag, check_fraction
 from mobilenets.arch.layers import Gate, Layer
 from mobilenets.arch.rows import ACTIVATIONS, ROWS, Conv, Row
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 FAMILIES = ("v1", "v2", "v3", "v4")
 FLAVORS = ("torchvision", "timm", "tf")
@@ -174,7 +174,7 @@ class Net:
         try:
             rows = [dict(row) for row in values["blocks"]]
             if len(rows) > _MAX_BLOCKS:
-                raise UserError(f"network: {len(rows)} blocks; at most {_MAX_BLOCKS} are read from a file")
+                raise UsageError(f"network: {len(rows)} blocks; at most {_MAX_BLOCKS} are read from a file")
             net = cls(
                 **{
                     **values,
@@ -185,7 +185,7 @@ class Net:
                 }
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"network: not a description this version reads ({error!r})") from error
+            raise UsageError(f"network: not a description this version reads ({error!r})") from error
         return net.checked()
 
     def checked(self) -> Net:
@@ -202,7 +202,7 @@ class Net:
             A number is not, or the network as a whole would be too large to build.
         """
         if not isinstance(self.name, str) or len(self.name) > 100:
-            raise UserError("name: not a text of at most 100 characters")
+            raise UsageError("name: not a text of at most 100 characters")
         check_choice("family", self.family, FAMILIES)
         check_choice("flavor", self.flavor, FLAVORS)
         check_choice("padding", self.padding, PADDINGS)
@@ -211,9 +211,9 @@ class Net:
         check_fraction("norm_momentum", self.norm_momentum)
         check_choice("output_stride", self.output_stride, (8, 16, 32))
         if not isinstance(self.width, (int, float)) or not 0 < self.width < math.inf:
-            raise UserError(f"width: {self.width!r} is not a positive number")
+            raise UsageError(f"width: {self.width!r} is not a positive number")
         if not self.blocks:
-            raise UserError("network: it has no blocks")
+            raise UsageError("network: it has no blocks")
         self.head.check()
         layers: list[Layer | Gate] = []
         for _, row, channels in self.rows():
@@ -222,5 +222,5 @@ class Net:
         layers += self.head.layers(self.feature_channels)
         weights = sum(conv.weights for layer in layers for conv in layer.convolutions)
         if weights > _MAX_WEIGHTS:
-            raise UserError(f"network: {weights:,} weights are too many; at most {_MAX_WEIGHTS:,} are built")
+            raise UsageError(f"network: {weights:,} weights are too many; at most {_MAX_WEIGHTS:,} are built")
         return self

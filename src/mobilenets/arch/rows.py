@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from mobilenets.arch.checks import check_channels, check_choice, check_flag, check_kernel, check_whole
 from mobilenets.arch.layers import Gate, Layer, depthwise, pointwise
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 ACTIVATIONS = ("none", "relu", "relu6", "hswish")
 
@@ -213,7 +213,7 @@ class Universal(Row):
         check_kernel("start", self.start, optional=True)
         check_channels("exp", self.exp)
         if self.stride > 1 and not (self.start or self.kernel):
-            raise UserError(f"stride: {self.stride} in a block without a depthwise convolution")
+            raise UsageError(f"stride: {self.stride} in a block without a depthwise convolution")
 
 
 @dataclass(frozen=True)

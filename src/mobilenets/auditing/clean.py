@@ -12,7 +12,7 @@ from pathlib import Path
 from mobilenets.auditing.audit import Audit, SplitSample
 from mobilenets.auditing.duplicates import groups_of
 from mobilenets.data.sample import Samples
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UsageError
 from mobilenets.system.files import check_new_file, write_atomic
 
 # Of copies in several parts the one that measures is kept: a test set that shrinks would change every figure.
@@ -30,7 +30,7 @@ class Cleaned:
 def check_files(data: Path, parts: Mapping[str, Samples]) -> None:
     """Raise UserError if the pictures are no files of their own, which alone a CSV can name."""
     if any(samples.table.extents is not None for samples in parts.values()):
-        raise UserError(f"--write-clean: the pictures of {data} lie in tar or parquet files; unpack them first")
+        raise UsageError(f"--write-clean: the pictures of {data} lie in tar or parquet files; unpack them first")
 
 
 def write_clean(audit: Audit, table: Path) -> Cleaned:
@@ -106,5 +106,5 @@ def _relative(path: Path, table: Path) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{str(path)!a}: its name is not UTF-8 and cannot stand in a CSV; rename it") from None
+        raise DataError(f"{str(path)!a}: its name is not UTF-8 and cannot stand in a CSV; rename it") from None
     return Path(text).as_posix()

@@ -14,7 +14,7 @@ from mobilenets.benchmarking.ceilings import Ceilings
 from mobilenets.benchmarking.latency import Row, Start, take_turns
 from mobilenets.benchmarking.tasks import write_random
 from mobilenets.benchmarking.worker import Task, Worker
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.runtime.registry import KINDS, open_engine
 from mobilenets.system.progress import Progress
 from mobilenets.system.timing import Effort
@@ -45,7 +45,7 @@ def choose(patterns: Sequence[str]) -> list[Published]:
     for pattern in patterns:
         if not any(fnmatch(entry.model, pattern) for entry in everything):
             models = ", ".join(dict.fromkeys(entry.model for entry in everything))
-            raise UserError(f"{pattern}: no model of that name has a published accuracy; --family knows {models}")
+            raise UsageError(f"{pattern}: no model of that name has a published accuracy; --family knows {models}")
     return [entry for entry in everything if not patterns or any(fnmatch(entry.model, p) for p in patterns)]
 
 
@@ -68,7 +68,7 @@ def sweep(
         The engine has no `.onnx`, or torch is not installed.
     """
     if engine not in ENGINES:
-        raise UserError(f"--engine {engine}: does not run .onnx; --family measures in {' or '.join(ENGINES)}")
+        raise UsageError(f"--engine {engine}: does not run .onnx; --family measures in {' or '.join(ENGINES)}")
     groups = -(-len(chosen) // AT_ONCE)
     measured: dict[Published, Row] = {}
     with (

@@ -11,7 +11,7 @@ import numpy as np
 
 from mobilenets.benchmarking.ceilings import Ceilings
 from mobilenets.benchmarking.worker import Open, Task, Worker
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.runtime.base import FLOAT, HALF, available_cores
 from mobilenets.runtime.registry import find_half, open_engine
 from mobilenets.system import timing
@@ -165,4 +165,6 @@ def precision_of(path: Path) -> str:
     except FileNotFoundError:
         return "float32"
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path.parent / 'verify.json'}: not what 'mobilenets export' wrote; export again") from error
+        raise ModelFileError(
+            f"{path.parent / 'verify.json'}: not what 'mobilenets export' wrote; export again"
+        ) from error

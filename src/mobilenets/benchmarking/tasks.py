@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mobilenets.arch import NAMES, Net, build
 from mobilenets.benchmarking.worker import Task
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError, ModelFileError, UsageError
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import FLOAT, HALF
@@ -36,7 +36,7 @@ def tasks_of(
     """
     for name in engines:
         if name not in KINDS:
-            raise UserError(f"--engine {name}: no such engine; choose of {', '.join(KINDS)}")
+            raise UsageError(f"--engine {name}: no such engine; choose of {', '.join(KINDS)}")
     wanted = list(engines) or [name for name, kind in KINDS.items() if find_spec(kind.module)]
     path = Path(model)
     if not path.exists() and model in NAMES:
@@ -53,10 +53,10 @@ def tasks_of(
         for how in _precisions(engine, precision)
     ]
     if not path.exists() and model not in NAMES:
-        raise UserError(f"{model}: no such file, folder or published name; 'mobilenets models' lists the names")
+        raise ModelFileError(f"{model}: no such file, folder or published name; 'mobilenets models' lists the names")
     if not tasks:
         how = " in half precision; leave --precision out" if precision == HALF else ""
-        raise UserError(f"{model}: nothing there that {' or '.join(wanted)} can run{how}")
+        raise ModelFileError(f"{model}: nothing there that {' or '.join(wanted)} can run{how}")
     return tasks
 
 
@@ -86,7 +86,9 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
         from mobilenets.nn.io import write_network
         from mobilenets.nn.model import MobileNet
     except ModuleNotFoundError as missing:
-        raise UserError(f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
+        raise MissingExtraError(
+            f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'"
+        ) from None
 
     network = MobileNet(net).eval()
     card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), Preprocess(size=size))

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from mobilenets.arch.cost import total
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UserError
 from mobilenets.runtime.base import FLOAT, Engine
 from mobilenets.runtime.registry import open_engine
 from mobilenets.system.memory import peak_mb
+from mobilenets.system.quiet import own_outputs
 from mobilenets.system.timing import timed
 
 Open = Callable[[Path, str, int | None, str], Engine]  # as `open_engine`: file, name, threads, precision
@@ -79,7 +80,7 @@ class Worker:
         try:
             answer = self._pipe.recv()
         except EOFError:
-            raise UserError(f"{self.task.path}: {self.task.engine} crashed on it; export it again") from None
+            raise ModelFileError(f"{self.task.path}: {self.task.engine} crashed on it; export it again") from None
         if isinstance(answer, UserError):
             raise answer
         return answer
@@ -87,6 +88,7 @@ class Worker:
 
 def _serve(task: Task, open: Open, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; the one that asked ends it
+    own_outputs()  # this process is there for the engine alone
     opened: list[Engine] = []
     try:
         (load_s,) = timed(lambda: opened.append(open(task.path, task.engine, task.threads, task.precision)))(1)

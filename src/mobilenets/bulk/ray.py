@@ -18,7 +18,7 @@ import ray
 import ray.data
 
 from mobilenets.bulk.shards import Manifest, chunks, write_part
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UserError
 from mobilenets.preprocess.opening import max_pixels, pixel_limit
 from mobilenets.runtime.base import available_cores
 from mobilenets.runtime.classifier import Failure, Prediction, load
@@ -76,7 +76,7 @@ def predict_parts(model: bytes, paths: Iterable[str], manifest: Manifest, folder
     try:
         return _run(work, ray.put(model), manifest, folder)
     except ray.exceptions.RayError as error:
-        raise UserError(
+        raise DataError(
             f"Ray: {_last_line(error)}; what was finished is kept, the same command does the rest"
         ) from error
     finally:
@@ -97,7 +97,7 @@ def _join() -> bool:
         else:
             ray.init(num_cpus=available_cores(), include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"Ray: {_last_line(error)}; check RAY_ADDRESS, or leave it out for this machine") from error
+        raise DataError(f"Ray: {_last_line(error)}; check RAY_ADDRESS, or leave it out for this machine") from error
     return True
 
 

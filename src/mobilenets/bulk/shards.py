@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UsageError
 from mobilenets.runtime.classifier import Failure, Prediction
 from mobilenets.system.files import write_atomic
 
@@ -72,15 +72,15 @@ def claim(folder: Path, manifest: Manifest) -> None:
         except ValueError:
             there = None
         if not isinstance(there, dict):
-            raise UserError(f"{path}: not a manifest, or a damaged one; choose another --out")
+            raise DataError(f"{path}: not a manifest, or a damaged one; choose another --out")
         wanted = asdict(manifest)
         other = [name for name in wanted if there.get(name) != wanted[name]]
         if other:
             what = {"form": "--format", "top": "--top", "pictures": "source"}.get(other[0], other[0])
-            raise UserError(f"{folder}: holds predictions with another {what}; choose another --out")
+            raise DataError(f"{folder}: holds predictions with another {what}; choose another --out")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: exists already and is no folder of predictions; choose another --out")
+        raise UsageError(f"{folder}: exists already and is no folder of predictions; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(asdict(manifest), indent=1) + "\n")
 

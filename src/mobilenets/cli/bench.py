@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.cli import precision
-from mobilenets.errors import UserError
+from mobilenets import choices
+from mobilenets.cli.options import PRECISION, call, one_of
 from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
@@ -39,90 +36,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="models x widths x sizes against published accuracy; MODEL then are names or patterns (default: all)",
     )
-    parser.add_argument(
-        "--engine", action="append", default=[], metavar="E", help="only this one; repeat for more (default: all)"
+    how = parser.add_argument_group("how it is computed")
+    how.add_argument(
+        "--engine",
+        action="append",
+        **one_of(choices.BenchEngine),
+        help="only this one; repeat for more (default: all that are installed)",
     )
-    parser.add_argument(
+    how.add_argument(
         "--precision",
-        **precision.OPTIONS
-        | {"help": "float32 (default), half (openvino, where the processor has it), or auto: both, in turns"},
+        **PRECISION
+        | {"help": "default %(default)s; half (openvino, where the processor has it), or auto: both, in turns"},
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
-    parser.add_argument("--batch", type=int, default=1, metavar="B", help="pictures at a time (default 1)")
-    parser.add_argument("--json", action="store_true", help="print rows as JSON")
-    parser.add_argument("--save", type=Path, metavar="PNG", help="draw the latencies")
+    how.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
+    how.add_argument("--batch", type=int, metavar="B", help="pictures at a time (default %(default)s)")
+    shown = parser.add_argument_group("what is shown")
+    shown.add_argument("--json", action="store_true", help="print rows as JSON")
+    shown.add_argument("--save", type=Path, metavar="PNG", help="draw the latencies")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    for name in ("threads", "batch"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise UserError(f"--{name}: {getattr(args, name)} is too few; use 1 or more")
-    if not args.model and not args.family:
-        raise UserError("give a MODEL, or --family for the published networks")
-    if args.save is not None:
-        from mobilenets.system.files import check_new_file
+    from mobilenets.verbs.bench import bench
 
-        check_new_file("--save", args.save, ".png")
-    return _bench_family(args) if args.family else _bench_models(args)
-
-
-def _bench_models(args: argparse.Namespace) -> int:
-    from mobilenets.benchmarking.ceilings import measure_ceilings
-    from mobilenets.benchmarking.latency import measure
-    from mobilenets.benchmarking.tasks import tasks_of
-    from mobilenets.runtime.base import available_cores
-
-    with tempfile.TemporaryDirectory() as scratch:
-        tasks = [
-            task
-            for model in dict.fromkeys(args.model)
-            for task in tasks_of(model, args.engine, args.threads, args.batch, Path(scratch), args.precision)
-        ]
-        ceilings = measure_ceilings(args.threads or available_cores())
-        rows = measure(tasks, ceilings)
-    _tell_doubt(rows)
-    if args.save is not None:
-        from mobilenets.report.bench_plots import save_latencies
-
-        save_latencies(rows, args.save)
-    print(json.dumps([asdict(row) for row in rows], indent=2) if args.json else "\n".join(_table(rows, ceilings)))
-    return 0
-
-
-def _bench_family(args: argparse.Namespace) -> int:
-    from mobilenets.benchmarking.ceilings import measure_ceilings
-    from mobilenets.benchmarking.family import choose, sweep
-    from mobilenets.runtime.base import available_cores
-
-    if args.precision != "float32":
-        raise UserError("--family: measures in float32; leave --precision out")
-    engine, *others = args.engine or ["onnxruntime"]
-    if others:
-        raise UserError(f"--family: measures in one engine; leave out --engine {others[0]}")
-    chosen = choose(args.model)
-    ceilings = measure_ceilings(args.threads or available_cores())
-    points = sweep(chosen, engine, args.threads, args.batch, ceilings)
-    _tell_doubt([point.row for point in points])
-    if args.save is not None:
-        from mobilenets.report.bench_plots import save_family
-
-        save_family(points, args.save)
+    report = call(bench, args)
     if args.json:
-        print(json.dumps([{**asdict(p.row), **asdict(p.published), "pareto": p.pareto} for p in points], indent=2))
+        print(json.dumps(report.to_dict(), indent=2))
+    elif args.family:
+        print("\n".join(_family_table(report.points, report.ceilings)))
     else:
-        print("\n".join(_family_table(points, ceilings)))
+        print("\n".join(_table(report.rows, report.ceilings)))
     return 0
 
 
-def _tell_doubt(rows: Sequence[Row]) -> None:
-    from mobilenets.benchmarking.latency import doubt
-
-    if told := doubt(rows):
-        print(f"bench: {told}", file=sys.stderr)
-
-
-def _family_table(points: list[Point], ceilings: Ceilings) -> list[str]:
+def _family_table(points: Sequence[Point], ceilings: Ceilings) -> list[str]:
     cells = [FAMILY_HEADER, *(_family_cells(point) for point in points)]
     return [
         *table(cells, "lr"),
@@ -142,7 +89,7 @@ def _family_cells(point: Point) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _table(rows: list[Row], ceilings: Ceilings) -> list[str]:
+def _table(rows: Sequence[Row], ceilings: Ceilings) -> list[str]:
     cells = [HEADER, *(_cells(row) for row in sorted(rows, key=lambda row: (row.model, row.quiet_ms)))]
     return [*table(cells, "lllr"), "", *_conditions(rows[0], ceilings)]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from mobilenets.cli.options import call
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -12,16 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the cache folder's files; with --clear delete them."""
-    from mobilenets.system.cache_dir import cached_files, clear_cache, home
+    from mobilenets.verbs.cache import cache
 
-    if args.clear:
-        print(f"{home()}: {_size(clear_cache())} freed")
+    found = call(cache, args)
+    if found.freed is not None:
+        print(f"{found.folder}: {_size(found.freed)} freed")
         return 0
-    print(home())
-    files = cached_files()
-    for path, size in files:
-        print(f"{_size(size):>10}  {path.relative_to(home())}")
-    print(f"{_size(sum(size for _, size in files)):>10}  in {len(files)} files")
+    print(found.folder)
+    for path, size in found.files:
+        print(f"{_size(size):>10}  {path.relative_to(found.folder)}")
+    print(f"{_size(sum(size for _, size in found.files)):>10}  in {len(found.files)} files")
     return 0
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.cli import precision
+from mobilenets import choices
+from mobilenets.cli.options import ENGINE, MAX_PIXELS, PRECISION, call, one_of
 from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
-    from mobilenets.data.sample import Samples
     from mobilenets.report.unseen import Figures
 
 
@@ -20,88 +19,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
     parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/val folders, or a CSV")
-    parser.add_argument(
-        "--split", choices=("train", "val", "test"), help="which part of split data (default: test, else val)"
-    )
-    parser.add_argument(
-        "--engine",
-        default="auto",
-        metavar="E",
-        help="onnxruntime, openvino, torch, executorch, litert or ncnn (default auto: the fastest)",
-    )
-    parser.add_argument("--precision", **precision.OPTIONS)
+    parser.add_argument("--split", **one_of(choices.Split), help="which part of split data (default: test, else val)")
+    parser.add_argument("--engine", **ENGINE)
+    parser.add_argument("--precision", **PRECISION)
+    parser.add_argument("--max-pixels", **MAX_PIXELS)
     parser.add_argument("--json", action="store_true", help="print metrics as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; 1 when some photographs could not be read, or the run was trained on all of them."""
-    import numpy as np
-
-    from mobilenets.cli.model_argument import open_model
     from mobilenets.cli.writers import accept_any_text
-    from mobilenets.data.sources.read import read_samples
-    from mobilenets.data.sources.survey import Survey
-    from mobilenets.errors import UserError
-    from mobilenets.report.unseen import keep_apart
-    from mobilenets.runtime.classifier import Failure
-    from mobilenets.system.progress import Progress
-    from mobilenets.tasks.classify.metrics import score
+    from mobilenets.verbs.evaluate import evaluate
 
-    classifier = open_model(args.model, args.engine, precision=args.precision)
-    survey = Survey()
-    classes, samples = read_samples(args.data, classifier.classes, args.split, survey)
-    for line in survey.lines():
-        print(line, file=sys.stderr)
-    known = _splits(args.model, samples)
-    rows: list[Any] = []
-    shown: list[int] = []
-    failures = 0
-    with Progress("evaluating", len(samples), "photograph") as progress:
-        results = classifier.rows(sample.open() for sample in samples)
-        for i, (_, row) in enumerate(results):
-            progress.advance()
-            if isinstance(row, Failure):
-                print(row.error, file=sys.stderr)
-                failures += 1
-            else:
-                rows.append(row)
-                shown.append(i)
-    if not rows:
-        raise UserError(f"{args.data}: none of its {len(samples)} photographs can be read")
+    result = call(evaluate, args)
     accept_any_text()
-    probabilities, labels = np.stack(rows), samples.labels[shown]
-    if known is None:
-        metrics = score(probabilities, labels, classes)
-        lines, all_trained = _table(metrics), False
+    if args.json:
+        print(json.dumps(result.to_dict(), ensure_ascii=False, indent=2))
     else:
-        figures = keep_apart(probabilities, labels, classes, [known[i] for i in shown])
-        metrics, lines, all_trained = figures.to_dict(), _apart(args.model, figures), figures.unseen is None
-    print(json.dumps(metrics, ensure_ascii=False, indent=2) if args.json else "\n".join(lines))
-    if all_trained:
-        print(
-            f"{args.model} was trained on all of these photographs; give others to see what it is worth",
-            file=sys.stderr,
-        )
-    if failures:
-        print(f"{failures} of {len(samples)} could not be read", file=sys.stderr)
-    return 1 if failures or all_trained else 0
-
-
-def _splits(model: str, samples: Samples) -> list[str | None] | None:
-    """The split that each photograph has in the run of MODEL, None where it has none; None of what is no run."""
-    from mobilenets.data.manifest import manifest_of, run_of
-
-    run = run_of(Path(model)) if Path(model).exists() else None
-    manifest = manifest_of(run) if run is not None else None
-    if manifest is None:
-        return None
-    if not manifest.hashed.any():
-        print(
-            f"{run}: was stopped before its photographs were hashed: which of these it was trained on is not known",
-            file=sys.stderr,
-        )
-        return None
-    return manifest.recognise(samples)
+        lines = _table(result.metrics) if result.apart is None else _apart(args.model, result.apart)
+        print("\n".join(lines))
+    return 1 if result.failures or result.all_trained else 0
 
 
 def _apart(model: str, figures: Figures) -> list[str]:

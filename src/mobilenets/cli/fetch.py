@@ -5,26 +5,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mobilenets.cli.options import SEED, call
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("what", choices=("flowers",), metavar="flowers", help="five classes, 3,670 photographs, 229 MB")
-    parser.add_argument("--out", type=Path, default=Path("flowers"), metavar="DIR", help="new folder (default flowers)")
-    parser.add_argument("--val", type=float, default=0.1, metavar="SHARE", help="held out of every class (default 0.1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the split (default 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (default %(default)s)")
+    parser.add_argument("--val", type=float, metavar="FRACTION", help="held out of every class (default %(default)s)")
+    parser.add_argument("--seed", **SEED, help="seed of the split (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Fetch, verify, unpack and split."""
-    from mobilenets.data.flowers import fetch_flowers
-    from mobilenets.errors import UserError
+    from mobilenets.verbs.fetch import fetch
 
-    if args.seed < 0:
-        raise UserError(f"--seed: {args.seed} is negative; use 0 or more")
-    counts = fetch_flowers(args.out, args.val, args.seed)
-    width = max(map(len, counts))
+    fetched = call(fetch, args)
+    width = max(map(len, fetched.counts))
     print(f"{'class':<{width}}  train   val")
-    for name, (train, val) in counts.items():
+    for name, (train, val) in fetched.counts.items():
         print(f"{name:<{width}}  {train:5d} {val:5d}")
-    print(f"next: mobilenets train {args.out}")
+    print(f"next: mobilenets train {fetched.folder}")
     return 0

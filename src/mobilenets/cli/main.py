@@ -13,7 +13,7 @@ from mobilenets.errors import UserError
 
 TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python to start
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    import argparse
 
 EXIT_USE = 2
 EXIT_INTERRUPTED = 130
@@ -63,11 +63,16 @@ def main(argv: list[str] | None = None) -> int:
         print(help_text(), end="")
         return 0
     from mobilenets.cli.parser import parse
+    from mobilenets.cli.process import own_process
 
     args = parse(given)
+    with own_process():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
-        with _max_pixels(getattr(args, "max_pixels", None)):
-            code = int(args.run(args))
+        code = int(args.execute(args))
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -85,16 +90,6 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     finally:
         _tell_counts()
-
-
-def _max_pixels(asked: int | None) -> AbstractContextManager[None]:
-    if asked is None:
-        from contextlib import nullcontext
-
-        return nullcontext()
-    from mobilenets.preprocess.opening import max_pixels
-
-    return max_pixels(asked)
 
 
 def _tell_counts() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mobilenets._version import __version__
-from mobilenets.cli import COMMANDS, pixels
+from mobilenets.cli import COMMANDS
 from mobilenets.cli.main import DESCRIPTION, EXIT_USE, help_text
+from mobilenets.cli.options import defaults
+from mobilenets.errors import did_you_mean
 from mobilenets.system import torchrun_env
 
 
@@ -36,36 +38,46 @@ class _Parser(_CommandParser):
 
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
-    """The command and its options: `command`, `run` and what its `add_arguments` declares.
+    """The command and its options: `command`, `execute` and what its `add_arguments` declares.
 
     Raises:
         SystemExit: wrong use, told in one line; or help and version, printed.
     """
-    parser = _Parser(prog="mobilenets", description=DESCRIPTION)
-    parser.add_argument("--version", action="version", version=f"mobilenets {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser)
+    parser, commands = _words()
     command = next((word for word in given if not word.startswith("-")), None)
     if command is not None:
         if command not in COMMANDS:
-            parser.error(f"no command is called {command!r}{_like(command, COMMANDS)}")
-        module = import_module(f"mobilenets.cli.{command}")
-        sub = commands.add_parser(command, description=COMMANDS[command])
-        module.add_arguments(sub)
-        if command in pixels.COMMANDS:
-            sub.add_argument("--max-pixels", **pixels.OPTIONS)
-        sub.set_defaults(run=module.run, parser=sub)
+            parser.error(f"no command is called {command!r}{did_you_mean(command, COMMANDS)}")
+        _add(commands, command)
     args, unknown = parser.parse_known_args(given)
     if unknown:
         options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-        like = _like(options[0], args.parser.options) if options else ""
+        like = did_you_mean(options[0], args.parser.options) if options else ""
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{like}")
     if torchrun_env.world() > 1 and command != "train":
         parser.error(f"{command} is one process's work; start it without torchrun, which is for 'train'")
     return args
 
 
-def _like(word: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
+def full_parser() -> argparse.ArgumentParser:
+    """All commands with all of their options, for what reads a parser: completion of a shell, the reference."""
+    parser, commands = _words()
+    for command in COMMANDS:
+        _add(commands, command)
+    return parser
 
-    like = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {like[0]}?" if like else ""
+
+def _words() -> tuple[_Parser, Any]:
+    """The parser of what stands before the command, and where commands are added to it."""
+    parser = _Parser(prog="mobilenets", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"mobilenets {__version__}")
+    return parser, parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser)
+
+
+def _add(commands: Any, command: str) -> None:
+    """A command with its options, each with the default of the verb's signature."""
+    module = import_module(f"mobilenets.cli.{command}")
+    verb = getattr(import_module(f"mobilenets.verbs.{command}"), command)
+    sub = commands.add_parser(command, help=COMMANDS[command], description=COMMANDS[command])
+    module.add_arguments(sub)
+    sub.set_defaults(**defaults(verb), execute=module.run, parser=sub)

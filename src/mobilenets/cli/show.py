@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mobilenets.errors import UserError
+from mobilenets import choices
+from mobilenets.cli.options import call, one_of
 from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from mobilenets.arch.net import Net
 
 
-SIZE = 224
-MAX_SIZE = 8192
 HEADER = ("Input", "Operator", "exp size", "#out", "SE", "NL", "s", "parameters", "MACs")
 _NL = {"none": "-", "relu": "RE", "relu6": "RE6", "hswish": "HS"}  # V3's abbreviations, and ReLU6
 
@@ -24,11 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="a network, for example mobilenet_v3_large, or a run folder")
     parser.add_argument("--width", type=float, metavar="A", help="width multiplier (default 1)")
+    parser.add_argument("--size", type=int, metavar="PX", help="side of the input (default 224, or the run's)")
     parser.add_argument(
-        "--size", type=int, metavar="PX", help=f"side of the input in pixels (default {SIZE}, or the run's)"
-    )
-    parser.add_argument(
-        "--flavor", metavar="F", help="whose rounding of channels: torchvision, timm or tf (default: as published best)"
+        "--flavor", **one_of(choices.Flavor), help="whose rounding of channels (default: as published best)"
     )
     parser.add_argument("--reduced-tail", action="store_true", help="V3 with half the channels in its last stage")
     parser.add_argument("--output-stride", type=int, metavar="S", help="32 (default), or 16 or 8 by dilation")
@@ -37,55 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and the totals."""
-    from mobilenets.arch import NAMES
-    from mobilenets.arch.cost import costs
+    from mobilenets.verbs.show import show
 
-    stored = args.model not in NAMES and Path(args.model).exists()
-    net, size = _stored(args) if stored else (_built(args), SIZE)
-    size = size if args.size is None else args.size
-    if size > MAX_SIZE:
-        raise UserError(f"--size: {size} pixels are too many; use {MAX_SIZE} or fewer")
-    rows = costs(net, size)
+    shown = call(show, args)
+    net, size, peak = shown.net, shown.size, shown.peak
     # Of a run the width says where its network began: a search may have cut every row by itself.
-    print(f"{net.name}, {f'of {args.model}' if stored else f'width {net.width:g}'}, flavor {net.flavor}")
-    print(*table([HEADER, *_lines(net, rows)], "llr"), sep="\n")
-    params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
-    peak = max(rows, key=lambda row: row.activation_bytes)
+    print(f"{net.name}, {f'of {args.model}' if shown.stored else f'width {net.width:g}'}, flavor {net.flavor}")
+    print(*table([HEADER, *_lines(net, shown.rows)], "llr"), sep="\n")
     totals = [
-        ("parameters", f"{params:,} ({params / 1e6:.2f} M)"),
-        ("MACs", f"{macs:,} ({macs / 1e6:.1f} M) at {size}x{size}"),
+        ("parameters", f"{shown.parameters:,} ({shown.parameters / 1e6:.2f} M)"),
+        ("MACs", f"{shown.macs:,} ({shown.macs / 1e6:.1f} M) at {size}x{size}"),
         ("peak activation", f"{peak.activation_bytes / 2**20:.2f} MiB (float32, one image, in {peak.name})"),
     ]
     print(*table(totals, "l"), sep="\n")
     return 0
 
 
-def _built(args: argparse.Namespace) -> Net:
-    """The network of a name, as the options say."""
-    from mobilenets.arch import build
-
-    return build(
-        args.model,
-        width=1.0 if args.width is None else args.width,
-        num_classes=1000 if args.classes is None else args.classes,
-        reduced_tail=args.reduced_tail,
-        output_stride=32 if args.output_stride is None else args.output_stride,
-        flavor=args.flavor,
-    )
-
-
-def _stored(args: argparse.Namespace) -> tuple[Net, int]:
-    """The network of a run folder or model file, which has its own of everything, and the size of its input."""
-    for name in ("width", "flavor", "reduced_tail", "output_stride", "classes"):
-        if getattr(args, name) not in (None, False):
-            raise UserError(f"--{name.replace('_', '-')}: {args.model} has its own; leave it out")
-    from mobilenets.model_card import read_card
-
-    card = read_card(Path(args.model))
-    return card.net, card.preprocess.size
-
-
-def _lines(net: Net, rows: list[RowCost]) -> list[tuple[str, ...]]:
+def _lines(net: Net, rows: Sequence[RowCost]) -> list[tuple[str, ...]]:
     """Cells per row, with the pooling that the papers print too and that costs no parameters."""
     lines: list[tuple[str, ...]] = []
     for row in rows:
@@ -97,7 +62,7 @@ def _lines(net: Net, rows: list[RowCost]) -> list[tuple[str, ...]]:
     return lines
 
 
-def _pool(net: Net, rows: list[RowCost]) -> tuple[str, ...]:
+def _pool(net: Net, rows: Sequence[RowCost]) -> tuple[str, ...]:
     side = [row for row in rows if row.row is not None][-1].out_size
     return (_shape(side, net.feature_channels), f"pool, {side}x{side}", *"-----", "0", "0")
 

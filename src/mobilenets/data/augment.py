@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.crops import random_box, random_view
 
@@ -48,13 +48,13 @@ class Augment:
         for name in ("hflip", "vflip", "erase", "jitter"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise UserError(f"augment.{name}: {value} is outside 0 to 1")
+                raise UsageError(f"augment.{name}: {value} is outside 0 to 1")
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
-            raise UserError(f"augment.crop_scale: {self.crop_scale} is no range of areas inside 0 to 1")
+            raise UsageError(f"augment.crop_scale: {self.crop_scale} is no range of areas inside 0 to 1")
         low, high = self.crop_ratio
         if not 0 < low <= high < math.inf:
-            raise UserError(f"augment.crop_ratio: {self.crop_ratio} is no range of width over height")
+            raise UsageError(f"augment.crop_ratio: {self.crop_ratio} is no range of width over height")
 
     def __call__(self, image: Image.Image, preprocess: Preprocess, rng: Generator) -> NDArray[np.uint8]:
         """An RGB or L image → one augmented view, uint8 (size, size, C)."""

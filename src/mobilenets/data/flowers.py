@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from mobilenets.data.sample import Sample
 from mobilenets.data.split import train_val_split
-from mobilenets.errors import UserError
+from mobilenets.errors import DownloadError, UsageError
 from mobilenets.preprocess.formats import is_image
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch
@@ -39,9 +39,9 @@ def fetch_flowers(
         UserError: `out` exists, no network, a wrong digest, or an archive of another layout.
     """
     if out.exists():
-        raise UserError(f"{out}: exists already; choose another --out")
+        raise UsageError(f"{out}: exists already; choose another --out")
     if not 0 < val < 1:
-        raise UserError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")
+        raise UsageError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")
     address = url or os.environ.get(MIRROR) or URL
     archive = fetch(address, cache_folder("data") / "flower_photos.tgz", digest)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -73,10 +73,10 @@ def _unpack(archive: Path, folder: Path) -> tuple[list[Sample], tuple[str, ...]]
                         shutil.copyfileobj(source, file)
                     found.append((name, target))
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive}: cannot be unpacked ({error}); delete it and fetch again") from error
+        raise DownloadError(f"{archive}: cannot be unpacked ({error}); delete it and fetch again") from error
     classes = tuple(sorted({name for name, _ in found}))
     if len(classes) < 2:
-        raise UserError(f"{archive}: holds no folders of photographs; delete it and fetch again")
+        raise DownloadError(f"{archive}: holds no folders of photographs; delete it and fetch again")
     return [Sample(path, classes.index(name)) for name, path in found], classes
 
 
@@ -89,7 +89,7 @@ def _image_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[tarfil
     for count, member in enumerate(tar):
         size += member.size
         if count > _MAX_MEMBERS or size > _MAX_BYTES:
-            raise UserError(f"{archive}: unpacks to more than {_MAX_BYTES} bytes; this is not the flower archive")
+            raise DownloadError(f"{archive}: unpacks to more than {_MAX_BYTES} bytes; this is not the flower archive")
         parts = PurePosixPath(member.name).parts
         plain = len(parts) == 3 and ".." not in parts and not set(member.name) & set("\\:")  # Windows' own separators
         if member.isfile() and plain and is_image(parts[-1]):

@@ -22,7 +22,7 @@ from PIL import Image
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache.images import Cache, Shelf
 from mobilenets.data.sample import Indices, Sample, Samples
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
 
@@ -101,7 +101,7 @@ class Loader:
         world_size: int = 1,
     ) -> None:
         if workers is not None and workers < 0:
-            raise UserError(f"workers: {workers} is negative; use 0 or more")
+            raise UsageError(f"workers: {workers} is negative; use 0 or more")
         self.samples = Samples.of(samples)
         self.labels = self.samples.labels
         self.preprocess, self.augment, self.skipped = preprocess, augment, skipped

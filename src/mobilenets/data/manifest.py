@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.sample import Sample, Samples, Splits
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UserError
 from mobilenets.system.files import open_atomic
 from mobilenets.system.progress import Progress
 
@@ -179,7 +179,7 @@ class Manifest:
                     digests += content or bytes(_DIGEST)
                     folders.append(intern(folder))
         except (ValueError, csv.Error) as error:
-            raise UserError(f"{path}, line {line}: not what a run writes ({error}); put back the run's own") from error
+            raise DataError(f"{path}, line {line}: not what a run writes ({error}); put back the run's own") from error
         table = np.frombuffer(bytes(digests), np.uint8).reshape(-1, _DIGEST)
         return cls(paths, labels, splits, np.array(sizes, np.int64), table, folders)
 

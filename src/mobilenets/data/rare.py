@@ -11,7 +11,7 @@ import numpy as np
 
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.sources.survey import count_text, named
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 Rare = Literal["keep", "drop", "refuse"]
 CHOICES: tuple[Rare, ...] = ("keep", "drop", "refuse")
@@ -31,7 +31,7 @@ def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
     what = named([f"{splits.classes[k]!r} ({count_text(int(trained[k]))})" for k in few])
     own = "its" if len(few) == 1 else "their"
     if rare == "refuse":
-        raise UserError(
+        raise UsageError(
             f"{data}: no validation image of {what}; each class needs 2 (one to train, one to validate); add some, or "
             "choose --rare keep or drop"
         )
@@ -43,7 +43,7 @@ def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
         return splits
     kept = [k for k in range(count) if k not in few]
     if len(kept) < 2:
-        raise UserError(f"{data}: --rare drop leaves out {what}, and fewer than two classes remain; add photographs")
+        raise UsageError(f"{data}: --rare drop leaves out {what}, and fewer than two classes remain; add photographs")
     splits.survey.note(f"left out as too rare (--rare drop): {what}")
     return only(splits, kept)
 

@@ -13,7 +13,7 @@ from mobilenets.data.loader import WORKERS, Skipped
 from mobilenets.data.rare import Rare
 from mobilenets.data.sample import Indices, Sample, Samples, Splits
 from mobilenets.data.sources.survey import UNREADABLE, Survey, named
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.formats import CLOSED, SNIFFED, kind_of, reads, sniff
 from mobilenets.system.progress import Progress
@@ -76,7 +76,7 @@ def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Sp
             skipped.add(failure)
         lost = sorted({*samples.labels.tolist()} - {*usable.labels.tolist()})
         if lost and (split == "train" or rare != "keep" or len(usable) == 0):
-            raise UserError(
+            raise DataError(
                 f"{splits.classes[lost[0]]}: no readable image is left for {split}; replace the files named, or leave "
                 "the class out"
             )

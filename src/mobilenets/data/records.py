@@ -15,7 +15,7 @@ from mobilenets.data.sample import Indices, Member, Rows, Samples, Table
 from mobilenets.data.sources.split_names import SPLIT_NAMES, SPLITS, split_of_shard
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.sources.tree import key
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 
 __all__ = ["SPLITS", "SPLIT_NAMES", "Records", "RecordsBuilder", "split_of_shard"]
 
@@ -94,11 +94,11 @@ class RecordsBuilder:
     def _new_name(self, name: str, path: str) -> int:
         where = ascii(str(Path(self._rows.root, path)))[1:-1] if not path.isprintable() else Path(self._rows.root, path)
         if not name.strip():
-            raise UserError(f"{where}: its class name is blank; give it a name")
+            raise DataError(f"{where}: its class name is blank; give it a name")
         bad = [c for c in name if unicodedata.category(c) in ("Cc", "Zl", "Zp")]
         if bad:
             what = "a line break" if bad[0] in "\n\r\v\f\x85\u2028\u2029" else f"the control character {bad[0]!a}"
-            raise UserError(f"{where}: its class name {name!a} has {what} in it; rename the class")
+            raise DataError(f"{where}: its class name {name!a} has {what} in it; rename the class")
         composed = _nfc(name)
         seen = composed in self._names
         code = self._names.setdefault(composed, len(self._names))

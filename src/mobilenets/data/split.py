@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.sample import Indices, Sample, Samples
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 Mask = NDArray[np.bool_]
 
@@ -28,7 +28,7 @@ def train_val_split(
         UserError: `fraction` outside (0, 1).
     """
     if not 0 < fraction < 1:
-        raise UserError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")
+        raise UsageError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")
     samples = Samples.of(samples)
     order, repeated = samples.by_path()
     ordered = samples.take(order)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenets.data.sample import Sample, Samples
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError, UserError
 from mobilenets.preprocess import decode, depth
 from mobilenets.preprocess.decode import DeepValues
 from mobilenets.preprocess.depth import Range
@@ -65,7 +65,7 @@ def parse_range(value: str | Sequence[float] | None) -> Range | str:
     except (ValueError, TypeError, AttributeError):
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UserError(f"range: {value!r} is neither auto nor LOW,HIGH with LOW below HIGH; write 0,4095 for example")
+        raise UsageError(f"range: {value!r} is neither auto nor LOW,HIGH with LOW below HIGH; write 0,4095 for example")
     return low, high
 
 
@@ -181,7 +181,7 @@ def _refuse_a_mixture(found: Sequence[DeepValues], ends: Sequence[Range]) -> Non
     }
     small, large = min(largest, key=largest.__getitem__), max(largest, key=largest.__getitem__)
     if largest[large] > _MAX_RATIO * max(largest[small], 0) and largest[large] > 0:
-        raise UserError(
+        raise UsageError(
             f"range: {small} pictures reach {largest[small]:.6g} and {large} ones {largest[large]:.6g}: no range shows "
             f"both; convert them to one kind, or say which with {OPTION} LOW,HIGH"
         )

@@ -21,7 +21,7 @@ from captum.attr import LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import nn
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.classifier import Classifier, Prediction, Source
@@ -130,7 +130,7 @@ class Explainer:
         """
         if label is not None and label not in self.classes:
             known = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
-            raise UserError(f"class: {label!r} is none of this model's; it knows {known}")
+            raise UsageError(f"class: {label!r} is none of this model's; it knows {known}")
 
     def heat(self, pixels: Pixels, targets: IntArray) -> Heat:
         """Heat maps float32 (N, size, size) of pixels uint8 (N, size, size, C), for class numbers `targets` (N,)."""

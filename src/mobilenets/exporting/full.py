@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.exporting.targets.onnx import OPSET
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
@@ -22,7 +22,7 @@ def check_full(preprocess: Preprocess) -> None:
         UserError: the network takes grey pictures.
     """
     if preprocess.mode != "RGB":
-        raise UserError("--input full: the network takes grey pictures; leave --input out")
+        raise UsageError("--input full: the network takes grey pictures; leave --input out")
 
 
 def full_onnx(network: bytes, card: ModelCard) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.deploy import fold_norms
 from mobilenets.nn.model import MobileNet
 
@@ -22,7 +22,7 @@ def check_range(model: MobileNet) -> None:
     for name, weights in fold_norms(model).named_parameters():
         largest = weights.abs().max().item()
         if not largest <= LARGEST:
-            raise UserError(f"--half: weights of {name} reach {largest:.3g}, float16 ends at 65504; leave --half out")
+            raise UsageError(f"--half: weights of {name} reach {largest:.3g}, float16 ends at 65504; leave --half out")
 
 
 def store_half(content: bytes) -> bytes:

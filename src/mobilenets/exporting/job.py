@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from mobilenets.data.sample import Sample
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.exporting.images import random_pictures, read_pictures
 from mobilenets.exporting.targets.table import TARGETS, Export, reopen
 from mobilenets.exporting.verify import FLOAT16, MOST_LOST, Verification, size_of, verify
@@ -21,6 +21,8 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import FLOAT, HALF, Engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
+
+log = logging.getLogger(__name__)
 
 Retrain = Callable[[], MobileNet]
 
@@ -80,7 +82,7 @@ def export(
                 folder.rmdir()
         raise
     if interrupted is not None:
-        print(f"kept the file without training, in {out}", file=sys.stderr)
+        log.warning("kept the file without training, in %s", out)
         raise interrupted
     return out / file, result
 
@@ -121,12 +123,12 @@ def check_free(out: Path) -> None:
         UserError: `out` exists, or where it would lie nothing can be written.
     """
     if out.exists():
-        raise UserError(f"{out}: exists already; choose another --out")
+        raise UsageError(f"{out}: exists already; choose another --out")
     place = next(parent for parent in out.absolute().parents if parent.exists())
     if not place.is_dir():
-        raise UserError(f"{out}: {place} is a file; choose another --out")
+        raise UsageError(f"{out}: {place} is a file; choose another --out")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"{out}: the folder {place} cannot be written; choose another --out")
+        raise UsageError(f"{out}: the folder {place} cannot be written; choose another --out")
 
 
 def folder_of(model: str, card: ModelCard) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 from mobilenets.exporting.images import Picture
 from mobilenets.runtime.base import FLOAT, Engine, Pixels, Probabilities
 from mobilenets.runtime.registry import KINDS
@@ -122,7 +122,7 @@ def verify(
             after.extend([row for _, row in group if row is not None] if engine.whole else engine(pixels))
             before.extend(expected.result())
     if not labels:
-        raise UserError("none of the photographs to compare on can be read; give others by --data")
+        raise DataError("none of the photographs to compare on can be read; give others by --data")
     theirs, ours = np.stack(before), np.stack(after)
     agreement = float((theirs.argmax(1) == ours.argmax(1)).mean())
     difference = float(np.abs(theirs - ours).max())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
@@ -50,7 +50,7 @@ def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
         UserError: the card is another network's.
     """
     if len(card.classes) != model.net.num_classes:
-        raise UserError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
+        raise ModelFileError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
     network = fold_norms(model).cpu()
     module = FromPixels(Probabilities(network), card.preprocess).eval().requires_grad_(False)
     module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))

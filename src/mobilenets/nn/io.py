@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
@@ -66,7 +66,7 @@ def read_network(path: Path) -> Network:
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise UserError(f"{path}: its tensors are not those of the network its card describes") from error
+        raise ModelFileError(f"{path}: its tensors are not those of the network its card describes") from error
     return Network(channels_last(model).eval(), card)
 
 
@@ -91,12 +91,14 @@ def open_network(path: Path) -> Network:
     if path.is_dir():
         file = path / "model.safetensors"
         if not file.exists():
-            raise UserError(f"{path}: holds no model.safetensors, so there are no weights; give a complete run folder")
+            raise ModelFileError(
+                f"{path}: holds no model.safetensors, so there are no weights; give a complete run folder"
+            )
         return read_network(file)
     if not path.exists():
-        raise UserError(f"{path}: no such file, folder or published name; 'mobilenets models' lists the names")
+        raise ModelFileError(f"{path}: no such file, folder or published name; 'mobilenets models' lists the names")
     if path.suffix != ".safetensors":
-        raise UserError(
+        raise ModelFileError(
             f"{path}: only a network can be exported or explained; give a run folder, a .safetensors or a name"
         )
     return read_network(path)

@@ -12,7 +12,7 @@ from torch import nn
 
 from mobilenets.arch.features import feature_info
 from mobilenets.arch.net import Net
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.blocks import make_block
 from mobilenets.nn.layers import ConvNormAct, activation, average, initialise
 from mobilenets.preprocess import Preprocess
@@ -141,7 +141,7 @@ class MobileNet(nn.Module):
         wanted = range(len(info)) if levels is None else levels
         for level in wanted:
             if not 0 <= level < len(info):
-                raise UserError(f"levels: {level} is not one of 0 to {len(info) - 1}")
+                raise UsageError(f"levels: {level} is not one of 0 to {len(info) - 1}")
         maps = {}
         x = self.stem(x)
         for i, block in enumerate(self.blocks):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 from mobilenets.preprocess import depth
 from mobilenets.preprocess.colours import Color as Color
 from mobilenets.preprocess.colours import Mode as Mode
@@ -43,11 +42,6 @@ _UPRIGHT = {
     8: (Image.Transpose.ROTATE_90, True, False, True),
 }
 
-# Pillow prints a warning per file with damaged metadata or many pixels; here the first is harmless and the
-# second is bounded by `max_pixels`. Set once, because `warnings.catch_warnings` is not safe with threads.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 
@@ -73,7 +67,7 @@ class DeepValues:
     white: float | None
 
 
-class UnreadableImage(UserError):
+class UnreadableImage(DataError):
     """A file that holds no picture that can be decoded; the message names it, the reason and a remedy."""
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
+
+log = logging.getLogger(__name__)
 
 _MAX_NAMES = 100_000  # remembered of a kind, so that a picture read in every epoch counts once
 
 
 class Notes:
-    """Says on standard error what was done to a picture that its file does not ask for. Safe with threads."""
+    """Says what was done to a picture that its file does not ask for. Safe with threads."""
 
     def __init__(self) -> None:
         self._seen: dict[str, set[int]] = {}
@@ -23,7 +25,7 @@ class Notes:
             if len(seen) < _MAX_NAMES:
                 seen.add(hash(name))
         if first:
-            print(f"{name}: {kind} (said once)", file=sys.stderr)
+            log.warning("%s: %s (said once)", name, kind)
 
     def tell_counts(self) -> None:
         """Say of how many pictures each was true, where there was more than one, and forget them."""
@@ -32,7 +34,7 @@ class Notes:
         for kind, names in seen.items():
             if len(names) > 1:
                 more = " or more" if len(names) == _MAX_NAMES else ""
-                print(f"{len(names):,}{more} pictures: {kind}", file=sys.stderr)
+                log.warning("%s%s pictures: %s", f"{len(names):,}", more, kind)
 
 
 NOTES = Notes()  # of this process

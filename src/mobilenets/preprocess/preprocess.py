@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.preprocess import decode, depth
 from mobilenets.preprocess.decode import Box, Decoded
 from mobilenets.preprocess.depth import Range
@@ -247,4 +247,4 @@ def _is_number(value: object) -> bool:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise UserError(f"preprocess: {message}")
+        raise UsageError(f"preprocess: {message}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mobilenets.benchmarking.family import Point
 from mobilenets.benchmarking.latency import Row
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError
 from mobilenets.report.figure import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, open_axes, plain_style, png
 from mobilenets.system.files import write_atomic
 
@@ -165,6 +165,6 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as missing:
-        raise UserError(f"--save needs {missing.name}; run: pip install 'mobilenets[train]'") from None
+        raise MissingExtraError(f"--save needs {missing.name}; run: pip install 'mobilenets[train]'") from None
     with plain_style():
         yield Figure(figsize=(width, height), layout="constrained")

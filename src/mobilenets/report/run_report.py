@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +16,7 @@ from mobilenets._version import __version__
 from mobilenets.arch import cost
 from mobilenets.auditing.audit import Audit
 from mobilenets.data.sample import Sample
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import SEARCHED_FROM, TRAINED_FROM, ModelCard
 from mobilenets.report.audit_section import audit_section, faults_by_path
 from mobilenets.report.calibration_section import calibration_section
@@ -27,6 +27,8 @@ from mobilenets.report.plots import Label, draw_confusion, draw_curves, labels_o
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import ImageAnswer, Predictions
 from mobilenets.weights.kept import TEST, Kept, read_history, read_kept
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explainer
@@ -121,7 +123,7 @@ def _text(folder: Path, file: str) -> str:
     try:
         return (folder / file).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UserError(f"{folder}: has no {file}; a report needs a run that came to its end") from error
+        raise ModelFileError(f"{folder}: has no {file}; a report needs a run that came to its end") from error
 
 
 def _opener(images: Sequence[Sample] | None) -> Opener:
@@ -147,10 +149,11 @@ def _curves_in_words(history: dict[str, list[float]]) -> str:
 def _warn(classes: Sequence[str], labels: Sequence[Label]) -> None:
     absent = [text for text, label in zip(classes, labels, strict=True) if label.is_number]
     if absent:
-        print(
-            f"no installed font can write {len(absent)} of the class names ({absent[0]!r} is one): "
+        log.warning(
+            "no installed font can write %d of the class names (%r is one): "
             "confusion.png has their numbers, report.html the names",
-            file=sys.stderr,
+            len(absent),
+            absent[0],
         )
 
 

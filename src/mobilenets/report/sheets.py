@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from mobilenets.preprocess.depth import Range
 from mobilenets.runtime.classifier import Prediction
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explanation
@@ -107,5 +109,5 @@ def _writable(label: str, prediction: Prediction) -> str:
     if find_font(label + _OTHERS) or label.isascii():
         return label
     number = sorted(name for name, _ in prediction.top).index(label)
-    print(f"no installed font can write {label!r}; drawn as 'class {number}'", file=sys.stderr)
+    log.warning("no installed font can write %r; drawn as 'class %s'", label, number)
     return f"class {number}"

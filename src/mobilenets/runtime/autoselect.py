@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import platform
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError, UserError
 from mobilenets.runtime.base import FLOAT, HALF, Engine, available_cores
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
 from mobilenets.system import timing
 from mobilenets.system.cache_dir import cache_file
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Clock, Effort, Estimate, milliseconds, timed
+
+log = logging.getLogger(__name__)
 
 EFFORT = Effort(rounds=10, max_rounds=60, turn_s=0.02, min_calls=3, spread=0.02, max_s=3.0)
 EQUAL = 0.04  # engines that are as near as that, relatively, are as good as each other
@@ -70,7 +72,7 @@ def open_fastest(
         titles = [*installed, *(f"{name} in half precision" for name in halves)]
         told = ", ".join(f"{title} {e.describe()}" for title, e in zip(titles, estimates, strict=True))
         option, taken = ("--precision", f"{installed[0]} in float32") if halves else ("--engine", installed[0])
-        print(f"{option} auto: {_doubt(floats, in_half)}: {told}; {taken} is taken this time", file=sys.stderr)
+        log.warning("%s auto: %s: %s; %s is taken this time", option, _doubt(floats, in_half), told, taken)
         return engines[0]
     best = _fastest(floats)
     chosen = _fastest([floats[best], *in_half]) - 1  # of `halves`; below 0: none
@@ -94,11 +96,11 @@ def half_engine(path: Path) -> str:
         if path.suffix in KINDS[name].suffixes:
             return name
     suffixes = " and ".join(suffix for name in able for suffix in KINDS[name].suffixes)
-    raise UserError(f"{path}: half precision is for {suffixes}, in {' and '.join(able)}; leave --precision out")
+    raise UsageError(f"{path}: half precision is for {suffixes}, in {' and '.join(able)}; leave --precision out")
 
 
 def _tell_half(name: str, figures: str) -> None:
-    print(f"--precision auto: {find_half(name)} in {name}, {figures} a picture in float32", file=sys.stderr)
+    log.warning("--precision auto: %s in %s, %s a picture in float32", find_half(name), name, figures)
 
 
 def measure(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UsageError, UserError
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
@@ -65,9 +65,9 @@ def load(path: str | Path, engine: str = "auto", threads: int | None = None, pre
             engine or processor has none.
     """
     if engine not in ENGINES:
-        raise UserError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
+        raise UsageError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
     if precision not in PRECISIONS:
-        raise UserError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
+        raise UsageError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
     file = _model_file(Path(path), engine)
     if precision == HALF:
         if engine == "auto":
@@ -99,26 +99,26 @@ def onnx_file(path: str | Path) -> Path:
     """
     file = _model_file(Path(path), "onnxruntime")
     if file.suffix != ".onnx":
-        raise UserError(f"{path}: workers run .onnx; give a run folder or its model.onnx")
+        raise ModelFileError(f"{path}: workers run .onnx; give a run folder or its model.onnx")
     read_card(file)
     return file
 
 
 def _model_file(path: Path, engine: str) -> Path:
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; give a run folder or a file of {', '.join(SUFFIXES)}")
+        raise ModelFileError(f"{path}: no such file or folder; give a run folder or a file of {', '.join(SUFFIXES)}")
     if path.is_dir() and path.suffix != ".mlpackage":
         wanted = SUFFIXES if engine == "auto" else KINDS[engine].suffixes
         found = [file for suffix in wanted if (file := path / f"model{suffix}").exists()]
         if not found:
             usual = (".onnx", ".safetensors") if engine == "auto" else wanted
             names = " or ".join(f"model{suffix}" for suffix in usual)
-            raise UserError(f"{path}: holds no {names}; give a run folder or an exported one")
+            raise ModelFileError(f"{path}: holds no {names}; give a run folder or an exported one")
         return found[0]
     if path.suffix in _NOT_HERE:
-        raise UserError(f"{path}: {_NOT_HERE[path.suffix]}; use the run's .onnx or .safetensors")
+        raise ModelFileError(f"{path}: {_NOT_HERE[path.suffix]}; use the run's .onnx or .safetensors")
     if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: not a model this runs; give a run folder or a file of {', '.join(SUFFIXES)}")
+        raise ModelFileError(f"{path}: not a model this runs; give a run folder or a file of {', '.join(SUFFIXES)}")
     return path
 
 
@@ -202,7 +202,7 @@ class Classifier:
             return source
         if isinstance(source, np.ndarray):
             if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
-                raise UserError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
+                raise UsageError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
             source = Image.fromarray(source)
         at_least = 0 if self._engine.whole else None
         return self.card.preprocess.read(source, at_least=at_least, max_pixels=max_pixels)
@@ -274,7 +274,7 @@ class Classifier:
 
 def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
     if engine.card != card:
-        raise UserError(f"{origin.path}: holds another model than it did when it was opened first; load it anew")
+        raise ModelFileError(f"{origin.path}: holds another model than it did when it was opened first; load it anew")
     return engine
 
 

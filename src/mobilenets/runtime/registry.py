@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError, ModelFileError, UsageError
 from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin
 from mobilenets.system.quiet import no_output
 
@@ -102,17 +102,17 @@ def open_engine(path: Path, name: str, threads: int | None = None, precision: st
     open_ = kind.open_half if precision == HALF else kind.open
     if open_ is None:
         able = " or ".join(engine for engine, other in KINDS.items() if other.open_half)
-        raise UserError(f"{path}: {name} has no half precision here; use --engine {able}, or leave --precision out")
+        raise UsageError(f"{path}: {name} has no half precision here; use --engine {able}, or leave --precision out")
     if path.suffix not in kind.suffixes:
-        raise UserError(f"{path}: {name} runs {' and '.join(kind.suffixes)}; leave --engine out")
+        raise UsageError(f"{path}: {name} runs {' and '.join(kind.suffixes)}; leave --engine out")
     try:
         with no_output():
             engine = open_(path, threads)
     except ModuleNotFoundError as missing:
-        raise UserError(
+        raise MissingExtraError(
             f"{path}: running it needs {missing.name}; run: pip install 'mobilenets[{kind.extra}]'"
         ) from None
     except UnicodeDecodeError as error:  # a name or the card, on its way out of an engine in C++
-        raise UserError(f"{path}: the text in it cannot be read: it is damaged; export it again") from error
+        raise ModelFileError(f"{path}: the text in it cannot be read: it is damaged; export it again") from error
     engine.origin = Origin(path.absolute(), name, threads, precision)
     return engine

@@ -6,7 +6,7 @@ import math
 import shlex
 from dataclasses import MISSING, dataclass, fields
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 NETADAPT, EVOLVE = "netadapt", "evolve"  # the methods
 
@@ -36,22 +36,22 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         if self.method not in (NETADAPT, EVOLVE):
-            raise UserError(f"--method {self.method}: is not one of {NETADAPT}, {EVOLVE}")
+            raise UsageError(f"--method {self.method}: is not one of {NETADAPT}, {EVOLVE}")
         if not self.minutes > 0:
-            raise UserError(f"--minutes: {self.minutes:g} is not a time; use a positive number")
+            raise UsageError(f"--minutes: {self.minutes:g} is not a time; use a positive number")
         if self.seed < 0:
-            raise UserError(f"--seed: {self.seed} is negative; use 0 or more")
+            raise UsageError(f"--seed: {self.seed} is negative; use 0 or more")
         if self.tune is not None and self.tune < 0:
-            raise UserError(f"--tune: {self.tune} is negative; use 0 or more batches")
+            raise UsageError(f"--tune: {self.tune} is negative; use 0 or more batches")
         if self.epochs is not None and self.epochs < 1:
-            raise UserError(f"--epochs: {self.epochs} is too few; use 1 or more")
+            raise UsageError(f"--epochs: {self.epochs} is too few; use 1 or more")
         if self.evaluations is not None and self.evaluations < 1:
-            raise UserError(f"--evaluations: {self.evaluations} is too few; use 1 or more")
+            raise UsageError(f"--evaluations: {self.evaluations} is too few; use 1 or more")
         if self.exponent is not None and not -10 <= self.exponent <= 0:
-            raise UserError(f"--exponent: {self.exponent:g} is none of -10 to 0; MnasNet's is -0.07")
+            raise UsageError(f"--exponent: {self.exponent:g} is none of -10 to 0; MnasNet's is -0.07")
         for name, value in (("evaluations", self.evaluations), ("exponent", self.exponent)):
             if self.method != EVOLVE and value is not None:
-                raise UserError(f"--{name}: is for --method {EVOLVE}")
+                raise UsageError(f"--{name}: is for --method {EVOLVE}")
 
     def command(self) -> str:
         """The command that asks for this."""
@@ -77,7 +77,7 @@ def parse_latency(text: str) -> float:
     try:
         value = float(number) * units[unit]
     except (ValueError, KeyError):
-        raise UserError(f"--latency {text}: is no time; write it as 2.0ms") from None
+        raise UsageError(f"--latency {text}: is no time; write it as 2.0ms") from None
     if not (math.isfinite(value) and value > 0):
-        raise UserError(f"--latency {text}: is no positive time; write it as 2.0ms")
+        raise UsageError(f"--latency {text}: is no positive time; write it as 2.0ms")
     return value

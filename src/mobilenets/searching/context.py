@@ -19,14 +19,13 @@ from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples
 from mobilenets.data.split import train_val_split
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import SEARCHED_FROM, ModelCard
 from mobilenets.nn.io import open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.searching.distill import Figures, LimitedLoader, evaluate
 from mobilenets.searching.latency.table import Candidate
-from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.training.context import ComputeContext, autocast, pick_device
 from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.run_data import open_splits
@@ -59,7 +58,7 @@ class SearchContext:
 
     def __init__(self, run: Path, data: Path, seed: int = 0, folder: Path | None = None) -> None:
         if not (run / "config.yaml").is_file():
-            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
+            raise ModelFileError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         network = open_network(run)
         self.run, self.card, self.base = run, network.card, network.model
         settings, self.recipe = read_config(run / "config.yaml")
@@ -67,8 +66,9 @@ class SearchContext:
         said = folder is not None and (folder / FILE).exists()
         self.listed = open_splits(folder if folder is not None and said else run, settings, data)
         if self.listed.classes != self.card.classes:
-            raise UserError(f"{data}: its classes are not those of {run}; give the data that the run was trained on")
-        keep_freed_memory()
+            raise ModelFileError(
+                f"{data}: its classes are not those of {run}; give the data that the run was trained on"
+            )
         precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
         self.compute = ComputeContext(pick_device(settings.device), precision, seed)
         cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)

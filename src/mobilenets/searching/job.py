@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +14,7 @@ from mobilenets.arch.cost import total
 from mobilenets.auditing.audit import audit_splits
 from mobilenets.data.manifest import FILE, base_of
 from mobilenets.data.value_range import RangeDecision
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.model_card import read_card
 from mobilenets.searching.config import EVOLVE, NETADAPT, SearchConfig
 from mobilenets.searching.context import SearchContext
@@ -34,6 +34,8 @@ from mobilenets.training.run_data import copy_list
 from mobilenets.training.run_folder import finish
 from mobilenets.training.session import LAST
 from mobilenets.weights.kept import KEPT, TEST
+
+log = logging.getLogger(__name__)
 
 FITTED, CHECKED = 14, 6  # random networks behind the latency model's line, and others that tell its error
 
@@ -88,7 +90,7 @@ def search(config: SearchConfig, out: Path | None = None, timer: Timer | None = 
     with LatencyTable(conditions, timer=timer) as table:
         if (factor := table.settle()) is not None:
             told = f"latencies known so far were measured beside other work; all of them times {factor:.2f}"
-            print(f"search: {told}", file=sys.stderr)
+            log.warning("search: %s", told)
         seed, least = _ends(
             table, ctx.base_candidate, METHODS[config.method].smallest(ctx.base_candidate), config.latency_ms / 1000
         )
@@ -122,7 +124,7 @@ def _is_work(config: SearchConfig, seed: Estimate, least: Estimate) -> bool:
         _tell_doubt(seed, budget_s, "the run takes", "searching all the same")
     elif budget_s < least.seconds:
         if least.decides(budget_s) and least.seconds < seed.seconds:
-            raise UserError(
+            raise UsageError(
                 f"--latency {config.latency_ms:g}ms: out of reach of {config.run}, which takes {seed.ms:.3g} ms; "
                 f"the smallest possible is {least.ms:.3g} ms"
             )
@@ -132,7 +134,7 @@ def _is_work(config: SearchConfig, seed: Estimate, least: Estimate) -> bool:
 
 def _tell_doubt(estimate: Estimate, budget_s: float, what: str, chosen: str) -> None:
     doubt = estimate.doubt(budget_s, NETWORK_EFFORT)
-    print(f"search: {doubt}: {what} {estimate.describe()}; {chosen}", file=sys.stderr)
+    log.warning("search: %s: %s %s; %s", doubt, what, estimate.describe(), chosen)
 
 
 def resume(folder: Path, data: Path | None = None, timer: Timer | None = None) -> Result:
@@ -143,12 +145,12 @@ def resume(folder: Path, data: Path | None = None, timer: Timer | None = None) -
     """
     state = SearchState.read(folder)
     if (folder / "search.json").exists():
-        raise UserError(f"{folder}: this search is complete; search into a new folder with another --out")
+        raise UsageError(f"{folder}: this search is complete; search into a new folder with another --out")
     if data is not None:
         state.config = replace(state.config, data=str(data))
     config = state.config
     if data is None and not Path(config.data).exists() and not base_of(Path(config.data)).exists():
-        raise UserError(f"{config.data}: the photographs were there and are not any more; say where with --data NEW")
+        raise UsageError(f"{config.data}: the photographs were there and are not any more; say where with --data NEW")
     ctx = SearchContext(Path(config.run), Path(config.data), config.seed, folder)
     with LatencyTable(Conditions(config.engine, config.threads), timer=timer) as table:
         return _Session(ctx, table, state).run()
@@ -204,10 +206,12 @@ class _Session:
             state.base |= ctx.evaluate(ctx.base, size, self.parts.val)
             state.base["holdout"] = ctx.evaluate(ctx.base, size, self.parts.holdout)["expected_accuracy"]
             state.save()
-        print(
-            f"search: from {state.base['latency_ms']:.3g} to {self.config.latency_ms:.3g} ms; predictions are "
-            f"{100 * state.fit['mape']:.1f} % off on {CHECKED} other networks",
-            file=sys.stderr,
+        log.info(
+            "search: from %.3g to %.3g ms; predictions are %.1f %% off on %d other networks",
+            state.base["latency_ms"],
+            self.config.latency_ms,
+            100 * state.fit["mape"],
+            CHECKED,
         )
 
     def _train(self, interrupt: Interrupt) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.nn.io import read_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.config import SearchConfig
@@ -80,6 +80,6 @@ class SearchState:
                 content["cwd"] = str(Path.cwd())
             return cls(folder, config, **content)
         except FileNotFoundError:
-            raise UserError(f"{folder}: holds no search to go on with; leave --resume out") from None
+            raise UsageError(f"{folder}: holds no search to go on with; leave --resume out") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{path}: is damaged ({type(error).__name__}); search into a new --out") from error
+            raise ModelFileError(f"{path}: is damaged ({type(error).__name__}); search into a new --out") from error

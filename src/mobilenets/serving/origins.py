@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 ANY = "*"
 NOT_ALLOWED = "Pages of other origins may not ask this server: start it with --allow-origin ORIGIN to allow one."
@@ -40,5 +40,5 @@ def check_origins(origins: Sequence[str]) -> list[str]:
         whole = f"{parts.scheme}://{parts.netloc}"
         if origin != ANY and (not parts.scheme or not parts.netloc or origin.lower() != whole.lower()):
             like = f"{whole}" if parts.scheme and parts.netloc else "http://localhost:3000"
-            raise UserError(f"--allow-origin: {origin!r} is no origin; write it as {like}, or '*' for all")
+            raise UsageError(f"--allow-origin: {origin!r} is no origin; write it as {like}, or '*' for all")
     return [origin.lower() for origin in origins]

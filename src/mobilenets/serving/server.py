@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.serving.limits import Limits, busy
 
 _BACKLOG = 1024
@@ -24,11 +24,11 @@ def bind(host: str, port: int) -> socket.socket:
         UserError: no such host, or the port is taken or not allowed.
     """
     if not 0 <= port <= 65535:
-        raise UserError(f"--port: {port} is no port; use 1 to 65535, or 0 for any that is free")
+        raise UsageError(f"--port: {port} is no port; use 1 to 65535, or 0 for any that is free")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError):
-        raise UserError(f"--host: {host!r} is no address of this machine; use 127.0.0.1 or 0.0.0.0") from None
+        raise UsageError(f"--host: {host!r} is no address of this machine; use 127.0.0.1 or 0.0.0.0") from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = (error.strerror or str(error)).lower()
-        raise UserError(f"--host {host} --port {port}: {reason}; choose another --port, or check --host") from None
+        raise UsageError(f"--host {host} --port {port}: {reason}; choose another --port, or check --host") from None
     return listener
 
 

@@ -14,7 +14,7 @@ from email.message import Message
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DownloadError, UserError
 from mobilenets.system.progress import Progress
 
 TIMEOUT_S = 20.0  # without a single byte
@@ -112,7 +112,7 @@ def _copy(response: IO[bytes], file: BinaryIO, url: str, path: Path, total: int 
 def _bounded(url: str, path: Path, file: BinaryIO, size: int) -> None:
     if size > MAX_BYTES:
         file.truncate(0)
-        raise UserError(f"{path.name}: {url} sends more than {MAX_BYTES} bytes; this is not the file looked for")
+        raise DownloadError(f"{path.name}: {url} sends more than {MAX_BYTES} bytes; this is not the file looked for")
 
 
 def matches(path: Path, digest: str) -> bool:
@@ -128,13 +128,13 @@ def matches(path: Path, digest: str) -> bool:
 def _verify(url: str, path: Path, part: Path, digest: str) -> None:
     if digest and not matches(part, digest):
         part.unlink()
-        raise UserError(
+        raise DownloadError(
             f"{path.name}: what {url} sent has not the published {digest}; nothing was kept, try another mirror"
         )
 
 
 def _unavailable(url: str, path: Path, reason: str) -> UserError:
-    return UserError(
+    return DownloadError(
         f"{path.name}: cannot be fetched from {url} ({reason}); get it by other means and put it at {path}"
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 
 def check_new_file(option: str, path: Path, suffix: str) -> None:
@@ -18,13 +18,13 @@ def check_new_file(option: str, path: Path, suffix: str) -> None:
         UserError: `path` exists, does not end in `suffix`, or lies in a folder that is not there or cannot be written.
     """
     if path.exists():
-        raise UserError(f"{option} {path}: exists already; name a new file")
+        raise UsageError(f"{option} {path}: exists already; name a new file")
     if path.suffix.lower() != suffix:
-        raise UserError(f"{option} {path}: name a file that ends in {suffix}")
+        raise UsageError(f"{option} {path}: name a file that ends in {suffix}")
     if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
+        raise UsageError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

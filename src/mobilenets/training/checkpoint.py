@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 
 
 @dataclass
@@ -48,4 +48,4 @@ def load(path: Path) -> tuple[State, dict[str, dict[str, Any]]]:
         content = torch.load(path, weights_only=True, map_location="cpu")
         return State(**content.pop("state")), content
     except Exception as error:  # torch raises many kinds for damaged files
-        raise UserError(f"{path}: not a readable checkpoint; delete it and resume from the start") from error
+        raise ModelFileError(f"{path}: not a readable checkpoint; delete it and resume from the start") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.system import torchrun_env
 from mobilenets.training.distributed.group import ALONE, Group
 
@@ -32,20 +32,20 @@ def pick_device(name: str) -> torch.device:
         UserError: a device this machine (or this build of torch) does not have, or not for every process.
     """
     if name not in DEVICES:
-        raise UserError(f"device: {name!r} is not one of {', '.join(DEVICES)}")
+        raise UsageError(f"device: {name!r} is not one of {', '.join(DEVICES)}")
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(d for d in ("cuda", "mps", "cpu") if has[d])
     if not has[name]:
         here = ", ".join(d for d, there in has.items() if there)
-        raise UserError(f"device: {name} is not available here; available: {here}")
+        raise UsageError(f"device: {name} is not available here; available: {here}")
     if torchrun_env.world() > 1:
         if name == "mps":
-            raise UserError("device: mps serves one process; start several with --device cpu")
+            raise UsageError("device: mps serves one process; start several with --device cpu")
         if name == "cuda":
             if torchrun_env.local_world() > torch.cuda.device_count():
                 counts = f"{torchrun_env.local_world()} processes and {torch.cuda.device_count()} GPUs"
-                raise UserError(f"device: this machine has {counts}; start one process a GPU, or use --device cpu")
+                raise UsageError(f"device: this machine has {counts}; start one process a GPU, or use --device cpu")
             return torch.device("cuda", torchrun_env.local_rank())
     return torch.device(name)
 

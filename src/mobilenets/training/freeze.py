@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from mobilenets.arch.net import Net
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 
 
@@ -34,7 +34,7 @@ def check_freeze(net: Net, freeze: str | int) -> None:
         UserError: as said.
     """
     if isinstance(freeze, int) and freeze > len(net.blocks):
-        raise UserError(f"freeze: {freeze} blocks asked for; {net.name} has {len(net.blocks)}")
+        raise UsageError(f"freeze: {freeze} blocks asked for; {net.name} has {len(net.blocks)}")
 
 
 def set_training(model: nn.Module, frozen: list[nn.Module]) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.data.loader import Batch
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -247,7 +247,7 @@ class Trainer:
             self.ema.model.load_state_dict(tensors["average"])
             self.optimizer.load_state_dict(tensors["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            raise UserError(f"{path}: is of another network or of other classes; train into a new folder") from error
+            raise UsageError(f"{path}: is of another network or of other classes; train into a new folder") from error
 
 
 def write_history(path: Path, history: list[dict[str, float | int | str]]) -> None:

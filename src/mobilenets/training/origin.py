@@ -17,7 +17,7 @@ from mobilenets.data.manifest import EARLIER, Manifest, list_images, manifest_of
 from mobilenets.data.match import count, joined, some
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.sources.read import read_named_splits
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, ModelFileError
 from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card, read_tensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.training.probe.head import Head, standardisation
@@ -44,9 +44,9 @@ class Origin:
             UserError: there is none, or it is not finished.
         """
         if not (run / "config.yaml").is_file():
-            raise UserError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
+            raise ModelFileError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         if not (run / "metrics.json").exists() or not (run / "model.safetensors").exists():
-            raise UserError(
+            raise ModelFileError(
                 f"--from {run}: is not finished; first go on with it: mobilenets train --resume --out {run}"
             )
         return cls(run, read_card(run / "model.safetensors"))
@@ -61,14 +61,14 @@ class Origin:
         remedy = f"start from its weights alone with --weights {self.run / 'model.safetensors'}"
         known = manifest_of(self.run)
         if known is not None and not known.hashed.any():
-            raise UserError(
+            raise ModelFileError(
                 f"--from {self.run}: was stopped before its photographs were hashed; --resume it to its end"
             )
         if known is not None:
             return known
         settings, _ = read_config(self.run / "config.yaml")
         if not exists(Path(settings.data)):
-            raise UserError(
+            raise ModelFileError(
                 f"--from {self.run}: what it was trained on is not known: it has no data.csv, and {settings.data} is "
                 f"gone; {remedy}"
             )
@@ -84,7 +84,7 @@ class Origin:
         """
         lost = sorted(set(self.card.classes) - set(classes))
         if lost:
-            raise UserError(
+            raise DataError(
                 f"{data}: has no photographs of {some(lost)}, which {self.run} knows; add some (there may be new "
                 f"classes too), or start from its weights alone with --weights {self.run / 'model.safetensors'}"
             )
@@ -119,7 +119,7 @@ class Origin:
                 file=sys.stderr,
             )
         if len(val) == 0:
-            raise UserError(
+            raise DataError(
                 f"{settings.data}: {self.run} was trained on all that could validate; add new photographs, or --val DIR"
             )
         return replace(splits, train=train, val=val, test=test)

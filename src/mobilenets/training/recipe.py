@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from mobilenets.data.augment import Augment
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 _AUGMENT = "augment."
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
@@ -23,7 +23,7 @@ WARMUP_FRACTION, EMA_FRACTION = 0.1, 0.1  # of all steps, at most
 
 def _require(name: str, ok: bool, value: object, accepted: str) -> None:
     if not ok:
-        raise UserError(f"{name}: {value!r} is not accepted; use {accepted}")
+        raise UsageError(f"{name}: {value!r} is not accepted; use {accepted}")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 def _coerced(holder: Recipe | Augment, values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     known = {f.name for f in fields(holder)} - {"augment"}
     for key in values.keys() - known:
-        raise UserError(f"{prefix}{key}: no such setting of a recipe; there are {', '.join(settable())}")
+        raise UsageError(f"{prefix}{key}: no such setting of a recipe; there are {', '.join(settable())}")
     return {k: _coerce(prefix + k, v, getattr(holder, k)) for k, v in values.items()}
 
 
@@ -183,4 +183,4 @@ def _coerce(name: str, value: Any, like: Any) -> Any:
             return type(like)(value)
         return str(value)
     except (ValueError, TypeError, KeyError):
-        raise UserError(f"{name}: {value!r} is not a value for it; now it is {like!r}") from None
+        raise UsageError(f"{name}: {value!r} is not a value for it; now it is {like!r}") from None

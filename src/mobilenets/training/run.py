@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
@@ -90,7 +90,7 @@ def resume(
         settings, recipe = read_config(config)
         check_same(config, settings, recipe, given or {}, changes or {})
         if is_complete(folder, recipe):
-            raise UserError(
+            raise UsageError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
             )
         return _run(with_data_at(settings, folder, data), recipe, folder, group)
@@ -119,7 +119,7 @@ def interrupted_run(data: Path) -> Path:
 def _folder(out: str | Path | None, data: Path) -> Path:
     """A new folder, or the one this job made before torchrun started it again."""
     if torchrun_env.may_restart() and out is None:
-        raise UserError("--out: say where to with --max-restarts, so that a restarted run finds its folder")
+        raise UsageError("--out: say where to with --max-restarts, so that a restarted run finds its folder")
     if out is not None and torchrun_env.restarts():
         job = Path(out) / JOB
         if job.exists() and job.read_text(encoding="utf-8") == torchrun_env.job():
@@ -135,7 +135,7 @@ def new_folder(out: str | Path | None, data: Path) -> Path:
     """
     if out is not None:
         if Path(out).exists():
-            raise UserError(f"{out}: exists already; choose another --out, or go on with it by --resume")
+            raise UsageError(f"{out}: exists already; choose another --out, or go on with it by --resume")
         return Path(out)
     return next(folder for folder in _default_folders(data) if not folder.exists())
 

@@ -18,7 +18,7 @@ from mobilenets.data.manifest import (
 from mobilenets.data.match import count, match, some
 from mobilenets.data.sample import Splits
 from mobilenets.data.sources.read import read_splits
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 from mobilenets.model_card import read_card
 from mobilenets.training.settings import Settings
 
@@ -37,7 +37,7 @@ def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:
     if data is not None:
         return replace(settings, data=str(data))
     if not exists(Path(settings.data)):
-        raise UserError(
+        raise DataError(
             f"{Path(settings.data).absolute()}: the photographs of {run} were there and are not any more; "
             "say where they are now with --data NEW"
         )
@@ -74,14 +74,14 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
         )
     splits = matched.splits
     if len(splits.train) + len(splits.val) == 0:
-        raise UserError(f"{settings.data}: holds none of the photographs of {run}; say where they are with --data NEW")
+        raise DataError(f"{settings.data}: holds none of the photographs of {run}; say where they are with --data NEW")
     for name, samples in (("training", splits.train), ("validation", splits.val)):
         if len(samples) == 0:
-            raise UserError(f"{settings.data}: no {name} photograph of {run} is left there as it was; put some back")
+            raise DataError(f"{settings.data}: no {name} photograph of {run} is left there as it was; put some back")
     lost = sorted(set(range(len(splits.classes))) - set(splits.train.labels.tolist()))
     if lost:
         names = some([splits.classes[k] for k in lost])
-        raise UserError(f"{settings.data}: no training photograph of {names} is left as {run} had it; put some back")
+        raise DataError(f"{settings.data}: no training photograph of {names} is left as {run} had it; put some back")
     return splits
 
 
@@ -164,4 +164,4 @@ def _check_classes(run: Path, settings: Settings, known: tuple[str, ...], now: t
     came, gone = sorted(set(now) - set(known)), sorted(set(known) - set(now))
     what = [f"{some(names)} {word}" for names, word in ((came, "came"), (gone, "went")) if names]
     remedy = "put the classes back as they were, or train a new run"
-    raise UserError(f"{settings.data}: its classes are not those of {run} any more ({'; '.join(what)}); {remedy}")
+    raise DataError(f"{settings.data}: its classes are not those of {run} any more ({'; '.join(what)}); {remedy}")

@@ -14,7 +14,7 @@ import numpy as np
 from mobilenets.auditing.audit import MAX_IN_A_RUN, Audit
 from mobilenets.data.loader import Loader
 from mobilenets.data.sample import Samples
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.explaining.gradcam import Explainer
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.model_card import ModelCard
@@ -59,7 +59,7 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit |
     engine = OnnxRuntimeEngine(folder / "model.onnx")
     answers = _answers(engine, val)
     if answers is None:
-        raise UserError(f"{folder}: none of the validation photographs can be read any more")
+        raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")
     probabilities, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})

@@ -21,13 +21,12 @@ from mobilenets.data.overview import overview
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.sample import Samples, Splits
 from mobilenets.data.value_range import decide_range, range_text, range_to_ask
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UsageError
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
-from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training.choices import TIME_FRACTION, Choices, FrozenFeatures, Open, choose, max_images_for
 from mobilenets.training.context import ComputeContext, pick_device, torch_threads
@@ -65,11 +64,11 @@ def check_divisible(batch_size: int, images: int, processes: int) -> None:
         return
     if batch_size % (2 * processes):  # pairs: BatchNorm needs two images, and mixing keeps neighbours together
         fits = max(1, round(batch_size / (2 * processes))) * 2 * processes
-        raise UserError(
+        raise UsageError(
             f"batch_size: {batch_size} does not divide into pairs for {processes} processes; use {fits}, for example"
         )
     if images < batch_size:
-        raise UserError(
+        raise UsageError(
             f"batch_size: {batch_size} is more than the {images} training images, and {processes} processes "
             f"need whole batches; use {max(1, images // (2 * processes)) * 2 * processes} or one process"
         )
@@ -89,7 +88,6 @@ class Session:
         self.settings, self.recipe, self.folder, self.group = settings, recipe, folder, group
         self.asked = settings
         self.started = time.monotonic() if started is None else started
-        keep_freed_memory()
         self.device = pick_device(settings.device)
         begun = _has_begun(folder)
         self.origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
@@ -159,7 +157,7 @@ class Session:
         """That several processes see the same photographs and that batches divide among them."""
         counts = [len(self.splits.train), len(self.splits.val)]
         if self.group.any(self.group.agreed(counts) != counts):
-            raise UserError(
+            raise DataError(
                 f"{self.settings.data}: the processes find different photographs; give all of them the same"
             )
         if self.settings.recipe != "probe":

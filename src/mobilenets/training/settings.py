@@ -16,7 +16,7 @@ from mobilenets.data.rare import Rare
 from mobilenets.data.sources.read import DEFAULT_VAL
 from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.preprocess import FITS
 from mobilenets.system.files import write_atomic
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
@@ -71,36 +71,36 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
-            raise UserError(f"recipe: {self.recipe!r} is not one of {', '.join(RECIPES)}")
+            raise UsageError(f"recipe: {self.recipe!r} is not one of {', '.join(RECIPES)}")
         if self.minutes is not None and self.epochs is not None:
-            raise UserError("minutes and epochs: give one of them, they both say when to stop")
+            raise UsageError("minutes and epochs: give one of them, they both say when to stop")
         if self.minutes is not None and self.minutes <= 0:
-            raise UserError(f"minutes: {self.minutes} is not a time; use a positive number")
+            raise UsageError(f"minutes: {self.minutes} is not a time; use a positive number")
         for name in ("seed", "workers"):
             if (getattr(self, name) or 0) < 0:
-                raise UserError(f"{name}: {getattr(self, name)} is negative; use 0 or more")
+                raise UsageError(f"{name}: {getattr(self, name)} is negative; use 0 or more")
         if self.threads is not None and self.threads < 1:
-            raise UserError(f"threads: {self.threads} are too few; use 1 or more")
+            raise UsageError(f"threads: {self.threads} are too few; use 1 or more")
         if self.size is not None and self.size < MIN_SIZE:
-            raise UserError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
+            raise UsageError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
         asked = parse_range(self.range)
         object.__setattr__(self, "range", asked if isinstance(asked, str) else range_text(asked, ""))
         if self.fit is not None and self.fit not in (*FITS, "auto"):
-            raise UserError(f"fit: {self.fit!r} is not one of {', '.join(FITS)}, auto")
+            raise UsageError(f"fit: {self.fit!r} is not one of {', '.join(FITS)}, auto")
         if self.precision not in PRECISIONS:
-            raise UserError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+            raise UsageError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.cache not in CACHES:
-            raise UserError(f"cache: {self.cache!r} is not one of {', '.join(CACHES)}")
+            raise UsageError(f"cache: {self.cache!r} is not one of {', '.join(CACHES)}")
         if self.from_run is not None and self.weights != "default":
-            raise UserError(f"weights: {self.weights} with --from {self.from_run}, which has its own; leave it out")
+            raise UsageError(f"weights: {self.weights} with --from {self.from_run}, which has its own; leave it out")
         if self.from_run is not None and self.recipe == "scratch":
-            raise UserError(f"recipe: scratch starts from random weights, not from those of {self.from_run}")
+            raise UsageError(f"recipe: scratch starts from random weights, not from those of {self.from_run}")
         if self.rare not in RARE:
-            raise UserError(f"rare: {self.rare!r} is not one of {', '.join(RARE)}")
+            raise UsageError(f"rare: {self.rare!r} is not one of {', '.join(RARE)}")
         if self.recipe == "probe" and self.weights == "none":
-            raise UserError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
+            raise UsageError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):
-            raise UserError(f"weights: {self.weights!r} with recipe scratch; scratch starts from random weights")
+            raise UsageError(f"weights: {self.weights!r} with recipe scratch; scratch starts from random weights")
 
     @property
     def pretrained(self) -> str | None:
@@ -156,10 +156,10 @@ def read_config(path: Path) -> tuple[Settings, Recipe]:
         settings, recipe = dict(content["settings"]), dict(content["recipe"])
         folder = str(content.get("folder") or Path.cwd())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
+        raise ModelFileError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
     known = {f.name for f in fields(Settings)}
     for name in settings.keys() - known:
-        raise UserError(f"{path}: no setting is called {name!r}; there are {', '.join(sorted(known))}")
+        raise ModelFileError(f"{path}: no setting is called {name!r}; there are {', '.join(sorted(known))}")
     if Path(folder) != Path.cwd():
         settings |= {
             name: _resolved(path, folder, name, settings.get(name)) for name in PATH_SETTINGS if name in settings
@@ -177,11 +177,11 @@ def _content(path: Path) -> Any:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; a run folder has its settings in config.yaml") from None
+        raise ModelFileError(f"{path}: no such file; a run folder has its settings in config.yaml") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
+        raise ModelFileError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: not a config.yaml of a run (it holds no settings)")
+        raise ModelFileError(f"{path}: not a config.yaml of a run (it holds no settings)")
     return content
 
 
@@ -235,7 +235,7 @@ def _refuse(config: Path, name: str, value: Any, kept: Any) -> NoReturn:
     option = {"data": "DATA", "from_run": "--from"}.get(name, f"--{name.replace('_', '-')}")
     was = "was not given" if kept is None else f"is {kept}"
     remedy = "say where the same photographs are now with --data" if name == "data" else "leave it out"
-    raise UserError(
+    raise UsageError(
         f"{option}: {value} now, but it {was} in {config}; a resumed run keeps its settings: {remedy}, "
         "or train a new run"
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mobilenets.arch.net import Net
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError, ModelFileError
 from mobilenets.nn.model import MobileNet
 from mobilenets.weights.layouts import module_names
 
@@ -50,7 +50,7 @@ def recognise(keys: Iterable[str]) -> str:
     if any(name.endswith("/gamma") for name in names):
         return "keras"
     some = ", ".join(sorted(names)[:SHOWN]) or "none at all"
-    raise UserError(f"no MobileNet of torchvision, timm, Keras or ours has these names: {some}")
+    raise ModelFileError(f"no MobileNet of torchvision, timm, Keras or ours has these names: {some}")
 
 
 def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
@@ -153,7 +153,7 @@ def read_h5(path: Path) -> dict[str, Tensor]:
     try:
         import h5py
     except ModuleNotFoundError:
-        raise UserError(f"{path}: reading it needs h5py; run: pip install 'mobilenets[keras]'") from None
+        raise MissingExtraError(f"{path}: reading it needs h5py; run: pip install 'mobilenets[keras]'") from None
     found: dict[str, Tensor] = {}
 
     def visit(name: str, item: object) -> None:
@@ -164,9 +164,9 @@ def read_h5(path: Path) -> dict[str, Tensor]:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except OSError as error:
-        raise UserError(f"{path}: not a readable .h5 file ({error})") from error
+        raise ModelFileError(f"{path}: not a readable .h5 file ({error})") from error
     if any(name.rpartition("/")[0].endswith("/vars") for name in found):
-        raise UserError(
+        raise ModelFileError(
             f"{path}: this format of Keras 3 numbers layers instead of naming them; save as model.save('NAME.h5')"
         )
     slashed = any("BatchNorm" in name for name in found)
@@ -245,4 +245,4 @@ def _complain(
             misfits.append(f"{len(names)} {kind}: {', '.join(names[:SHOWN])}{more}")
     if misfits:
         what = f"{net.name} of width {net.width:g}, flavor {net.flavor}"
-        raise UserError(f"weights in {layout}'s layout do not fit {what}; {'; '.join(misfits)}")
+        raise ModelFileError(f"weights in {layout}'s layout do not fit {what}; {'; '.join(misfits)}")

@@ -14,7 +14,7 @@ import torch
 
 from mobilenets.arch import DEFAULT_NAME, NAMES, build
 from mobilenets.arch.net import Net
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UsageError, UserError
 from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -121,14 +121,14 @@ def create(
     }
     given = {key: value for key, value in given.items() if value is not None}
     if name is None and not (weights is not None and is_file(weights)):
-        raise UserError(f"name: say which network; there are {', '.join(NAMES)}")
+        raise UsageError(f"name: say which network; there are {', '.join(NAMES)}")
     if weights is None:
         return MobileNet(build(str(name), num_classes=_or_imagenet(num_classes), **given))
     # What is wrong with the name or options is said before a download.
     build(name or NAMES[0], **{k: v for k, v in given.items() if name or k not in ("flavor", "reduced_tail")})
     checkpoint = None if is_file(weights) else _find(str(name), str(weights), given.get("width", 1.0))
     if checkpoint and reduced_tail:
-        raise UserError("reduced_tail: no published weights have one; use a file of your own, or weights=None")
+        raise UsageError("reduced_tail: no published weights have one; use a file of your own, or weights=None")
     path = Path(weights) if checkpoint is None else locate(checkpoint)
     state = read_state(path)
     if path.suffix == ".safetensors" and has_card(path):
@@ -155,7 +155,7 @@ def is_file(weights: str | Path) -> bool:
 def _find(name: str, tag: str, width: float) -> Checkpoint:
     published = checkpoints(name, width)
     if not published:
-        raise UserError(
+        raise UsageError(
             f"weights: {tag!r} is no file, and none are published for {name} at width {width:g}; "
             "use none, or a width that 'mobilenets models' lists"
         )
@@ -165,7 +165,7 @@ def _find(name: str, tag: str, width: float) -> Checkpoint:
         if checkpoint.tag == tag:
             return checkpoint
     tags = ", ".join(c.tag for c in published)
-    raise UserError(f"weights: {tag!r} is neither a file nor a tag of {name} at width {width:g}; there are {tags}")
+    raise UsageError(f"weights: {tag!r} is neither a file nor a tag of {name} at width {width:g}; there are {tags}")
 
 
 def name_or_default(name: str | None, weights: str | Path | None) -> str | None:
@@ -180,11 +180,11 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         UserError: no such file, an unknown kind, damaged, or a pickle that holds more than tensors.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give weights as {', '.join(_SUFFIXES)}, or a tag")
+        raise ModelFileError(f"{path}: no such file; give weights as {', '.join(_SUFFIXES)}, or a tag")
     if path.suffix == ".h5":
         return read_h5(path)
     if path.suffix not in _SUFFIXES:
-        raise UserError(f"{path}: not a kind of weight file; use {', '.join(_SUFFIXES)}")
+        raise ModelFileError(f"{path}: not a kind of weight file; use {', '.join(_SUFFIXES)}")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -192,16 +192,18 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         content = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: not plain tensors, or damaged; files with other objects are not opened") from error
+        raise ModelFileError(
+            f"{path}: not plain tensors, or damaged; files with other objects are not opened"
+        ) from error
     except Exception as error:  # torch and safetensors raise many kinds for damaged files
-        raise UserError(f"{path}: not a readable weight file ({type(error).__name__}); fetch it again") from error
+        raise ModelFileError(f"{path}: not a readable weight file ({type(error).__name__}); fetch it again") from error
     for key in _NESTED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(
         isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()
     ):
-        raise UserError(f"{path}: holds no state dict (a mapping of names to tensors)")
+        raise ModelFileError(f"{path}: holds no state dict (a mapping of names to tensors)")
     return {key.removeprefix("module."): value for key, value in content.items()}
 
 
@@ -209,7 +211,7 @@ def _layout_of(state: dict[str, torch.Tensor], path: Path) -> str:
     try:
         return recognise(state)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise ModelFileError(f"{path}: {error}") from error
 
 
 def _flavor_of(layout: str) -> str | None:
@@ -232,7 +234,7 @@ def _loaded(net: Net, state: dict[str, torch.Tensor], path: Path) -> MobileNet:
     try:
         converted = convert(state, net)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise ModelFileError(f"{path}: {error}") from error
     model = MobileNet(net)
     model.load_state_dict(converted.state, strict=False)  # only BatchNorm's counters and a new head are open
     model.provenance["classifier"] = "pretrained" if converted.head_kept else "new"
@@ -261,16 +263,18 @@ def _from_run(
 def _check_agrees(path: Path, net: Net, name: str | None, given: dict[str, Any]) -> None:
     """Refuse what was asked of a file that holds another network."""
     if name not in (None, net.name):
-        raise UserError(f"{path}: holds a {net.name}, not a {name}; leave the name of the network out, or use its own")
+        raise ModelFileError(
+            f"{path}: holds a {net.name}, not a {name}; leave the name of the network out, or use its own"
+        )
     for key in ("width", "in_channels", "output_stride", "flavor"):
         has = getattr(net, key)
         if given.get(key, has) != has:
-            raise UserError(f"{path}: its {net.name} has {key} {has}, not {given[key]}; leave {key} out")
+            raise ModelFileError(f"{path}: its {net.name} has {key} {has}, not {given[key]}; leave {key} out")
     if "reduced_tail" in given:
         like = {key: getattr(net, key) for key in ("width", "output_stride", "flavor")}
         reduced = net.family == "v3" and build(net.name, reduced_tail=True, **like).blocks == net.blocks
         if given["reduced_tail"] != reduced:
-            raise UserError(f"{path}: its {net.name} has reduced_tail {reduced}, not {not reduced}; leave it out")
+            raise ModelFileError(f"{path}: its {net.name} has reduced_tail {reduced}, not {not reduced}; leave it out")
 
 
 def _fitting(path: Path, state: dict[str, torch.Tensor], given: dict[str, Any]) -> Net:
@@ -283,7 +287,9 @@ def _fitting(path: Path, state: dict[str, torch.Tensor], given: dict[str, Any]) 
             fitting.append(net)
     if not fitting:
         width = given.get("width", 1.0)
-        raise UserError(f"{path}: says not which network it is, and none of width {width:g} fits; give name and width")
+        raise ModelFileError(
+            f"{path}: says not which network it is, and none of width {width:g} fits; give name and width"
+        )
     log.info("%s: by its shapes a %s", path, fitting[0].name)
     return fitting[0]
 

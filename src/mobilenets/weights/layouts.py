@@ -8,7 +8,7 @@ from mobilenets.arch import v1, v2, v3, v4
 from mobilenets.arch.layers import Gate, Layer
 from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Row
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 
 LAYOUTS = ("ours", "torchvision", "timm", "keras")
 
@@ -30,12 +30,12 @@ def module_names(net: Net, layout: str) -> dict[str, str]:
     if layout == "ours":
         return {name: name for name in _ours(net)}
     if net.family not in _FAMILIES[layout]:
-        raise UserError(f"{net.name}: the weights are of {layout}, which has no such network")
+        raise ModelFileError(f"{net.name}: the weights are of {layout}, which has no such network")
     try:
         names = {"torchvision": _torchvision, "timm": _timm, "keras": _keras}[layout](net)
         return {ours: names[ours] for ours in _ours(net)}
     except (KeyError, ValueError) as error:  # a net of a stranger's file: not the family's blocks
-        raise UserError(f"{net.name}: its blocks are not those of {layout}'s network") from error
+        raise ModelFileError(f"{net.name}: its blocks are not those of {layout}'s network") from error
 
 
 def _blocks(net: Net) -> Iterator[tuple[int, Row, list[Layer | Gate]]]:

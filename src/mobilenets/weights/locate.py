@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DownloadError, UserError
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch, matches
 from mobilenets.weights.catalog import Checkpoint, checkpoints
@@ -47,7 +47,9 @@ def locate(checkpoint: Checkpoint) -> Path:
     cached = _cache_path(checkpoint)
     if cached.exists():
         if checkpoint.digest and not matches(cached, checkpoint.digest):  # put there by other means, or damaged
-            raise UserError(f"{cached}: has not the published {checkpoint.digest}; delete it and it is fetched again")
+            raise DownloadError(
+                f"{cached}: has not the published {checkpoint.digest}; delete it and it is fetched again"
+            )
         return cached
     if (path := installed(checkpoint)) is not None:
         return path
@@ -63,4 +65,4 @@ def locate(checkpoint: Checkpoint) -> Path:
         if others:
             ways = f"--weights {others[0]}, or {checkpoint.model}/{others[0]} as MODEL"
             hint = f"; at hand without a network: {ways}"
-        raise UserError(f"{error}{hint}") from error
+        raise DownloadError(f"{error}{hint}") from error

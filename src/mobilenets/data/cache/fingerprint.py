@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 from mobilenets.preprocess.decode import UnreadableImage
 
 
@@ -28,7 +28,7 @@ class FileFingerprint(NamedTuple):
         try:
             status = path.stat()
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; check the path and its permissions") from None
+            raise DataError(f"{path}: {error.strerror}; check the path and its permissions") from None
         return cls(status.st_size, status.st_mtime_ns)
 
     @contextmanager

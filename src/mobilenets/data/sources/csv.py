@@ -17,7 +17,7 @@ from mobilenets.data.sample import Samples
 from mobilenets.data.sources.csv_format import Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
 from mobilenets.data.sources.several_labels import find_several, label_notes
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UserError
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
 METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
@@ -67,15 +67,15 @@ def _add(found: RecordsBuilder, table: Path) -> tuple[Format, list[str]]:
         where = f"{table}, line {line}"
         for column in ("path", "label"):
             if not row[column]:
-                raise UserError(f"{where}: {column} is empty")
+                raise DataError(f"{where}: {column} is empty")
             if "\n" in row[column] or "\r" in row[column]:
-                raise UserError(f"{where}: {column} has a line break in it; is a quote not closed?")
+                raise DataError(f"{where}: {column} has a line break in it; is a quote not closed?")
         split = row["split"].lower()
         if split and split not in SPLIT_NAMES:
-            raise UserError(f"{where}: split is {row['split'].lower()!r}; use train, val or test")
+            raise DataError(f"{where}: split is {row['split'].lower()!r}; use train, val or test")
         path = finder.find(row["path"])
         if path is None:
-            raise UserError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
+            raise DataError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
         found.add(path, row["label"], SPLIT_NAMES[split] if split else "", row["group"] or None, row["stratum"] or None)
     return form, [*form.notes, *finder.describe()]
 
@@ -86,7 +86,7 @@ def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:
     for line, values in open_rows(table, form):
         count = len(values)
         if count > form.width and any(values[form.width :]):
-            raise UserError(
+            raise DataError(
                 f"{table}, line {line}: more values than columns, {count} for {form.width}: {_shown(values)}; put "
                 "quotes around a value with the separator in it; several labels of one photograph are not read"
             )
@@ -103,7 +103,7 @@ def _check_labels(table: Path, form: Format, names: Sequence[str]) -> None:
         return
     label, why = several
     line = next(line for line, row in _rows(table, form) if row["label"] == label)
-    raise UserError(
+    raise DataError(
         f"{table}, line {line}: label is {label[:80]!r}, which is several ({why}); several labels of one photograph "
         "are not read: give each one label"
     )
@@ -130,7 +130,7 @@ def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
     """It would train and validate, or be of two classes."""
     lines: list[tuple[int, Row]] = list(islice(_rows(table, form), earlier, later + 1))
     (first, _), (line, row) = lines[0], lines[-1]
-    raise UserError(
+    raise DataError(
         f"{table}, line {line}: {row['path']} is on line {first} already with another label, split or group; keep one"
     )
 

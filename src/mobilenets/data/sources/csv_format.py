@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mobilenets.data.records import SPLIT_NAMES
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UserError
 
 # Of each column: its own name, others that say the same, and some that may. Letters and digits only, without capitals.
 NAMES: dict[str, tuple[frozenset[str], ...]] = {
@@ -76,7 +76,7 @@ def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
     except UnicodeError as error:
         raise _not_text(table, error) from error
     except csv.Error as error:
-        raise UserError(f"{table}: not a readable CSV ({error})") from error
+        raise DataError(f"{table}: not a readable CSV ({error})") from error
 
 
 def find_format(table: Path) -> Format:
@@ -95,7 +95,7 @@ def find_format(table: Path) -> Format:
     except UnicodeError as error:
         raise _not_text(table, error) from error
     except csv.Error as error:
-        raise UserError(f"{table}: not a readable CSV ({error})") from error
+        raise DataError(f"{table}: not a readable CSV ({error})") from error
     tables = {s: rows or [[]] for s, rows in tables.items()}
     where = f"{table}: line {skip + 1}"
     for separator, rows in tables.items():
@@ -123,13 +123,13 @@ def _encoding(table: Path) -> str:
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in start:
-        raise UserError(f"{table}: not text; of a spreadsheet, save the sheet as CSV in UTF-8")
+        raise DataError(f"{table}: not text; of a spreadsheet, save the sheet as CSV in UTF-8")
     return "utf-8-sig"
 
 
 def _not_text(table: Path, error: UnicodeError) -> UserError:
     where = f" ({error.reason} at byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-    return UserError(f"{table}: not UTF-8 text{where}; save it as UTF-8")
+    return DataError(f"{table}: not UTF-8 text{where}; save it as UTF-8")
 
 
 def _preamble(file: TextIO) -> tuple[int, str | None]:
@@ -179,7 +179,7 @@ def _choose(where: str, folder: Path, rows: Sequence[Sequence[str]]) -> dict[str
             at = [k for k in at if values and all(_exists(folder, row, k) for row in values[:20])] or at
         if len(at) > 1:
             several = " and ".join(repr(header[k].strip()) for k in at)
-            raise UserError(f"{where}: the columns {several} may each be the {column}; call the right one {column!r}")
+            raise DataError(f"{where}: the columns {several} may each be the {column}; call the right one {column!r}")
         if at:
             columns[column] = at[0]
     return columns
@@ -226,16 +226,16 @@ def _no_columns(where: str, rows: Sequence[Sequence[str]]) -> UserError:
     missing = sorted({"path", "label"} - named.keys())
     lacks = f"{where} lacks the column {' and '.join(missing)}"
     if not any(header):
-        return UserError(f"{lacks}: there is nothing in it; the first line names the columns, such as path,label")
+        return DataError(f"{lacks}: there is nothing in it; the first line names the columns, such as path,label")
     used = {k for at in named.values() for k in at}
     flags = [k for k in range(len(header)) if k not in used and header[k] and _is_flag(rows[1:], k)]
     if "path" in named and len(flags) > 1:
         classes = _listed([header[k] for k in flags])
-        return UserError(
+        return DataError(
             f"{lacks}: the columns {classes} hold 0 and 1, a column for each class; several labels of one photograph "
             "are not read: write the class of each as one column 'label'"
         )
-    return UserError(f"{lacks}; found columns: {_listed(header)}; call them {' and '.join(missing)}")
+    return DataError(f"{lacks}; found columns: {_listed(header)}; call them {' and '.join(missing)}")
 
 
 def _is_flag(rows: Sequence[Sequence[str]], k: int) -> bool:

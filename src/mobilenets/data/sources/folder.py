@@ -12,7 +12,7 @@ from mobilenets.data.sources.layout import Layout, understand
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder
 from mobilenets.data.walk import count_unseen, image_files, images_among
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 
 
 def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
@@ -69,7 +69,7 @@ def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
         if count and nothing_else:
             tables = sorted(path.name for path in folder.glob("*.csv"))
             csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
-            raise UserError(
+            raise DataError(
                 f"{folder}: {count_text(count)}, but no folders of classes; make one folder for each class, as "
                 f"{folder / 'CLASS'}, and put them there, or {csv}, with the columns path,label"
             )
@@ -85,4 +85,4 @@ def _directly_in(folder: Path, survey: Survey) -> list[str]:
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise UserError(f"{error.filename}: {error.strerror}; check its permissions, or move it away") from error
+    raise DataError(f"{error.filename}: {error.strerror}; check its permissions, or move it away") from error

@@ -23,7 +23,7 @@ from pathlib import Path
 from mobilenets.data.sources.split_names import is_fold, split_inside, splits_called
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder, key
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _splits(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> 
             splits[f] = called[f.name]
     flat = [f for f in folders if f not in splits]
     if folders and all_called and (not splits or any(called[f.name] == "train" for f in flat)):
-        raise UserError(
+        raise DataError(
             f"{data.path}: {_and(_names(flat))} {_hold(flat)} {count_text(sum(map(Folder.count, flat)))}, but no "
             f"folders of classes; make one for each class, as {flat[-1].path / 'CLASS'}, and put them there, or list "
             "them in a CSV with the columns path,label"
@@ -123,7 +123,7 @@ def _splits(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> 
     others = [f for f in folders if f not in splits and f.name not in called and f.has_images]
     if len(splits) == 1 and others:
         (train,) = splits
-        raise UserError(
+        raise DataError(
             f"{data.path}: {train.name} holds the folders {named(_names(train.filled))}, and {_and(_names(others))} "
             f"beside it {_hold(others)} photographs: part or class? If {train.name} is the training part, give "
             f"{train.path} alone; if it is a class, put its photographs directly into it"
@@ -162,7 +162,7 @@ def _of_alike(
             layout.beside += [f.path for f in folders if f not in nested]
             layout.unfilled += [f.path for f in data.folders if not f.is_filled]
             return {}
-        raise UserError(
+        raise DataError(
             f"{data.path}: {_and(_names(nested))} each {_hold(nested[:1])} parts of its own "
             f"({named(_names(nested[0].filled))}); give one of them, as {nested[0].path}"
         )
@@ -181,7 +181,7 @@ def _of_alike(
         )
         return {first: "val", **dict.fromkeys(rest, "train"), **splits}
     classes = named([f.name for f in max(nested, key=lambda f: len(f.filled)).filled])
-    raise UserError(
+    raise DataError(
         f"{data.path}: {_and(_names(nested))} {'all' if len(nested) > 2 else 'both'} hold the same folders "
         f"({classes}), so they are parts or folds, not classes; call them train, val and test, or train on one and "
         f"validate on another: {nested[0].path} --val {nested[-1].path}. If they are classes, list them in a CSV"

@@ -16,7 +16,7 @@ from typing import Any
 from mobilenets.data.cache.fingerprint import FileFingerprint
 from mobilenets.data.records import Records, RecordsBuilder, split_of_shard
 from mobilenets.data.sample import Member
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, MissingExtraError
 from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.system.progress import Progress
 
@@ -72,7 +72,7 @@ def read_parquet(files: Sequence[Path]) -> Records:
             try:
                 _read_file(path, found)
             except (arrow.ArrowException, OSError) as error:
-                raise UserError(f"{path}: not a readable parquet file ({_line(error)})") from error
+                raise DataError(f"{path}: not a readable parquet file ({_line(error)})") from error
             progress.advance()
     return found.records()
 
@@ -95,7 +95,7 @@ def _read_file(path: Path, found: RecordsBuilder) -> None:
                 paths = [value and value["path"] for value in values]
             for k, (value, original) in enumerate(zip(labels, paths, strict=True)):
                 if value is None:
-                    raise UserError(f"{path}: row {row} has no {label}; fill it in, or leave the row out")
+                    raise DataError(f"{path}: row {row} has no {label}; fill it in, or leave the row out")
                 called = f"{path}/{row}" + (f"/{Path(original).name}" if original else "")
                 name = names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
                 found.add(called, name, split, member=Member(file, group, k))
@@ -129,7 +129,7 @@ def _image_column(path: Path, schema: Any, features: dict[str, Any]) -> tuple[st
     for name in candidates:
         if binary(kinds[name]):
             return name, name
-    raise UserError(f"{path}: no column of images; it has {', '.join(kinds)}")
+    raise DataError(f"{path}: no column of images; it has {', '.join(kinds)}")
 
 
 def _label_column(path: Path, schema: Any, features: dict[str, Any]) -> tuple[str, Sequence[str]]:
@@ -137,7 +137,7 @@ def _label_column(path: Path, schema: Any, features: dict[str, Any]) -> tuple[st
     classes = [n for n, f in features.items() if f.get("_type") == "ClassLabel" and n in schema.names]
     name = classes[0] if classes else "label"
     if name not in schema.names:
-        raise UserError(f"{path}: no column `label`; it has {', '.join(schema.names)}")
+        raise DataError(f"{path}: no column `label`; it has {', '.join(schema.names)}")
     return name, [str(n) for n in features.get(name, {}).get("names") or ()]
 
 
@@ -146,7 +146,7 @@ def _arrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise UserError("pyarrow is not installed; run: pip install 'mobilenets[shards]'") from None
+        raise MissingExtraError("pyarrow is not installed; run: pip install 'mobilenets[shards]'") from None
     return pyarrow
 
 

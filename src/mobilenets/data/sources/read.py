@@ -15,7 +15,7 @@ from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import key
 from mobilenets.data.split import train_val_split
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, UsageError
 
 DEFAULT_VAL = 0.2
 
@@ -40,7 +40,7 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     _check_empty(records, rare)
     validating = records.of("val") if held_out is None else held_out
     if len(validating) and fraction is not None:
-        raise UserError(f"val: {data} has a validation part already; leave --val out")
+        raise UsageError(f"val: {data} has a validation part already; leave --val out")
     if held_out is not None:
         records.survey.add(held_out.survey)
         if n := len(records.of("val")):
@@ -53,7 +53,7 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     else:
         train, held = train_val_split(train, classes, DEFAULT_VAL if fraction is None else fraction, seed)
         if len(held) == 0:
-            raise UserError(
+            raise DataError(
                 f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
                 "(one to train, one to validate)"
             )
@@ -76,7 +76,7 @@ def read_samples(
     there = records.there()
     chosen = split or next(p for p in ("test", "val", "", "train") if p in there)
     if chosen not in there:
-        raise UserError(f"{data}: has no {chosen} part; it has {', '.join(sorted(there)) or 'no images'}")
+        raise DataError(f"{data}: has no {chosen} part; it has {', '.join(sorted(there)) or 'no images'}")
     records = records.of(chosen)
     known = tuple(classes) if classes is not None else _classes(data, records)
     return known, _samples(data, chosen, records, known)
@@ -113,7 +113,7 @@ def _check_empty(records: Records, rare: Rare) -> None:
         records.survey.note(f"{named(empty, 3)}: left out")
         return
     more = f" (and {len(empty) - 1} more folders)" if len(empty) > 1 else ""
-    raise UserError(
+    raise DataError(
         f"{empty[0]}{more}; add some, move the folder away if it is no class, or leave it out with --rare drop"
     )
 
@@ -121,7 +121,7 @@ def _check_empty(records: Records, rare: Rare) -> None:
 def _held_out(data: Path, folder: Path) -> Records:
     """The photographs of other data for validation: its validation part, where it has parts."""
     if folder.resolve() == data.resolve():
-        raise UserError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
+        raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
     found = _records(folder)
     return found.of("val") if "val" in found.there() else found
 
@@ -131,7 +131,7 @@ def _records(data: Path, *, known: Collection[str] = (), without: Path | None = 
     if len(found) == 0:
         lines = found.survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
-        raise UserError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
+        raise DataError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
     return found
 
 
@@ -147,12 +147,12 @@ def _read(data: Path, known: Collection[str], without: Path | None) -> Records:
 
         return read_shards(files)
     if not data.exists():
-        raise UserError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
+        raise DataError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
     if data.is_dir():
         return read_metadata(data) or read_folder(data, known=known, without=without)
     if data.suffix.lower() in (".csv", ".tsv"):
         return read_table(data)
-    raise UserError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
+    raise DataError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
 
 
 def _containers(data: Path) -> list[Path]:
@@ -176,7 +176,7 @@ def _containers(data: Path) -> list[Path]:
         files = [Path(p) for p in sorted(glob.glob(str(data)))]
     for path in files:
         if not path.is_file():
-            raise UserError(f"{path}: no such file, but {data} names it")
+            raise DataError(f"{path}: no such file, but {data} names it")
     return files
 
 
@@ -184,10 +184,10 @@ def _classes(data: Path, records: Records) -> tuple[str, ...]:
     classes = records.classes()
     if len(classes) < 2:
         only = f"only the class {classes[0]!r} ({count_text(len(records))})" if classes else "no training images"
-        raise UserError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
+        raise DataError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
     for name in classes:
         if not _is_text(name):
-            raise UserError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
+            raise DataError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
     return classes
 
 
@@ -207,5 +207,5 @@ def _samples(data: Path, split: str, records: Records, classes: tuple[str, ...])
         what = f"{split or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
         meant = next((name for name in classes for other in unknown if key(name) == key(other)), None)
         hint = "" if meant is None else f"; is {meant!r} meant? Call both alike"
-        raise UserError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")
+        raise DataError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")
     return records.samples(classes)

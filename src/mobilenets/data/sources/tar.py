@@ -21,7 +21,7 @@ from mobilenets.data.records import Records, RecordsBuilder, split_of_shard
 from mobilenets.data.sample import Member
 from mobilenets.data.sources.survey import Survey, Tally
 from mobilenets.data.walk import count_unseen
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, MissingExtraError
 from mobilenets.preprocess.formats import SNIFFED, is_image, reads, sniff
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.files import write_atomic
@@ -116,7 +116,7 @@ def _entries(path: Path, size: int, survey: Survey) -> Iterator[Entry]:
             yield from _entry(path, sample, image, label)
             sample, image, label = key, None, None
         if member.offset_data + member.size > size:
-            raise UserError(f"{path}: is cut short; copy it again from where it came")
+            raise DataError(f"{path}: is cut short; copy it again from where it came")
         if suffix.lower() in ("cls", "json"):
             label = _label(path, member.name, beginning(_MAX_LABEL_BYTES)) or label
             continue
@@ -127,7 +127,7 @@ def _entries(path: Path, size: int, survey: Survey) -> Iterator[Entry]:
         elif image is not None:
             more += 1
         elif member.size > _MAX_BYTES:
-            raise UserError(f"{path}: {member.name} is larger than {_MAX_BYTES} bytes; this is no photograph")
+            raise DataError(f"{path}: {member.name} is larger than {_MAX_BYTES} bytes; this is no photograph")
         else:
             image = member.name, member.offset_data, member.size
     yield from _entry(path, sample, image, label)
@@ -139,7 +139,7 @@ def _entry(path: Path, sample: str, image: tuple[str, int, int] | None, label: s
     if image is not None:
         name, offset, extent = image
         if label is None:
-            raise UserError(f"{path}: {name} has no class; put it into {sample}.cls, or into {sample}.json as label")
+            raise DataError(f"{path}: {name} has no class; put it into {sample}.cls, or into {sample}.json as label")
         yield name, label, offset, extent
 
 
@@ -159,7 +159,7 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Callable[[int], byte
                     yield member, partial(_beginning, tar, member)
     except tarfile.ReadError as error:
         remedy = "a compressed one has to be unpacked first (gunzip)" if _is_compressed(path) else "copy it again"
-        raise UserError(f"{path}: not a readable tar file ({error}); {remedy}") from error
+        raise DataError(f"{path}: not a readable tar file ({error}); {remedy}") from error
 
 
 def _is_compressed(path: Path) -> bool:
@@ -176,7 +176,7 @@ def _label(path: Path, name: str, content: bytes) -> str | None:
         value = json.loads(text)
         value = value.get("label") if isinstance(value, dict) else None
     except ValueError as error:
-        raise UserError(f"{path}: {name} is not UTF-8 text or not JSON ({error})") from error
+        raise DataError(f"{path}: {name} is not UTF-8 text or not JSON ({error})") from error
     return None if value is None else str(value)
 
 
@@ -187,4 +187,4 @@ def _webdataset(module: str) -> Any:
     try:
         return import_module(f"webdataset.{module}")
     except ModuleNotFoundError:
-        raise UserError("webdataset is not installed; run: pip install 'mobilenets[shards]'") from None
+        raise MissingExtraError("webdataset is not installed; run: pip install 'mobilenets[shards]'") from None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenets.data.sample import Sample
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 from mobilenets.exporting.images import read_pictures
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -48,5 +48,5 @@ def read_calibration(
     """
     rows = [picture.pixels for picture in read_pictures(preprocess, samples, PICTURES, "calibration photographs")]
     if not rows:
-        raise UserError("--int8: no training photograph to calibrate with can be read; give --data")
+        raise DataError("--int8: no training photograph to calibrate with can be read; give --data")
     return Calibration(np.stack(rows), float_ends, measured_on)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.exporting.quiet import silent
 from mobilenets.model_card import METADATA_KEY, ModelCard
 from mobilenets.nn.deploy import deployed, example_planes
@@ -60,4 +60,4 @@ def _check(path: Path, card: ModelCard, description: Any) -> None:
     metadata = dict(description.metadata.userDefined)
     named = description.predictedFeatureName == "classLabel"
     if sides != (card.preprocess.size,) * 2 or metadata.get(METADATA_KEY) != card.to_json() or not named:
-        raise UserError(f"{path}: the package does not describe this network; this coremltools cannot convert it")
+        raise ModelFileError(f"{path}: the package does not describe this network; this coremltools cannot convert it")

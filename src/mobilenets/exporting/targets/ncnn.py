@@ -13,7 +13,7 @@ from typing import Any
 import pnnx
 import torch
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.exporting.quiet import quiet
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.deploy import deployed, example_planes
@@ -50,7 +50,7 @@ def _export(model: MobileNet, card: ModelCard, path: Path, half: bool) -> None:
         made = [Path(folder) / f"model.ncnn{suffix}" for suffix in (".param", ".bin")]
         if result.returncode or not all(map(Path.exists, made)):
             lines = (result.stderr or result.stdout).strip().splitlines()
-            raise UserError(f"{path}: pnnx failed ({lines[-1] if lines else result.returncode})")
+            raise ModelFileError(f"{path}: pnnx failed ({lines[-1] if lines else result.returncode})")
         targets = [path, path.with_suffix(".bin")]
         for source, target in zip(made, targets, strict=True):
             shutil.copyfile(source, target)

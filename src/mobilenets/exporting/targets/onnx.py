@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import nn
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.exporting.half import store_half
 from mobilenets.exporting.padding import pad_alike, set_pads
 from mobilenets.exporting.quiet import quiet
@@ -87,7 +87,7 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     content = onnx_file(model, card)
     difference = _difference(model, content, card.preprocess)
     if not difference <= AGREEMENT:
-        raise UserError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
+        raise ModelFileError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
     write_atomic(path, content)
 
 

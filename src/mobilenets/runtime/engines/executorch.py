@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch  # what ExecuTorch's own runtime takes its tensors from: it needs torch anyhow
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
 from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
 from mobilenets.system.quiet import no_output
@@ -29,21 +29,23 @@ class ExecuTorchEngine:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if threads is not None:
-            raise UserError(f"{path}: ExecuTorch chooses its threads itself; leave --threads out")
+            raise UsageError(f"{path}: ExecuTorch chooses its threads itself; leave --threads out")
         self._turn = threading.Lock()  # a method has one place for its input
         content = path.read_bytes()
         if content[_IDENTIFIER] != b"ET":  # ExecuTorch ends the process where it meets some files of other kinds
-            raise UserError(f"{path}: not a program ExecuTorch can run; export the model again")
+            raise ModelFileError(f"{path}: not a program ExecuTorch can run; export the model again")
         try:
             self._program = Runtime.get().load_program(content, verification=Verification.InternalConsistency)
             text = self._text()
             self._forward: Any = self._program.load_method("forward") if text is not None else None
         except (RuntimeError, ValueError) as error:
-            raise UserError(f"{path}: not a program ExecuTorch can run, or a damaged one; export it again") from error
+            raise ModelFileError(
+                f"{path}: not a program ExecuTorch can run, or a damaged one; export it again"
+            ) from error
         self.card: ModelCard = card_of(path, {} if text is None else {METADATA_KEY: text})
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         if _ends(self._forward) != [(1, size, size, channels), (1, len(self.card.classes))]:
-            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+            raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
     def _text(self) -> str | None:
         if CARD_METHOD not in self._program.method_names:
@@ -56,7 +58,7 @@ class ExecuTorchEngine:
 
     def after_fork(self) -> Engine:
         """None: all programs of a process share its threads, and those do not survive."""
-        raise UserError(f"{self.card.name}: ExecuTorch does not run in a forked process; start processes by spawn")
+        raise ModelFileError(f"{self.card.name}: ExecuTorch does not run in a forked process; start processes by spawn")
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""

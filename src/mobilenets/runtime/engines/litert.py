@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
 from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
 
@@ -31,12 +31,12 @@ class LiteRtEngine:
             self._interpreter = Interpreter(str(path), num_threads=threads or available_cores())
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise UserError(f"{path}: not a model LiteRT can run, or a damaged one; export it again") from error
+            raise ModelFileError(f"{path}: not a model LiteRT can run, or a damaged one; export it again") from error
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         ends = [self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]]
         wanted = [(np.uint8, (1, size, size, channels)), (np.float32, (1, len(self.card.classes)))]
         if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
-            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+            raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
         self._input, self._output = (end["index"] for end in ends)
 
     def concurrent(self) -> Engine:
@@ -67,6 +67,6 @@ def _metadata(path: Path) -> dict[str, str]:
                 return {}
             return {METADATA_KEY: archive.read(CARD).decode()}
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise UserError(
+        raise ModelFileError(
             f"{path}: no card in it, or it is cut off; use a file that 'mobilenets export' wrote"
         ) from error

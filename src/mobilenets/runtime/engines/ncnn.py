@@ -8,7 +8,7 @@ from pathlib import Path
 import ncnn
 import numpy as np
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
 from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
 
@@ -32,7 +32,7 @@ class NcnnEngine:
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
         options.use_bf16_storage = False
         if self._net.load_param(str(path)) or self._net.load_model(str(path.with_suffix(".bin"))):
-            raise UserError(f"{path}: not a network ncnn can run; export it again")
+            raise ModelFileError(f"{path}: not a network ncnn can run; export it again")
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
@@ -52,7 +52,7 @@ class NcnnEngine:
         extractor.input("in0", ncnn.Mat.from_pixels(picture, kind, picture.shape[1], picture.shape[0]))
         code, output = extractor.extract("out0")
         if code:
-            raise UserError(f"{self.card.name}: ncnn failed with code {code}; export the model again")
+            raise ModelFileError(f"{self.card.name}: ncnn failed with code {code}; export the model again")
         return np.array(output)
 
 
@@ -62,9 +62,11 @@ def _check(path: Path) -> None:
         lines = (path.parent / SUMS).read_text(encoding="utf-8").splitlines()
         sums = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: no readable {SUMS} beside it; copy the whole folder that was exported") from error
+        raise ModelFileError(
+            f"{path}: no readable {SUMS} beside it; copy the whole folder that was exported"
+        ) from error
     for file in (path, path.with_suffix(".bin"), path.parent / CARD):
         if not file.exists():
-            raise UserError(f"{file}: missing; copy the whole folder that was exported")
+            raise ModelFileError(f"{file}: missing; copy the whole folder that was exported")
         if hashlib.sha256(file.read_bytes()).hexdigest() != sums.get(file.name):
-            raise UserError(f"{file}: damaged, or not the file that was exported; export it again")
+            raise ModelFileError(f"{file}: damaged, or not the file that was exported; export it again")

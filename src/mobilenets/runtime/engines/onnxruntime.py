@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard, card_of
 from mobilenets.runtime.base import Engine, Origin, Pixels, Probabilities, available_cores
 
@@ -36,7 +36,9 @@ def make_session(model: Path | bytes, threads: int | None = None) -> onnxruntime
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         what = "the graph" if isinstance(model, bytes) else model
-        raise UserError(f"{what}: not a model onnxruntime can run; export it again ({_first_line(error)})") from error
+        raise ModelFileError(
+            f"{what}: not a model onnxruntime can run; export it again ({_first_line(error)})"
+        ) from error
 
 
 class OnnxRuntimeEngine:
@@ -58,7 +60,7 @@ class OnnxRuntimeEngine:
         taken = image.shape[2:] if self.whole else image.shape[1:]
         described = [(image.name, image.type, taken), (probabilities.name, probabilities.type, probabilities.shape[1:])]
         if described != wanted:
-            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+            raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
     def concurrent(self) -> Engine:
         """A session without threads of its own: it computes in those that call it."""

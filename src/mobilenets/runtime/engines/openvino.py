@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import openvino
 
-from mobilenets.errors import UserError
+from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
 from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
+
+log = logging.getLogger(__name__)
 
 # bfloat16 comes first: on a Xeon that has both, float16 was slower than float32
 # (`benchmarks/half.py`).
@@ -42,8 +44,8 @@ def _half_or_refuse(path: Path) -> str:
     if found is not None:
         return found
     if name := _held_back():
-        raise UserError(f"{path}: {name} keeps half precision from the processor; unset it, or leave --precision out")
-    raise UserError(f"{path}: this processor has no half precision (bfloat16, float16); leave --precision out")
+        raise UsageError(f"{path}: {name} keeps half precision from the processor; unset it, or leave --precision out")
+    raise UsageError(f"{path}: this processor has no half precision (bfloat16, float16); leave --precision out")
 
 
 def compile_model(
@@ -70,7 +72,7 @@ def compile_model(
         return graph, core.compile_model(graph, "CPU", options)
     except Exception as error:  # openvino raises RuntimeError, and others, for whatever it does not like
         what = "the graph" if isinstance(model, bytes) else model
-        raise UserError(f"{what}: not a model OpenVINO can run, or a damaged one; export it again") from error
+        raise ModelFileError(f"{what}: not a model OpenVINO can run, or a damaged one; export it again") from error
 
 
 class OpenVinoEngine:
@@ -89,7 +91,7 @@ class OpenVinoEngine:
         wanted = [("u8", taken), ("f32", f"[{1 if self.whole else '?'},{len(self.card.classes)}]")]
         ends = [*graph.inputs, *graph.outputs]
         if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
-            raise UserError(f"{path}: its graph is not the one its model card describes; export it again")
+            raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
         self._own = threading.local()  # a request holds one caller's picture and answer
 
     def concurrent(self) -> Engine:
@@ -105,11 +107,11 @@ class OpenVinoEngine:
             UserError: for OpenVINO's own files.
         """
         if self._path.suffix != ".onnx":
-            raise UserError(f"{self._path}: OpenVINO does not run in a forked process; start processes by spawn")
+            raise ModelFileError(f"{self._path}: OpenVINO does not run in a forked process; start processes by spawn")
         from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
         how = ", in float32" if self._precision == HALF else ""
-        print(f"{self._path}: OpenVINO does not run in a forked process; onnxruntime does{how}", file=sys.stderr)
+        log.warning("%s: OpenVINO does not run in a forked process; onnxruntime does%s", self._path, how)
         return OnnxRuntimeEngine(self._path, self._threads)
 
     def __call__(self, pixels: Pixels) -> Probabilities:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,13 +16,16 @@ from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabil
 
 
 class TorchEngine:
-    """Runs a network (`model`, in eval mode) in float32, channels-last."""
+    """Runs a network (`model`, in eval mode) in float32, channels-last.
+
+    `threads`: of torch's, while it runs (their number is the process's, not the engine's); None: as many as there are.
+    """
 
     whole = False
     origin: Origin | None = None
 
-    def __init__(self, model: MobileNet, card: ModelCard) -> None:
-        self.card = card
+    def __init__(self, model: MobileNet, card: ModelCard, threads: int | None = None) -> None:
+        self.card, self._threads = card, threads
         self.model = channels_last(model).eval()
 
     @classmethod
@@ -30,10 +35,8 @@ class TorchEngine:
         Raises:
             UserError: no card, or tensors that are not those of its network.
         """
-        if threads:
-            torch.set_num_threads(threads)
         network = read_network(path)
-        return cls(network.model, network.card)
+        return cls(network.model, network.card, threads)
 
     @classmethod
     def open(cls, path: Path) -> TorchEngine:
@@ -51,12 +54,27 @@ class TorchEngine:
 
     def after_fork(self) -> Engine:
         """Itself, on one thread: OpenMP's do not survive."""
-        torch.set_num_threads(1)
+        self._threads = 1
         return self
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Probabilities:
         """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
-        images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-        probabilities: Probabilities = self.model(images).softmax(1).numpy()
+        with _threads(self._threads):
+            images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
+            probabilities: Probabilities = self.model(images).softmax(1).numpy()
         return probabilities
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """So many of torch's threads inside."""
+    before = torch.get_num_threads()
+    if number is None or number == before:
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mobilenets.arch.cost import total
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.context import SearchContext
@@ -185,7 +185,7 @@ class BlockSearch:
             if evaluator.goal.allows(ms):
                 break
         else:
-            raise UserError(
+            raise UsageError(
                 f"--latency {evaluator.goal.budget_ms:g}ms: all {len(measured)} networks, predicted to be within it, "
                 f"measure {min(ms for _, ms in measured):.3g} ms and more; ask for a little more"
             )

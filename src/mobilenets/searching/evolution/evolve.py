@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
 
 Generator = np.random.Generator
@@ -117,7 +117,7 @@ class Evaluator:
             arch = self.space.shrink(arch, rng)
         while not self.goal.allows(self.predict(arch)):
             if arch == self.space.smallest:
-                raise UserError(
+                raise UsageError(
                     f"--latency: {self.goal.budget_ms:.3g} ms is less than the smallest network of the search takes "
                     f"here, {self.predict(arch):.3g} ms; give more, or another --from"
                 )

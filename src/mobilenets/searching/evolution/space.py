@@ -17,7 +17,7 @@ from mobilenets.arch.build import make_divisible
 from mobilenets.arch.cost import MIN_SIZE, SIZE_STEP
 from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Inverted
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 
 Generator = np.random.Generator
 
@@ -89,11 +89,11 @@ class SearchSpace:
         self.base = base
         rows = [row for row in base.blocks if isinstance(row, Inverted)]
         if len(rows) < len(base.blocks):
-            raise UserError(f"{base.name}: evolve searches among inverted bottlenecks (V2, V3); use --method netadapt")
+            raise UsageError(f"{base.name}: evolve searches among inverted bottlenecks (V2, V3); use --method netadapt")
         self.fixed = _without_expansion(base.stem.out, rows)
         self.stages = _stages(rows, self.fixed)
         if not self.stages:
-            raise UserError(f"{base.name}: it has no block with an expansion to search; use --method netadapt")
+            raise UsageError(f"{base.name}: it has no block with an expansion to search; use --method netadapt")
         per_stage = [
             (
                 tuple(range(1, len(stage) + 1)),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mobilenets.arch import build
 from mobilenets.arch.cost import total
 from mobilenets.arch.net import Net
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.runtime.registry import KINDS
 from mobilenets.searching.latency.subgraphs import WholeNetwork, subgraphs
 from mobilenets.searching.latency.timer import EngineTimer, Part, Timer, check_engine
@@ -55,7 +55,7 @@ class Conditions:
     def __post_init__(self) -> None:
         check_engine(self.engine)
         if self.threads < 1:
-            raise UserError(f"--threads: {self.threads} is too few; use 1 or more")
+            raise UsageError(f"--threads: {self.threads} is too few; use 1 or more")
 
     def name(self) -> str:
         """Also the machine and the engine's version: what is measured under one name belongs together."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError, UsageError, UserError
 from mobilenets.runtime.registry import KINDS
 from mobilenets.system.timing import Effort, Measured, measure, timed
 
@@ -86,10 +86,10 @@ def check_engine(engine: str) -> None:
         UserError: an engine that does not, or is not installed.
     """
     if engine not in OPENERS:
-        raise UserError(f"--engine {engine}: searches measure in {' or '.join(OPENERS)}")
+        raise UsageError(f"--engine {engine}: searches measure in {' or '.join(OPENERS)}")
     kind = KINDS[engine]
     if find_spec(kind.module) is None:
-        raise UserError(f"--engine {engine}: is not installed; run: pip install 'mobilenets[{kind.extra}]'")
+        raise MissingExtraError(f"--engine {engine}: is not installed; run: pip install 'mobilenets[{kind.extra}]'")
 
 
 class EngineTimer:
@@ -112,7 +112,7 @@ class EngineTimer:
                 self._pipe.send((self._reference, graphs, effort))
                 answer = self._pipe.recv()
             except (EOFError, OSError):
-                raise UserError("the engine crashed while it was measured; try the other --engine") from None
+                raise UsageError("the engine crashed while it was measured; try the other --engine") from None
         if isinstance(answer, UserError):
             raise answer
         measured: Measured = answer

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.context import SearchContext
@@ -221,7 +221,7 @@ class NetAdapt:
             before, after = (size_of(c, ALL_GROUPS) for c in (self.candidate, least))
             return [Proposal(ALL_GROUPS, before, after, least, min(self.budget_ms, predicted))]
         if not found:
-            raise UserError(
+            raise UsageError(
                 f"--latency {self.budget_ms:g}ms: cannot be reached from {self.ctx.run}; "
                 f"the search ends at {self.latency_ms:.3g} ms, and nothing is left to cut"
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError
 from mobilenets.tasks.classify.metrics import (
     ECE_BINS,
     FloatArray,
@@ -98,7 +98,7 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
     try:
         from scipy.optimize import minimize_scalar  # where it is used: what predicts and evaluates does without
     except ModuleNotFoundError:
-        raise UserError("temperature scaling needs scipy; run: pip install 'mobilenets[train]'") from None
+        raise MissingExtraError("temperature scaling needs scipy; run: pip install 'mobilenets[train]'") from None
 
     logits = _logits(probabilities)
     truth = logits[np.arange(len(labels)), labels]

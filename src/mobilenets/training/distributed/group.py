@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mobilenets.data.sample import Indices
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError, UserError
 from mobilenets.system import torchrun_env
 
 # A dead process is noticed at once, as its connections close; this bounds the wait for one that is busy, as the main
@@ -157,7 +157,7 @@ def processes() -> Iterator[Group]:
             store.add("failed", 1)
             raise
         _only_the_first(store, 2)
-        raise UserError(
+        raise UsageError(
             "a process of this training died; what was saved is complete: start again with --resume, "
             "or let torchrun do it with --max-restarts"
         ) from None

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from mobilenets.data.loader import Batch, Loader
-from mobilenets.errors import UserError
+from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 from mobilenets.system.progress import Progress
 from mobilenets.training.probe.features import Extractor, run_on_pixels
@@ -66,7 +66,7 @@ class ActivationCache:
             try:
                 shape = self._fill(file, front, folder)
             except OSError as error:
-                raise UserError(f"views: {folder}: {error.strerror}; use fewer views, or 0") from error
+                raise UsageError(f"views: {folder}: {error.strerror}; use fewer views, or 0") from error
             self._maps = np.memmap(file, np.float16, "r", shape=(*self._shown.shape, *shape))
 
     def _fill(self, file: IO[bytes], front: Extractor, folder: Path) -> tuple[int, ...]:
@@ -96,7 +96,7 @@ class ActivationCache:
     def _check_room(self, each: int, folder: Path) -> None:
         needed, free = each * self._shown.size, shutil.disk_usage(folder).free
         if needed > free:
-            raise UserError(f"views: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free; use fewer, or 0")
+            raise UsageError(f"views: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free; use fewer, or 0")
 
     def __len__(self) -> int:
         """Batches per epoch."""

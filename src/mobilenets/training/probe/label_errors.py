@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mobilenets.auditing.audit import Doubt
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError, MissingExtraError
 from mobilenets.training.probe.head import choose_strength, fit
 from mobilenets.training.recipe import ProbeRecipe
 
@@ -30,7 +30,7 @@ def find_label_errors(
     try:
         from cleanlab.filter import find_label_issues
     except ModuleNotFoundError:
-        raise UserError("cleanlab is not installed; run: pip install 'mobilenets[audit]'") from None
+        raise MissingExtraError("cleanlab is not installed; run: pip install 'mobilenets[audit]'") from None
     present, y = np.unique(labels, return_inverse=True)
     probabilities = cross_validated(features, y, groups, seed)
     # One process: a copy of everything for each of several would cost more than it saves.
@@ -52,7 +52,7 @@ def cross_validated(
     """
     fewest = min(len(np.unique(groups[y == k])) for k in range(int(y.max()) + 1))
     if fewest < FOLDS or y.max() == 0:
-        raise UserError(f"the smallest class has {fewest} different pictures; judging needs {FOLDS} and two classes")
+        raise DataError(f"the smallest class has {fewest} different pictures; judging needs {FOLDS} and two classes")
     strength = choose_strength(x, y, ProbeRecipe(), seed, balanced=False)
     result = np.zeros((len(y), int(y.max()) + 1))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -60,6 +60,6 @@ def cross_validated(
         warnings.simplefilter("ignore", ConvergenceWarning)  # the probe's bound on steps is meant
         for rest, part in folds.split(x, y, groups):
             if len(np.unique(y[rest])) < result.shape[1]:
-                raise UserError("a class stands in one group of near-identical pictures; judging needs more of it")
+                raise DataError("a class stands in one group of near-identical pictures; judging needs more of it")
             result[part] = fit(x[rest], y[rest], strength, balanced=False).probabilities(x[part])
     return result

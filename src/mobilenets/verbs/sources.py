@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mobilenets.data.sources.survey import Survey, named
 from mobilenets.data.walk import image_files, images_among
-from mobilenets.errors import UserError
+from mobilenets.errors import DataError
 
 
 def expand(sources: list[str], survey: Survey) -> Iterator[str]:
@@ -32,13 +32,13 @@ def _expand(source: str, survey: Survey) -> Iterator[str]:
         return _some(_listed(), "-: no paths on standard input; write one a line", survey)
     path = Path(source)
     if path.is_dir():
-        return _some(_pictures(source, survey), f"{source}: no pictures in this folder", survey)
+        return _some(_images_below(source, survey), f"{source}: no pictures in this folder", survey)
     if path.exists():
         return iter((source,))
     if glob.has_magic(source):
         matches = sorted(match for match in glob.iglob(source, recursive=True) if not Path(match).is_dir())
         return _some(images_among(matches, survey), f"{source}: no picture matches this pattern", survey)
-    raise UserError(f"{source}: no such file or folder; check the spelling")
+    raise DataError(f"{source}: no such file or folder; check the spelling")
 
 
 def _listed() -> Iterator[str]:
@@ -49,7 +49,7 @@ def _listed() -> Iterator[str]:
             yield path
 
 
-def _pictures(folder: str, survey: Survey) -> Iterator[str]:
+def _images_below(folder: str, survey: Survey) -> Iterator[str]:
     """The pictures below a folder, then the folders in it that cannot be opened: reading those says why."""
     closed: list[str] = []
     yield from image_files(folder, lambda error: closed.append(error.filename), survey)
@@ -60,5 +60,5 @@ def _some(paths: Iterator[str], nothing: str, survey: Survey) -> Iterator[str]:
     first = next(paths, None)
     if first is None:
         lines = survey.lines()
-        raise UserError(f"{nothing} ({named(lines)})" if lines else nothing)
+        raise DataError(f"{nothing} ({named(lines)})" if lines else nothing)
     return chain((first,), paths)

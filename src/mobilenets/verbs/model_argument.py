@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.errors import UserError
+from mobilenets.errors import MissingExtraError, UsageError
 from mobilenets.runtime.base import FLOAT, HALF
 from mobilenets.runtime.classifier import Classifier, load, load_for_one
 
@@ -28,7 +28,7 @@ def open_model(
             return load_for_one(text, threads)
         return load(text, engine, threads, precision)
     if precision == HALF:
-        raise UserError(
+        raise UsageError(
             f"{text}: a published network runs in torch, in float32; for half precision "
             f"run 'mobilenets export {text} --to openvino' and give its file, or leave --precision out"
         )
@@ -62,7 +62,9 @@ def _torch_engine(text: str) -> type[TorchEngine]:
     try:
         from mobilenets.runtime.engines.torch import TorchEngine
     except ModuleNotFoundError as missing:
-        raise UserError(f"{text}: running it needs {missing.name}; run: pip install 'mobilenets[train]'") from None
+        raise MissingExtraError(
+            f"{text}: running it needs {missing.name}; run: pip install 'mobilenets[train]'"
+        ) from None
     return TorchEngine
 
 

@@ -1,0 +1,129 @@
+"""`mobilenets.explain`: which part of a picture speaks for its class."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.errors import MissingExtraError, UsageError, UserError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.explaining.gradcam import Explainer, Explanation
+    from mobilenets.runtime.classifier import Failure
+    from mobilenets.system.progress import Report
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """A stream of results, one for each picture in its order; it can be gone through once.
+
+    A picture that could not be read is a `Failure` in its place. What was left out of folders, and how many could not
+    be read, is logged when the stream ends; the sheet of `save` is written then.
+    """
+
+    classes: tuple[str, ...]
+    results: Iterator[Explanation | Failure]
+
+    def __iter__(self) -> Iterator[Explanation | Failure]:
+        return self.results
+
+
+@verb
+def explain(
+    model: str | Path,
+    image: str | Path | Sequence[str | Path],
+    *,
+    save: str | Path | None = None,
+    top: int | None = None,
+    label: str | None = None,
+    max_pixels: int | None = None,
+    progress: Report | None = None,
+) -> Explanations:
+    """Show by Grad-CAM which part of a picture speaks for its class.
+
+    Parameters
+    ----------
+    model
+        Run folder, `.safetensors` or published name.
+    image
+        A file, a folder, a glob, or several of these; "-" for paths on standard input.
+    save
+        New PNG with the first 16: picture, heat over it, heat map alone.
+    top
+        Only the K most probable classes; None: all.
+    label
+        What speaks for this class (`--class`); None: the predicted one.
+    max_pixels
+        Decode at most so many pixels of a picture; None: 120 million.
+    progress
+        Called with what is done, what there is in all (None) and what it is.
+
+    Raises
+    ------
+    UserError
+        No such model or picture, a class that the model does not know.
+    """
+    if top is not None and top < 1:
+        raise UsageError(f"--top: {top} is too few; use 1 or more")
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.report.sheets import MAX_IMAGES, save_explanations
+    from mobilenets.runtime.classifier import Failure
+    from mobilenets.system.files import check_new_file
+    from mobilenets.system.progress import Progress, reported_to
+    from mobilenets.verbs.sources import expand
+
+    if save is not None:
+        check_new_file("--save", Path(save), ".png")
+    survey = Survey()
+    paths = expand([str(image)] if isinstance(image, (str, Path)) else [str(one) for one in image], survey)
+    explainer = _open(str(model))
+    explainer.check(label)
+
+    def results() -> Iterator[Explanation | Failure]:
+        from mobilenets.preprocess.opening import max_pixels as limited
+
+        shown: list[Explanation] = []
+        done = failed = 0
+        with reported_to(progress):
+            bar = Progress("explaining", None, "picture")
+        with bar, limited(max_pixels):
+            for path in paths:
+                done += 1
+                try:
+                    explanation = explainer.explain(path, label)
+                except UserError as error:
+                    failed += 1
+                    yield Failure(path, str(error))
+                    continue
+                if save is not None and len(shown) < MAX_IMAGES:
+                    shown.append(explanation)
+                cut = replace(explanation.prediction, top=explanation.prediction.top[:top])
+                yield replace(explanation, prediction=cut)
+                bar.advance()
+        if shown and save is not None:
+            save_explanations(shown, Path(save))
+            some = f" (the first {len(shown)} of {done - failed})" if len(shown) < done - failed else ""
+            log.info("saved %s%s", save, some)
+        for line in survey.lines():
+            log.warning("%s", line)
+        if failed:
+            log.warning("%d of %d could not be read", failed, done)
+
+    return Explanations(tuple(explainer.classes), results())
+
+
+def _open(model: str) -> Explainer:
+    from mobilenets.verbs.model_argument import open_network
+
+    network = open_network(model)
+    try:
+        from mobilenets.explaining.gradcam import Explainer
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError(f"explaining needs {missing.name}; run: pip install 'mobilenets[explain]'") from None
+    return Explainer(network)

@@ -1,0 +1,192 @@
+"""`mobilenets.export`: a trained network as a file for another runtime, and the proof that it is the same."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.errors import UsageError, UserError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.choices import Input, Target
+    from mobilenets.data.sample import Sample, Samples, Splits
+    from mobilenets.exporting.int8.calibration import Calibration
+    from mobilenets.exporting.targets.table import Quantize
+    from mobilenets.exporting.verify import Verification
+    from mobilenets.model_card import ModelCard
+    from mobilenets.nn.model import MobileNet
+    from mobilenets.runtime.engines.torch import TorchEngine
+    from mobilenets.system.progress import Report
+
+log = logging.getLogger(__name__)
+
+QAT_MINUTES = 3.0
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """An exported file and how far it is from its network.
+
+    `path`: the file; of one that does not give the network's answers under another name, which no program takes for a
+    model. `layer_noise`: with 8 bits, signal to noise in decibels of each layer, the worst first. `losses`: what
+    rounded weights cost, in words, where that is more than a point. `hint`: what to do with the file next.
+    """
+
+    path: Path
+    verification: Verification
+    layer_noise: dict[str, float]
+    losses: tuple[str, ...]
+    hint: str | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether a float32 file gives the network's answers."""
+        return self.verification.agrees
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `verify.json`."""
+        return asdict(self.verification)
+
+
+@verb
+def export(
+    model: str | Path,
+    to: Target,
+    *,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    input: Input = "cropped",
+    int8: bool = False,
+    half: bool = False,
+    float_ends: bool = False,
+    qat_minutes: float = QAT_MINUTES,
+    max_pixels: int | None = None,
+    progress: Report | None = None,
+) -> ExportResult:
+    """Write a model for another runtime, run it there and compare.
+
+    Parameters
+    ----------
+    model
+        Run folder, `.safetensors` or published name.
+    to
+        The target: onnx, openvino, executorch, litert, coreml, ncnn, torch or web.
+    out
+        New folder; None: MODEL/exports/TARGET.
+    data
+        Photographs to compare on and calibrate with; None: the run's.
+    input
+        "full" (onnx, openvino): the file takes a picture of any size and resizes and crops it itself.
+    int8
+        8-bit integers: smaller and faster, nearly as right.
+    half
+        Weights in float16: half the size, nearly the same.
+    float_ends
+        With `int8`: first and last layer stay float.
+    qat_minutes
+        With `int8`, where that costs more than a point of accuracy: train for 8 bits, at most so long; 0: never.
+    max_pixels
+        Decode at most so many pixels of a picture; None: 120 million.
+    progress
+        Called with what is done, what there is in all and what it is.
+
+    Raises
+    ------
+    UserError
+        No such model or target, `out` exists, a converter is not installed, no photograph to calibrate with.
+    """
+    from mobilenets.exporting.job import check_free, folder_of
+    from mobilenets.exporting.job import export as write_and_verify
+    from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, quantizer, with_full_input
+    from mobilenets.exporting.verify import FLOAT16, INT8, losses
+    from mobilenets.runtime.base import FLOAT
+    from mobilenets.verbs.model_argument import open_network
+
+    if not 0 <= qat_minutes < inf:
+        raise UsageError(f"--qat-minutes {qat_minutes}: not a time; give minutes, or 0 for never")
+    if int8 and half:
+        raise UsageError("--half: not with --int8, which has a precision of its own; leave one of them out")
+    quantize = quantizer(to) if int8 else None
+    write = half_exporter(to) if half else exporter(to)
+    network = open_network(str(model))
+    training, validation = _samples(model, data, network.card.classes)
+    precision, ending = (INT8, "-int8") if int8 else (FLOAT16, "-half") if half else (FLOAT, "")
+    name = f"{to}{'-full' if input == 'full' else ''}{ending}"
+    folder = Path(out) if out else folder_of(str(model), network.card) / name
+    check_free(folder)
+    retrain = None
+    noise: dict[str, float] = {}
+    if quantize is not None:
+        calibration, noise = _calibration(network, training, float_ends)
+        write = partial(_write_int8, quantize, calibration)
+        retrain = partial(_retrain, network, training, calibration, qat_minutes) if qat_minutes else None
+    if input == "full":
+        write = with_full_input(to, write)
+    log.info("exporting %s to %s, which takes up to a minute", network.card.name, to)
+    path, result = write_and_verify(network, to, write, folder, validation, precision, retrain)
+    hint = TARGETS[to].hint
+    next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
+    return ExportResult(path, result, noise, tuple(losses(result)), next_step)
+
+
+def _calibration(
+    network: TorchEngine, samples: Sequence[Sample], float_ends: bool
+) -> tuple[Calibration, dict[str, float]]:
+    """The photographs to calibrate with, and how much each layer suffers."""
+    from mobilenets.exporting.int8.calibration import read_calibration
+    from mobilenets.exporting.int8.quantize import layer_noise
+
+    calibration = read_calibration(network.card.preprocess, samples, float_ends, measured_on=network.model)
+    return calibration, layer_noise(network.model, network.card, calibration)
+
+
+def _write_int8(quantize: Quantize, calibration: Calibration, model: MobileNet, card: ModelCard, path: Path) -> None:
+    quantize(model, card, path, calibration)
+
+
+def _retrain(network: TorchEngine, samples: Sequence[Sample], calibration: Calibration, minutes: float) -> MobileNet:
+    from mobilenets.exporting.int8.qat import train_for_int8
+
+    log.info("more than a point lost: training for 8 bits, at most %s min; Ctrl-C keeps what there is", f"{minutes:g}")
+    return train_for_int8(network.model, network.card, samples, calibration, minutes)
+
+
+def _samples(
+    model: str | Path, data: str | Path | None, classes: tuple[str, ...]
+) -> tuple[Sequence[Sample], Sequence[Sample]]:
+    """Photographs to calibrate with and to compare on: of `data`, else of the run's own data, else none.
+
+    In either the run's own keep their split: what it was trained on calibrates, what validated it is compared on.
+    """
+    from mobilenets.data.sources.read import read_splits
+    from mobilenets.training.run_data import find_splits, open_splits
+    from mobilenets.training.settings import read_config
+
+    run = Path(model) if Path(model).is_dir() else Path(model).parent
+    config = run / "config.yaml"
+    if data is not None:
+        splits = find_splits(run, Path(data)) or read_splits(Path(data))
+        return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
+    if not config.exists():
+        return (), ()
+    settings, _ = read_config(config)
+    try:
+        splits = open_splits(run, settings)
+    except (UserError, OSError) as error:
+        log.warning("the run's photographs cannot be read, so random pixels are compared: %s", error)
+        return (), ()
+    return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
+
+
+def _renumbered(samples: Samples, splits: Splits, classes: tuple[str, ...]) -> Samples:
+    """`samples` with labels in the model's order; of classes it does not know, none."""
+    from mobilenets.exporting.images import UNKNOWN
+
+    return samples.relabelled([classes.index(name) if name in classes else UNKNOWN for name in splits.classes])

@@ -1,0 +1,59 @@
+"""`mobilenets.fetch`: public photographs to learn with, verified and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mobilenets.errors import UsageError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.system.progress import Report
+
+
+@dataclass(frozen=True)
+class FetchedData:
+    """A data set that was fetched: its `folder`, and for each class how many train and how many validate."""
+
+    folder: Path
+    counts: dict[str, tuple[int, int]]
+
+
+@verb
+def fetch(
+    what: Literal["flowers"],
+    *,
+    out: str | Path = Path("flowers"),
+    val: float = 0.1,
+    seed: int = 0,
+    progress: Report | None = None,
+) -> FetchedData:
+    """Fetch a public data set; its archive is kept in the cache folder.
+
+    Parameters
+    ----------
+    what
+        "flowers": five classes, 3,670 photographs, 229 MB.
+    out
+        New folder.
+    val
+        Fraction held out of every class.
+    seed
+        Of the split.
+    progress
+        Called with what is done, what there is in all and what it is.
+
+    Raises
+    ------
+    UserError
+        `out` exists, no network, or not the published archive.
+    """
+    if what != "flowers":
+        raise UsageError(f"fetch: no data set is called {what!r}; there is flowers")
+    if seed < 0:
+        raise UsageError(f"--seed: {seed} is negative; use 0 or more")
+    from mobilenets.data.flowers import fetch_flowers
+
+    return FetchedData(Path(out), fetch_flowers(Path(out), val, seed))

@@ -1,0 +1,117 @@
+"""`mobilenets.serve`: a model as an HTTP service with a page."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.errors import MissingExtraError, UsageError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.choices import Engine, Precision
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is about to be served: the model's name, and where a browser finds it."""
+
+    name: str
+    url: str
+
+
+@verb
+def serve(
+    model: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    engine: Engine = "auto",
+    precision: Precision = "float32",
+    threads: int | None = None,
+    max_mb: float = 20,
+    max_megapixels: float = 50,
+    max_waiting: int = 256,
+    allow_origin: Sequence[str] | None = None,
+    timeout: float = 30,
+    ready: Callable[[Service], object] | None = None,
+) -> None:
+    """Answer over HTTP until stopped (Ctrl-C, SIGTERM), with a page to try the model.
+
+    It takes these signals, so it is called in a program's main thread.
+
+    Parameters
+    ----------
+    model
+        Run folder, exported file, `.safetensors` or published name.
+    host
+        Listen here; 127.0.0.1: only this machine.
+    port
+        0: any that is free.
+    engine
+        What runs the file; "auto": the fastest that is installed.
+    precision
+        "float32", "half", or "auto": half where that is faster here.
+    threads
+        Of the engine; None: one per core.
+    max_mb
+        Of a request.
+    max_megapixels
+        Of a picture.
+    max_waiting
+        Pictures in work.
+    allow_origin
+        Web pages from there may ask it (CORS), as http://localhost:3000; "*": all.
+    timeout
+        Seconds for a request to arrive, and to be answered.
+    ready
+        Called once it listens.
+
+    Raises
+    ------
+    UserError
+        No such model, a port that is taken, a package that is not installed.
+    """
+    limited = {
+        "threads": threads, "max_mb": max_mb, "max_megapixels": max_megapixels, "max_waiting": max_waiting,
+        "timeout": timeout,
+    }  # fmt: skip
+    for name, value in limited.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')}: {value} must be above 0")
+    try:
+        from mobilenets.serving import server
+        from mobilenets.serving.app import make_app
+        from mobilenets.serving.limits import Limits
+        from mobilenets.serving.origins import ANY, check_origins
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
+    from mobilenets.serving.overlay import can_explain, explainer
+    from mobilenets.verbs.model_argument import has_network, open_model, open_network
+
+    origins = check_origins(list(allow_origin or ()))
+    limits = Limits(
+        body_bytes=round(max_mb * 1e6),
+        pixels=round(max_megapixels * 1e6),
+        waiting=max_waiting,
+        read_seconds=timeout,
+        answer_seconds=timeout,
+    )
+    with server.bind(host, port) as listener:
+        classifier = open_model(str(model), engine, threads, precision)
+        explains = has_network(str(model)) and can_explain()
+        explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
+        app = make_app(classifier, limits, explain, origins)
+        if ready is not None:
+            ready(Service(classifier.card.name, server.url_of(listener)))
+        if not ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
+            log.warning("anyone who reaches this machine over the network can use it")
+        if ANY in origins:
+            log.warning("every web page that somebody here opens can use it")
+        server.serve(app, listener, limits)

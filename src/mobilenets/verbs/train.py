@@ -1,0 +1,208 @@
+"""`mobilenets.train`: a folder of photos becomes a run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.errors import MissingExtraError, UsageError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.choices import Balance, Cache, Fit, Rare, RecipeName, TrainPrecision
+    from mobilenets.system.progress import Report
+    from mobilenets.verbs.run import Run
+
+
+@verb
+def train(
+    data: str | Path | None = None,
+    *,
+    model: str | None = None,
+    weights: str | Path | None = "default",
+    width: float | None = None,
+    recipe: RecipeName | None = None,
+    minutes: float | None = None,
+    epochs: int | None = None,
+    size: int | None = None,
+    crop: float | None = None,
+    fit: Fit | None = None,
+    val: float | str | Path | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    precision: TrainPrecision | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    cache: Cache | None = None,
+    max_pixels: int | None = None,
+    range: str | None = None,
+    rare: Rare | None = None,
+    dropout: float | None = None,
+    any_orientation: bool | None = None,
+    freeze: str | int | None = None,
+    balance: Balance | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    sync_bn: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    moved_to: str | Path | None = None,
+    from_run: str | Path | None = None,
+    config: str | Path | None = None,
+    progress: Report | None = None,
+) -> Run:
+    """Train a classifier on a folder of photos and write a run folder.
+
+    None leaves a setting as `Settings` and the recipe have it: what is not given may not differ from an interrupted
+    run's, which what is given must not.
+
+    Parameters
+    ----------
+    data
+        Class folders, train/ and val/, a CSV, shards or parquet.
+    model
+        Network; None: mobilenet_v3_large, or that of `weights`.
+    weights
+        Start from these: a tag of `mobilenets.models`, a file, or "default", the most accurate. None, or "none": from
+        random ones.
+    width
+        Width multiplier; None: 1.0, or that of `weights`.
+    recipe
+        "auto" (None), "probe", "finetune" or "scratch".
+    minutes
+        Plan the training into this time; None: 5 for "auto".
+    epochs
+        Train this many epochs instead.
+    size
+        Side of the input; None: that of the weights.
+    crop
+        Fraction of the resized side that is seen, 1.0 for all; None: that of the weights.
+    fit
+        What is not square: "crop" its centre (None), "pad" or "squash" it, or "auto" by their shapes.
+    val
+        Validate on this fraction (None: 0.2) or on this folder.
+    seed
+        Of every random number; None: 0.
+    device
+        "auto" (None), "cpu", "cuda" or "mps".
+    precision
+        "auto" (None, measured), "fp32" or "bf16".
+    workers
+        Decoding threads; None: by the machine.
+    threads
+        Of a training step on a CPU; None: measured.
+    cache
+        Keep decoded photographs: "auto" (None), "ram", "disk" or "off".
+    max_pixels
+        Decode at most so many pixels of a picture; None: 120 million.
+    range
+        Black and white of 16-bit, integer and float photographs: "auto" (None), "LOW,HIGH" or "none".
+    rare
+        Classes too small to validate: "keep" (None, warns), "drop" or "refuse".
+    dropout
+        Before the classifier; None: the network's.
+    any_orientation
+        Pictures without an up: also flip and turn them; None: "auto" finds out.
+    freeze
+        Keep still: "backbone", the first K blocks (a number), or "none".
+    balance
+        For unequal classes: "sampler" or "loss"; None: none.
+    batch_size
+        Images per step.
+    lr
+        Peak learning rate.
+    sync_bn
+        Under torchrun: BatchNorm statistics of the whole batch.
+    changes
+        Any value of the recipe by its name (`--set`), as {"augment.hflip": 0}.
+    out
+        New run folder; None: runs/NAME-OF-DATA.
+    resume
+        Go on with the interrupted run in `out`.
+    moved_to
+        With `resume` or `config`: where the data is now (`--data`).
+    from_run
+        Train the network of this finished run on, in a new folder (`--from`).
+    config
+        Repeat the run of this config.yaml.
+    progress
+        Called with what is done, what there is in all and what it is.
+
+    Raises
+    ------
+    UserError
+        Unusable data, values that are out of range or contradict each other, an existing `out`.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.train("photos", epoch=3)
+    Traceback (most recent call last):
+    mobilenets.errors.UsageError: train: no option is called 'epoch'; did you mean epochs?
+    """
+    started = time.monotonic()
+    settings: dict[str, Any] = {
+        "model": model, "weights": "none" if weights is None else str(weights), "width": width, "recipe": recipe,
+        "minutes": minutes, "epochs": epochs, "size": size, "crop": crop, "fit": fit,
+        "val": str(val) if isinstance(val, Path) else val, "seed": seed, "device": device, "precision": precision,
+        "workers": workers, "threads": threads, "cache": cache, "max_pixels": max_pixels, "range": range, "rare": rare,
+        "dropout": dropout, "any_orientation": any_orientation,
+        "from_run": None if from_run is None else str(from_run),
+    }  # fmt: skip
+    asked = {name: value for name, value in settings.items() if value is not None}
+    if weights == "default":
+        del asked["weights"]
+    named = {"freeze": freeze, "balance": balance, "batch_size": batch_size, "lr": lr}
+    changed = {name: value for name, value in named.items() if value is not None} | dict(changes or {})
+    if sync_bn:
+        changed["sync_norm"] = True
+    _check(data, asked, changed, resume, moved_to, config)
+    try:
+        from mobilenets.training.settings import Settings
+
+        wanted = Settings(data=str(data or ""), **asked)  # what is wrong here is told before torch is loaded
+        made = wanted.make_recipe(changed)
+        from mobilenets.training import run as training
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
+    from mobilenets.verbs.run import Run
+
+    there = None if moved_to is None else Path(moved_to)
+    if resume:
+        if out is None and data is None:
+            raise UsageError("--resume: say which run with --out DIR")
+        folder = Path(out) if out is not None else training.interrupted_run(Path(str(data)))
+        given = asked | ({"data": str(data)} if data else {})
+        result = training.resume(folder, given, changed, there)
+    elif config:
+        result = training.train_again(
+            Path(config), None if out is None else Path(out), there or (Path(data) if data else None)
+        )
+    elif data is None:
+        raise UsageError("DATA: say which folder or CSV to train on")
+    else:
+        result = training.start(wanted, made, out, started)
+    return Run(result.path, result.card, result.interrupted)
+
+
+def _check(
+    data: str | Path | None,
+    asked: dict[str, Any],
+    changed: dict[str, Any],
+    resume: bool,
+    moved_to: str | Path | None,
+    config: str | Path | None,
+) -> None:
+    """Refuse what does not go together."""
+    if resume and config:
+        raise UsageError("--config: a resumed run has its own config.yaml; leave --config or --resume out")
+    if config and (asked or changed):
+        name = next(iter({**asked, **changed})).replace("_", "-")
+        raise UsageError(f"--{name}: a repeated run has its settings in config.yaml; leave it out")
+    if moved_to and not (resume or config):
+        raise UsageError("--data: is for --resume and --config; name the photographs of a new run without it")
+    if moved_to and config and data:
+        raise UsageError("--data: DATA says the same; leave one of them out")
