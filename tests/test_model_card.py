@@ -138,6 +138,12 @@ def test_tensors_that_are_not_contiguous_are_written_in_order(tmp_path: Path) ->
     assert np.array_equal(load_file(tmp_path / "x.safetensors")["t"], tensor.transpose(2, 0, 1))
 
 
+def test_tensors_are_read_in_the_order_of_the_file(tmp_path: Path) -> None:
+    names = [f"{letter}{k}" for k in range(20) for letter in "zab"]
+    write_safetensors(tmp_path / "x.safetensors", {name: np.zeros(1, np.float32) for name in names}, CARD)
+    assert list(read_tensors(tmp_path / "x.safetensors")) == names
+
+
 def test_tensors_that_were_read_can_be_changed(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "x.safetensors", {"t": np.zeros(2, np.float32)}, CARD)
     tensor = read_tensors(tmp_path / "x.safetensors")["t"]

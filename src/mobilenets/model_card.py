@@ -116,7 +116,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard)
 
 
 def read_tensors(path: Path) -> dict[str, Array]:
-    """All tensors of a `.safetensors` file by name; needs safetensors, which every install with torch has.
+    """All tensors of a `.safetensors` file by name, in its order; needs safetensors, as installs with torch have.
 
     Raises:
         UserError: truncated, damaged, not such a file, or one with a dtype that numpy has not.
@@ -130,7 +130,8 @@ def read_tensors(path: Path) -> dict[str, Array]:
         raise ModelFileError(f"{path}: not a .safetensors file, or a damaged one ({error}); export it again") from error
     except KeyError as error:
         raise ModelFileError(f"{path}: a tensor has dtype {error}, which numpy has not; store it as float32") from error
-    return tensors
+    with path.open("rb") as file:  # the library gives another order each time
+        return {name: tensors[name] for name in _read_header(path, file) if name in tensors}
 
 
 def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
