@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--photographs", type=int, metavar="N", help="so many, drawn at random (default: all)")
     args = parser.parse_args()
-    network = TorchEngine.open(args.run)
+    network = TorchEngine.read(args.run / "model.safetensors")
     pixels = read(network, args.run / "predictions.csv", args.photographs)
     targets = np.concatenate([network(part) for part in batches(pixels)]).argmax(1)
     heat = maps(network, pixels, targets)

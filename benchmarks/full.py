@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN")
     args = parser.parse_args()
-    network = TorchEngine.open(args.run)
+    network = TorchEngine.read(args.run / "model.safetensors")
     rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as folder:
         samples = read_splits(write_csv(Path(folder) / "cells.csv"), val=VAL_FRACTION, seed=0).val

@@ -68,7 +68,7 @@ def answers(run: Path, folder: Path) -> tuple[list[list[object]], int]:
     """A row for each OpenVINO file of `run` and each way to compute it, and how many photographs they are of."""
     settings, _ = read_config(run / "config.yaml")
     samples = open_splits(run, settings).val
-    network = TorchEngine.open(run)
+    network = TorchEngine.read(run / "model.safetensors")
     preprocess = network.card.preprocess
     pictures = list(read_pictures(preprocess, samples, len(samples), "validation photographs"))
     labels = np.array([picture.label for picture in pictures])

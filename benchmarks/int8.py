@@ -24,6 +24,7 @@ from mobilenets.benchmarking.worker import Task
 from mobilenets.exporting.images import Picture, read_pictures
 from mobilenets.exporting.int8.calibration import Calibration, read_calibration
 from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
+from mobilenets.nn.io import open_network
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine
@@ -85,7 +86,7 @@ def compare(run: Path, targets: tuple[str, ...], folder: Path) -> None:
     """Write the files of `run` into `folder`, and beside every 8-bit file what the whole validation part shows."""
     settings, _ = read_config(run / "config.yaml")
     splits = open_splits(run, settings)
-    network = TorchEngine.open(run)
+    network = open_network(run)
     preprocess = network.card.preprocess
     calibration = read_calibration(preprocess, splits.train)
     pictures = list(read_pictures(preprocess, splits.val, len(splits.val), "validation photographs"))

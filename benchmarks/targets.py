@@ -26,6 +26,7 @@ from mobilenets.exporting.int8.calibration import read_calibration
 from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, Export, exporter, quantizer
 from mobilenets.exporting.verify import FLOAT, INT8
+from mobilenets.nn.io import open_network
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
 from mobilenets.training.run import train
@@ -50,7 +51,7 @@ def main() -> None:
     (args.work / "rows").mkdir(parents=True, exist_ok=True)
     runs = dict(item.split("=", 1) for item in args.run)
     for name in args.network or NETWORKS:
-        network = TorchEngine.open(run_of(name, runs.get(name), args.work, args.epochs))
+        network = open_network(run_of(name, runs.get(name), args.work, args.epochs))
         for precision in args.precision or (FLOAT, INT8):
             for target in CHOSEN if precision == FLOAT else (t for t in INT8_TARGETS if t in CHOSEN):
                 verify_one(network, name, target, precision, args.work, args.pictures)

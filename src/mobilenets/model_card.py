@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.arch.net import Net
-from mobilenets.errors import ModelFileError, UserError
+from mobilenets.errors import MissingExtraError, ModelFileError, UserError
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.files import write_atomic
 
@@ -121,9 +121,13 @@ def read_tensors(path: Path) -> dict[str, Array]:
     Raises:
         UserError: truncated, damaged, not such a file, or one with a dtype that numpy has not.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{path}: reading its tensors needs safetensors; run: pip install 'mobilenets[train]'"
+        ) from None
     try:
         tensors: dict[str, Array] = load(path.read_bytes())
     except SafetensorError as error:

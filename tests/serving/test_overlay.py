@@ -11,8 +11,8 @@ from PIL import Image
 from mobilenets.explaining.gradcam import Explainer
 from mobilenets.explaining.overlay import heat_layer
 from mobilenets.model_card import write_safetensors
+from mobilenets.nn.io import open_network
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.engines.torch import TorchEngine
 from serving.service import picture, serving
 from small import card_of, network
 
@@ -65,7 +65,7 @@ def test_a_run_folder_explains_itself(tmp_path: Path) -> None:
         (result,) = service.post(data, params={"explain": "true"}).json()["results"]
         (refused,) = [service.post(data[:900], params={"explain": "true"})]
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(result["overlay"]))))
-    heat = Explainer(TorchEngine.open(tmp_path / "model.safetensors")).explain(data).heat
+    heat = Explainer(open_network(tmp_path / "model.safetensors")).explain(data).heat
     assert shown.shape == (64, 64, 4)
     assert np.corrcoef(shown[..., 3].ravel(), heat.ravel())[0, 1] > 0.99
     assert refused.status_code == 422

@@ -12,9 +12,8 @@ from mobilenets.explaining.gradcam import Explainer
 from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.table import exporter, with_full_input
 from mobilenets.model_card import read_card
-from mobilenets.nn.io import write_network
+from mobilenets.nn.io import open_network, write_network
 from mobilenets.runtime.classifier import load
-from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.training.run import train
 from mobilenets.training.settings import read_asked, read_config
 from small import card_of, network
@@ -72,7 +71,7 @@ def test_prediction_and_explanation_take_the_fit_from_the_card(wide: Path, padde
 
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_an_exported_graph_pads_by_itself(target: str, wide: Path, padded: Path, tmp_path: Path) -> None:
-    network = TorchEngine.open(padded)
+    network = open_network(padded)
     path, result = export(network, target, with_full_input(target, exporter(target)), tmp_path / "out", [])
     assert (result.input, result.top1_agreement) == ("full", 1)
     whole = load(path, {"onnx": "onnxruntime"}.get(target, target))

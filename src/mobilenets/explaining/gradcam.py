@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.errors import UsageError
+from mobilenets.nn.io import Network, open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.classifier import Classifier, Prediction, Source
@@ -63,9 +64,9 @@ class Explainer:
     ('rose', True)
     """
 
-    def __init__(self, network: TorchEngine) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._classifier = Classifier(network)
+        self._classifier = Classifier(TorchEngine(network.model, network.card))
 
     @classmethod
     def open(cls, path: str | Path) -> Explainer:
@@ -76,7 +77,7 @@ class Explainer:
         UserError
             No such file, or none with a network in it.
         """
-        return cls(TorchEngine.open(Path(path)))
+        return cls(open_network(Path(path)))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from mobilenets.exporting.images import random_pictures, read_pictures
 from mobilenets.exporting.targets.table import TARGETS, Export, reopen
 from mobilenets.exporting.verify import FLOAT16, MOST_LOST, Verification, size_of, verify
 from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import Network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import FLOAT, HALF, Engine
 from mobilenets.runtime.engines.torch import TorchEngine
@@ -31,7 +32,7 @@ UNVERIFIED = ".unverified"
 
 
 def export(
-    network: TorchEngine,
+    network: Network,
     target: str,
     write: Export,
     out: Path,
@@ -89,7 +90,7 @@ def export(
 
 def _attempt(
     model: MobileNet,
-    network: TorchEngine,
+    network: Network,
     target: str,
     write: Export,
     folder: Path,
@@ -106,7 +107,9 @@ def _attempt(
         pictures = (
             read_pictures(preprocess, samples, MOST_PICTURES, "comparing") if samples else random_pictures(preprocess)
         )
-        return verify(engine, network, pictures, target, precision, size_of(folder), runtime)
+        return verify(
+            engine, TorchEngine(network.model, network.card), pictures, target, precision, size_of(folder), runtime
+        )
 
     runtime = TARGETS[target].engine
     # Each engine ends here with its last use: an open file cannot be renamed everywhere.

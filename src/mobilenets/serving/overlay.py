@@ -13,7 +13,7 @@ from mobilenets.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explainer
-    from mobilenets.runtime.engines.torch import TorchEngine
+    from mobilenets.nn.io import Network
 
 Explain = Callable[[bytes], bytes]  # the bytes of a picture → the PNG to lay over it
 
@@ -23,7 +23,7 @@ def can_explain() -> bool:
     return bool(find_spec("torch") and find_spec("captum"))
 
 
-def explainer(open_network: Callable[[], TorchEngine], max_pixels: int) -> Explain:
+def explainer(open_network: Callable[[], Network], max_pixels: int) -> Explain:
     """Explains with the network that `open_network` gives: for the first picture, as it brings torch with it."""
 
     @cache

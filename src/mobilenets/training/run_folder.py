@@ -18,12 +18,11 @@ from mobilenets.errors import ModelFileError
 from mobilenets.explaining.gradcam import Explainer
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.io import read_network, write_network
+from mobilenets.nn.io import Network, read_network, write_network
 from mobilenets.report.run_report import write_report
 from mobilenets.runtime.autoselect import measure
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
-from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Effort
 from mobilenets.tasks.classify.metrics import score
@@ -71,7 +70,7 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit |
     write_atomic(folder / "metrics.json", _json(card.metrics))
     write_report(
         folder,
-        Explainer(TorchEngine(model, card)),
+        Explainer(Network(model, card)),
         latency_ms=_latency_ms(folder / "model.onnx"),
         images=val.samples.take(shown),
         audit=audit,

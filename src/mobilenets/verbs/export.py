@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mobilenets.exporting.targets.table import Quantize
     from mobilenets.exporting.verify import Verification
     from mobilenets.model_card import ModelCard
+    from mobilenets.nn.io import Network
     from mobilenets.nn.model import MobileNet
-    from mobilenets.runtime.engines.torch import TorchEngine
     from mobilenets.system.progress import Report
 
 log = logging.getLogger(__name__)
@@ -136,9 +136,7 @@ def export(
     return ExportResult(path, result, noise, tuple(losses(result)), next_step)
 
 
-def _calibration(
-    network: TorchEngine, samples: Sequence[Sample], float_ends: bool
-) -> tuple[Calibration, dict[str, float]]:
+def _calibration(network: Network, samples: Sequence[Sample], float_ends: bool) -> tuple[Calibration, dict[str, float]]:
     """The photographs to calibrate with, and how much each layer suffers."""
     from mobilenets.exporting.int8.calibration import read_calibration
     from mobilenets.exporting.int8.quantize import layer_noise
@@ -151,7 +149,7 @@ def _write_int8(quantize: Quantize, calibration: Calibration, model: MobileNet, 
     quantize(model, card, path, calibration)
 
 
-def _retrain(network: TorchEngine, samples: Sequence[Sample], calibration: Calibration, minutes: float) -> MobileNet:
+def _retrain(network: Network, samples: Sequence[Sample], calibration: Calibration, minutes: float) -> MobileNet:
     from mobilenets.exporting.int8.qat import train_for_int8
 
     log.info("more than a point lost: training for 8 bits, at most %s min; Ctrl-C keeps what there is", f"{minutes:g}")

@@ -10,7 +10,7 @@ from mobilenets.runtime.base import FLOAT, HALF
 from mobilenets.runtime.classifier import Classifier, load, load_for_one
 
 if TYPE_CHECKING:
-    from mobilenets.runtime.engines.torch import TorchEngine
+    from mobilenets.nn.io import Network
 
 
 def open_model(
@@ -32,16 +32,24 @@ def open_model(
             f"{text}: a published network runs in torch, in float32; for half precision "
             f"run 'mobilenets export {text} --to openvino' and give its file, or leave --precision out"
         )
-    return Classifier(_published(text))
+    network = _published(text)
+    from mobilenets.runtime.engines.torch import TorchEngine
+
+    return Classifier(TorchEngine(network.model, network.card))
 
 
-def open_network(text: str) -> TorchEngine:
+def open_network(text: str) -> Network:
     """MODEL as a network with its weights in torch: what can be exported and explained.
 
     Raises:
         UserError: no such file or name, or a file that holds a graph and no network.
     """
-    return _published(text) if _is_published(text) else _torch_engine(text).open(Path(text))
+    if _is_published(text):
+        return _published(text)
+    _require_torch(text)
+    from mobilenets.nn import io
+
+    return io.open_network(Path(text))
 
 
 def has_network(text: str) -> bool:
@@ -58,23 +66,24 @@ def _is_published(text: str) -> bool:
     return text.partition("/")[0] in NAMES
 
 
-def _torch_engine(text: str) -> type[TorchEngine]:
+def _require_torch(text: str) -> None:
     try:
-        from mobilenets.runtime.engines.torch import TorchEngine
+        import torch  # noqa: F401
     except ModuleNotFoundError as missing:
         raise MissingExtraError(
             f"{text}: running it needs {missing.name}; run: pip install 'mobilenets[train]'"
         ) from None
-    return TorchEngine
 
 
-def _published(text: str) -> TorchEngine:
-    engine = _torch_engine(text)
+def _published(text: str) -> Network:
+    _require_torch(text)
     from mobilenets.model_card import ModelCard
+    from mobilenets.nn.io import Network
+    from mobilenets.nn.layers import channels_last
     from mobilenets.weights.create import create
     from mobilenets.weights.imagenet import class_names
 
     name, _, tag = text.partition("/")
     model = create(name, weights=tag or "default")
     card = ModelCard(name, model.net, class_names(), model.preprocess, provenance=model.provenance)
-    return engine(model, card)
+    return Network(channels_last(model).eval(), card)

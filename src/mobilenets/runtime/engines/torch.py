@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.io import open_network, read_network
+from mobilenets.nn.io import read_network
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
@@ -37,16 +37,6 @@ class TorchEngine:
         """
         network = read_network(path)
         return cls(network.model, network.card, threads)
-
-    @classmethod
-    def open(cls, path: Path) -> TorchEngine:
-        """The engine of a run folder or a `.safetensors`: what can be exported and explained.
-
-        Raises:
-            UserError: nothing there, or a file that holds a graph and no network.
-        """
-        network = open_network(path)
-        return cls(network.model, network.card)
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
