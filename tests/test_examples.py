@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import mobilenets as mn
 from conftest import write_photos
 from mobilenets.runtime.classifier import load
 from mobilenets.training.run import train
@@ -79,11 +80,16 @@ def test_the_client_asks_a_real_server_and_says_what_it_refused(
     assert out.err.startswith(f"{other}: ")
 
 
-def test_the_export_is_shipped_where_it_agrees(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_export_is_shipped_where_it_agrees(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _example("export_to_phone.py")["main"](str(run), "onnx") == 0
-    out = capfd.readouterr().out
+    out = capsys.readouterr().out
     assert "100.0% of 6 photos get the same class" in out
     assert f"ship {run / 'exports' / 'onnx'}" in out
+
+
+def test_an_option_of_the_export_that_does_not_exist_is_refused(run: Path) -> None:
+    with pytest.raises(mn.UserError, match="int9"):
+        _example("export_to_phone.py")["main"](str(run), "onnx", "--int9")
 
 
 def test_every_cell_of_the_notebook_runs(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +112,11 @@ def test_every_cell_of_the_notebook_runs(data: Path, tmp_path: Path, monkeypatch
 def test_the_notebook_is_kept_without_outputs() -> None:
     notebook = json.loads((EXAMPLES / "tutorial.ipynb").read_text(encoding="utf-8"))
     assert all(not cell.get("outputs") for cell in notebook["cells"])
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)
+def test_an_example_is_run_by_these_tests(example: Path) -> None:
+    assert f'_example("{example.name}")' in Path(__file__).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.name)
