@@ -21,9 +21,10 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.weights.catalog import CATALOG, checkpoints
 from mobilenets.weights.convert import export_state
-from mobilenets.weights.create import create, list_models, read_state
+from mobilenets.weights.create import create, list_models
 from mobilenets.weights.layouts import module_names
 from mobilenets.weights.locate import locate, url
+from mobilenets.weights.state import read_state
 from mobilenets.weights.wheel import installed
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import pickle
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,14 +18,12 @@ from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.weights.catalog import Checkpoint, checkpoints
-from mobilenets.weights.convert import convert, read_h5, recognise
+from mobilenets.weights.convert import convert, recognise
 from mobilenets.weights.locate import locate, url
+from mobilenets.weights.state import IMAGENET_CLASSES, is_file, num_classes_of, read_state
 
 log = logging.getLogger(__name__)
 
-_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".h5")
-_NESTED = ("state_dict", "model", "model_ema")  # training scripts store the weights under one of these
-_IMAGENET_CLASSES = 1000
 _KERAS = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # all of Keras' MobileNets take inputs in [-1, 1]
 
 
@@ -135,7 +132,7 @@ def create(
         return _from_run(path, state, name, num_classes, given)
     layout = _layout_of(state, path)
     given.setdefault("flavor", checkpoint.flavor if checkpoint else _flavor_of(layout))
-    given["num_classes"] = num_classes if num_classes is not None else _classes_of(state)
+    given["num_classes"] = num_classes if num_classes is not None else num_classes_of(state)
     model = _loaded(build(name, **given) if name else _fitting(path, state, given), state, path)
     model.preprocess = checkpoint.preprocess if checkpoint else _KERAS if layout == "keras" else Preprocess()
     model.provenance |= _provenance(checkpoint, path)
@@ -143,13 +140,7 @@ def create(
 
 
 def _or_imagenet(num_classes: int | None) -> int:
-    return _IMAGENET_CLASSES if num_classes is None else num_classes
-
-
-def is_file(weights: str | Path) -> bool:
-    """Whether `weights` is a file by its kind or by being one; else it is a tag."""
-    path = Path(weights)
-    return isinstance(weights, Path) or path.suffix in _SUFFIXES or path.is_file()
+    return IMAGENET_CLASSES if num_classes is None else num_classes
 
 
 def _find(name: str, tag: str, width: float) -> Checkpoint:
@@ -173,40 +164,6 @@ def name_or_default(name: str | None, weights: str | Path | None) -> str | None:
     return name or (None if weights is not None and is_file(weights) else DEFAULT_NAME)
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weight file, by their names there; never runs code from it.
-
-    Raises:
-        UserError: no such file, an unknown kind, damaged, or a pickle that holds more than tensors.
-    """
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file; give weights as {', '.join(_SUFFIXES)}, or a tag")
-    if path.suffix == ".h5":
-        return read_h5(path)
-    if path.suffix not in _SUFFIXES:
-        raise ModelFileError(f"{path}: not a kind of weight file; use {', '.join(_SUFFIXES)}")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        raise ModelFileError(
-            f"{path}: not plain tensors, or damaged; files with other objects are not opened"
-        ) from error
-    except Exception as error:  # torch and safetensors raise many kinds for damaged files
-        raise ModelFileError(f"{path}: not a readable weight file ({type(error).__name__}); fetch it again") from error
-    for key in _NESTED:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(
-        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items()
-    ):
-        raise ModelFileError(f"{path}: holds no state dict (a mapping of names to tensors)")
-    return {key.removeprefix("module."): value for key, value in content.items()}
-
-
 def _layout_of(state: dict[str, torch.Tensor], path: Path) -> str:
     try:
         return recognise(state)
@@ -217,17 +174,6 @@ def _layout_of(state: dict[str, torch.Tensor], path: Path) -> str:
 def _flavor_of(layout: str) -> str | None:
     """The flavor that a layout's own networks have; None for the network's default."""
     return {"torchvision": "torchvision", "timm": "timm", "keras": "tf"}.get(layout)
-
-
-def _classes_of(state: dict[str, torch.Tensor]) -> int:
-    """Number of outputs of the classifier in `state`; ImageNet's where it has none."""
-    for key in ("classifier.weight", "classifier.1.weight", "classifier.3.weight"):
-        if key in state:
-            return int(state[key].shape[0])
-    for key in ("conv_preds/kernel", "predictions/kernel", "logits/kernel"):
-        if key in state:
-            return int(state[key].shape[-1])
-    return _IMAGENET_CLASSES
 
 
 def _loaded(net: Net, state: dict[str, torch.Tensor], path: Path) -> MobileNet:
