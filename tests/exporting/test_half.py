@@ -179,7 +179,7 @@ def test_a_file_that_loses_more_than_a_point_says_so_and_is_kept(
         (["--to", "onnx", "--half", "--int8"], "argument --int8: not allowed with argument --half"),
         (["--to", "executorch", "--half"], "--half: not offered for executorch; it is for onnx, openvino, litert"),
         (["--to", "torch", "--half"], "--half: not offered for torch"),
-        (["--to", "toaster", "--half"], "--to toaster: no such target"),
+        (["--to", "toaster", "--half"], "--to: 'toaster' is not one of onnx"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(

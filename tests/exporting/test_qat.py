@@ -24,6 +24,7 @@ from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.system.progress import reported_to
 from small import CLASSES, card_of, coloured, learned, network, noise
 
 SIZE = 32
@@ -200,17 +201,18 @@ def _must_not_train() -> MobileNet:
     pytest.fail("trained, though 8 bits lose nothing")
 
 
-def test_it_ends_in_time_and_says_how_far_it_is(
-    engine: TorchEngine, data: Data, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_ends_in_time_and_says_how_far_it_is(engine: TorchEngine, data: Data) -> None:
     """By a clock on which every step takes two seconds."""
-    seconds = itertools.count(0, 2)
+    seconds, told = itertools.count(0, 2), []
     calibration = calibration_of(engine, data)
-    trained = train_for_int8(
-        engine.model, engine.card, data.train, calibration, minutes=0.25, clock=lambda: float(next(seconds))
-    )
+    with reported_to(lambda *progress: told.append(progress)):
+        trained = train_for_int8(
+            engine.model, engine.card, data.train, calibration, minutes=0.25, clock=lambda: float(next(seconds))
+        )
     assert next(seconds) - 2 in (13, 14, 15)
-    assert "training for 8 bits: 100/100" in capsys.readouterr().err
+    done, total, what = told[-1]
+    assert (done, total) == (100, 100)
+    assert what.startswith("training for 8 bits")
     assert not torch.equal(trained.classifier.weight, engine.model.classifier.weight)
 
 

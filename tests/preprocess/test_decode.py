@@ -392,18 +392,20 @@ def test_reading_leaves_pillows_process_wide_settings_alone() -> None:
     assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, threading.active_count()) == before
 
 
-def test_bulk_reading_prints_nothing_of_its_own(tmp_path: Path) -> None:
+def test_a_command_that_reads_damaged_files_prints_nothing_of_its_own(tmp_path: Path) -> None:
     noise(40, 30).save(tmp_path / "exif.jpg", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff garbage")
     palette_picture().save(tmp_path / "palette.png", transparency=b"\xff\0")
     (tmp_path / "bomb.png").write_bytes(png(10_000, 10_000, 8, 2, bytes(100)))
     script = f"""
 import pathlib
+from mobilenets.cli.process import own_process
 from mobilenets.preprocess import decode
-for path in pathlib.Path({str(tmp_path)!r}).iterdir():
-    try:
-        decode.read(path)
-    except decode.UnreadableImage:
-        pass
+with own_process():
+    for path in pathlib.Path({str(tmp_path)!r}).iterdir():
+        try:
+            decode.read(path)
+        except decode.UnreadableImage:
+            pass
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("", "")

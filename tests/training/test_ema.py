@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mobilenets.arch.layers import Gate
 from mobilenets.nn.layers import SqueezeExcite, average
 
 
@@ -28,7 +29,7 @@ def test_mean_and_gradient_are_those_of_pooling(dtype: torch.dtype, memory: torc
 def test_the_gradient_of_a_gate_lies_in_memory_as_its_map_does() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 8, 4, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
-    (found,) = torch.autograd.grad(SqueezeExcite(8, 4)(x).square().sum(), x)
+    (found,) = torch.autograd.grad(SqueezeExcite(Gate("", 8, 4))(x).square().sum(), x)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 

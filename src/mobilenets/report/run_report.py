@@ -75,7 +75,7 @@ def write_report(
     >>> from pathlib import Path
     >>> write_report(Path("no-such-run"))
     Traceback (most recent call last):
-    mobilenets.errors.UserError: no-such-run: has no card.json; a report needs a run that came to its end
+    mobilenets.errors.ModelFileError: no-such-run: has no card.json; a report needs a run that came to its end
     """
     card = ModelCard.from_json(_text(folder, "card.json"))
     metrics = json.loads(_text(folder, "metrics.json"))

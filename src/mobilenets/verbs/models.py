@@ -52,8 +52,8 @@ def models(pattern: str = "*") -> list[PublishedWeights]:
     Examples
     --------
     >>> import mobilenets as mn
-    >>> [(w.tag, w.top1) for w in mn.models("mobilenet_v2/torchvision*") if w.default]
-    [('torchvision-v2', 72.154)]
+    >>> [(w.tag, w.top1) for w in mn.models("mobilenet_v2/torchvision*")]
+    [('torchvision-v2', 72.154), ('torchvision-v1', 71.878)]
     """
     from mobilenets.arch import NAMES
     from mobilenets.weights.catalog import checkpoints, matching
