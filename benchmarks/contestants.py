@@ -27,8 +27,8 @@ from mobilenets.preprocess import Preprocess, decode
 from mobilenets.system.malloc import keep_freed_memory
 from mobilenets.training.context import ComputeContext
 from mobilenets.training.loop import Trainer
-from mobilenets.training.plan import measure_speed
 from mobilenets.training.recipe import FINETUNE
+from mobilenets.training.speed import measure_speed
 
 MODEL, BATCH = "mobilenet_v2", 32
 INCEPTION_CROP = Augment(crop_scale=(0.08, 1.0))  # torchvision's RandomResizedCrop and RandomHorizontalFlip

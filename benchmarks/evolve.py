@@ -33,8 +33,8 @@ from mobilenets.searching.final_finetune import distiller
 from mobilenets.searching.latency.table import Conditions, LatencyModel, LatencyTable, errors
 from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
+from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.session import LAST
 
 FITTED = 14
 

@@ -47,9 +47,9 @@ from mobilenets.searching.pruning.reconstruct import collect_stats, prune
 from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
+from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import train
-from mobilenets.training.session import LAST
 from mobilenets.verbs.demo import CHANGES, MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 
 SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist

@@ -16,8 +16,8 @@ import pytest
 from conftest import write_photos
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_tensors
+from mobilenets.training.opening import check_divisible
 from mobilenets.training.run import train
-from mobilenets.training.session import check_divisible
 
 # By the loopback address: not every machine can look up its own name.
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]

@@ -12,7 +12,8 @@ from torch import nn
 from mobilenets.errors import UserError
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
-from mobilenets.training.loop import better, make_optimizer, schedule
+from mobilenets.training.figures import better
+from mobilenets.training.loop import make_optimizer, schedule
 from mobilenets.training.recipe import OPTIMIZERS, Recipe
 
 

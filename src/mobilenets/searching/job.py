@@ -28,11 +28,11 @@ from mobilenets.searching.search_report import write_page
 from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Estimate
+from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import new_folder
 from mobilenets.training.run_data import copy_list
 from mobilenets.training.run_folder import finish
-from mobilenets.training.session import LAST
 from mobilenets.weights.kept import KEPT, TEST
 
 log = logging.getLogger(__name__)

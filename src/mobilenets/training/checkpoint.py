@@ -10,6 +10,8 @@ import torch
 
 from mobilenets.errors import ModelFileError
 
+LAST = Path("checkpoint", "last.pt")  # within a run folder
+
 
 @dataclass
 class State:

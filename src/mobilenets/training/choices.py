@@ -67,7 +67,7 @@ class FrozenFeatures:
 
     def __init__(self, samples: Samples, model: MobileNet, loaders: LoaderFactory) -> None:
         self.samples, self.labels = samples, samples.labels
-        self._model, self._loaders = model, replace(loaders, rank=0, world_size=1)
+        self._model, self._loaders = model, loaders.whole()
         self._extractors: dict[int, Extractor] = {}
 
     def __call__(self, preprocess: Preprocess, turn: str) -> Features:

@@ -17,8 +17,8 @@ from mobilenets.arch.cost import costs
 from mobilenets.arch.net import Net
 from mobilenets.data.loader import Batch
 from mobilenets.training.loop import Trainer
-from mobilenets.training.plan import EVALUATION_FRACTION, ROUGH, measure_speed
 from mobilenets.training.probe.activation_cache import Front, as_stored
+from mobilenets.training.speed import EVALUATION_FRACTION, ROUGH, measure_speed
 
 TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
 ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do

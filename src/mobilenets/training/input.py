@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import replace
 
 from mobilenets.data.sample import Samples
@@ -10,8 +10,10 @@ from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.settings import Settings
 
+log = logging.getLogger(__name__)
 
-def fitted(settings: Settings, preprocess: Preprocess, train: Samples, quiet: bool = False) -> Preprocess:
+
+def fitted(settings: Settings, preprocess: Preprocess, train: Samples) -> Preprocess:
     """The run's preprocess, from that of the weights it starts from; what is decided or lost is said in one line.
 
     `train`: the training photographs, by whose shapes "auto" decides. With "pad" and "squash" the whole photograph is
@@ -28,8 +30,8 @@ def fitted(settings: Settings, preprocess: Preprocess, train: Samples, quiet: bo
             message += f"; auto takes {fit}"
         elif elongated:
             message += "; --fit pad shows all of it"
-        if (settings.fit == "auto" or elongated) and not quiet:
-            print(message, file=sys.stderr)
+        if settings.fit == "auto" or elongated:
+            log.info("%s", message)
     if fit != preprocess.fit and fit != "crop" and settings.crop is None:
         preprocess = replace(preprocess, crop=1.0)
     return replace(preprocess, fit=fit)

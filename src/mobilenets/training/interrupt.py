@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import sys
 import threading
 from types import FrameType, TracebackType
+
+log = logging.getLogger(__name__)
 
 
 class Interrupt:
@@ -25,7 +27,7 @@ class Interrupt:
             raise KeyboardInterrupt
         self.requested = True
         again = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
-        print(f"\nstopping after this step and saving{again}", file=sys.stderr)
+        log.warning("\nstopping after this step and saving%s", again)
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():

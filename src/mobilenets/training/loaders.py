@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -25,6 +25,10 @@ class LoaderFactory:
     cache: Cache | None = None
     rank: int = 0
     world_size: int = 1
+
+    def whole(self) -> LoaderFactory:
+        """The same for one process that goes through all photographs, not only through its part of them."""
+        return replace(self, rank=0, world_size=1)
 
     def loader(
         self,

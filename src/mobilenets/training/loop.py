@@ -27,12 +27,12 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import Images
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
-from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training import checkpoint
-from mobilenets.training.checkpoint import State
+from mobilenets.training.checkpoint import LAST, State
 from mobilenets.training.context import ComputeContext, autocast
 from mobilenets.training.distributed.sync_batchnorm import sync_batch_layers
 from mobilenets.training.ema import EMA
+from mobilenets.training.figures import better, validation_figures
 from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.mix import mix
@@ -95,6 +95,14 @@ class Trainer:
         ctx = replace(self.ctx, precision=precision)
         return Trainer(copy.deepcopy(self.model), self.recipe, ctx, self.preprocess, self.train, self.val)
 
+    def compute_in(self, precision: str) -> None:
+        """Compute in this precision from here on."""
+        self.ctx = replace(self.ctx, precision=precision)
+
+    def follow(self, recipe: Recipe, best: dict[str, float]) -> None:
+        """Train by `recipe`, the same for other steps, and keep what validates better than figures `best` ({}: all)."""
+        self.recipe, self.ema.decay, self.state.best = recipe, recipe.ema, best
+
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
         """Forward and backward of one batch; its mean loss and its number of right answers."""
         targets = F.one_hot(torch.from_numpy(batch.labels).to(self.ctx.device), len(self._class_weight))
@@ -117,7 +125,7 @@ class Trainer:
         several processes.
         """
         group = self.ctx.group
-        last = folder / "checkpoint" / "last.pt"
+        last = folder / LAST
         saved = time.monotonic()
         title = f"training {self.model.net.name}"
         with Progress(title, self.steps_in_all, "batch", initial=self.state.step) as progress:
@@ -186,17 +194,15 @@ class Trainer:
     def _validate(self, on_best: OnBest, images_per_s: float) -> None:
         state = self.state
         probabilities, labels = self.predict(self.ema.model, self.val)
-        figures = {
-            "val_loss": log_loss(probabilities, labels),
-            "val_accuracy": float((probabilities.argmax(1) == labels).mean()),
-        }
+        figures = validation_figures(probabilities, labels)
         state.history.append(
             {
                 "epoch": state.epoch + 1,
                 "lr": self.optimizer.param_groups[0]["lr"],
                 "train_loss": state.loss_sum / state.seen,
                 "train_accuracy": state.correct / state.seen,
-                **figures,
+                "val_loss": figures["val_loss"],
+                "val_accuracy": figures["val_accuracy"],
                 "images_per_s": images_per_s,
             }
         )
@@ -257,13 +263,6 @@ def write_history(path: Path, history: list[dict[str, float | int | str]]) -> No
     rows.writeheader()
     rows.writerows(history)
     write_atomic(path, text.getvalue())
-
-
-def better(figures: dict[str, float], best: dict[str, float]) -> bool:
-    """Higher accuracy; at equal accuracy, lower log loss."""
-    if not best:
-        return True
-    return (figures["val_accuracy"], -figures["val_loss"]) > (best["val_accuracy"], -best["val_loss"])
 
 
 def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.training.run_data import draw_splits, exists
 from mobilenets.training.settings import Settings, read_config
 from mobilenets.weights.kept import KEPT, START_FILE
+
+log = logging.getLogger(__name__)
 
 _STEPS = 200  # of L-BFGS, which ends sooner
 
@@ -72,7 +74,7 @@ class Origin:
                 f"--from {self.run}: what it was trained on is not known: it has no data.csv, and {settings.data} is "
                 f"gone; {remedy}"
             )
-        print(f"{self.run}: has no data.csv; its split is drawn anew from {settings.data}", file=sys.stderr)
+        log.warning("%s: has no data.csv; its split is drawn anew from %s", self.run, settings.data)
         val = Path(settings.val) if isinstance(settings.val, str) else None
         return list_images(draw_splits(settings), Path(settings.data), val)
 
@@ -104,7 +106,7 @@ class Origin:
         lost = int(trained[1].sum() + trained[2].sum()) if named else int(trained[2].sum())
         if lost:
             what = "do not validate or test" if named else "do not test"
-            print(f"{settings.data}: {count(lost)} {what}, as {self.run} was trained on them", file=sys.stderr)
+            log.info("%s: %s %s, as %s was trained on them", settings.data, count(lost), what, self.run)
         if not named:
             everything = joined([splits.train, splits.val])
             split = _with_groups(everything, np.concatenate(known[:2]))
@@ -113,11 +115,8 @@ class Origin:
             validates, tests = np.where(is_new, drawn, split == "val"), split == "test"
             train, val = everything.take(~validates & ~tests), everything.take(validates)
             test = joined([test, everything.take(tests)])
-            print(
-                f"{settings.data}: {count(int((~is_new).sum()))} known to {self.run} keep their split, "
-                f"{int(is_new.sum()):,} are new",
-                file=sys.stderr,
-            )
+            known_count, new_count = count(int((~is_new).sum())), f"{int(is_new.sum()):,}"
+            log.info("%s: %s known to %s keep their split, %s are new", settings.data, known_count, self.run, new_count)
         if len(val) == 0:
             raise DataError(
                 f"{settings.data}: {self.run} was trained on all that could validate; add new photographs, or --val DIR"

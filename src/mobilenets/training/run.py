@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mobilenets.auditing.audit import audit_splits
 from mobilenets.errors import UsageError
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
-from mobilenets.training.checkpoint import load
+from mobilenets.training.checkpoint import LAST, load
 from mobilenets.training.distributed.group import Group, processes
+from mobilenets.training.fitting import Fitted, fit
+from mobilenets.training.opening import OpenedRun, open_run
 from mobilenets.training.recipe import Recipe
-from mobilenets.training.run_data import with_data_at
-from mobilenets.training.session import JOB, LAST, Session
+from mobilenets.training.run_data import complete_list, with_data_at
+from mobilenets.training.run_folder import JOB, finish
 from mobilenets.training.settings import Settings, check_same, read_config
 
 
@@ -58,9 +61,30 @@ def start(settings: Settings, recipe: Recipe, out: str | Path | None = None, sta
 
 
 def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group, started: float | None = None) -> Run:
+    """The four parts of a run: open, plan and fit (which plans as it goes, by what it measures), finish."""
     with max_pixels(settings.max_pixels):
-        completed = Session(settings, recipe, folder, group, started).run()
-    return Run(folder, read_card(folder / "model.safetensors"), interrupted=not completed)
+        opened, plan = open_run(settings, recipe, folder, group, started)
+        fitted = fit(opened, plan)
+        if group.is_main:
+            _finish(opened, fitted)
+        group.wait()
+    return Run(folder, read_card(folder / "model.safetensors"), fitted.interrupted)
+
+
+def _finish(run: OpenedRun, fitted: Fitted) -> None:
+    """Write the other files of the folder; of an interrupted run only what needs no waiting for."""
+    settings, loaders = fitted.plan.settings, run.loaders.whole()
+    val, test = (loaders.loader(part, fitted.plan.preprocess, 16) for part in (run.splits.val, run.splits.test))
+    if fitted.interrupted:
+        finish(run.folder, val)
+        return
+    # Before metrics.json, which completes a run: after a Ctrl-C here --resume goes on.
+    complete_list(run.folder, run.listed, settings)
+    audit = audit_splits(
+        Path(settings.data), run.listed, val=settings.val, seed=settings.seed, decision=run.range,
+        preprocess=fitted.plan.preprocess,
+    )  # fmt: skip
+    finish(run.folder, val, test, audit)
 
 
 def train_again(config: Path, out: Path | None = None, data: Path | None = None) -> Run:

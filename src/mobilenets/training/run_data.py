@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,8 @@ from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError
 from mobilenets.model_card import read_card
 from mobilenets.training.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def draw_splits(settings: Settings) -> Splits:
@@ -58,20 +60,20 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     if manifest is None:
         classes = read_card(run).classes if (run / "model.safetensors").exists() else found.classes
         _check_classes(run, settings, classes, found.classes)
-        print(
-            f"{run}: has no {FILE}, as runs of older versions: its split is drawn anew from {settings.data}, "
+        log.warning(
+            "%s: has no %s, as runs of older versions: its split is drawn anew from %s, "
             "and is the same only if no photograph came or went",
-            file=sys.stderr,
+            run,
+            FILE,
+            settings.data,
         )
         return found
     _check_classes(run, settings, manifest.classes, found.classes)
     matched = match(manifest, found, Path(settings.data), Path(settings.val) if isinstance(settings.val, str) else None)
     for line in matched.describe():
-        print(f"{settings.data}: {line}", file=sys.stderr)
+        log.warning("%s: %s", settings.data, line)
     if resuming and not matched.is_exact:
-        print(
-            f"{run}: goes on without them, so its weights will not be exactly those it would have had", file=sys.stderr
-        )
+        log.warning("%s: goes on without them, so its weights will not be exactly those it would have had", run)
     splits = matched.splits
     if len(splits.train) + len(splits.val) == 0:
         raise DataError(f"{settings.data}: holds none of the photographs of {run}; say where they are with --data NEW")
@@ -97,13 +99,11 @@ def find_splits(run: Path, data: Path) -> Splits | None:
     matched = match(manifest, read_splits(data), data)
     if len(matched.splits.train) == 0 or len(matched.splits.val) == 0:
         known = len(matched.splits.train) + len(matched.splits.val)
-        print(
-            f"{data}: {count(known)} of {run} {'is' if known == 1 else 'are'} there: taken as other data",
-            file=sys.stderr,
-        )
+        are = "is" if known == 1 else "are"
+        log.warning("%s: %s of %s %s there: taken as other data", data, count(known), run, are)
         return None
     for line in matched.describe():
-        print(f"{data}: {line}", file=sys.stderr)
+        log.warning("%s: %s", data, line)
     return matched.splits
 
 

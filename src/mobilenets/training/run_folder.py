@@ -1,4 +1,4 @@
-"""The last step of a run: the exported model, its metrics and its pictures."""
+"""A run on disk: its folder is begun with the plan, and finished with the exported model, metrics and pictures."""
 
 from __future__ import annotations
 
@@ -23,16 +23,28 @@ from mobilenets.report.run_report import write_report
 from mobilenets.runtime.autoselect import measure
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.system.timing import Effort
 from mobilenets.tasks.classify.metrics import score
 from mobilenets.tasks.classify.predictions import path_text
+from mobilenets.training.plan import Plan
 from mobilenets.weights.kept import KEPT, TEST, TESTED
+
+JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
 # The report gives tenths of a millisecond, of this machine as it was then.
 BRIEFLY = Effort(rounds=5, max_rounds=20, turn_s=0.02, min_calls=3, spread=0.1, max_s=0.5)
 
 FIXED_S = 10.0  # exporting, timing, heat maps, the report, the end of the process
+
+
+def begin_folder(folder: Path, plan: Plan) -> None:
+    """Make the run folder with its plan, before the work: that it cannot be written is told at once."""
+    (folder / JOB).parent.mkdir(parents=True, exist_ok=True)
+    plan.write(folder)
+    if torchrun_env.may_restart():
+        write_atomic(folder / JOB, torchrun_env.job())
 
 
 def finishing_s(validated: int, in_all: int, look_image_s: float) -> float:

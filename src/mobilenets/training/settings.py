@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +20,8 @@ from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.preprocess import FITS
 from mobilenets.system.files import write_atomic
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
+
+log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
@@ -193,7 +195,7 @@ def _resolved(config: Path, folder: str, name: str, value: Any) -> Any:
     if name == "weights" and not there.is_file():
         return value  # a tag, or a file that is told to be missing when it is opened
     if not there.exists() and Path(value).exists():
-        print(f"{config}: {there} is gone; {name} is {Path(value).absolute()} now", file=sys.stderr)
+        log.warning("%s: %s is gone; %s is %s now", config, there, name, Path(value).absolute())
         return value
     return str(there)
 

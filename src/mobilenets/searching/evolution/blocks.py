@@ -29,8 +29,8 @@ from mobilenets.searching.pruning.importance import importance
 from mobilenets.searching.state import FOLDER, SearchState
 from mobilenets.system.progress import Progress
 from mobilenets.system.timing import seconds_each
+from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
-from mobilenets.training.session import LAST
 
 SEARCH_TIME_FRACTION = 0.6  # of the time; the rest is the training at the end
 SUPERNET_TIME_FRACTION = 0.7  # of the search: the supernet's training; the rest judges

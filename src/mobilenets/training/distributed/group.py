@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -129,8 +130,8 @@ ALONE = Group()
 def processes() -> Iterator[Group]:
     """The group that torchrun started this process in, for as long as the work inside lasts.
 
-    Within it only the main process prints. An error that several of them meet is raised by the first; the others
-    end quietly with its exit code.
+    Within it only the main process prints and logs. An error that several of them meet is raised by the first; the
+    others end quietly with its exit code.
 
     Raises:
         UserError: another process of the group died.
@@ -167,12 +168,18 @@ def processes() -> Iterator[Group]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield
+    log = logging.getLogger("mobilenets")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)  # a program's own handlers keep the outputs they were made with
+    try:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _only_the_first(store: Any, code: int) -> None:

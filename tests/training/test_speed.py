@@ -14,7 +14,8 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.context import ComputeContext
 from mobilenets.training.loop import Trainer
-from mobilenets.training.plan import (
+from mobilenets.training.recipe import Recipe
+from mobilenets.training.speed import (
     EFFORT,
     EVALUATION_FRACTION,
     Speed,
@@ -24,7 +25,6 @@ from mobilenets.training.plan import (
     steps_within,
     thread_counts,
 )
-from mobilenets.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,234 @@
+"""A run learns: the network it goes on from, a linear probe, the training loop. What validates best is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from mobilenets.data.loader import Loader
+from mobilenets.model_card import ModelCard
+from mobilenets.nn.io import write_network
+from mobilenets.system.files import write_atomic
+from mobilenets.training.checkpoint import LAST
+from mobilenets.training.context import ComputeContext, torch_threads
+from mobilenets.training.figures import better, validation_figures
+from mobilenets.training.interrupt import Interrupt
+from mobilenets.training.loop import Trainer
+from mobilenets.training.opening import OpenedRun
+from mobilenets.training.origin import Origin, fit_rows
+from mobilenets.training.plan import Plan
+from mobilenets.training.planning import plan_depth, plan_input, plan_speed, plan_steps, seconds_left
+from mobilenets.training.probe.activation_cache import ActivationCache
+from mobilenets.training.probe.features import Extractor, extractor, extractors, features
+from mobilenets.training.probe.head import Head, fit_head
+from mobilenets.training.probe.warm_start import warm_start
+from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.training.speed import measure_speed
+from mobilenets.weights.kept import KEPT, PROBE, START, START_FILE
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the training loop begins with.
+
+    `best`: figures of the weights that are kept so far; empty: none are. `look_image_s`: seconds that it took to read a
+    photograph and run it through the network; 0: not known.
+    """
+
+    best: dict[str, Any] = field(default_factory=dict)
+    look_image_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How far a training came: `model.safetensors` has the best weights, by a `plan` that shows them photographs."""
+
+    plan: Plan
+    interrupted: bool
+
+
+def fit(run: OpenedRun, plan: Plan) -> Fitted:
+    """Learn what the plan says, from where an earlier process was stopped if there is a checkpoint.
+
+    Raises:
+        KeyboardInterrupt: stopped before there was anything to keep.
+    """
+    group = run.group
+    resumed = group.agreed((run.folder / LAST).exists())
+    completed, start = True, Start()
+    with Interrupt() as interrupt:
+        if run.origin is not None and not resumed:
+            start = keep_origin(run, plan, run.origin)
+        if plan.has_probe and not resumed:
+            if plan.is_open:
+                plan = plan_input(run, plan)
+                _write(run, plan)
+            start = probe(run, plan, start)
+        if plan.has_loop and not group.any(interrupt.requested):
+            if resumed:
+                completed = _go_on(run, plan, interrupt)
+            else:
+                plan, completed = finetune(run, plan, start, interrupt)
+        completed = not group.any(interrupt.requested) and completed
+    if not group.agreed((run.folder / "model.safetensors").exists()):
+        raise KeyboardInterrupt
+    return Fitted(plan, not completed)
+
+
+def keep_origin(run: OpenedRun, plan: Plan, origin: Origin) -> Start:
+    """Keep the network as the run it is from left it, with rows for new classes that were fitted to theirs."""
+    recipe, last = ProbeRecipe(), _last_layer(run)
+    extract = extractor(run.model, plan.preprocess, run.loaders.device)
+    val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
+    x, y, look_image_s = _timed_features(run, extract, val)
+    weight, bias = (parameter.detach().cpu().numpy() for parameter in (last.weight, last.bias))
+    head = Head(weight, bias, 0.0)
+    if run.new_classes:
+        some = run.splits.train.spread(recipe.max_images)
+        train = run.loaders.loader(some, plan.preprocess, recipe.batch_size)
+        head = fit_rows(head, *features(extract, train, "features", group=run.group), run.new_classes)
+        head.put_into(last)
+        run.group.same(run.model)
+    figures = run.group.agreed(validation_figures(head.probabilities(x), y))
+    if run.group.is_main:
+        start = {**figures, "run": origin.run.resolve().name, "fine_tuned": origin.is_fine_tuned}
+        write_atomic(run.folder / START_FILE, json.dumps(start, indent=2, ensure_ascii=False) + "\n")
+    log.info("%s: validation accuracy %.3f as it came", origin.run, figures["val_accuracy"])
+    best = {**figures, KEPT: START}
+    keep_model(run, plan, run.model, best)
+    return Start(best, look_image_s)
+
+
+def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:
+    """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
+    recipe = ProbeRecipe()
+    some = run.splits.train.spread(recipe.max_images)
+    train, val = (run.loaders.loader(part, plan.preprocess, recipe.batch_size) for part in (some, run.splits.val))
+    # Exact, as the file that will be compared with what is trained: a few answers may differ in a faster engine.
+    extract, exact = extractors(run.model, plan.preprocess, run.loaders.device)
+    x, y, look_image_s = _timed_features(run, extract, train, recipe.flip)
+    val_x, val_y = features(exact, val, "features (validation)", group=run.group)
+    head = fit_head(x, y, recipe, plan.settings.seed, balanced=plan.recipe.balance != "none")
+    head.put_into(_last_layer(run))
+    figures = run.group.agreed(validation_figures(head.probabilities(val_x), val_y))
+    if run.group.is_main:  # what the report compares the model with
+        write_atomic(run.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
+    log.info("probe: validation accuracy %.3f (C %g)", figures["val_accuracy"], head.strength)
+    best = start.best
+    if better(figures, best):
+        best = {**figures, KEPT: PROBE}
+        keep_model(run, plan, run.model, best)
+    return Start(best, look_image_s)
+
+
+def keep_model(run: OpenedRun, plan: Plan, model: nn.Module, figures: dict[str, Any]) -> None:
+    """Write the weights as the run's model, as they validate better than all before."""
+    if not run.group.is_main:
+        return
+    card = ModelCard(
+        name=run.model.net.name,
+        net=run.model.net,
+        classes=run.splits.classes,
+        preprocess=plan.preprocess,
+        metrics=figures,
+        provenance=run.model.provenance,
+    )
+    write_network(run.folder / "model.safetensors", model, card)
+
+
+def _timed_features(
+    run: OpenedRun, extract: Extractor, loader: Loader, flip: bool = False
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """As `features`, and how long it takes to look at a photograph."""
+    begun = time.monotonic()
+    rows, labels = features(extract, loader, "features", flip, run.group)
+    return rows, labels, (time.monotonic() - begun) / len(rows)
+
+
+def _last_layer(run: OpenedRun) -> nn.Linear:
+    assert isinstance(run.model.classifier, nn.Linear)
+    return run.model.classifier
+
+
+def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> tuple[Plan, bool]:
+    """Fine-tune (or train from scratch) in the time that is left; False when interrupted."""
+    left = seconds_left(run, plan, start.look_image_s)
+    if left is not None and left <= 0 and start.best:
+        return _kept_as_it_is(run, plan)
+    if plan.is_open and start.best and plan.recipe.freeze == "none" and not plan.recipe.views:
+        plan = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
+    trainer = make_trainer(run, plan)
+    left = seconds_left(run, plan, start.look_image_s)
+    speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads)
+    plan = plan_speed(plan, speed)
+    trainer.compute_in(plan.settings.precision)
+    with torch_threads(plan.settings.threads):
+        has_own_statistics = run.origin is not None and run.origin.is_fine_tuned
+        if plan.settings.pretrained is not None and plan.recipe.freeze != "backbone" and not has_own_statistics:
+            _warm_start(run, plan, trainer)
+        left = seconds_left(run, plan, start.look_image_s)
+        planned = plan_steps(plan, trainer, speed.step_s, left, min_steps=0 if start.best else 1)
+        if planned is None:
+            return _kept_as_it_is(run, plan)
+        _write(run, planned)
+        trainer.follow(planned.recipe, start.best)
+        return planned, trainer.fit(partial(keep_model, run, planned), run.folder, interrupt)
+
+
+def _go_on(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> bool:
+    """Go on from the checkpoint of a process that was stopped, as if it had not been; False when interrupted."""
+    trainer = make_trainer(run, plan)
+    trainer.resume(run.folder / LAST)
+    with torch_threads(plan.settings.threads):
+        return trainer.fit(partial(keep_model, run, plan), run.folder, interrupt)
+
+
+def _kept_as_it_is(run: OpenedRun, plan: Plan) -> tuple[Plan, bool]:
+    start = "probe" if run.origin is None else f"network of {run.origin.run}"
+    log.info("fine-tuning: no time is left for it; the %s is kept", start)
+    return plan, True
+
+
+def make_trainer(run: OpenedRun, plan: Plan) -> Trainer:
+    """The training loop of a run by its plan, at its beginning."""
+    recipe, settings = plan.recipe, plan.settings
+    train = run.loaders.loader(run.splits.train, plan.preprocess, recipe.batch_size, recipe)
+    val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
+    ctx = ComputeContext(run.loaders.device, settings.precision, settings.seed, run.group)
+    return Trainer(run.model, recipe, ctx, plan.preprocess, _as_seen(run, plan, train), _as_seen(run, plan, val))
+
+
+def _as_seen(run: OpenedRun, plan: Plan, loader: Loader) -> Loader | ActivationCache:
+    """The loader, or its photographs as the frozen blocks see them."""
+    recipe = plan.recipe
+    if not recipe.views:
+        return loader
+    folder = (run.folder / LAST).parent
+    folder.mkdir(exist_ok=True)
+    return ActivationCache(loader, run.model, int(recipe.freeze), recipe.views, run.loaders.device, folder)
+
+
+def _warm_start(run: OpenedRun, plan: Plan, trainer: Trainer) -> None:
+    """Give the network statistics of these photographs, and its head another fit to what follows from them."""
+    loader = trainer.train
+    if not isinstance(loader, ActivationCache):
+        # Some seconds, so each of several processes does all of it: statistics of whole batches.
+        samples, batch_size = run.splits.train, plan.recipe.batch_size
+        loader = run.loaders.whole().loader(samples, plan.preprocess, batch_size, shuffle=True)
+    warm_start(trainer, loader)
+    run.group.same(trainer.model)
+    trainer.ema.model.load_state_dict(trainer.model.state_dict())
+
+
+def _write(run: OpenedRun, plan: Plan) -> None:
+    if run.group.is_main:
+        plan.write(run.folder)

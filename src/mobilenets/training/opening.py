@@ -1,0 +1,167 @@
+"""What a run has before it learns anything: its photographs in their splits, its network, and how they are shown."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from mobilenets.data.cache.images import open_cache
+from mobilenets.data.loader import Loader, Skipped
+from mobilenets.data.manifest import FILE
+from mobilenets.data.overview import overview
+from mobilenets.data.readable import readable_splits
+from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.value_range import RangeDecision, decide_range, range_text, range_to_ask
+from mobilenets.errors import DataError, UsageError
+from mobilenets.nn.model import MobileNet
+from mobilenets.system import torchrun_env
+from mobilenets.training.checkpoint import LAST
+from mobilenets.training.context import pick_device
+from mobilenets.training.distributed.group import Group
+from mobilenets.training.freeze import check_freeze
+from mobilenets.training.input import fitted
+from mobilenets.training.loaders import LoaderFactory
+from mobilenets.training.origin import Origin
+from mobilenets.training.plan import Plan
+from mobilenets.training.recipe import ProbeRecipe, Recipe
+from mobilenets.training.run_data import draw_splits, open_splits, write_list
+from mobilenets.training.run_folder import begin_folder
+from mobilenets.training.settings import Settings
+from mobilenets.weights.create import create, name_or_default
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run in its folder, ready to learn; nothing of it is replaced later but the weights of `model`.
+
+    `listed`: the photographs that its data names, `splits`: those of them that can be read. `origin`: the run it goes
+    on from, None of others, and `new_classes`: those which that one does not know. `range`: how deep photographs are
+    seen. `started`: when the minutes began to count, by `time.monotonic`.
+    """
+
+    folder: Path
+    group: Group
+    started: float
+    origin: Origin | None
+    new_classes: list[int]
+    listed: Splits
+    splits: Splits
+    model: MobileNet
+    range: RangeDecision
+    loaders: LoaderFactory
+
+
+def open_run(
+    settings: Settings, recipe: Recipe, folder: Path, group: Group, started: float | None = None
+) -> tuple[OpenedRun, Plan]:
+    """Open what `settings` name and begin the run folder, or go on in it; the plan has what that has settled.
+
+    Raises:
+        UserError: unusable data, unknown names, a device that is not there, a folder that cannot be written.
+    """
+    started = time.monotonic() if started is None else started
+    asked, device, is_begun = settings, pick_device(settings.device), _is_begun(folder)
+    origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
+    listed = open_splits(folder, settings, resuming=True) if is_begun else _draw(settings, origin)
+    torch.manual_seed(settings.seed)  # of what starts random
+    with group.one_per_machine_first():
+        model = _create(settings, len(listed.classes))
+    new_classes = origin.prepare(model, listed.classes) if origin else []
+    settings = replace(settings, model=model.net.name, width=model.net.width)
+    check_freeze(model.net, recipe.freeze)
+    preprocess = fitted(settings, model.preprocess, listed.train)
+    value_range = decide_range(listed.train, range_to_ask(settings.range, preprocess.range))
+    settings = replace(
+        settings,
+        range=range_text(value_range.range, settings.range),
+        fit=preprocess.fit if settings.fit == "auto" else settings.fit,
+    )
+    if value_range.note:
+        log.info("%s", value_range.note)
+    plan = Plan(asked, settings, recipe, replace(preprocess, range=value_range.range))
+    if group.is_main:
+        begin_folder(folder, plan)
+    loaders = LoaderFactory(device, settings.seed, settings.workers, Skipped(), rank=group.rank, world_size=group.size)
+    splits = readable_splits(listed, loaders.skipped, settings.rare)
+    _check_parts(splits, plan, group)
+    if group.is_main and not is_begun:
+        for line in overview(splits):
+            log.info("%s", line)
+        write_list(folder, listed, settings, origin.earlier if origin else None)
+    group.wait()
+    cache = open_cache(settings.cache, _expected_pixels(splits, plan, loaders) if settings.cache == "auto" else 0)
+    loaders = replace(loaders, cache=cache)
+    opened = OpenedRun(folder, group, started, origin, new_classes, listed, splits, model, value_range, loaders)
+    return opened, plan
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a run in this folder was trained, so that its split stands."""
+    return any((folder / name).exists() for name in (FILE, LAST, "model.safetensors"))
+
+
+def _draw(settings: Settings, origin: Origin | None) -> Splits:
+    """The data in new splits; those that the run it begins with knows keep theirs."""
+    splits = draw_splits(settings)
+    if origin is None:
+        return splits
+    origin.check_classes(settings.data, splits.classes)
+    return origin.keep_splits(splits, settings)
+
+
+def _create(settings: Settings, classes: int) -> MobileNet:
+    weights = settings.pretrained
+    name = name_or_default(settings.model, weights)
+    model = create(name, weights=weights, num_classes=classes, width=settings.width, dropout=settings.dropout)
+    if name is None:
+        log.info("%s: a %s of width %s", weights, model.net.name, f"{model.net.width:g}")
+    return model
+
+
+def _check_parts(splits: Splits, plan: Plan, group: Group) -> None:
+    """That several processes see the same photographs and that batches divide among them."""
+    counts = [len(splits.train), len(splits.val)]
+    if group.any(group.agreed(counts) != counts):
+        raise DataError(f"{plan.settings.data}: the processes find different photographs; give all of them the same")
+    if plan.has_loop:
+        check_divisible(plan.recipe.batch_size, counts[0], group.size)
+
+
+def check_divisible(batch_size: int, images: int, processes: int) -> None:
+    """Refuse batches that do not fall into equal parts: each would count for less or more than its images.
+
+    Raises:
+        UserError: as said.
+    """
+    if processes == 1:
+        return
+    if batch_size % (2 * processes):  # pairs: BatchNorm needs two images, and mixing keeps neighbours together
+        fits = max(1, round(batch_size / (2 * processes))) * 2 * processes
+        raise UsageError(
+            f"batch_size: {batch_size} does not divide into pairs for {processes} processes; use {fits}, for example"
+        )
+    if images < batch_size:
+        raise UsageError(
+            f"batch_size: {batch_size} is more than the {images} training images, and {processes} processes "
+            f"need whole batches; use {max(1, images // (2 * processes)) * 2 * processes} or one process"
+        )
+
+
+def _expected_pixels(splits: Splits, plan: Plan, loaders: LoaderFactory) -> int:
+    """Bytes of all the pixels that the processes of this machine would keep in memory."""
+
+    def loader(samples: Samples, recipe: Recipe | None = None) -> Loader:
+        return loaders.loader(samples, plan.preprocess, 1, recipe)
+
+    shown = [loader(splits.val)]
+    if plan.settings.pretrained is not None:
+        shown.append(loader(splits.train.spread(ProbeRecipe().max_images)))
+    if plan.has_loop:
+        shown.append(loader(splits.train, plan.recipe))
+    return sum(loader.expected_bytes() for loader in shown) * torchrun_env.local_world()
