@@ -1,0 +1,202 @@
+"""The index of a run: what is near, what is unknown, and files that are refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobilenets.arch import build
+from mobilenets.errors import UserError
+from mobilenets.features import index as index_module
+from mobilenets.features.coverage import choose_covering
+from mobilenets.features.index import FeatureIndex, build_index, find_index, model_id, need_index, read_index
+from mobilenets.features.known import MAX_DISTANCES, Known, is_accepted
+from mobilenets.features.neighbours import nearest, unit
+from mobilenets.model_card import ModelCard
+from mobilenets.preprocess import Preprocess
+from mobilenets.system.tensor_file import pack, unpack
+
+NET = build("mobilenet_v3_small", width=0.35, num_classes=2)
+CARD = ModelCard("test", NET, ("known", "too"), Preprocess(), {"accuracy": 0.9})
+WIDTH = NET.head_width
+
+
+def features(n: int, seed: int = 0, direction: int = 0) -> np.ndarray:
+    """Photographs of one kind: around a direction of their own."""
+    rows = np.random.default_rng(seed).normal(0, 0.02, (n, WIDTH)).astype(np.float32)
+    rows[:, direction] += 1
+    return rows
+
+
+def make_index(n: int = 40, held_out: int = 120) -> FeatureIndex:
+    names = [f"known/{i}.jpg" for i in range(n - 1)] + ["too/雏菊 \udcff\n.jpg"]
+    return build_index(features(n), np.arange(n) % 2, names, model_id(CARD), features(held_out, seed=1))
+
+
+def test_it_is_read_as_it_was_written_and_the_same_bytes_again(tmp_path: Path) -> None:
+    index = make_index()
+    index.write(tmp_path / "index.safetensors")
+    again = find_index(tmp_path, CARD)
+    assert again is not None
+    assert np.array_equal(again.features, index.features)
+    assert (again.paths, again.labels.tolist(), again.model) == (index.paths, index.labels.tolist(), index.model)
+    assert np.array_equal(again.known.values, index.known.values)
+    again.write(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "index.safetensors").read_bytes()
+    assert find_index(tmp_path / "model.onnx", CARD) is not None
+    assert find_index(tmp_path / "elsewhere" / "model.onnx", CARD) is None
+
+
+def test_other_programs_read_it_by_the_library_of_the_format(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    index = make_index()
+    index.write(tmp_path / "index.safetensors")
+    assert np.array_equal(load_file(tmp_path / "index.safetensors")["features"], index.features)
+
+
+def test_the_nearest_photograph_is_the_one_in_the_same_direction() -> None:
+    index = make_index()
+    near = index.nearest(7 * features(40)[5:6], k=3)
+    assert near.rows[0, 0] == 5
+    assert near.distances[0, 0] < 1e-3
+    assert (np.diff(near.distances[0]) >= 0).all()
+    assert index.nearest(features(1), k=1000).rows.shape == (1, 40)
+
+
+def test_of_equally_near_photographs_the_first_come_first() -> None:
+    rows = unit(np.ones((6, 3), np.float32))
+    assert nearest(rows[:1], rows, 3).rows.tolist() == [[0, 1, 2]]
+    assert nearest(rows[:1], rows, 1).rows.tolist() == [[0]]
+
+
+def test_photographs_of_another_kind_are_unknown_and_those_of_the_same_are_known() -> None:
+    index = make_index()
+    known = index.known.of_distances(index.nearest(features(200, seed=2)).distances[:, 0])
+    other = index.known.of_distances(index.nearest(features(20, seed=3, direction=1)).distances[:, 0])
+    assert np.mean([is_accepted(value, 0.95) for value in known]) > 0.85
+    assert not any(is_accepted(value, 0.95) for value in other)
+
+
+@given(st.lists(st.floats(0, 2, width=32), min_size=1, max_size=60), st.floats(0, 2, width=32))
+def test_known_is_the_share_of_held_out_photographs_at_least_as_far(distances: list[float], asked: float) -> None:
+    known = Known.of(np.array(distances, np.float32))
+    expected = (1 + sum(d >= asked for d in distances)) / (1 + len(distances))
+    assert known.of_distances(np.array([asked], np.float32))[0] == pytest.approx(expected)
+
+
+def test_of_held_out_photographs_the_share_that_is_asked_for_is_accepted() -> None:
+    rng = np.random.default_rng(0)
+    known = Known.of(rng.random(999))
+    values = known.of_distances(rng.random(100_000))
+    for accept in (0.5, 0.9, 0.95, 0.99):
+        assert np.mean([is_accepted(v, accept) for v in values]) == pytest.approx(accept, abs=0.04)
+
+
+def test_a_group_of_held_out_photographs_counts_as_one() -> None:
+    burst = Known.of(np.array([0.1] * 98 + [0.2, 0.3]), np.array([0] * 98 + [1, 2]))
+    assert burst.of_distances(np.array([0.15, 0.25])).tolist() == [0.75, 0.5]
+
+
+def test_of_very_many_held_out_photographs_their_quantiles_are_kept() -> None:
+    distances = np.random.default_rng(0).random(50_000)
+    known = Known.of(distances)
+    assert len(known.distances) == MAX_DISTANCES
+    assert known.of_distances(np.array([0.25]))[0] == pytest.approx(0.75, abs=0.01)
+
+
+def test_few_held_out_photographs_are_helped_by_the_training_photographs_without_themselves() -> None:
+    alone = Known.of(np.zeros(5))
+    assert not alone.can_refuse(0.95)
+    assert make_index(n=60, held_out=5).known.can_refuse(0.95)
+    assert not make_index(n=3, held_out=1).known.can_refuse(0.95)
+
+
+def test_no_photograph_of_the_own_group_counts_as_neighbour() -> None:
+    shots = features(30)
+    groups = np.arange(30)
+    torn = build_index(shots, groups * 0, ["x"] * 30, "", shots, groups, groups)
+    whole = build_index(shots, groups * 0, ["x"] * 30, "", shots)
+    assert torn.known.distances.min() > 0.1 > whole.known.distances.min()
+    one_group = build_index(shots, groups * 0, ["x"] * 30, "", shots, groups * 0, groups * 0)
+    assert len(one_group.known.distances) == 0
+
+
+def test_of_many_photographs_those_that_cover_each_class_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "MAX_IMAGES", 50)
+    monkeypatch.setattr(index_module, "PER_CLASS", 10)
+    kinds = np.repeat(np.arange(5), 20)
+    rows = np.concatenate([features(20, seed=k, direction=k) for k in kinds[::20]])
+    index = build_index(rows, kinds % 2, [str(i) for i in range(100)], "", rows[:5])
+    assert np.bincount(index.labels).tolist() == [10, 10]
+    assert {kinds[int(name)] for name in index.paths} == {0, 1, 2, 3, 4}
+
+
+def test_covering_takes_no_photograph_twice_and_always_the_same() -> None:
+    rows = unit(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32))
+    rows[10:] = rows[10]  # copies
+    labels = np.zeros(50, np.int64)
+    chosen = choose_covering(rows, labels, 20)
+    assert len(set(chosen.tolist())) == 20
+    assert set(range(10)) < set(chosen.tolist())
+    assert np.array_equal(chosen, choose_covering(rows, labels, 20))
+    assert choose_covering(rows, labels, 60).tolist() == list(range(50))
+
+
+def test_features_of_another_size_or_that_are_no_numbers_are_refused() -> None:
+    index = make_index()
+    with pytest.raises(UserError, match=f"index has {WIDTH} a photograph"):
+        index.nearest(np.zeros((1, 7), np.float32))
+    with pytest.raises(UserError, match="no numbers"):
+        index.nearest(np.full((1, WIDTH), np.nan, np.float32))
+    with pytest.raises(UserError, match="no numbers"):
+        build_index(np.full((2, 4), np.inf), np.zeros(2, np.int64), ["a", "b"], "", np.zeros((1, 4)))
+    with pytest.raises(UserError, match="one or more"):
+        build_index(np.zeros((0, 4)), np.zeros(0, np.int64), [], "", np.zeros((1, 4)))
+
+
+def test_the_index_of_another_model_is_refused(tmp_path: Path) -> None:
+    make_index().write(tmp_path / "index.safetensors")
+    other = ModelCard("test", NET, ("known", "too"), Preprocess(), {"accuracy": 0.8})
+    with pytest.raises(UserError, match=r"index\.safetensors: the index of another model"):
+        read_index(tmp_path / "index.safetensors", other)
+    with pytest.raises(UserError, match=r"no index\.safetensors beside it"):
+        need_index(tmp_path / "elsewhere" / "model.onnx", CARD)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("features", np.zeros((40, 7), np.float16)),
+        ("features", np.full((40, WIDTH), np.nan, np.float16)),
+        ("features", np.zeros((40, WIDTH), np.float32)),
+        ("features", np.zeros((0, WIDTH), np.float16)),
+        ("labels", np.full(40, 2, np.int32)),
+        ("labels", np.full(40, -1, np.int32)),
+        ("labels", np.zeros(39, np.int32)),
+        ("path_ends", np.arange(40, dtype=np.int64)[::-1].copy()),
+        ("path_ends", np.arange(40, dtype=np.int64)),
+        ("distances", np.full(120, np.nan, np.float32)),
+        ("distances", np.arange(120, dtype=np.float32)),
+        ("known", np.zeros(120, np.float32)),
+        ("known", np.full(121, 2, np.float32)),
+        ("known", None),
+    ],
+)
+def test_a_damaged_index_is_refused_in_a_line(tmp_path: Path, name: str, value: np.ndarray | None) -> None:
+    file = tmp_path / "index.safetensors"
+    make_index().write(file)
+    tensors, metadata = unpack(file, 2**30)
+    tensors = {**tensors, name: value} if value is not None else {k: v for k, v in tensors.items() if k != name}
+    file.write_bytes(pack(tensors, metadata))
+    with pytest.raises(UserError, match=r"index\.safetensors: damaged") as refused:
+        read_index(file, CARD)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_index_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.safetensors").write_bytes(pack({}, {"format": "2"}))
+    with pytest.raises(UserError, match="not an index that this version reads"):
+        read_index(tmp_path / "index.safetensors", CARD)
