@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
 import os
 import re
 import shutil
@@ -49,10 +48,10 @@ def run_folder(folder: Path, classes: Sequence[str], epochs: int = 0, n: int = 6
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     net = build("mobilenet_v2", width=0.25, num_classes=len(classes))
     provenance = {"tag": "imagenet", "source": "https://example.org/<weights>"}
-    card = ModelCard("photos & co", net, tuple(classes), Preprocess(size=96), {}, provenance)
+    metrics = score(probabilities, labels, classes)
+    card = ModelCard("photos & co", net, tuple(classes), Preprocess(size=96), metrics, provenance)
     folder.mkdir()
     (folder / "card.json").write_text(card.to_json(), encoding="utf-8")
-    (folder / "metrics.json").write_text(json.dumps(score(probabilities, labels, classes)), encoding="utf-8")
     if epochs:
         rows = (f"{e},0.1,{2 / e},{1 - 0.5 / e},{2.2 / e},{0.9 - 0.5 / e},80\n" for e in range(1, epochs + 1))
         (folder / "history.csv").write_text(HISTORY + "".join(rows))
@@ -63,6 +62,10 @@ def run_folder(folder: Path, classes: Sequence[str], epochs: int = 0, n: int = 6
         table.writerow([folder.parent / "photos" / f"{i}.png", classes[labels[i]], classes[row.argmax()], *row])
     (folder / "predictions.csv").write_text(text.getvalue(), encoding="utf-8")
     return folder
+
+
+def card_of(folder: Path) -> ModelCard:
+    return ModelCard.from_json((folder / "card.json").read_text(encoding="utf-8"))
 
 
 def wrong_rows(folder: Path) -> list[dict[str, str]]:
@@ -110,9 +113,9 @@ def test_a_run_gets_two_pictures_and_a_page_and_no_other_file(tmp_path: Path) ->
         assert Image.open(folder / name).format == "PNG"
 
 
-def test_the_page_tells_every_figure_of_metrics_json(tmp_path: Path) -> None:
+def test_the_page_tells_every_figure(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "run", ["daisy", "rose"], right=1.0)
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = card_of(folder).metrics
     page = report(folder)
     low, high = metrics["accuracy_ci95"]
     assert f"{100 * metrics['accuracy']:.1f} % accuracy" in page
@@ -176,9 +179,9 @@ def test_names_are_data_and_never_markup_or_formulas(tmp_path: Path) -> None:
 
 def test_the_most_frequent_confusion_comes_first(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "run", ["daisy", "rose", "tulip"])
-    metrics = json.loads((folder / "metrics.json").read_text())
-    metrics["confusion"] = [[15, 4, 1], [0, 20, 0], [0, 10, 10]]
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+    card = card_of(folder)
+    card.metrics["confusion"] = [[15, 4, 1], [0, 20, 0], [0, 10, 10]]
+    (folder / "card.json").write_text(card.to_json(), encoding="utf-8")
     table = report(folder).split("Most frequent confusions")[1].split("</table>")[0]
     rows = [re.sub("<[^>]*>", " ", row).split() for row in table.split("<tr>")[2:]]
     assert rows == [
@@ -255,7 +258,7 @@ def test_a_class_without_photographs_is_no_division_by_zero() -> None:
     plots.draw_confusion(np.array([[3, 1], [0, 0]]), plots.labels_of(["daisy", "rose"]))
 
 
-@pytest.mark.parametrize("name", ["card.json", "metrics.json", "predictions.csv"])
+@pytest.mark.parametrize("name", ["card.json", "predictions.csv"])
 def test_an_unfinished_run_is_named_as_such(tmp_path: Path, name: str) -> None:
     folder = run_folder(tmp_path / "run", ["daisy", "rose"])
     (folder / name).unlink()
@@ -279,7 +282,7 @@ def photographs(folder: Path, side: int = 300) -> None:
 def test_a_number_of_the_matrix_leads_to_its_photographs_without_a_script(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "run", ["daisy", "rose"], right=1.0)
     photographs(folder)
-    counts = json.loads((folder / "metrics.json").read_text())["confusion"]
+    counts = card_of(folder).metrics["confusion"]
     page = report(folder)
     assert f'<a href="#c0-1" aria-label="{counts[0][1]} × daisy answered rose">{counts[0][1]}</a>' in page
     section = page.split('id="c0-1"')[1].split("</section>")[0]
@@ -453,7 +456,7 @@ def test_of_very_many_classes_the_worst_are_in_sight_and_all_can_be_unfolded(tmp
     assert '<h2 id="matrix">Most frequent confusions</h2>' in page  # where its photographs lead back to
     section = page.split("<h2>Classes</h2>")[1].split("<h2>")[0]
     first, every = section.split("<details>")
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["per_class"]
+    metrics = card_of(folder).metrics["per_class"]
     shown = re.findall("<bdi>(.*?)</bdi>", first)
     assert len(shown) == 15
     assert max(metrics[name]["f1"] for name in shown) <= min(metrics[name]["f1"] for name in names if name not in shown)

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from PIL import Image
 
+import mobilenets as mn
 from mobilenets.arch import build
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_card
 from mobilenets.runtime.classifier import load
-from mobilenets.training.run import train
 from mobilenets.training.settings import check_same, read_config
 from small import write_random
 
@@ -38,7 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = build("mobilenet_v2", width=0.35, num_classes=2)
     net = replace(net, blocks=net.blocks[:4])
     weights = write_random(folder / "start.safetensors", net, CLASSES, 64)
-    train(folder / "photos", folder / "run", weights=str(weights), model=net.name, recipe="probe", device="cpu")
+    mn.train(folder / "photos", out=folder / "run", weights=str(weights), model=net.name, recipe="probe", device="cpu")
     return folder
 
 

@@ -24,7 +24,7 @@ from mobilenets.data.cache import store
 from mobilenets.model_card import read_card, read_tensors
 from mobilenets.training import checkpoint
 from mobilenets.training.loop import Trainer
-from mobilenets.training.run import train, train_again
+from mobilenets.training.run import TrainedRun, start, train, train_again
 from mobilenets.training.settings import read_config
 from stopped import interrupted, stopped_training
 
@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for i in range(20):
             pixels = rng.normal(60 + 120 * k, 25, (40, 40, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "photos" / name / f"{i}.png")
-    run = train(folder / "photos", folder / "run", CHANGES, epochs=EPOCHS, **QUICK)
+    run = mn.train(folder / "photos", out=folder / "run", changes=CHANGES, epochs=EPOCHS, **QUICK)
     return folder / "photos", run.path
 
 
@@ -187,6 +187,22 @@ def test_ctrl_c_saves_the_best_so_far_and_can_be_resumed(cli: Cli, trained: tupl
     assert cli("train", "--resume", "--out", out).returncode == 0
     assert _equal(_tensors(trained[1]), _tensors(out))
     assert audited in (out / "report.html").read_text("utf-8")
+
+
+def test_a_run_is_complete_when_its_pages_are_written(cli: Cli, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    def stopped(run: TrainedRun) -> None:
+        assert (run.opened.folder / "predictions.csv").exists()
+        raise KeyboardInterrupt
+
+    settings, recipe = read_config(trained[1] / "config.yaml")
+    with pytest.raises(KeyboardInterrupt):
+        start(settings, recipe, tmp_path / "stopped", write_pages=stopped)
+    assert not (tmp_path / "stopped" / "metrics.json").exists()
+    assert cli("train", "--resume", "--out", tmp_path / "stopped").returncode == 0
+    for name in ("metrics.json", "report.html"):
+        assert (tmp_path / "stopped" / name).exists()
+    assert _equal(_tensors(trained[1]), _tensors(tmp_path / "stopped"))
+    assert cli("train", "--resume", "--out", tmp_path / "stopped").returncode == 2  # complete
 
 
 def test_photographs_that_vanish_or_break_while_training_are_told_once_and_nothing_else_is_lost(

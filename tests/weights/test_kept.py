@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import mobilenets as mn
 from conftest import write_photos
 from mobilenets.arch import build
 from mobilenets.cli.main import main
 from mobilenets.model_card import read_card
 from mobilenets.runtime.classifier import load
-from mobilenets.training.run import train
 from mobilenets.weights.kept import best_epoch, closing_lines, read_history, read_kept
 from small import write_random
 
@@ -37,7 +37,7 @@ def _train(data: Path, weights: Path, out: Path, lr: float, epochs: int = 2) -> 
     """A fine-tuning from a probe; a rate of 100 ruins every network, so that the probe stays the best."""
     settings = {"weights": str(weights), "model": "mobilenet_v3_small", "recipe": "finetune", "device": "cpu"}
     changes = {"batch_size": 8, "lr": lr, "ema": 0.0, "warmup_epochs": 0.0}
-    return train(data, out, changes, epochs=epochs, precision="fp32", **settings).path
+    return mn.train(data, out=out, changes=changes, epochs=epochs, precision="fp32", **settings).path
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,9 @@ def tuned(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A run without a probe: it keeps an epoch whatever happens."""
     folder = tmp_path_factory.mktemp("tuned") / "run"
     scratch = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32, "recipe": "finetune"}
-    return train(data, folder, {"batch_size": 8}, epochs=3, precision="fp32", device="cpu", **scratch).path
+    return mn.train(
+        data, out=folder, changes={"batch_size": 8}, epochs=3, precision="fp32", device="cpu", **scratch
+    ).path
 
 
 def _metrics(run: Path) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mobilenets.auditing.duplicates import Pair, find_pairs, groups_of
 from mobilenets.auditing.kinds import KINDS, AuditFinding, ranked
-from mobilenets.auditing.measure import FeatureExtractor, measure_images
+from mobilenets.auditing.measure import measure_images
 from mobilenets.auditing.quality import cropped, few_levels, imbalance, quality
+from mobilenets.data.readable import MAX_CHECKED
 from mobilenets.data.sample import Sample, Samples, Splits
 from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.data.sources.read import read_named_splits, read_splits
@@ -21,26 +22,10 @@ from mobilenets.data.value_range import RangeDecision, decide_range
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.depth import Range
+from mobilenets.runtime.features import FeatureExtractor
+from mobilenets.tasks.classify.label_errors import Doubt, Doubter
 
-# As many as training opens before it starts (`data.readable`): a minute and a half at 12 megapixels each.
-MAX_IN_A_RUN = 5_000
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A label that a classifier which never saw the picture contradicts; `suggested` is a class number.
-
-    `score`: 1 minus the probability of the given class.
-    """
-
-    index: int
-    suggested: int
-    score: float
-
-
-# features (N, D), labels (N,), groups (N,) that must stay on one side of a fold -> doubts.
-# Raises UserError where the data cannot be judged.
-Doubter = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Sequence[Doubt]]
+MAX_IN_A_RUN = MAX_CHECKED  # as many as a training opens before it starts: a minute and a half at 12 megapixels each
 
 
 @dataclass(frozen=True)

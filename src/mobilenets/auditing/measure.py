@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.preprocess.depth import Range
+from mobilenets.runtime.features import FeatureExtractor
 from mobilenets.system.progress import Progress
 
 SIDE = 256  # pixels of the short side at which quality is judged: what a network of 224 sees, crop included
@@ -24,14 +25,6 @@ THUMB = 32
 WORKERS = 2
 _BATCH = 32
 _BLUR_WINDOW = 9  # Crete et al. 2007, §3
-
-
-@dataclass(frozen=True)
-class FeatureExtractor:
-    """Of a network: `extract` turns uint8 pixels (N, H, W, C) of `preprocess` into float32 features (N, D)."""
-
-    preprocess: Preprocess
-    extract: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -68,7 +67,7 @@ def write_report(
     Raises
     ------
     UserError
-        card.json, metrics.json or predictions.csv is missing.
+        card.json or predictions.csv is missing.
 
     Examples
     --------
@@ -78,7 +77,7 @@ def write_report(
     mobilenets.errors.ModelFileError: no-such-run: has no card.json; a report needs a run that came to its end
     """
     card = ModelCard.from_json(_text(folder, "card.json"))
-    metrics = json.loads(_text(folder, "metrics.json"))
+    metrics = card.metrics
     predictions = Predictions.parse(_text(folder, "predictions.csv"))
     opener, classes, value_range = _opener(images), card.classes, card.preprocess.range
     history, kept = read_history(folder / "history.csv"), read_kept(folder, metrics)

@@ -16,6 +16,7 @@ from mobilenets.data.manifest import FILE, base_of
 from mobilenets.data.value_range import RangeDecision
 from mobilenets.errors import UsageError
 from mobilenets.model_card import read_card
+from mobilenets.report.run_pages import report_run
 from mobilenets.searching.config import EVOLVE, NETADAPT, SearchConfig
 from mobilenets.searching.context import SearchContext
 from mobilenets.searching.evolution import blocks
@@ -32,7 +33,7 @@ from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.run import new_folder
 from mobilenets.training.run_data import copy_list
-from mobilenets.training.run_folder import finish
+from mobilenets.training.run_folder import complete, finish
 from mobilenets.weights.kept import KEPT, TEST
 
 log = logging.getLogger(__name__)
@@ -241,7 +242,10 @@ class _Session:
             Path(self.config.data), ctx.listed, val=split_by.val, seed=split_by.seed, decision=decision
         )
         val, test = (ctx.loader(part, size) for part in (self.parts.val, ctx.listed.test))
-        card = finish(self.folder, val, test, audit)
+        finished = finish(self.folder, val, test)
+        report_run(self.folder, finished.images, audit)
+        complete(self.folder, finished.card)
+        card = finished.card
         found = Candidate(card.net, card.preprocess.size)
         (predicted,) = latency.predict([found])
         (measured,) = self.table.networks([found])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenets.auditing.audit import audit_splits
+from mobilenets.data.sample import Samples
 from mobilenets.errors import UsageError
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
@@ -18,8 +18,10 @@ from mobilenets.training.fitting import Fitted, fit
 from mobilenets.training.opening import OpenedRun, open_run
 from mobilenets.training.recipe import Recipe
 from mobilenets.training.run_data import complete_list, with_data_at
-from mobilenets.training.run_folder import JOB, finish
+from mobilenets.training.run_folder import JOB, complete, finish
 from mobilenets.training.settings import Settings, check_same, read_config
+
+FINAL_BATCH_SIZE = 16  # photographs at a time for the figures of the exported model
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,33 @@ class Run:
         return self.card.metrics
 
 
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run whose model and figures are in its folder: what pages about it are made of.
+
+    `images`: those of predictions.csv, row by row.
+    """
+
+    opened: OpenedRun
+    fitted: Fitted
+    images: Samples
+
+
+Pages = Callable[[TrainedRun], object]
+"""What writes pages about a run into its folder, before the run is complete: after a Ctrl-C in it --resume goes on."""
+
+
+def no_pages(run: TrainedRun) -> None:
+    """Leave a run to its files."""
+
+
 def train(
     data: str | Path, out: str | Path | None = None, changes: dict[str, Any] | None = None, **settings: Any
 ) -> Run:
     """Train a classifier on `data` and write the run folder `out` (default: `runs/NAME-OF-DATA`).
 
     `settings` are the fields of `Settings` (model, weights, recipe, minutes, epochs, size, val, seed, …);
-    `changes` replaces values of the recipe by name, e.g. `{"lr": 3e-4, "augment.hflip": 0}`.
+    `changes` replaces values of the recipe by name, e.g. `{"lr": 3e-4, "augment.hflip": 0}`. No page is written.
 
     Raises:
         UserError: unusable data, unknown names, an existing `out`.
@@ -51,48 +73,51 @@ def train(
     return start(asked, asked.make_recipe(changes or {}), out)
 
 
-def start(settings: Settings, recipe: Recipe, out: str | Path | None = None, started: float | None = None) -> Run:
+def start(
+    settings: Settings,
+    recipe: Recipe,
+    out: str | Path | None = None,
+    started: float | None = None,
+    write_pages: Pages = no_pages,
+) -> Run:
     """`train`, for settings and recipe that stand; `started`: when the minutes began to count, by `time.monotonic`."""
     with processes() as group:
         folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
         if torchrun_env.restarts() and (folder / LAST).exists():
             settings, recipe = read_config(folder / "config.yaml")
-        return _run(settings, recipe, folder, group, started)
+        return _run(settings, recipe, folder, group, write_pages, started)
 
 
-def _run(settings: Settings, recipe: Recipe, folder: Path, group: Group, started: float | None = None) -> Run:
+def _run(
+    settings: Settings, recipe: Recipe, folder: Path, group: Group, write_pages: Pages, started: float | None = None
+) -> Run:
     """The four parts of a run: open, plan and fit (which plans as it goes, by what it measures), finish."""
     with max_pixels(settings.max_pixels):
         opened, plan = open_run(settings, recipe, folder, group, started)
         fitted = fit(opened, plan)
         if group.is_main:
-            _finish(opened, fitted)
+            _finish(opened, fitted, write_pages)
         group.wait()
     return Run(folder, read_card(folder / "model.safetensors"), fitted.interrupted)
 
 
-def _finish(run: OpenedRun, fitted: Fitted) -> None:
+def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
     """Write the other files of the folder; of an interrupted run only what needs no waiting for."""
-    settings, loaders = fitted.plan.settings, run.loaders.whole()
-    val, test = (loaders.loader(part, fitted.plan.preprocess, 16) for part in (run.splits.val, run.splits.test))
-    if fitted.interrupted:
-        finish(run.folder, val)
-        return
-    # Before metrics.json, which completes a run: after a Ctrl-C here --resume goes on.
-    complete_list(run.folder, run.listed, settings)
-    audit = audit_splits(
-        Path(settings.data), run.listed, val=settings.val, seed=settings.seed, decision=run.range,
-        preprocess=fitted.plan.preprocess,
-    )  # fmt: skip
-    finish(run.folder, val, test, audit)
+    plan, loaders = fitted.plan, run.loaders.whole()
+    val, test = (loaders.loader(part, plan.preprocess, FINAL_BATCH_SIZE) for part in (run.splits.val, run.splits.test))
+    if not fitted.interrupted:
+        complete_list(run.folder, run.listed, plan.settings)
+    finished = finish(run.folder, val, None if fitted.interrupted else test)
+    write_pages(TrainedRun(run, fitted, finished.images))
+    complete(run.folder, finished.card)
 
 
-def train_again(config: Path, out: Path | None = None, data: Path | None = None) -> Run:
+def train_again(config: Path, out: Path | None = None, data: Path | None = None, write_pages: Pages = no_pages) -> Run:
     """Repeat the run whose `config.yaml` this is, in a new folder; `data`: where its photographs are, if they moved."""
     settings, recipe = read_config(config)
     if data is not None:
         settings = replace(settings, data=str(data))
-    return start(settings, recipe, out)
+    return start(settings, recipe, out, write_pages=write_pages)
 
 
 def resume(
@@ -100,6 +125,7 @@ def resume(
     given: dict[str, Any] | None = None,
     changes: dict[str, Any] | None = None,
     data: Path | None = None,
+    write_pages: Pages = no_pages,
 ) -> Run:
     """Go on with an interrupted run, to the same final weights as if it had never stopped.
 
@@ -117,7 +143,7 @@ def resume(
             raise UsageError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
             )
-        return _run(with_data_at(settings, folder, data), recipe, folder, group)
+        return _run(with_data_at(settings, folder, data), recipe, folder, group, write_pages)
 
 
 def is_complete(folder: Path, recipe: Recipe) -> bool:

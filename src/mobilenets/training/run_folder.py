@@ -1,40 +1,33 @@
-"""A run on disk: its folder is begun with the plan, and finished with the exported model, metrics and pictures."""
+"""A run on disk: its folder is begun with the plan, finished with the exported model, and complete with its metrics."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mobilenets.auditing.audit import MAX_IN_A_RUN, Audit
 from mobilenets.data.loader import Loader
+from mobilenets.data.readable import MAX_CHECKED
 from mobilenets.data.sample import Samples
 from mobilenets.errors import ModelFileError
-from mobilenets.explaining.gradcam import Explainer
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.io import Network, read_network, write_network
-from mobilenets.report.run_report import write_report
-from mobilenets.runtime.autoselect import measure
+from mobilenets.nn.io import read_network, write_network
 from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
-from mobilenets.system.timing import Effort
 from mobilenets.tasks.classify.metrics import score
 from mobilenets.tasks.classify.predictions import path_text
 from mobilenets.training.plan import Plan
 from mobilenets.weights.kept import KEPT, TEST, TESTED
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
-
-# The report gives tenths of a millisecond, of this machine as it was then.
-BRIEFLY = Effort(rounds=5, max_rounds=20, turn_s=0.02, min_calls=3, spread=0.1, max_s=0.5)
 
 FIXED_S = 10.0  # exporting, timing, heat maps, the report, the end of the process
 
@@ -48,18 +41,25 @@ def begin_folder(folder: Path, plan: Plan) -> None:
 
 
 def finishing_s(validated: int, in_all: int, look_image_s: float) -> float:
-    """About how many seconds `finish` and the audit before it take.
+    """About how many seconds the end of a run takes: what `finish` writes, an audit of the data and the report.
 
     `validated` of the photographs `in_all` validate; `look_image_s`: seconds of reading one and running it through the
     network.
     """
-    return FIXED_S + look_image_s * (validated + min(in_all, MAX_IN_A_RUN))
+    return FIXED_S + look_image_s * (validated + min(in_all, MAX_CHECKED))
 
 
-def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit | None = None) -> ModelCard:
-    """Turn `folder/model.safetensors` into the complete run folder; returns the card with the metrics.
+@dataclass(frozen=True)
+class Finished:
+    """What `finish` made: the card with the metrics, and the photographs of predictions.csv, row by row."""
 
-    `audit` is what the report says of the data.
+    card: ModelCard
+    images: Samples
+
+
+def finish(folder: Path, val: Loader, test: Loader | None = None) -> Finished:
+    """Turn `folder/model.safetensors` into a run folder with everything but what `complete` writes, and pages.
+
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
     not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
     photographs (`test`), where there are any: what chose the weights is not what tells their worth.
@@ -74,20 +74,18 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, audit: Audit |
     probabilities, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})
+    images = val.samples.take(shown)
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
     write_atomic(folder / "card.json", card.to_json())
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
-    write_atomic(folder / "predictions.csv", _predictions(val.samples.take(shown), card, probabilities))
+    write_atomic(folder / "predictions.csv", _predictions(images, card, probabilities))
+    return Finished(card, images)
+
+
+def complete(folder: Path, card: ModelCard) -> None:
+    """Write metrics.json, which completes a run: until it is there, --resume goes on."""
     write_atomic(folder / "metrics.json", _json(card.metrics))
-    write_report(
-        folder,
-        Explainer(Network(model, card)),
-        latency_ms=_latency_ms(folder / "model.onnx"),
-        images=val.samples.take(shown),
-        audit=audit,
-    )
-    return card
 
 
 def _answers(engine: Engine, loader: Loader) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -107,12 +105,6 @@ def _tested(engine: Engine, test: Loader | None) -> dict[str, Any]:
     probabilities, labels, _ = answers
     figures = score(probabilities, labels, engine.card.classes)
     return {TEST: {name: figures[name] for name in TESTED}}
-
-
-def _latency_ms(path: Path) -> float:
-    """What one picture takes on one thread: for the report only, as no second run would repeat it."""
-    (estimate,) = measure([OnnxRuntimeEngine(path, threads=1)], effort=BRIEFLY)
-    return estimate.ms
 
 
 def _json(value: object) -> str:

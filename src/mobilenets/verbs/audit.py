@@ -10,9 +10,10 @@ from mobilenets.errors import MissingExtraError, UserError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from mobilenets.auditing.audit import Audit, Doubter
-    from mobilenets.auditing.measure import FeatureExtractor
+    from mobilenets.auditing.audit import Audit
+    from mobilenets.runtime.features import FeatureExtractor
     from mobilenets.system.progress import Report
+    from mobilenets.tasks.classify.label_errors import Doubter
 
 log = logging.getLogger(__name__)
 

@@ -62,10 +62,10 @@ def demo(
     try:
         from mobilenets.report.sheets import save_predictions
         from mobilenets.runtime.classifier import load
-        from mobilenets.training.run import new_folder, train
+        from mobilenets.training.run import new_folder
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[demo]'") from None
-    from mobilenets.verbs.run import Run
+    from mobilenets.verbs.train import train
 
     folder = new_folder(out, Path("demo"))
     folder.mkdir(parents=True)
@@ -74,8 +74,8 @@ def demo(
     log.info("%s with torchvision's ImageNet weights, %s minutes of training", MODEL, f"{minutes:g}")
     result = train(
         data,
-        folder / "run",
-        CHANGES,
+        out=folder / "run",
+        changes=CHANGES,
         model=MODEL,
         weights=WEIGHTS,
         val=VAL_FRACTION,
@@ -87,7 +87,7 @@ def demo(
     predictions = [classifier.predict(path) for path in _four(result.path / "predictions.csv")]
     sheet = folder / "predictions.png"
     save_predictions(predictions, sheet, classifier.card.preprocess.range)
-    return DemoResult(Run(result.path, result.card, result.interrupted), tuple(predictions), sheet)
+    return DemoResult(result, tuple(predictions), sheet)
 
 
 def write_csv(path: Path) -> Path:

@@ -13,6 +13,7 @@ from mobilenets.verbs.verb import verb
 if TYPE_CHECKING:
     from mobilenets.choices import Balance, Cache, Fit, Rare, RecipeName, TrainPrecision
     from mobilenets.system.progress import Report
+    from mobilenets.training.run import TrainedRun
     from mobilenets.verbs.run import Run
 
 
@@ -176,16 +177,34 @@ def train(
             raise UsageError("--resume: say which run with --out DIR")
         folder = Path(out) if out is not None else training.interrupted_run(Path(str(data)))
         given = asked | ({"data": str(data)} if data else {})
-        result = training.resume(folder, given, changed, there)
+        result = training.resume(folder, given, changed, there, _write_pages)
     elif config:
-        result = training.train_again(
-            Path(config), None if out is None else Path(out), there or (Path(data) if data else None)
-        )
+        where = there or (Path(data) if data else None)
+        result = training.train_again(Path(config), None if out is None else Path(out), where, _write_pages)
     elif data is None:
         raise UsageError("DATA: say which folder or CSV to train on")
     else:
-        result = training.start(wanted, made, out, started)
+        result = training.start(wanted, made, out, started, _write_pages)
     return Run(result.path, result.card, result.interrupted)
+
+
+def _write_pages(run: TrainedRun) -> None:
+    """Audit the run's data and write its report; whoever stopped the training does not wait for the audit."""
+    from mobilenets.auditing.audit import audit_splits
+    from mobilenets.report.run_pages import report_run
+
+    opened, plan = run.opened, run.fitted.plan
+    audit = None
+    if not run.fitted.interrupted:
+        audit = audit_splits(
+            Path(plan.settings.data),
+            opened.listed,
+            val=plan.settings.val,
+            seed=plan.settings.seed,
+            decision=opened.range,
+            preprocess=plan.preprocess,
+        )
+    report_run(opened.folder, run.images, audit)
 
 
 def _check(

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mobilenets.auditing.measure import FeatureExtractor
 from mobilenets.data.loader import Loader
 from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.base import available_cores
+from mobilenets.runtime.features import FeatureExtractor
 from mobilenets.runtime.graph import run_exactly, run_fast
 from mobilenets.system import torchrun_env
 from mobilenets.system.progress import Progress

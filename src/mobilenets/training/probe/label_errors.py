@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mobilenets.auditing.audit import Doubt
 from mobilenets.errors import DataError, MissingExtraError
+from mobilenets.tasks.classify.label_errors import Doubt
 from mobilenets.training.probe.head import choose_strength, fit
 from mobilenets.training.recipe import ProbeRecipe
 
