@@ -27,7 +27,7 @@ def features(n: int, seed: int = 0, direction: int = 0) -> np.ndarray:
     """Photographs of one kind: around a direction of their own."""
     rows = np.random.default_rng(seed).normal(0, 0.02, (n, WIDTH)).astype(np.float32)
     rows[:, direction] += 1
-    return rows
+    return np.abs(rows)
 
 
 def make_index(n: int = 40, held_out: int = 120) -> FeatureIndex:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mobilenets.errors import DataError, ModelFileError
 from mobilenets.features.coverage import choose_covering
 from mobilenets.features.known import Known
-from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, unit
+from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots, unit
 from mobilenets.model_card import ModelCard
 from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
@@ -59,8 +59,8 @@ class FeatureIndex:
 
     @cached_property
     def rows(self) -> Features:
-        """The features in float32 (N, D), which is what processors compute in."""
-        return self.features.astype(np.float32)
+        """What photographs are compared with: the roots of the features, float32 (N, D)."""
+        return roots(self.features)
 
     def nearest(self, features: NDArray[np.floating], k: int = 1) -> Neighbours:
         """The `k` nearest photographs for each of `features` (n, D).
@@ -77,7 +77,7 @@ class FeatureIndex:
             )
         if not np.isfinite(features).all():
             raise ModelFileError("features that are no numbers: the model is damaged; train or export it again")
-        return nearest(unit(features), self.rows, k)
+        return nearest(roots(features), self.rows, k)
 
     def write(self, path: Path) -> None:
         """Write the file in one step; the same index gives the same bytes."""
@@ -133,13 +133,12 @@ def build_index(
         raise ModelFileError("features that are no numbers: the network is damaged; train it again")
     groups = np.arange(len(features)) if groups is None else groups
     held_out_groups = -1 - np.arange(len(held_out)) if held_out_groups is None else held_out_groups
-    rows = unit(features)
-    if len(rows) > MAX_IMAGES:
-        kept = choose_covering(rows, labels, PER_CLASS)
-        rows, labels, groups, paths = rows[kept], labels[kept], groups[kept], [paths[i] for i in kept]
-    stored = rows.astype(np.float16)
-    rows = stored.astype(np.float32)  # distances as they will be seen
-    distances = nearest(unit(held_out), rows, 1, held_out_groups, groups).distances[:, 0]
+    if len(features) > MAX_IMAGES:
+        kept = choose_covering(roots(features), labels, PER_CLASS)
+        features, labels, groups, paths = features[kept], labels[kept], groups[kept], [paths[i] for i in kept]
+    stored = unit(features).astype(np.float16)
+    rows = roots(stored)  # distances as they will be seen
+    distances = nearest(roots(held_out), rows, 1, held_out_groups, groups).distances[:, 0]
     if len(np.unique(held_out_groups)) < FEW_HELD_OUT:
         distances = np.append(distances, nearest(rows, rows, 1, groups, groups).distances[:, 0])
         held_out_groups = np.append(held_out_groups, groups)

@@ -31,6 +31,17 @@ def unit(features: NDArray[np.floating]) -> Features:
     return result
 
 
+def roots(features: NDArray[np.floating]) -> Features:
+    """Square roots of the features with their signs, rows of length 1, float32: what neighbours are found among.
+
+    A few large features then count for less and many small ones for more: the cosine of two rows is the Bhattacharyya
+    coefficient of what they are made of. On solar cells and trashnet it told unknown photographs from known ones
+    better than the cosine of the features themselves (`benchmarks/unknown.py`).
+    """
+    rows = np.asarray(features, np.float32)
+    return unit(np.sign(rows) * np.sqrt(np.abs(rows)))
+
+
 def nearest(
     queries: Features,
     rows: Features,
