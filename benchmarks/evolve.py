@@ -18,25 +18,24 @@ from common import spread, table, write_result
 
 from mobilenets.searching.config import SearchConfig
 from mobilenets.searching.context import SearchContext
+from mobilenets.searching.evaluation import Score, score
 from mobilenets.searching.evolution.blocks import BlockSearch, as_candidate, random_candidates
 from mobilenets.searching.evolution.evolve import (
     EvaluatedCandidate,
     Evaluator,
     EvolutionPlan,
-    Score,
     evolve,
     random_search,
 )
 from mobilenets.searching.evolution.space import ArchConfig
 from mobilenets.searching.evolution.supernet import SandwichTrainer
-from mobilenets.searching.final_finetune import distiller
-from mobilenets.searching.latency.table import Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.searching.final_finetune import final_trainer
+from mobilenets.searching.latency.model import NUM_FITTED, LatencyModel, errors
+from mobilenets.searching.latency.table import Conditions, LatencyTable
 from mobilenets.searching.state import SearchState
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
-
-FITTED = 14
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class Comparison:
         (self.seed_ms,) = latencies.networks_ms([self.ctx.base_candidate])
         self.config = SearchConfig(str(args.data), str(args.run), args.share * self.seed_ms, method="evolve")
         networks = random_candidates(self.ctx.base_candidate, 20, 0)
-        self.latency = LatencyModel.fit(latencies, networks[:FITTED])
-        self.off = errors(self.latency.predict(networks[FITTED:]), latencies.networks_ms(networks[FITTED:]))
+        self.latency = LatencyModel.fit(latencies, networks[:NUM_FITTED])
+        self.off = errors(self.latency.predict(networks[NUM_FITTED:]), latencies.networks_ms(networks[NUM_FITTED:]))
         self.search = BlockSearch(self.ctx, self.latency, SearchState(self.work, self.config))
         self.memory = self.work / "judged.json"
         self.work.mkdir(parents=True, exist_ok=True)
@@ -88,10 +87,10 @@ class Comparison:
             if ms <= self.config.latency_ms:
                 break
         model, size = self.search.network(trainer, evaluated.arch), evaluated.arch.size
-        val = self.ctx.evaluate(model, size, self.ctx.parts.val)["accuracy"]
+        val = score(self.ctx, model, size, self.ctx.splits.val).accuracy
         tuned = None
         if self.args.epochs:
-            fine = distiller(self.ctx, model, size, self.args.epochs)
+            fine = final_trainer(self.ctx, model, size, self.args.epochs)
             folder = self.work / f"{method}-{seed}"
             folder.mkdir(exist_ok=True)
             with Interrupt() as interrupt:

@@ -33,13 +33,15 @@ from common import spread, table, write_result
 
 from mobilenets.arch.build import make_divisible
 from mobilenets.arch.cost import SIZE_STEP, total
-from mobilenets.nn.io import write_network
+from mobilenets.nn.io import read_network, write_network
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.config import SearchConfig
 from mobilenets.searching.context import SearchContext
-from mobilenets.searching.final_finetune import distiller
-from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
+from mobilenets.searching.evaluation import losses, score
+from mobilenets.searching.final_finetune import final_trainer
+from mobilenets.searching.latency.model import NUM_FITTED, LatencyModel
+from mobilenets.searching.latency.table import Conditions, LatencyTable
 from mobilenets.searching.netadapt.netadapt import NUM_FINALISTS, NUM_IMPORTANCE_BATCHES, NetAdapt, Pick, pick_best
 from mobilenets.searching.netadapt.proposals import Proposal, random_candidates
 from mobilenets.searching.pruning.groups import channel_cuts, channel_groups, with_channels
@@ -53,7 +55,6 @@ from mobilenets.training.run import train
 from mobilenets.verbs.demo import CHANGES, MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 
 SEED_EPOCHS, EPOCHS, TUNED = 12, 7, 16  # of the seed, of every network at the end, batches per finalist
-FITTED = 14
 TITLES = {
     "netadapt": "NetAdapt",
     "random": "random proposals, tuned alike",
@@ -118,22 +119,22 @@ class Race:
         if not start.exists():
             model, size = self._start(who, folder)
             write_network(start, model, self.ctx.card_of(model, size))
-        found = TorchEngine.read(start)
+        found = read_network(start)
         model, size = found.model, found.card.preprocess.size
         epochs = EPOCHS + (0 if who in ("netadapt", "random") else self._path_epochs())
-        untrained = self.ctx.evaluate(model, size, self.ctx.parts.val)["accuracy"]
-        trainer = distiller(self.ctx, model, size, epochs)
+        untrained = score(self.ctx, model, size, self.ctx.splits.val).accuracy
+        trainer = final_trainer(self.ctx, model, size, epochs)
         if (folder / LAST).exists():
             trainer.resume(folder / LAST)
         with Interrupt() as interrupt:
             if not trainer.fit(lambda model, figures: None, folder, interrupt):
                 raise SystemExit(130)
         history = trainer.state.history
-        of_seed = self.ctx.evaluate(self.ctx.base, self.ctx.base_candidate.size, self.ctx.parts.val)
+        of_seed = score(self.ctx, self.ctx.base, self.ctx.base_candidate.size, self.ctx.splits.val)
         entry = Entry(
             who, self.share, self.seed, size, total(model.net, size)[1], epochs, untrained,
             history[-1]["val_accuracy"], max(row["val_accuracy"] for row in history), history[-1]["val_loss"],
-            of_seed["accuracy"], of_seed["log_loss"],
+            of_seed.accuracy, of_seed.log_loss,
         )  # fmt: skip
         write_atomic(folder / "entry.json", json.dumps(asdict(entry), indent=1) + "\n")
         print(entry, flush=True)
@@ -161,10 +162,9 @@ class Race:
             state = replace(SearchState.read(folder), config=config)
         else:
             state = SearchState(folder, config, base={"latency_ms": self.seed_ms})
-            state.base["holdout"] = self.ctx.evaluate(
-                self.ctx.base, self.ctx.base_candidate.size, self.ctx.parts.holdout
-            )["expected_accuracy"]
-        latency = LatencyModel.fit(self.latencies, random_candidates(self.ctx.base_candidate, FITTED, 0))
+            base = score(self.ctx, self.ctx.base, self.ctx.base_candidate.size, self.ctx.splits.holdout)
+            state.base["holdout"] = base.expected_accuracy
+        latency = LatencyModel.fit(self.latencies, random_candidates(self.ctx.base_candidate, NUM_FITTED, 0))
         with Interrupt() as interrupt:
             if not NetAdapt(self.ctx, latency, state, pick).run(interrupt, float("inf")):
                 raise SystemExit(130)
@@ -177,7 +177,7 @@ class Race:
         if not (self.folder("netadapt") / "entry.json").exists():
             raise SystemExit("enter netadapt first: the others train longer, for what it has tuned")
         state = SearchState.read(self.folder("netadapt"))
-        batches = len(self.ctx.parts.train) // self.ctx.recipe.batch_size
+        batches = len(self.ctx.splits.train) // self.ctx.recipe.batch_size
         return round((len(state.steps) * TUNED + state.plan["all_sizes"]) / batches)
 
 
@@ -222,7 +222,7 @@ def narrowed(ctx: SearchContext, candidate: Candidate) -> MobileNet:
     model = copy.deepcopy(ctx.base)
     if cuts := channel_cuts(model.net, candidate.net):
         model = prune(
-            model, cuts, collect_stats(model, ctx.losses(model, ctx.base_candidate.size, 2 * NUM_IMPORTANCE_BATCHES))
+            model, cuts, collect_stats(model, losses(ctx, model, ctx.base_candidate.size, 2 * NUM_IMPORTANCE_BATCHES))
         )
     return model
 
@@ -230,7 +230,7 @@ def narrowed(ctx: SearchContext, candidate: Candidate) -> MobileNet:
 def report(keep: Path, latencies: LatencyTable) -> None:
     """The table of everything that was trained, every network measured once more beside the seeds."""
     entries = [Entry(**json.loads(path.read_text())) for path in sorted(keep.glob("*/entry.json"))]
-    nets = [TorchEngine.read(keep / f"{e.who}-{e.share:g}-{e.seed}" / "start.safetensors").model.net for e in entries]
+    nets = [read_network(keep / f"{e.who}-{e.share:g}-{e.seed}" / "start.safetensors").model.net for e in entries]
     seed = SearchContext(keep / f"run-{entries[0].seed}", keep / "cells.csv").base_candidate
     candidates = [seed, *(Candidate(net, e.size) for net, e in zip(nets, entries, strict=True))]
     seed_ms, *measured = (estimate.ms for estimate in latencies.networks(candidates, again=True))

@@ -12,7 +12,9 @@ from pathlib import Path
 from common import table, write_result
 
 from mobilenets.arch import build
-from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable, errors
+from mobilenets.searching.candidate import Candidate
+from mobilenets.searching.latency.model import LatencyModel, errors
+from mobilenets.searching.latency.table import Conditions, LatencyTable
 from mobilenets.searching.netadapt.proposals import random_candidates
 
 FITTED, HELD_OUT = 14, 20

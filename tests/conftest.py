@@ -39,7 +39,7 @@ LONG = (
     "exporting/test_qat.py",
     "cli/test_bench.py",
     "cli/test_resume.py",
-    "searching/test_netadapt.py",
+    "searching/test_job.py",
     "exporting/test_targets.py",
     "cli/test_train.py",
     "report/test_run_report.py",

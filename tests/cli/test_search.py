@@ -28,10 +28,11 @@ from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safe
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.searching.config import SearchConfig
-from mobilenets.searching.job import Result, resume, search
+from mobilenets.searching.job import resume, search
 from mobilenets.searching.latency.table import CHUNK, NETWORK_TIMES
 from mobilenets.searching.latency.timer import Part
 from mobilenets.searching.pruning.groups import with_channels
+from mobilenets.searching.result import SearchResult
 from mobilenets.searching.state import SearchState
 from mobilenets.system.timing import Effort, Estimate, Measured
 from stopped import interrupted
@@ -251,7 +252,7 @@ class Ends(Clockwork):
         return Measured(list(self.rows.pop(0)), measured.reference) if self.rows else measured
 
 
-def _search(trained: Trained, out: Path, budget_ms: float, timer: Clockwork) -> Result:
+def _search(trained: Trained, out: Path, budget_ms: float, timer: Clockwork) -> SearchResult:
     return search(SearchConfig(str(trained[1]), str(trained[0]), budget_ms, tune=1, epochs=1), out, timer)
 
 

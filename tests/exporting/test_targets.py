@@ -16,7 +16,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.classifier import load
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.searching.pruning.groups import channel_groups, with_channels
-from mobilenets.searching.pruning.importance import keep_most_important, slice_channels
+from mobilenets.searching.pruning.importance import keep_important, slice_channels
 from small import card_of, network, noise
 
 EXTRA = {"executorch", "litert", "coreml", "ncnn"}  # their converters are not in the test install
@@ -74,7 +74,7 @@ def test_a_network_that_a_search_has_cut_is_exported_like_any_other(target: str,
         if narrowed is not None:
             net, sizes = narrowed, {**sizes, group: left}
     scores = {group: torch.arange(channels) for group, channels in channel_groups(whole.net).sizes.items()}
-    model = slice_channels(whole, keep_most_important(scores, sizes)).eval()
+    model = slice_channels(whole, keep_important(scores, sizes)).eval()
     assert model.net == net != whole.net
     engine = TorchEngine(model, card_of(model, size=72))
     path, result = export(engine, target, exporter(target), tmp_path / "out", [])

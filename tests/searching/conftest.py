@@ -1,11 +1,14 @@
-"""A latency that needs no clock."""
+"""What tests of searches share: a latency that needs no clock, and a network whose answers can be compared."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
+import torch
 
 from mobilenets.arch.cost import total
-from mobilenets.searching.latency.table import Candidate
+from mobilenets.searching.candidate import Candidate
+from mobilenets.searching.context import SearchContext
 
 
 class Counted:
@@ -18,3 +21,15 @@ class Counted:
 @pytest.fixture
 def counted() -> Counted:
     return Counted()
+
+
+@pytest.fixture
+def unsure(trained: tuple[Path, Path]) -> SearchContext:
+    """The trained run with logits of about 1: what so little training leaves is too sure or too flat to compare."""
+    ctx = SearchContext(*trained)
+    model, loader = ctx.base.eval(), ctx.loader(ctx.splits.holdout, ctx.base_candidate.size)
+    with torch.no_grad():
+        torch.nn.init.normal_(model.classifier.weight, generator=torch.Generator().manual_seed(0))
+        logits = torch.cat([model(ctx.images(b.pixels, ctx.base_candidate.size)) for b in loader.epoch(0)])
+        model.classifier.weight /= logits.std(0).mean()
+    return ctx

@@ -12,13 +12,15 @@ from mobilenets.arch import build
 from mobilenets.arch.cost import total
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_card
+from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.config import SearchConfig
 from mobilenets.searching.context import SearchContext
 from mobilenets.searching.evolution.blocks import BlockSearch, random_candidates
 from mobilenets.searching.evolution.evolve import EvaluatedCandidate, Evaluator, EvolutionPlan, evolve
 from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
 from mobilenets.searching.job import resume, search
-from mobilenets.searching.latency.table import Candidate, Conditions, LatencyModel, LatencyTable
+from mobilenets.searching.latency.model import LatencyModel
+from mobilenets.searching.latency.table import Conditions, LatencyTable
 from mobilenets.searching.state import SearchState
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.weights.create import create

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from mobilenets.arch import build
 from mobilenets.errors import UserError
+from mobilenets.searching.evaluation import Score
 from mobilenets.searching.evolution.evolve import (
     EvaluatedCandidate,
     Evaluator,
     EvolutionPlan,
     Goal,
-    Score,
     evolve,
     random_search,
 )

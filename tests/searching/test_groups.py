@@ -9,7 +9,7 @@ from mobilenets.arch import NAMES, build
 from mobilenets.arch.net import Net
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.pruning.groups import channel_groups, with_channels
-from mobilenets.searching.pruning.importance import importance, keep_most_important, slice_channels
+from mobilenets.searching.pruning.importance import importance, keep_important, slice_channels
 from small import network
 
 
@@ -108,7 +108,7 @@ def test_the_channels_that_matter_are_kept() -> None:
     x, y = torch.randn(8, 3, 40, 40), torch.randint(0, 3, (8,))
     scores = importance(model, (torch.nn.functional.cross_entropy(model(x), y) for _ in range(1)))
     assert {group: len(s) for group, s in scores.items()} == channel_groups(model.net).sizes
-    assert keep_most_important(scores, {name: 3})[name].tolist() == strong.tolist()
+    assert keep_important(scores, {name: 3})[name].tolist() == strong.tolist()
 
 
 @settings(max_examples=25)

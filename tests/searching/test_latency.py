@@ -20,15 +20,11 @@ from mobilenets.errors import UserError
 from mobilenets.exporting.targets.onnx import graph_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.config import parse_latency
+from mobilenets.searching.latency.model import LatencyModel, errors
 from mobilenets.searching.latency.subgraphs import subgraphs
-from mobilenets.searching.latency.table import (
-    Candidate,
-    Conditions,
-    LatencyModel,
-    LatencyTable,
-    errors,
-)
+from mobilenets.searching.latency.table import Conditions, LatencyTable
 from mobilenets.searching.latency.timer import Part
 from mobilenets.system.timing import Effort, Estimate, Measured
 

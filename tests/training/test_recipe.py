@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenets.errors import UserError
-from mobilenets.searching.distill import plain
+from mobilenets.searching.distill import whole_network_recipe
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe, settable
 from mobilenets.training.settings import Settings, read_config, write_config
 
@@ -113,5 +113,5 @@ def test_scratch_starts_from_random_weights() -> None:
 
 def test_a_whole_network_is_trained_by_a_search_however_the_run_was() -> None:
     run = FINETUNE.planned(25, per_epoch=10).override({"freeze": 4, "views": 2})
-    assert (plain(run, 3).epochs, plain(run, 3).steps) == (3, 0)
-    assert (plain(run).freeze, plain(run).views) == ("none", 0)
+    assert (whole_network_recipe(run, 3).epochs, whole_network_recipe(run, 3).steps) == (3, 0)
+    assert (whole_network_recipe(run).freeze, whole_network_recipe(run).views) == ("none", 0)

@@ -11,7 +11,7 @@ from mobilenets.cli.options import MAX_PIXELS, SEED, call, one_of
 from mobilenets.system.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
-    from mobilenets.verbs.search import SearchResult
+    from mobilenets.searching.result import SearchResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=int, metavar="N", help="epochs of the training at the end, instead of planning them"
     )
     how.add_argument(
-        "--evaluations", type=int, metavar="N", help="evolve: networks that are judged, instead of planning it"
+        "--evaluations", type=int, metavar="N", help="evolve: networks that are evaluated, instead of planning it"
     )
     how.add_argument(
         "--exponent",

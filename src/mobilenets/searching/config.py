@@ -16,9 +16,9 @@ class SearchConfig:
     """What was asked for.
 
     `latency_ms`: the budget. `minutes`: what the search and the training after it are planned into; `tune` (batches
-    of short training per proposal; for evolve of the supernet's training), `evaluations` (networks that evolve judges)
-    and `epochs` (of the training at the end) replace the plan where they are given. `exponent`: of evolve's reward
-    (`evolve.Goal`); None keeps the budget hard.
+    of short training per proposal; for evolve of the supernet's training), `evaluations` (networks that evolve
+    evaluates) and `epochs` (of the training at the end) replace the plan where they are given. `exponent`: of evolve's
+    reward (`evolve.Goal`); None keeps the budget hard.
     """
 
     data: str

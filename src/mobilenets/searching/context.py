@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from mobilenets.data.cache.images import open_cache
@@ -24,21 +23,24 @@ from mobilenets.model_card import SEARCHED_FROM, ModelCard
 from mobilenets.nn.io import open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.searching.distill import Figures, LimitedLoader, evaluate
-from mobilenets.searching.latency.table import Candidate
-from mobilenets.training.context import ComputeContext, autocast, pick_device
+from mobilenets.searching.candidate import Candidate
+from mobilenets.training.context import ComputeContext, pick_device
 from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.run_data import open_splits
 from mobilenets.training.settings import read_config
 
-HOLDOUT_FRACTION = 0.2  # of the training part: proposals are judged on it, never on the validation part
+HOLDOUT_FRACTION = 0.2  # of the training split: candidates are scored on it, never on the validation split
 MAX_HOLDOUT = 1000
-EVAL_BATCH_SIZE = 64  # pictures at a time
+EVAL_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The validation part, the training part, and how the latter is divided for a search."""
+class SearchSplits:
+    """The photographs of a search: the run's own splits `train` and `val`, and `rest` and `holdout`, parts of `train`.
+
+    Candidates train on `rest` and are scored on `holdout`. What is found is trained on all of `train` in the end, and
+    `val` tells how right it is.
+    """
 
     val: Samples
     train: Samples
@@ -47,10 +49,10 @@ class Parts:
 
 
 class SearchContext:
-    """Everything that searches share: the seed network and its run's data, recipe and preprocess.
+    """What every part of a search works with: the run's network (`base`), and its data, recipe and preprocess.
 
-    `data` is split as the run split it, so that what validated the seed validates what is found; `folder`, of a search
-    from it that is resumed, says how, where the run does not.
+    `data` is split as the run split it, so that what validated the base network validates what is found. `folder`, of a
+    search that is resumed, says how, where the run does not.
 
     Raises:
         UserError: no complete run, data that is gone or has other classes.
@@ -63,8 +65,8 @@ class SearchContext:
         self.run, self.card, self.base = run, network.card, network.model
         settings, self.recipe = read_config(run / "config.yaml")
         self.settings = replace(settings, data=str(data))
-        said = folder is not None and (folder / FILE).exists()
-        self.listed = open_splits(folder if folder is not None and said else run, settings, data)
+        lists = folder if folder is not None and (folder / FILE).exists() else run
+        self.listed = open_splits(lists, settings, data)
         if self.listed.classes != self.card.classes:
             raise ModelFileError(
                 f"{data}: its classes are not those of {run}; give the data that the run was trained on"
@@ -72,22 +74,22 @@ class SearchContext:
         precision = "fp32" if settings.precision == "auto" else settings.precision  # a run has it settled
         self.compute = ComputeContext(pick_device(settings.device), precision, seed)
         cache = open_cache("ram" if settings.cache == "auto" else settings.cache, 0)
-        self._feed = LoaderFactory(self.compute.device, seed, settings.workers, Skipped(), cache)
+        self._loaders = LoaderFactory(self.compute.device, seed, settings.workers, Skipped(), cache)
 
     @cached_property
-    def parts(self) -> Parts:
-        """The photographs that can be read, divided; the first time that is found out, and the others are told.
+    def splits(self) -> SearchSplits:
+        """The photographs that can be read, divided; the first time that is found out, and what cannot is named.
 
         Raises:
             UserError: a class without any.
         """
-        splits = readable_splits(self.listed, self._feed.skipped, self.settings.rare)
+        splits = readable_splits(self.listed, self._loaders.skipped, self.settings.rare)
         rest, holdout = train_val_split(splits.train, splits.classes, HOLDOUT_FRACTION, self.compute.seed)
-        return Parts(splits.val, splits.train, rest, holdout.spread(MAX_HOLDOUT))
+        return SearchSplits(splits.val, splits.train, rest, holdout.spread(MAX_HOLDOUT))
 
     @property
     def base_candidate(self) -> Candidate:
-        """The seed as a candidate."""
+        """The base network as a candidate."""
         return Candidate(self.base.net, self.card.preprocess.size)
 
     def preprocess(self, size: int) -> Preprocess:
@@ -97,31 +99,15 @@ class SearchContext:
     def loader(self, samples: Samples, size: int, train: bool = False) -> Loader:
         """Batches of `samples`: with `train` as the run's recipe shows them in training, else for evaluation."""
         batch, recipe = (self.recipe.batch_size, self.recipe) if train else (EVAL_BATCH_SIZE, None)
-        return self._feed.loader(samples, self.preprocess(size), batch, recipe)
+        return self._loaders.loader(samples, self.preprocess(size), batch, recipe)
 
     def images(self, pixels: NDArray[np.uint8], size: int) -> torch.Tensor:
-        """Pixels (N, size, size, C) as normalised pictures (N, C, size, size) on the device."""
+        """Pixels (N, size, size, C) as normalised images (N, C, size, size) on the device."""
         return torch.from_numpy(self.preprocess(size).normalize(pixels)).to(self.compute.device)
 
-    def losses(self, model: MobileNet, size: int, batches: int, begin: int = 0) -> Iterator[torch.Tensor]:
-        """The mean losses of `model` in eval mode on some training batches that are not held out, to be differentiated.
-
-        `begin`: the number of the first batch in the run through the epochs.
-        """
-        model.eval().requires_grad_(True)
-        for batch in LimitedLoader(self.loader(self.parts.rest, size, train=True), batches, begin).epoch(0):
-            images = self.images(batch.pixels, size)
-            with autocast(self.compute.device, self.compute.precision):
-                logits = model(images)
-            yield F.cross_entropy(logits.float(), torch.from_numpy(batch.labels).to(images.device))
-
-    def evaluate(self, model: MobileNet, size: int, samples: Samples) -> Figures:
-        """Accuracy and log loss on `samples`."""
-        return evaluate(model, self.recipe, self.compute, self.preprocess(size), self.loader(samples, size))
-
-    def card_of(self, model: MobileNet, size: int, figures: Mapping[str, Any] | None = None) -> ModelCard:
+    def card_of(self, model: MobileNet, size: int, metrics: Mapping[str, Any] | None = None) -> ModelCard:
         """The card of a network that was found."""
         return replace(
-            self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(figures or {}),
+            self.card, net=model.net, preprocess=self.preprocess(size), metrics=dict(metrics or {}),
             provenance={**self.card.provenance, SEARCHED_FROM: self.run.name},
         )  # fmt: skip

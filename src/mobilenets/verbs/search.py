@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import MissingExtraError, UsageError
+from mobilenets.searching.result import SearchResult
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Method, SearchEngine
-    from mobilenets.searching.job import Result
     from mobilenets.system.progress import Report
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search came to: its run folder, None where the run was fast enough already.
-
-    `summary`: the content of `search.json`. `interrupted`: there is more to do, by `resume`.
-    """
-
-    path: Path | None
-    summary: dict[str, Any]
-    interrupted: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of `search.json`."""
-        return self.summary
 
 
 @verb
@@ -103,12 +86,10 @@ def search(
     asked = {name: value for name, value in asked.items() if value is not None}
     try:
         if resume:
-            result = _resume(data, run, latency_ms, out, moved_to, asked)
-        else:
-            result = _search(data, run, latency_ms, out, moved_to, asked)
+            return _resume(data, run, latency_ms, out, moved_to, asked)
+        return _search(data, run, latency_ms, out, moved_to, asked)
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
-    return SearchResult(result.path, result.summary, result.interrupted)
 
 
 def _search(
@@ -118,7 +99,7 @@ def _search(
     out: str | Path | None,
     moved_to: str | Path | None,
     asked: dict[str, Any],
-) -> Result:
+) -> SearchResult:
     if data is None or run is None or latency is None:
         missing = next(
             name for value, name in ((data, "DATA"), (run, "--from RUN"), (latency, "--latency MS")) if value is None
@@ -143,7 +124,7 @@ def _resume(
     out: str | Path | None,
     moved_to: str | Path | None,
     asked: dict[str, Any],
-) -> Result:
+) -> SearchResult:
     if out is None:
         raise UsageError("--resume: say which folder with --out")
     from mobilenets.searching.config import parse_latency

@@ -19,12 +19,22 @@ from mobilenets.arch.cost import total
 from mobilenets.errors import UsageError
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
+from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.context import SearchContext
-from mobilenets.searching.distill import LimitedLoader, plain, recalibrate
-from mobilenets.searching.evolution.evolve import EvaluatedCandidate, Evaluator, EvolutionPlan, Goal, Score, evolve
+from mobilenets.searching.distill import whole_network_recipe
+from mobilenets.searching.evaluation import (
+    NUM_TIMED_STEPS,
+    LimitedLoader,
+    Score,
+    losses,
+    recalibrate,
+    score,
+    seconds_per_step,
+)
+from mobilenets.searching.evolution.evolve import EvaluatedCandidate, Evaluator, EvolutionPlan, Goal, evolve
 from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
 from mobilenets.searching.evolution.supernet import SandwichTrainer, Subnet, make_supernet
-from mobilenets.searching.latency.table import Candidate, LatencyModel, relative_fit
+from mobilenets.searching.latency.model import NUM_CHECKED, NUM_FITTED, LatencyModel, relative_fit
 from mobilenets.searching.pruning.importance import importance
 from mobilenets.searching.state import FOLDER, SearchState
 from mobilenets.system.progress import Progress
@@ -33,12 +43,10 @@ from mobilenets.training.checkpoint import LAST
 from mobilenets.training.interrupt import Interrupt
 
 SEARCH_TIME_FRACTION = 0.6  # of the time; the rest is the training at the end
-SUPERNET_TIME_FRACTION = 0.7  # of the search: the supernet's training; the rest judges
+SUPERNET_TIME_FRACTION = 0.7  # of the search: the supernet's training; the rest evaluates networks
 MIN_STEPS, MIN_EVALUATIONS, MAX_EVALUATIONS = 10, 8, 400
 NUM_IMPORTANCE_BATCHES = 8  # batches that tell which channels matter
-NUM_GUESS_FITTED = (
-    20  # networks behind the latency that is guessed from multiply-adds; those the latency model has measured
-)
+NUM_GUESS_FITTED = NUM_FITTED + NUM_CHECKED  # networks behind the guess from multiply-adds: they are measured already
 
 Search = Callable[[Evaluator, EvolutionPlan, int], list[EvaluatedCandidate]]
 
@@ -112,13 +120,13 @@ class BlockSearch:
         """What trains the supernet for so many steps on the part of the training data that is not held out."""
         ctx, size = self.ctx, self.ctx.base_candidate.size
         torch.manual_seed(ctx.compute.seed)  # of what the base network does not have
-        train = ctx.loader(ctx.parts.rest, size, train=True)
+        train = ctx.loader(ctx.splits.rest, size, train=True)
         supernet = make_supernet(
-            self.space, ctx.base, importance(ctx.base, ctx.losses(ctx.base, size, NUM_IMPORTANCE_BATCHES))
+            self.space, ctx.base, importance(ctx.base, losses(ctx, ctx.base, size, NUM_IMPORTANCE_BATCHES))
         )
-        recipe = replace(plain(ctx.recipe), warmup_epochs=0.1)
-        parts = ctx.preprocess(size), LimitedLoader(train, steps), ctx.loader(ctx.parts.holdout, size)
-        return SandwichTrainer(self.space, supernet, recipe, ctx.compute, *parts)
+        recipe = replace(whole_network_recipe(ctx.recipe), warmup_epochs=0.1)
+        loaders = LimitedLoader(train, steps), ctx.loader(ctx.splits.holdout, size)
+        return SandwichTrainer(self.space, supernet, recipe, ctx.compute, ctx.preprocess(size), *loaders)
 
     def make_evaluator(
         self,
@@ -126,7 +134,7 @@ class BlockSearch:
         known: dict[ArchConfig, EvaluatedCandidate],
         keep: Callable[[EvaluatedCandidate], None],
     ) -> Evaluator:
-        """What evaluates architectures of a trained supernet, on the held-out pictures."""
+        """What evaluates architectures of a trained supernet, on the held-out photographs."""
         goal = Goal(self.state.config.latency_ms, self.state.config.exponent)
         return Evaluator(self.space, goal, self._guess, self.predict, lambda c: self.score(trainer, c), known, keep)
 
@@ -141,16 +149,14 @@ class BlockSearch:
 
     def score(self, trainer: SandwichTrainer, arch: ArchConfig) -> Score:
         """The score of an architecture as it stands in the averaged supernet, statistics recalibrated."""
-        return Score(**self.ctx.evaluate(self.network(trainer, arch), arch.size, self.ctx.parts.holdout))
+        return score(self.ctx, self.network(trainer, arch), arch.size, self.ctx.splits.holdout)
 
     def network(self, trainer: SandwichTrainer, arch: ArchConfig) -> MobileNet:
         """The network of an architecture by itself, with BatchNorm statistics of its own."""
-        ctx = self.ctx
         supernet = trainer.ema.model
         assert isinstance(supernet, MobileNet)
         model = Subnet(self.space, supernet, arch).extract()
-        train = ctx.loader(ctx.parts.rest, arch.size, train=True)
-        recalibrate(model, ctx.recipe, ctx.compute, ctx.preprocess(arch.size), train)
+        recalibrate(self.ctx, model, arch.size)
         return model
 
     def _plan(self, deadline: float) -> dict[str, float]:
@@ -158,10 +164,8 @@ class BlockSearch:
         config = self.state.config
         if config.tune is not None and config.evaluations is not None:
             return {"supernet": config.tune, "evaluations": config.evaluations}
-        trial = self.trainer(4)
-        steps = trial.steps()
-        next(steps)  # primitives are created and cached
-        step_s = seconds_each(steps)
+        trial = self.trainer(1 + NUM_TIMED_STEPS)
+        step_s = seconds_per_step(trial)
         rng = np.random.default_rng(config.seed)
         evaluator = self.make_evaluator(trial, {}, lambda evaluated: None)
         arch = evaluator.within(self.space.sample(rng), rng)

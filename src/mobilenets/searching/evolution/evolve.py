@@ -12,22 +12,11 @@ from functools import partial
 import numpy as np
 
 from mobilenets.errors import UsageError
+from mobilenets.searching.evaluation import Score
 from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
 
 Generator = np.random.Generator
 PATIENCE = 200  # proposals in a row that were evaluated before: the space within the budget is used up
-
-
-@dataclass(frozen=True)
-class Score:
-    """How a network does on photographs that neither trained it nor validate it.
-
-    Accuracy, expected accuracy (see `tune.evaluator`), both 0 to 1, and log loss in nats.
-    """
-
-    accuracy: float
-    expected_accuracy: float
-    log_loss: float
 
 
 @dataclass(frozen=True)
@@ -125,7 +114,7 @@ class Evaluator:
         return arch
 
     def rank(self, evaluated: EvaluatedCandidate) -> float:
-        """Larger is better: the reward of the expected accuracy, which few pictures tell better than the accuracy."""
+        """Larger is better: the reward of the expected accuracy: few photographs tell networks apart by it."""
         return self.goal.reward(evaluated.score.expected_accuracy, evaluated.ms)
 
 

@@ -107,7 +107,7 @@ class SearchSpace:
         self.options: tuple[tuple[Any, ...], ...] = (_sizes(size, options.size), *chain.from_iterable(per_stage))
 
     def __len__(self) -> int:
-        """How many archs there are."""
+        """How many architectures there are."""
         return prod(map(len, self.options))
 
     def __contains__(self, arch: ArchConfig) -> bool:

@@ -67,7 +67,7 @@ class Subnet:
     """One architecture of a supernet: it computes with the supernet's own weights, and gradients reach them.
 
     In training only the largest architecture moves the supernet's BatchNorm statistics, as the others' are different: a
-    network that stands by itself needs its own (`distill.recalibrate`).
+    network that stands by itself needs its own (`evaluation.recalibrate`).
     """
 
     def __init__(self, space: SearchSpace, supernet: MobileNet, arch: ArchConfig) -> None:
@@ -116,7 +116,7 @@ class Subnet:
 class SandwichTrainer(Trainer):
     """Trains a supernet: in every step the largest, the smallest and some random networks (1903.05134).
 
-    The largest learns from the labels, the others from what it says of the same pictures (in-place distillation).
+    The largest learns from the labels, the others from what it says of the same images (in-place distillation).
     """
 
     def __init__(self, space: SearchSpace, *args: Any) -> None:

@@ -29,7 +29,7 @@ class SubGraph:
 
     `key` says everything that its latency depends on but machine, engine and threads: kinds, kernels, channels,
     stride, squeeze-and-excite, activation, resolution. `shape` and `dtype` are those of its input. `macs`:
-    multiply-adds of one picture; `parameters`: weights.
+    multiply-adds of one image; `parameters`: weights.
     """
 
     key: str
@@ -55,14 +55,14 @@ class SubGraph:
 
 @dataclass(frozen=True)
 class WholeNetwork:
-    """A network for pictures of `size` pixels, exported and timed as one."""
+    """A network for images of `size` pixels, exported and timed as one."""
 
     net: Net
     size: int
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of one picture."""
+        """Multiply-adds of one image."""
         return total(self.net, self.size)[1]
 
     @property

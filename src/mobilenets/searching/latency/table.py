@@ -1,10 +1,8 @@
-"""Latency of networks on this machine: a measured table of their subgraphs, and a line through whole networks.
+"""The table of what was measured on this machine: subgraphs of networks and whole networks, each once.
 
-A search asks for the latency of thousands of networks that share most of their blocks. Each block is exported
-and timed once in the real engine and kept; a network is predicted as a · (sum of its subgraphs) + b + c · parameters,
-fitted to whole networks: a sum knows nothing of what engines save between blocks (1807.11626 and 1905.02244
-measure on the device; the table is NetAdapt's, 1804.03230, §3.4), nor that the weights of a block which is timed over
-and over lie in the cache, where those of a whole network do not.
+A search asks for the latency of thousands of networks that share most of their blocks. So each block is exported and
+timed once in the real engine, and kept in a file for later searches (the table of NetAdapt, 1804.03230, §3.4).
+`model.py` makes latencies of whole networks from it.
 """
 
 from __future__ import annotations
@@ -20,13 +18,11 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mobilenets.arch import build
-from mobilenets.arch.cost import total
-from mobilenets.arch.net import Net
 from mobilenets.errors import UsageError
 from mobilenets.runtime.registry import KINDS
+from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.latency.subgraphs import WholeNetwork, subgraphs
 from mobilenets.searching.latency.timer import EngineTimer, Part, Timer, check_engine
 from mobilenets.system.cache_dir import cache_folder
@@ -37,9 +33,7 @@ from mobilenets.system.timing import Effort, Estimate
 CHUNK = 24  # graphs that are open at once and take turns; after each chunk the table is written
 SHOWN = 100  # graphs that take long enough to show progress; a search asks for fewer, hundreds of times
 NETWORK_TIMES = 3  # that a whole network is measured, each in a chunk of its own: what a search accepts hangs on it
-MIN_FITTED = 10  # whole networks behind a, b and c
 SETTLED = 0.95  # of what the reference took: a warm processor makes less of a difference
-MIN_MS = 1e-3  # no line may promise less than a call of an engine takes
 FORMAT = 3
 # Errors of subgraphs average out in the sum of a network; on whole networks hangs what a search accepts.
 SUBGRAPH_EFFORT, NETWORK_EFFORT = Effort(spread=0.05, max_s=2.0), Effort(spread=0.02, max_s=3.0)
@@ -47,7 +41,7 @@ SUBGRAPH_EFFORT, NETWORK_EFFORT = Effort(spread=0.05, max_s=2.0), Effort(spread=
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where a network is to be fast. Everything here is float32 and one picture at a time."""
+    """Where a network is to be fast. Everything here is float32 and one image at a time."""
 
     engine: str = "onnxruntime"
     threads: int = 1
@@ -61,19 +55,6 @@ class Conditions:
         """Also the machine and the engine's version: what is measured under one name belongs together."""
         machine = f"{platform.node()} {platform.processor() or platform.machine()}"
         return f"{machine} {self.engine}-{version(KINDS[self.engine].module)} {self.threads} threads float32"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A network and the side of its input in pixels: what a latency belongs to."""
-
-    net: Net
-    size: int
-
-    def key(self) -> str:
-        """Of two candidates with one key every subgraph is the same."""
-        text = json.dumps([subgraph.key for subgraph in subgraphs(self.net, self.size)])
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 # The reference beside which everything is timed. Other work on the machine, or a warmer processor, slows all alike:
@@ -125,7 +106,7 @@ class LatencyTable:
 
     def networks(self, candidates: Sequence[Candidate], again: bool = False) -> list[Estimate]:
         """Whole networks measured, exported with random weights; `again`: also known ones, all in turns."""
-        keys = [f"network {c.key()}" for c in candidates]
+        keys = [f"network {network_key(c)}" for c in candidates]
         new = {
             k: WholeNetwork(c.net, c.size)
             for k, c in zip(keys, candidates, strict=True)
@@ -190,6 +171,12 @@ class LatencyTable:
         write_atomic(self.path, json.dumps(content, indent=1) + "\n")
 
 
+def network_key(candidate: Candidate) -> str:
+    """Two candidates of which every subgraph is the same have one key."""
+    text = json.dumps([subgraph.key for subgraph in subgraphs(candidate.net, candidate.size)])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
 def _middle(estimates: Sequence[Estimate]) -> Estimate:
     """Of several estimates the median, which one that was disturbed does not move, and the median ends."""
     return Estimate(*(float(np.median(column)) for column in zip(*map(astuple, estimates), strict=True)))
@@ -208,69 +195,3 @@ def _read(path: Path, conditions: Conditions) -> tuple[dict[str, Estimate], floa
         return known, float(content["anchor_ms"]) / 1000
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, None
-
-
-def relative_fit(columns: Sequence[NDArray[np.float64]], y: NDArray[np.float64]) -> list[float]:
-    """The weights of columns (N,) whose weighted sum has the least mean squared *relative* error of `y` (N,)."""
-    weights, *_ = np.linalg.lstsq(np.stack(columns, 1) / y[:, None], np.ones_like(y), rcond=None)
-    return [float(weight) for weight in weights]
-
-
-@dataclass(frozen=True)
-class LatencyModel:
-    """Milliseconds of any network without measuring it whole.
-
-    scale · (slope · (sum of its subgraphs) + intercept + per_million · (millions of parameters)). `scale` is 1 as
-    fitted; one that makes it exact for a network which was measured serves that network's neighbours.
-    """
-
-    table: LatencyTable
-    slope: float
-    intercept: float
-    per_million: float
-    scale: float = 1.0
-
-    @classmethod
-    def fit(cls, table: LatencyTable, candidates: Sequence[Candidate]) -> LatencyModel:
-        """What has the least mean squared *relative* error on `candidates`, measured whole.
-
-        Raises:
-            ValueError: fewer than `MIN_FITTED` of them.
-        """
-        if len(candidates) < MIN_FITTED:
-            raise ValueError(f"{len(candidates)} networks are too few to fit; use {MIN_FITTED} or more")
-        sums = np.array(table.subgraphs_ms(candidates))
-        measured = np.array(table.networks_ms(candidates))
-        ones, parameters = np.ones_like(sums), np.array([_millions(c) for c in candidates])
-        slope, intercept, per_million = relative_fit([sums, ones, parameters], measured)
-        if per_million < 0:  # noise: no weight is fetched in less than no time
-            (slope, intercept), per_million = relative_fit([sums, ones], measured), 0.0
-        return cls(table, slope, intercept, per_million)
-
-    def predict(self, candidates: Sequence[Candidate]) -> list[float]:
-        """Predicted milliseconds of each; subgraphs that the table lacks are measured."""
-        return [
-            self.scale * max(self.slope * ms + self.intercept + self.per_million * _millions(candidate), MIN_MS)
-            for candidate, ms in zip(candidates, self.table.subgraphs_ms(candidates), strict=True)
-        ]
-
-
-def _millions(candidate: Candidate) -> float:
-    return total(candidate.net, candidate.size)[0] / 1e6
-
-
-@dataclass(frozen=True)
-class Errors:
-    """How far predictions are off: mean absolute percentage error (of 1), rank correlation, of `n` networks."""
-
-    mape: float
-    spearman: float
-    n: int
-
-
-def errors(predicted: Sequence[float], measured: Sequence[float]) -> Errors:
-    """The errors of some predictions."""
-    p, m = np.array(predicted), np.array(measured)
-    apart = np.argsort(np.argsort(p)) - np.argsort(np.argsort(m))  # of ranks
-    rank_correlation = 1 - 6 * float(np.sum(apart**2)) / (len(p) * (len(p) ** 2 - 1))
-    return Errors(float(np.mean(np.abs(p - m) / m)), rank_correlation, len(p))

@@ -36,7 +36,7 @@ class Part(Protocol):
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of one picture."""
+        """Multiply-adds of one image."""
 
     @property
     def parameters(self) -> int:

@@ -12,7 +12,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,18 @@ import numpy as np
 from mobilenets.errors import UsageError
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
+from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.context import SearchContext
-from mobilenets.searching.distill import Distiller, Figures, LimitedLoader, short
-from mobilenets.searching.final_finetune import EVALUATION_FRACTION, NUM_TIMED_STEPS
-from mobilenets.searching.latency.table import Candidate, LatencyModel
+from mobilenets.searching.evaluation import (
+    EVALUATION_FRACTION,
+    NUM_TIMED_STEPS,
+    Score,
+    losses,
+    score,
+    seconds_per_step,
+    short_trainer,
+)
+from mobilenets.searching.latency.model import LatencyModel
 from mobilenets.searching.netadapt.proposals import (
     ALL_GROUPS,
     INPUT,
@@ -31,7 +39,7 @@ from mobilenets.searching.netadapt.proposals import (
     find_min_sizes,
     global_cut_path,
     input_sizes,
-    least_accuracy_lost,
+    min_accuracy_lost,
     propose_step,
     size_of,
     smallest,
@@ -42,7 +50,6 @@ from mobilenets.searching.pruning.groups import channel_cuts, channel_groups
 from mobilenets.searching.pruning.reconstruct import PruningStats, collect_stats, prune
 from mobilenets.searching.state import SearchState
 from mobilenets.system.progress import Progress
-from mobilenets.system.timing import seconds_each
 from mobilenets.training.interrupt import Interrupt
 
 # Saved by each step, of the base network's latency; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning.
@@ -50,10 +57,7 @@ STEP_FRACTION = 0.05
 MAX_STEP_FRACTION = 3 * STEP_FRACTION  # where there is no time for more steps
 NUM_FINALISTS = 3  # proposals that are tuned
 NUM_IMPORTANCE_BATCHES = 4  # batches that tell which channels matter
-ALL_SIZES_EPOCHS, MAX_ALL_SIZES_BATCHES = (
-    2,
-    300,
-)  # epochs of pictures of all sizes, before the first step; batches at most
+ALL_SIZES_EPOCHS, MAX_ALL_SIZES_BATCHES = 2, 300  # of images of all sizes, before the first step; batches at most
 ALL_SIZES_TIME_FRACTION = 0.15  # of the time of the search, at most
 ALL_SIZES_LR_FACTOR = 0.3  # of the run's learning rate
 TUNING_LR_FACTOR = 0.1  # of the run's learning rate: a few batches at the whole of it only disturb a trained network
@@ -71,7 +75,7 @@ class Tuned:
     proposal: Proposal
     latency_ms: float
     model: MobileNet
-    figures: Figures
+    score: Score
 
 
 def plan_steps(to_save: float, left_s: float, fixed_s: float, tuned_s: float) -> dict[str, float]:
@@ -92,7 +96,7 @@ def _steps(to_save: float, fraction: float) -> int:
 
 
 def pick_best(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
-    """The proposals to be tuned, of all with their cost: a smaller picture, all groups, and the cheapest of one group.
+    """The proposals to be tuned, of all with their cost: a smaller image, all groups, and the cheapest of one group.
 
     What a cut costs untrained tells proposals of one kind apart; between kinds short training decides.
     """
@@ -140,20 +144,20 @@ class NetAdapt:
     def _plan(self, deadline: float) -> dict[str, float]:
         """What fits into the time there is, from a measurement: see `plan_steps`."""
         ctx = self.ctx
-        epoch = len(ctx.loader(ctx.parts.rest, self.candidate.size, train=True))
+        epoch = len(ctx.loader(ctx.splits.rest, self.candidate.size, train=True))
         all_sizes = min(ALL_SIZES_EPOCHS * epoch, MAX_ALL_SIZES_BATCHES)
         if self.state.config.tune is not None:
             return {"tune": self.state.config.tune, "share": STEP_FRACTION, "all_sizes": all_sizes}
-        trial = self._tuner(copy.deepcopy(self.model), [self.candidate.size], TUNING_LR_FACTOR, 1 + NUM_TIMED_STEPS)
-        trial_steps = trial.steps()
-        next(trial_steps)  # primitives are created and cached
-        batch_s = seconds_each(trial_steps)
+        trial = copy.deepcopy(self.model)
+        batch_s = seconds_per_step(
+            short_trainer(ctx, trial, [self.candidate.size], TUNING_LR_FACTOR, 1 + NUM_TIMED_STEPS)
+        )
         image_s = batch_s * EVALUATION_FRACTION / ctx.recipe.batch_size
         smaller = (1 + self.budget_ms / self.state.base["latency_ms"]) / 2  # the networks become, on the way
         ranking = (
             2 * len(self._min_sizes) / 2 * NUM_RANKING_IMAGES
         )  # half of a network, on average, for each unit cut and each proposal
-        evaluating = NUM_FINALISTS * len(ctx.parts.holdout)
+        evaluating = NUM_FINALISTS * len(ctx.splits.holdout)
         fixed_s = (ranking + evaluating) * image_s * smaller + MEASURE_S
         tuned_s = NUM_FINALISTS * batch_s * smaller  # a batch of each finalist
         left_s = SEARCH_TIME_FRACTION * (deadline - time.monotonic())
@@ -161,23 +165,23 @@ class NetAdapt:
         return {**plan_steps(self._to_save, left_s - all_sizes * batch_s, fixed_s, tuned_s), "all_sizes": all_sizes}
 
     def _see_all_sizes(self, interrupt: Interrupt) -> bool:
-        """Get the base network used to smaller pictures; False when interrupted before that.
+        """Get the base network used to smaller images; False when interrupted before that.
 
         It has not seen any: as it stands, a smaller one looks far worse than it is after a training.
         """
         state, ctx, size = self.state, self.ctx, self.candidate.size
         batches = int(state.plan["all_sizes"])
-        tuner = self._tuner(self.model, input_sizes(ctx.base_candidate), ALL_SIZES_LR_FACTOR, batches)
+        trainer = short_trainer(ctx, self.model, input_sizes(ctx.base_candidate), ALL_SIZES_LR_FACTOR, batches)
         with Progress("all sizes", batches, "batch") as progress:
-            for loss, _ in tuner.steps():
+            for loss, _ in trainer.steps():
                 if interrupt.requested:
                     return False
                 progress.advance(1, loss=loss)
-        self.model = tuner.model
-        figures = ctx.evaluate(self.model, size, ctx.parts.holdout)
-        state.base["holdout"] = figures["expected_accuracy"]
+        self.model = trainer.model
+        found = score(ctx, self.model, size, ctx.splits.holdout)
+        state.base["holdout"] = found.expected_accuracy
         state.save()
-        write_network(state.network_file(), self.model, ctx.card_of(self.model, size, figures))
+        write_network(state.network_file(), self.model, ctx.card_of(self.model, size, asdict(found)))
         return True
 
     def _step(self, interrupt: Interrupt) -> bool:
@@ -185,7 +189,7 @@ class NetAdapt:
         state = self.state
         begin = NUM_IMPORTANCE_BATCHES * len(state.steps)
         stats = collect_stats(
-            self.model, self.ctx.losses(self.model, self.candidate.size, NUM_IMPORTANCE_BATCHES, begin)
+            self.model, losses(self.ctx, self.model, self.candidate.size, NUM_IMPORTANCE_BATCHES, begin)
         )
         ranking = Ranking(self.ctx, self.model, self.candidate.size, stats, self.latency_ms)
         proposals = self._proposals(ranking)
@@ -199,8 +203,8 @@ class NetAdapt:
         before = state.steps[-1]["expected_accuracy"] if state.steps else state.base["holdout"]
         # What is saved beyond the budget is worth nothing.
         saved = [self.latency_ms - max(t.latency_ms, self.budget_ms) for t in tuned]
-        options = [(t.figures["expected_accuracy"], ms) for t, ms in zip(tuned, saved, strict=True)]
-        self._accept(tuned[least_accuracy_lost(before, options)], len(proposals), tuned)
+        options = [(t.score.expected_accuracy, ms) for t, ms in zip(tuned, saved, strict=True)]
+        self._accept(tuned[min_accuracy_lost(before, options)], len(proposals), tuned)
         return True
 
     def _proposals(self, ranking: Ranking) -> list[Proposal]:
@@ -214,12 +218,12 @@ class NetAdapt:
         found = propose_step(
             self.candidate, self._min_sizes, everywhere, latency, self.latency_ms, saving, self.budget_ms
         )
-        least = smallest(self.ctx.base_candidate)
-        if not found and self.candidate != least and _is_cut_of(least, self.candidate):
+        end = smallest(self.ctx.base_candidate)
+        if not found and self.candidate != end and _is_cut_of(end, self.candidate):
             # The smallest is not out of reach: that was measured before the search began. Where the table sees nothing
             # to save on the way, it is noise that it sees.
-            before, after = (size_of(c, ALL_GROUPS) for c in (self.candidate, least))
-            return [Proposal(ALL_GROUPS, before, after, least, min(self.budget_ms, predicted))]
+            before, after = (size_of(c, ALL_GROUPS) for c in (self.candidate, end))
+            return [Proposal(ALL_GROUPS, before, after, end, min(self.budget_ms, predicted))]
         if not found:
             raise UsageError(
                 f"--latency {self.budget_ms:g}ms: cannot be reached from {self.ctx.run}; "
@@ -228,22 +232,13 @@ class NetAdapt:
         return found
 
     def _tuned(self, proposal: Proposal, latency_ms: float, stats: PruningStats) -> Tuned:
-        size, batches = proposal.candidate.size, int(self.state.plan["tune"])
+        """A proposal carried out, trained briefly and scored."""
+        ctx, size, batches = self.ctx, proposal.candidate.size, int(self.state.plan["tune"])
         network = prune(self.model, channel_cuts(self.model.net, proposal.candidate.net), stats)
-        tuner = self._tuner(network, [size], TUNING_LR_FACTOR, batches, batches * len(self.state.steps))
-        for _ in tuner.steps():
+        trainer = short_trainer(ctx, network, [size], TUNING_LR_FACTOR, batches, batches * len(self.state.steps))
+        for _ in trainer.steps():
             pass
-        return Tuned(proposal, latency_ms, tuner.model, self.ctx.evaluate(tuner.model, size, self.ctx.parts.holdout))
-
-    def _tuner(self, model: MobileNet, sides: list[int], rate: float, batches: int, begin: int = 0) -> Distiller:
-        """The short training of `model` at some sizes, on batches from number `begin` on.
-
-        From `rate` times the run's learning rate down to zero.
-        """
-        ctx, size = self.ctx, self.ctx.base_candidate.size
-        some = LimitedLoader(ctx.loader(ctx.parts.rest, size, train=True), batches, begin)
-        recipe, preprocess = short(ctx.recipe, rate), ctx.preprocess(size)
-        return Distiller(model, recipe, ctx.compute, preprocess, some, some, teacher=ctx.base, sizes=sides)
+        return Tuned(proposal, latency_ms, trainer.model, score(ctx, trainer.model, size, ctx.splits.holdout))
 
     def _accept(self, chosen: Tuned, proposals: int, tuned: list[Tuned]) -> None:
         """Go on from it; write it and how it came about."""
@@ -251,7 +246,7 @@ class NetAdapt:
         self.model, self.candidate, self.latency_ms = chosen.model, chosen.proposal.candidate, chosen.latency_ms
         path = state.network_file(len(state.steps) + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_network(path, self.model, self.ctx.card_of(self.model, self.candidate.size, chosen.figures))
+        write_network(path, self.model, self.ctx.card_of(self.model, self.candidate.size, asdict(chosen.score)))
         group, before = chosen.proposal.group, chosen.proposal.before
         step = {"space": group, "before": before, **_record(chosen), "proposals": proposals}
         state.steps.append({**step, "tuned": [_record(t) for t in tuned]})
@@ -274,5 +269,5 @@ def _record(tuned: Tuned) -> dict[str, Any]:
         "after": proposal.after,
         "predicted_ms": proposal.predicted_ms,
         "latency_ms": tuned.latency_ms,
-        **tuned.figures,
+        **asdict(tuned.score),
     }

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from mobilenets.arch.cost import MIN_SIZE, SIZE_STEP
-from mobilenets.searching.latency.table import Candidate, LatencyModel
+from mobilenets.searching.candidate import Candidate
+from mobilenets.searching.latency.model import LatencyModel
 from mobilenets.searching.pruning.groups import channel_groups, with_channels
 
-INPUT = "input"  # a group of its own: the side of the picture
+INPUT = "input"  # a group of its own: the side of the image
 ALL_GROUPS = "everywhere"  # no group, all of them: each loses the channels that matter least for their milliseconds
 CHANNEL_STEP = 8
 MIN_CHANNELS_FRACTION, MIN_SIZE_FRACTION = 1 / 8, 1 / 2  # of the base network's
 UNIT_CUT_FRACTION, MAX_CUT_FRACTION = 1 / 8, 1 / 4  # of a group's channels
 MIN_SAVED_FRACTION = 1e-3  # of the latency at hand: less is not worth a step
-MIN_AIMED_FRACTION = (
-    0.02  # of the latency at hand: measurements differ by that much, and who aims at the budget may miss it
-)
+# Of the latency at hand: measurements differ by that much, and who aims at the budget may miss it.
+MIN_AIMED_FRACTION = 0.02
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def find_min_sizes(base: Candidate) -> dict[str, int]:
 
 
 def input_sizes(base: Candidate) -> list[int]:
-    """The sides of pictures between which a search chooses, from large to small, the base network's first."""
+    """The sides of images between which a search chooses, from large to small, the base network's first."""
     return _steps(base, INPUT, find_min_sizes(base)[INPUT])
 
 
@@ -76,8 +76,8 @@ def changed(parent: Candidate, group: str, to: int) -> Candidate | None:
 def smallest(base: Candidate) -> Candidate:
     """The smallest network that a search from `base` can reach."""
     current = base
-    for group, least in find_min_sizes(base).items():
-        current = next(found for to in _steps(current, group, least)[::-1] if (found := changed(current, group, to)))
+    for group, low in find_min_sizes(base).items():
+        current = next(found for to in _steps(current, group, low)[::-1] if (found := changed(current, group, to)))
     return current
 
 
@@ -97,10 +97,10 @@ def random_candidates(base: Candidate, count: int, seed: int) -> list[Candidate]
     return result
 
 
-def _steps(parent: Candidate, group: str, least: int) -> list[int]:
+def _steps(parent: Candidate, group: str, low: int) -> list[int]:
     """The present number, and the multiples of its step below it from large to small."""
     now, step = size_of(parent, group), _step(group)
-    below = range((now - 1) // step * step, least - 1, -step)
+    below = range((now - 1) // step * step, low - 1, -step)
     return [now, *below]
 
 
@@ -148,9 +148,9 @@ def propose_step(
     base.
     """
     saving_ms = max(min(saving_ms, now_ms - budget_ms), MIN_AIMED_FRACTION * now_ms)
-    least_ms = min(saving_ms, MIN_SAVED_FRACTION * now_ms)
+    min_ms = min(saving_ms, MIN_SAVED_FRACTION * now_ms)
     options = cut_options(parent, min_sizes, everywhere)
-    while saving_ms >= least_ms:
+    while saving_ms >= min_ms:
         if found := propose(parent, options, latency, now_ms - saving_ms):
             return found
         saving_ms /= 2
@@ -231,7 +231,7 @@ class _Bisection:
         self.probe = self._options[(self._low + self._high) // 2] if self._low < self._high else None
 
 
-def least_accuracy_lost(before: float, options: list[tuple[float, float]]) -> int:
+def min_accuracy_lost(before: float, options: list[tuple[float, float]]) -> int:
     """Which of `options`, each (accuracy, saved ms), loses least accuracy per millisecond saved.
 
     Lost against `before`, or against the best of the options where short training has raised it above that: what loses

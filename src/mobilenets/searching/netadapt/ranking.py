@@ -1,4 +1,4 @@
-"""What NetAdapt's proposals cost untrained."""
+"""What NetAdapt's proposals cost untrained: it decides which few of a hundred are worth a short training."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mobilenets.searching.pruning.groups import channel_cuts, channel_groups
 from mobilenets.searching.pruning.reconstruct import PruningStats, prune
 from mobilenets.training.context import autocast
 
-NUM_RANKING_IMAGES = 128  # held-out pictures
+NUM_RANKING_IMAGES = 128  # held out
 
 
 class Ranking:
     """Gives each proposal what it costs untrained: how far its answers are from `model`'s, per millisecond saved.
 
-    That is the Kullback-Leibler divergence (nats, mean over some held-out pictures of side `size`), which tells small
+    That is the Kullback-Leibler divergence (nats, mean over some held-out images of side `size`), which tells small
     cuts apart where the rise of the log loss is lost in noise. `now_ms`: what `model` takes.
     """
 
     def __init__(self, ctx: SearchContext, model: MobileNet, size: int, stats: PruningStats, now_ms: float) -> None:
         self._model, self._stats, self._now_ms = model.eval(), stats, now_ms
         self._compute = ctx.compute
-        samples = ctx.parts.holdout.spread(NUM_RANKING_IMAGES)
+        samples = ctx.splits.holdout.spread(NUM_RANKING_IMAGES)
         self._batches = [ctx.images(b.pixels, size) for b in ctx.loader(samples, size).epoch(0)]
         self._parent_log_probs = self._answers(model, self._batches)
 
@@ -61,7 +61,7 @@ class Ranking:
 
     @torch.no_grad()
     def _answers(self, network: MobileNet, inputs: list[torch.Tensor], after: int | None = None) -> torch.Tensor:
-        """Log probabilities (N, classes); `inputs`: pictures, or the maps `after` so many blocks."""
+        """Log probabilities (N, classes); `inputs`: images, or the maps `after` so many blocks."""
         with autocast(self._compute.device, self._compute.precision):
             logits = [network(x, after) for x in inputs]
         return torch.cat(logits).float().log_softmax(1)

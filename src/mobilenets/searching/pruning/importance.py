@@ -53,7 +53,7 @@ def _change(parameter: nn.Parameter) -> torch.Tensor:
     )
 
 
-def keep_most_important(scores: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
+def keep_important(scores: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
     """Of each group in `sizes` the indices of so many channels that matter most, in their order."""
     return {
         name: scores[name].argsort(descending=True, stable=True)[:size].sort().values for name, size in sizes.items()

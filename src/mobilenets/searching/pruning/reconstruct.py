@@ -1,6 +1,6 @@
 """A network cut to fewer channels: the least important go, and those that stay make up for them.
 
-Slicing takes from every layer that reads a cut channel what that channel gave it. Most of it can be told from the
+Slicing takes from every layer that reads a cut channel what that channel gave it. Most of it follows from the
 channels that stay: maps of one layer are correlated. So each such layer gets the weights that come closest to its old
 outputs, by least squares (He et al. 2017, 1707.06168, §3.1), in closed form from the mean and covariance of its inputs.
 """
@@ -17,7 +17,7 @@ from torch import nn
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.pruning.groups import channel_groups
-from mobilenets.searching.pruning.importance import importance, keep_most_important, slice_channels
+from mobilenets.searching.pruning.importance import importance, keep_important, slice_channels
 
 POSITIONS = 2048  # of the maps of a batch that count
 # Of the mean variance of the channels that stay: they change too, by what is cut before them. From 0.03 to 0.3 it
@@ -109,7 +109,7 @@ class PruningStats:
 
 
 def collect_stats(model: MobileNet, losses: Iterable[torch.Tensor]) -> PruningStats:
-    """Find out both from one pass: `losses` as for `prune.importance`."""
+    """Find out both from one pass: `losses` as for `importance`."""
     with Inputs(model) as inputs:
         scores = importance(model, losses)
     return PruningStats(scores, inputs.moments())
@@ -123,7 +123,7 @@ def prune(model: MobileNet, sizes: Mapping[str, int], stats: PruningStats, ridge
     Raises:
         ValueError: numbers of channels that make another kind of network (see `groups.with_channels`).
     """
-    keep = keep_most_important(stats.scores, sizes)
+    keep = keep_important(stats.scores, sizes)
     narrow = slice_channels(model, keep)
     for name, (out, group) in channel_groups(model.net).tensors.items():
         if group in keep and name in stats.inputs:
@@ -142,9 +142,9 @@ def _made_up(
     covariance = inputs.covariance[stays][:, stays]
     noise = ridge * covariance.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
     steady = covariance + noise * torch.eye(len(covariance), dtype=covariance.dtype)
-    told = torch.linalg.solve(steady, inputs.covariance[stays][:, ~stays])  # what goes, as sums of what stays
+    mixing = torch.linalg.solve(steady, inputs.covariance[stays][:, ~stays])  # what goes, as sums of what stays
     gone = weight[:, ~stays]
-    return gone @ told.T, gone @ (inputs.mean[~stays] - inputs.mean[stays] @ told)
+    return gone @ mixing.T, gone @ (inputs.mean[~stays] - inputs.mean[stays] @ mixing)
 
 
 @torch.no_grad()
