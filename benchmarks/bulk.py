@@ -23,9 +23,10 @@ from common import table, write_result
 from predict import write_model, write_photos
 
 from mobilenets.runtime.base import Pixels, available_cores
-from mobilenets.runtime.classifier import BATCH, Classifier
+from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.engines.openvino import OpenVinoEngine
+from mobilenets.runtime.predictor import BATCH
 
 SIZE = (500, 375)
 

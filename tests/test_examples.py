@@ -10,7 +10,7 @@ import pytest
 
 import mobilenets as mn
 from conftest import write_photos
-from mobilenets.runtime.classifier import load
+from mobilenets.runtime.opening import load
 from mobilenets.training.run import train
 from serving.service import serving
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
         UserError,
     )
     from mobilenets.preprocess import Preprocess
-    from mobilenets.runtime.classifier import Classifier, load
+    from mobilenets.runtime.classifier import Classifier
+    from mobilenets.runtime.opening import load
     from mobilenets.verbs.audit import audit
     from mobilenets.verbs.bench import bench
     from mobilenets.verbs.cache import cache
@@ -48,7 +49,7 @@ _HOME = {
     "Run": "verbs.run",
     "create": "weights.create",
     "list_models": "weights.create",
-    "load": "runtime.classifier",
+    "load": "runtime.opening",
     **{
         name: f"verbs.{name}"
         for name in (

@@ -1,4 +1,4 @@
-"""What a trained classifier is on disk: tensors and the card that explains them.
+"""What a trained model is on disk: tensors and the card that explains them.
 
 safetensors is a JSON header and raw bytes. Tensors are read by its own library; the header here, as the base install
 has no use for tensors and a card can be read without them, and it is written here, tensors in the network's order.
@@ -23,6 +23,7 @@ from mobilenets.system.files import write_atomic
 
 METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
 FORMAT = 1
+CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
@@ -36,10 +37,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything needed to use a classifier besides its weights, and where it came from.
+    """Everything needed to use a model besides its weights, and where it came from.
 
-    `classes` in the order of the outputs; `metrics` as in metrics.json; `provenance` of the weights it
-    started from (tag, source, sha256, licence).
+    `classes` in the order of the outputs, none where answers are no names; `metrics` as in metrics.json; `provenance`
+    of the weights it started from (tag, source, sha256, licence); `task` by its name in `mobilenets.tasks`.
     """
 
     name: str
@@ -48,12 +49,14 @@ class ModelCard:
     preprocess: Preprocess
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    task: str = CLASSIFY
 
     def to_json(self) -> str:
         """One JSON object, readable by people too."""
         content = {
             "format": FORMAT,
             "name": self.name,
+            **({} if self.task == CLASSIFY else {"task": self.task}),
             "classes": list(self.classes),
             "preprocess": self.preprocess.to_dict(),
             "provenance": self.provenance,
@@ -80,10 +83,11 @@ class ModelCard:
                 preprocess=Preprocess.from_dict(content["preprocess"]),
                 metrics=_object(content, "metrics"),
                 provenance=_object(content, "provenance"),
+                task=str(content.get("task", CLASSIFY)),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelFileError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
-        if len(card.classes) != card.net.num_classes:
+        if card.task == CLASSIFY and len(card.classes) != card.net.num_classes:
             raise ModelFileError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
         return card
 

@@ -18,8 +18,9 @@ from mobilenets.cli.main import main
 from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.table import quantizer
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.classifier import Classifier, load
+from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.opening import load
 from mobilenets.training.run import train
 from small import card_of, network
 

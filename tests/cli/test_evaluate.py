@@ -16,7 +16,8 @@ from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard, write_safetensors
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.classifier import Prediction, load
+from mobilenets.runtime.opening import load
+from mobilenets.tasks.classify.answers import Prediction
 
 CLASSES = ("daisy", "rose", "tulip")
 KEYS = {

@@ -21,7 +21,8 @@ from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.classifier import Failure, Prediction
+from mobilenets.runtime.predictor import Failure
+from mobilenets.tasks.classify.answers import Prediction
 
 PICTURES = 9 * SIZE + 7
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from mobilenets.errors import UserError
+from mobilenets.exporting.deploy import Answering, fold_norms
 from mobilenets.exporting.targets.onnx import export_onnx, onnx_bytes, onnx_file, write_card
 from mobilenets.model_card import ModelCard, read_card
-from mobilenets.nn.deploy import Probabilities, fold_norms
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine, make_session
+from mobilenets.tasks.classify.head import softmax
 from small import CLASSES, card_of, expected, network, noise
 
 
@@ -147,7 +148,7 @@ def test_a_network_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None
 def test_other_outputs_than_probabilities_can_be_exported() -> None:
     model = network(blocks=4)
     card = card_of(model)
-    content = onnx_bytes(FromPixels(Probabilities(model), card.preprocess).eval(), card.preprocess, "features")
+    content = onnx_bytes(FromPixels(Answering(model, softmax), card.preprocess).eval(), card.preprocess, "features")
     session = make_session(content)
     assert [output.name for output in session.get_outputs()] == ["features"]
     pixels = noise(3, card.preprocess)

@@ -13,8 +13,8 @@ from mobilenets.exporting.job import UNVERIFIED, export
 from mobilenets.exporting.targets.table import TARGETS, exporter, with_full_input
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.classifier import load
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.opening import load
 from mobilenets.searching.pruning.groups import channel_groups, with_channels
 from mobilenets.searching.pruning.importance import keep_important, slice_channels
 from small import card_of, network, noise

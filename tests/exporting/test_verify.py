@@ -11,8 +11,9 @@ from mobilenets.errors import UserError
 from mobilenets.exporting.images import Picture, random_pictures
 from mobilenets.exporting.targets.table import TARGETS, exporter, reopen, with_full_input
 from mobilenets.exporting.verify import BATCH, FLOAT, verify
-from mobilenets.runtime.base import Engine, Pixels, Probabilities
+from mobilenets.runtime.base import Engine, Pixels
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.tasks.task import Outputs
 from small import card_of, network
 
 
@@ -24,7 +25,7 @@ class Watched:
         self.card, self.whole = engine.card, engine.whole
         self.calls: list[tuple[int, int]] = []
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
+    def __call__(self, pixels: Pixels) -> Outputs:
         self.calls.append((len(pixels), torch.get_num_threads()))
         return self._engine(pixels)
 

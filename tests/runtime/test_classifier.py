@@ -26,10 +26,13 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.runtime.base import OneAtATime
-from mobilenets.runtime.classifier import Classifier, Failure, Prediction, load
+from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.opening import load
+from mobilenets.runtime.predictor import Failure
 from mobilenets.runtime.registry import open_engine
+from mobilenets.tasks.classify.answers import Prediction
 
 CLASSES = ("daisy", "rose", "tulip")
 

@@ -13,7 +13,7 @@ from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.table import exporter, with_full_input
 from mobilenets.model_card import read_card
 from mobilenets.nn.io import open_network, write_network
-from mobilenets.runtime.classifier import load
+from mobilenets.runtime.opening import load
 from mobilenets.training.run import train
 from mobilenets.training.settings import read_asked, read_config
 from small import card_of, network

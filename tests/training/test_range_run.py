@@ -15,7 +15,7 @@ from mobilenets.arch import build
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_card
-from mobilenets.runtime.classifier import load
+from mobilenets.runtime.opening import load
 from mobilenets.training.settings import check_same, read_config
 from small import write_random
 

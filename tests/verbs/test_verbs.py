@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import mobilenets as mn
-from mobilenets.runtime.classifier import Failure, Prediction
+from mobilenets.runtime.predictor import Failure
+from mobilenets.tasks.classify.answers import Prediction
 from mobilenets.verbs.run import Run
 
 

@@ -11,7 +11,7 @@ from conftest import write_photos
 from mobilenets.arch import build
 from mobilenets.cli.main import main
 from mobilenets.model_card import read_card
-from mobilenets.runtime.classifier import load
+from mobilenets.runtime.opening import load
 from mobilenets.weights.kept import best_epoch, closing_lines, read_history, read_kept
 from small import write_random
 

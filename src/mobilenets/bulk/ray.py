@@ -21,8 +21,10 @@ from mobilenets.bulk.shards import Manifest, chunks, write_part
 from mobilenets.errors import DataError, UserError
 from mobilenets.preprocess.opening import max_pixels, pixel_limit
 from mobilenets.runtime.base import available_cores
-from mobilenets.runtime.classifier import Failure, Prediction, load
+from mobilenets.runtime.opening import load
+from mobilenets.runtime.predictor import Failure
 from mobilenets.system.progress import Progress
+from mobilenets.tasks.classify.answers import Prediction
 
 Row = dict[str, Any]
 
@@ -34,7 +36,7 @@ class Worker:
         with tempfile.TemporaryDirectory() as name:
             path = Path(name, "model.onnx")
             path.write_bytes(ray.get(model))
-            self._classifier = load(path, "onnxruntime", threads=1)
+            self._predictor = load(path, "onnxruntime", threads=1)
         self._manifest, self._folder, self._here = manifest, Path(folder), here
         self._pixel_limit = pixel_limit
 
@@ -49,7 +51,7 @@ class Worker:
 
     def _result(self, path: str) -> Prediction | Failure:
         try:
-            found = self._classifier.predict(Path(self._here, path))
+            found = self._predictor.predict(Path(self._here, path))
         except UserError as error:
             return Failure(path, str(error))
         return Prediction(path, found.label, found.probability, found.top)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.errors import DataError, UsageError
-from mobilenets.runtime.classifier import Failure, Prediction
+from mobilenets.runtime.predictor import Failure
 from mobilenets.system.files import write_atomic
+from mobilenets.tasks.task import Answer
 
 # Readers of a folder of parquet or json files pass over names that begin with an underscore.
 MANIFEST = "_manifest.json"
@@ -92,21 +93,20 @@ def chunks(paths: Iterable[str], size: int) -> Iterator[list[str]]:
         yield part
 
 
-def record(result: Prediction | Failure, top: int | None) -> dict[str, Any]:
+def record(result: Answer | Failure, top: int | None) -> dict[str, Any]:
     """What is told of one picture, by the names of jsonl and parquet."""
     if isinstance(result, Failure):
         return {"path": result.path, "error": result.error}
-    best = [{"label": label, "probability": p} for label, p in result.top[:top]]
-    return {"path": result.path, "label": result.label, "probability": result.probability, "top": best}
+    return {"path": result.path, **result.cut(top).to_dict()}
 
 
-def json_line(result: Prediction | Failure, top: int | None) -> str:
+def json_line(result: Answer | Failure, top: int | None) -> str:
     """One object, as text; bytes of a file name that are no text as \\udcXX."""
     text = json.dumps(record(result, top), ensure_ascii=False)
     return text.encode(errors="backslashreplace").decode()
 
 
-def write_part(path: Path, results: Sequence[Prediction | Failure], top: int | None) -> None:
+def write_part(path: Path, results: Sequence[Answer | Failure], top: int | None) -> None:
     """Write one part, complete or not at all."""
     if path.suffix == ".jsonl":
         write_atomic(path, "".join(json_line(result, top) + "\n" for result in results))

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain; 1 when some pictures could not be read."""
-    from mobilenets.cli.writers import make_writer
+    from mobilenets.cli.writers import Table, accept_any_text
     from mobilenets.system.progress import shown_on_stderr
     from mobilenets.verbs.explain import explain
 
@@ -39,10 +39,11 @@ def run(args: argparse.Namespace) -> int:
     with shown_on_stderr(not sys.stdout.isatty()):
         explanations = call(explain, args)
         from mobilenets.explaining.overlay import describe
-        from mobilenets.runtime.classifier import Failure
+        from mobilenets.runtime.predictor import Failure
 
         few = 5 if len(explanations.classes) >= MANY_CLASSES else None
-        writer = make_writer("table", explanations.classes, args.top or few)
+        accept_any_text()
+        writer = Table(explanations.classes, args.top or few)
         for result in explanations:
             if isinstance(result, Failure):
                 failed = True

@@ -50,17 +50,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"predicted {folder.folder} ({folder.images} pictures in {folder.parts} parts)")
         return 1 if folder.failed else 0
     from mobilenets.cli.writers import make_writer
-    from mobilenets.runtime.classifier import Prediction
+    from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import shown_on_stderr
 
     predictions = call(predict, args, format=None)
-    form, classes = args.format or "table", predictions.card.classes
-    few = 5 if len(classes) >= MANY_CLASSES and form == "table" else None
-    writer = make_writer(form, classes, args.top or few)
+    form, card = args.format or "table", predictions.card
+    few = 5 if len(card.classes) >= MANY_CLASSES and form == "table" else None
+    writer = make_writer(form, card, args.top or few)
     failed = False
     # On a terminal the results themselves are the progress; a bar would be torn apart by them.
     with shown_on_stderr(not sys.stdout.isatty()):
         for result in predictions:
             writer.write(result)
-            failed |= not isinstance(result, Prediction)
+            failed |= isinstance(result, Failure)
     return 1 if failed else 0

@@ -6,42 +6,42 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from mobilenets.runtime.classifier import Failure, Prediction
-from mobilenets.system.terminal import columns, padded
+from mobilenets.model_card import ModelCard
+from mobilenets.runtime.predictor import Failure
+from mobilenets.tasks import task_of
+from mobilenets.tasks.task import Answer, Task
 
 
 class Writer(Protocol):
     """Prints one result after another."""
 
-    def write(self, result: Prediction | Failure) -> None:
+    def write(self, result: Answer | Failure) -> None:
         """Print `result`."""
         ...
 
 
-def make_writer(format: str, classes: Sequence[str], top: int | None) -> Writer:
-    """The writer of "table", "jsonl" or "csv"; `top` bounds the classes it prints (None: all, csv: one)."""
+def make_writer(format: str, card: ModelCard, top: int | None) -> Writer:
+    """The writer of "table", "jsonl" or "csv"; `top` bounds the possibilities it prints (None: all, csv: one)."""
     accept_any_text()
     if format == "table":
-        return Table(classes, top)
-    return Jsonl(top) if format == "jsonl" else Csv(top)
+        return Table(card.classes, top)
+    return Jsonl(top) if format == "jsonl" else Csv(task_of(card), top or 1)
 
 
 class Table:
-    """As the tutorial printed it: every class with its probability, best first."""
+    """The path, and below it the lines that the answer has for people."""
 
     def __init__(self, classes: Sequence[str], top: int | None) -> None:
-        self._top, self._width = top, max(map(columns, classes))
+        self._classes, self._top = classes, top
 
-    def write(self, result: Prediction | Failure) -> None:
+    def write(self, result: Answer | Failure) -> None:
         """Print the picture's lines, or what is wrong with it to standard error."""
         if isinstance(result, Failure):
             print(result.error, file=sys.stderr)
             return
-        print(result.path)
-        for label, probability in result.top[: self._top]:
-            print(f"class: {padded(label, self._width)}   prob: {probability:.3f}")
+        print(result.path, *result.cut(self._top).lines(self._classes), sep="\n")
 
 
 class Jsonl:
@@ -50,7 +50,7 @@ class Jsonl:
     def __init__(self, top: int | None) -> None:
         self._top = top
 
-    def write(self, result: Prediction | Failure) -> None:
+    def write(self, result: Answer | Failure) -> None:
         """Print the picture's line."""
         from mobilenets.bulk.shards import json_line
 
@@ -58,22 +58,23 @@ class Jsonl:
 
 
 class Csv:
-    """path, label, probability, error; then label2, probability2 … for the further classes of `top`."""
+    """path, what the answer is, error; then the further columns of `top` possibilities."""
 
-    def __init__(self, top: int | None) -> None:
-        self._top = top or 1
-        self._rows = csv.writer(sys.stdout, lineterminator="\n")
-        more = [f"{column}{k}" for k in range(2, self._top + 1) for column in ("label", "probability")]
-        self._rows.writerow(["path", "label", "probability", "error", *more])
+    def __init__(self, task: Task[Any], top: int) -> None:
+        self._top = top
+        first, all_ = task.columns(1), task.columns(top)
+        self._rows = csv.DictWriter(
+            sys.stdout, ["path", *first, "error", *all_[len(first) :]], restval="", lineterminator="\n"
+        )
+        self._rows.writeheader()
 
-    def write(self, result: Prediction | Failure) -> None:
+    def write(self, result: Answer | Failure) -> None:
         """Print the picture's line; what is wrong with it also to standard error."""
         if isinstance(result, Failure):
-            self._rows.writerow([result.path, "", "", result.error, *[""] * 2 * (self._top - 1)])
+            self._rows.writerow({"path": result.path, "error": result.error})
             print(result.error, file=sys.stderr)
             return
-        more = [value for label, p in result.top[1 : self._top] for value in (label, f"{p:.6f}")]
-        self._rows.writerow([result.path, result.label, f"{result.probability:.6f}", "", *more])
+        self._rows.writerow({"path": result.path, **result.cells(self._top)})
 
 
 def accept_any_text() -> None:

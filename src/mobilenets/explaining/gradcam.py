@@ -22,11 +22,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.errors import UsageError
+from mobilenets.model_card import CLASSIFY
 from mobilenets.nn.io import Network, open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
-from mobilenets.runtime.classifier import Classifier, Prediction, Source
+from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.predictor import Source
+from mobilenets.tasks.classify.answers import Prediction
 
 Heat = NDArray[np.float32]
 IntArray = NDArray[np.integer[Any]]
@@ -55,7 +58,12 @@ class Explainer:
     Parameters
     ----------
     network
-        The engine of one of our own networks: an exported graph has no gradients.
+        One of our own: an exported graph has no gradients.
+
+    Raises
+    ------
+    UsageError
+        Its answers are no classes.
 
     Examples
     --------
@@ -65,6 +73,8 @@ class Explainer:
     """
 
     def __init__(self, network: Network) -> None:
+        if network.card.task != CLASSIFY:
+            raise UsageError(f"{network.card.name}: the answers of {network.card.task!r} are no classes to explain")
         self._network = network
         self._classifier = Classifier(TorchEngine(network.model, network.card))
 
@@ -114,7 +124,7 @@ class Explainer:
         heat = preprocess.photo_part(self._heat(features, torch.tensor([target]))[0], *size)
         strongest = heat.max()  # padding may have had the strongest place
         return Explanation(
-            self._classifier.prediction(source, row),
+            self._classifier.answer(source, row),
             self.classes[target],
             float(row[target]),
             preprocess.photo_part(pixels, *size),

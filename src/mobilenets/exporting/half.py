@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from mobilenets.errors import UsageError
-from mobilenets.nn.deploy import fold_norms
+from mobilenets.exporting.deploy import fold_norms
 from mobilenets.nn.model import MobileNet
 
 LARGEST = float(np.finfo(np.float16).max)  # 65504

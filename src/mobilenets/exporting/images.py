@@ -14,14 +14,14 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import Decoded, TooManyPixels
 from mobilenets.runtime.base import Pixels
 from mobilenets.system.progress import Progress
+from mobilenets.tasks.task import UNKNOWN
 
 RANDOM_PICTURES = 32
-UNKNOWN = -1  # label of a photograph whose class the model does not have
 
 
 @dataclass(frozen=True)
 class Picture:
-    """uint8 pixels (size, size, C), the picture they were made of (H, W, C), and its class where it is known."""
+    """uint8 pixels (size, size, C), the picture they were made of (H, W, C), and its label where the model knows it."""
 
     pixels: Pixels
     whole: Pixels

@@ -39,8 +39,11 @@ def export(
     samples: Sequence[Sample],
     precision: str = FLOAT,
     retrain: Retrain | None = None,
+    texts: Sequence[str] = (),
 ) -> tuple[Path, Verification]:
     """Write `network` with `write` into the new folder `out` and compare on `samples`, or random pixels if none.
+
+    `texts`: what the samples' labels number.
 
     A file with weights in float16 is also computed in half precision, where its runtime and this processor do that.
     A float32 file that disagrees is kept under another suffix. Nothing is left of an export that fails.
@@ -56,7 +59,7 @@ def export(
     interrupted: KeyboardInterrupt | None = None
 
     def attempt(model: MobileNet, folder: Path) -> tuple[Path, Verification]:
-        return folder, _attempt(model, network, target, write, folder, samples, precision)
+        return folder, _attempt(model, network, target, write, folder, samples, precision, texts)
 
     try:
         kept, result = attempt(network.model, part / "first")
@@ -96,6 +99,7 @@ def _attempt(
     folder: Path,
     samples: Sequence[Sample],
     precision: str,
+    texts: Sequence[str],
 ) -> Verification:
     """Write `model` into the new `folder` and compare that file with `network`."""
     folder.mkdir(parents=True)
@@ -107,9 +111,8 @@ def _attempt(
         pictures = (
             read_pictures(preprocess, samples, MOST_PICTURES, "comparing") if samples else random_pictures(preprocess)
         )
-        return verify(
-            engine, TorchEngine(network.model, network.card), pictures, target, precision, size_of(folder), runtime
-        )
+        expected = TorchEngine(network.model, network.card)
+        return verify(engine, expected, pictures, target, precision, size_of(folder), runtime, texts)
 
     runtime = TARGETS[target].engine
     # Each engine ends here with its last use: an open file cannot be renamed everywhere.

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mobilenets.errors import DataError
 from mobilenets.exporting.images import Picture
-from mobilenets.runtime.base import FLOAT, Engine, Pixels, Probabilities
+from mobilenets.runtime.base import FLOAT, Engine, Pixels
 from mobilenets.runtime.registry import KINDS
 from mobilenets.system import terminal
+from mobilenets.tasks import task_of
+from mobilenets.tasks.task import Outputs, Task
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
 LEAST_AGREEMENT = 0.999
@@ -36,8 +39,9 @@ class Verification:
     `precision`: "float32", "int8", or "float16", of the weights only.
     `input`: "cropped" or "full", a file that resizes and crops itself.
     `ran`: False where the format's runtime does not exist on this system, and every figure but `bytes` is None.
-    `n`: pictures. `top1_agreement`: share of them that get the same class. `max_probability_difference`: over
-    all pictures and classes. `accuracy_*`: of the network and of the file, None for pictures without a class.
+    `n`: pictures. `top1_agreement`: share of them that get the same answer, as a class. `max_probability_difference`:
+    over all pictures and outputs. `accuracy_*`: of the network and of the file, or what their task has instead
+    (`Task.quality`); None for pictures without a label.
     `latency_ms`: median for one picture on one thread (ExecuTorch: on those it chooses), pixels to probabilities.
     `runtime`: what ran the file. `trained`: whether its weights were trained for 8 bits. `other`: the same of the file,
     trained or not, that this one was preferred to.
@@ -85,12 +89,13 @@ def verify(
     precision: str,
     size: int,
     runtime: str | None = None,
+    texts: Sequence[str] = (),
 ) -> Verification:
     """Compare `engine`, opened on one thread, with `network`, which is in torch, on pictures.
 
     Each computes batches on one thread, the two beside each other: several threads for one picture wait for each other
     at every layer, for a whole time slice where another process has the core of one of them. Without an `engine` the
-    runtime does not exist here and nothing is run.
+    runtime does not exist here and nothing is run. `texts`: what the labels of the pictures number.
 
     Raises:
         UserError: no pictures.
@@ -100,8 +105,8 @@ def verify(
     labels: list[int | None] = []
     seconds: list[float] = []
 
-    def run_alone() -> Iterator[tuple[Pixels, Probabilities | None]]:
-        """Pixels of each picture, and the row (K,) of those that the engine runs by themselves."""
+    def run_alone() -> Iterator[tuple[Pixels, Outputs | None]]:
+        """Pixels of each picture, and the row (W,) of those that the engine runs by themselves."""
         for picture in pictures:
             labels.append(picture.label)
             if engine.whole or len(labels) <= WARM_UP + TIMED:
@@ -112,8 +117,8 @@ def verify(
             else:
                 yield picture.pixels, None
 
-    before: list[Probabilities] = []
-    after: list[Probabilities] = []
+    before: list[Outputs] = []
+    after: list[Outputs] = []
     remaining = run_alone()
     with _one_thread() as beside:
         while group := list(islice(remaining, BATCH)):
@@ -124,8 +129,8 @@ def verify(
     if not labels:
         raise DataError("none of the photographs to compare on can be read; give others by --data")
     theirs, ours = np.stack(before), np.stack(after)
-    agreement = float((theirs.argmax(1) == ours.argmax(1)).mean())
-    difference = float(np.abs(theirs - ours).max())
+    task = task_of(network.card)
+    agreement, difference = task.compare(theirs, ours)
     return Verification(
         target=target,
         precision=precision,
@@ -135,8 +140,8 @@ def verify(
         top1_agreement=agreement,
         # A probability that is not a number is as far off as can be, and JSON has no word for it.
         max_probability_difference=difference if np.isfinite(difference) else 1.0,
-        accuracy_before=_accuracy(theirs, labels),
-        accuracy_after=_accuracy(ours, labels),
+        accuracy_before=_quality(task, theirs, labels, texts),
+        accuracy_after=_quality(task, ours, labels, texts),
         latency_ms=1000 * statistics.median(seconds[WARM_UP:] or seconds),
         bytes=size,
         runtime=runtime,
@@ -172,12 +177,12 @@ def _loss(result: Verification) -> str | None:
     return f"another class than the network's for {other:.1%} of the pictures" if other > MOST_LOST else None
 
 
-def _accuracy(probabilities: np.ndarray, labels: list[int | None]) -> float | None:
+def _quality(task: Task[Any], outputs: Outputs, labels: list[int | None], texts: Sequence[str]) -> float | None:
     known = np.array([label is not None for label in labels])
     if not known.any():
         return None
     truth = np.array([label for label in labels if label is not None])
-    return float((probabilities[known].argmax(1) == truth).mean())
+    return task.validate(outputs[known], truth, texts)[1]
 
 
 def size_of(path: Path) -> int:

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from mobilenets.explaining.overlay import heat_image, overlay
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
-from mobilenets.runtime.classifier import Prediction
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
+from mobilenets.tasks.task import Answer
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +31,23 @@ _FONT_SIZE = 18
 _OTHERS = "0123456789.…"  # that a title has besides the name
 
 
-def save_predictions(predictions: Sequence[Prediction], path: Path, value_range: Range | None = None) -> None:
+def save_predictions(
+    predictions: Sequence[Answer], path: Path, classes: Sequence[str], value_range: Range | None = None
+) -> None:
     """Draw the first 16 pictures with their titles on one PNG, in a grid.
 
     `value_range`: of the network's preprocess, so that deep pictures are shown as it sees them.
-    A name that no font of this system can write is replaced by its class number (in sorted order, as training
-    numbers classes), with a warning.
+    A name among `classes` that no font of this system can write is replaced by its number, with a warning.
     """
     shown = [p for p in predictions if p.path is not None][:MAX_IMAGES]
     tile = TILE if len(shown) > 1 else TILE_ALONE
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
-    names = {label: _writable(label, p) for label, p in {p.label: p for p in shown}.items()}
+    names = {name: _writable(name, classes) for name in dict.fromkeys(p.title[0] for p in shown)}
     sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
-        _draw(sheet, corner, tile, prediction, names[prediction.label], value_range)
+        _draw(sheet, corner, tile, prediction, names[prediction.title[0]], value_range)
     _save(sheet, path)
 
 
@@ -56,7 +57,8 @@ def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
     Above stand the class explained and its probability; names are treated as in `save_predictions`.
     """
     shown = explanations[:MAX_IMAGES]
-    names = {label: _writable(label, e.prediction) for label, e in {e.label: e for e in shown}.items()}
+    classes = {label: sorted(name for name, _ in e.prediction.top) for label, e in {e.label: e for e in shown}.items()}
+    names = {label: _writable(label, known) for label, known in classes.items()}
     sheet = Image.new("RGB", (3 * TILE, len(shown) * (TILE + _TITLE)), "white")
     for row, explanation in enumerate(shown):
         crop = Image.fromarray(explanation.crop.squeeze()).convert("RGB")  # one channel has no axis in Pillow
@@ -68,7 +70,9 @@ def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
             corner = column * TILE + (TILE - panel.width) // 2, top + _TITLE + (TILE - panel.height) // 2
             sheet.paste(panel, corner)
         middle = (sheet.width / 2, top + _TITLE / 2)
-        _write_title(sheet, middle, sheet.width - 2 * _MARGIN, names[explanation.label], explanation.probability)
+        _write_title(
+            sheet, middle, sheet.width - 2 * _MARGIN, names[explanation.label], f"{explanation.probability:.3f}"
+        )
     _save(sheet, path)
 
 
@@ -82,7 +86,7 @@ def _draw(
     sheet: Image.Image,
     corner: tuple[int, int],
     tile: int,
-    prediction: Prediction,
+    prediction: Answer,
     name: str,
     value_range: Range | None,
 ) -> None:
@@ -90,24 +94,24 @@ def _draw(
     image = decode.read(str(prediction.path), at_least=tile, value_range=value_range)
     image = ImageOps.contain(image, (inner, inner))
     sheet.paste(image, (x + (tile - image.width) // 2, y + _TITLE + (tile - image.height) // 2))
-    _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.probability)
+    _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.title[1])
 
 
-def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, name: str, probability: float) -> None:
-    """Name and probability, the name shortened to `width` pixels."""
-    title = f"{name}  {probability:.3f}"
+def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, name: str, figure: str) -> None:
+    """Name and figure, the name shortened to `width` pixels."""
+    title, kept = f"{name}  {figure}", len(figure) + 2
     font_file = find_font(name + _OTHERS)
     font = ImageFont.truetype(font_file, _FONT_SIZE) if font_file else ImageFont.load_default(_FONT_SIZE)
     draw = ImageDraw.Draw(sheet)
-    while draw.textlength(title, font) > width and len(title) > 9:
-        title = title[:-9] + "…" + title[-7:]  # one character less of the name, all of the probability
+    while draw.textlength(title, font) > width and len(title) > kept + 2:
+        title = title[: -kept - 2] + "…" + title[-kept:]  # one character less of the name, all of the figure
     draw.text(middle, title, "black", font, anchor="mm")
 
 
-def _writable(label: str, prediction: Prediction) -> str:
-    """The label, one of the prediction's, or its number where no font has its characters."""
-    if find_font(label + _OTHERS) or label.isascii():
+def _writable(label: str, classes: Sequence[str]) -> str:
+    """The label, or its number among `classes` where no font has its characters."""
+    if label not in classes or find_font(label + _OTHERS) or label.isascii():
         return label
-    number = sorted(name for name, _ in prediction.top).index(label)
+    number = classes.index(label)
     log.warning("no installed font can write %r; drawn as 'class %s'", label, number)
     return f"class {number}"

@@ -1,4 +1,4 @@
-"""What an engine is: a card, and a function from pixels to probabilities."""
+"""What an engine is: a card, and a function from pixels to outputs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.model_card import ModelCard
+from mobilenets.tasks.task import Outputs
 
 FLOAT, HALF = "float32", "half"  # what an engine is asked to compute in
 
 Pixels = NDArray[np.uint8]
-Probabilities = NDArray[np.floating[Any]]
 
 
 def available_cores() -> int:
@@ -43,7 +43,7 @@ class Engine(Protocol):
 
     @property
     def card(self) -> ModelCard:
-        """Classes, preprocess and the rest."""
+        """Task, preprocess and the rest."""
         ...
 
     @property
@@ -63,8 +63,8 @@ class Engine(Protocol):
         """
         ...
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C), as `Preprocess.pixels` makes them → outputs float32 (N, W)."""
         ...
 
 
@@ -85,7 +85,7 @@ class OneAtATime:
         """With a turn of its own: nobody holds it."""
         return OneAtATime(self._engine.after_fork())
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
+    def __call__(self, pixels: Pixels) -> Outputs:
         """As the engine it is for."""
         with self._turn:
             return self._engine(pixels)

@@ -12,7 +12,6 @@ from importlib.resources import files
 from typing import Annotated, Any
 
 import anyio
-import numpy as np
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -22,8 +21,7 @@ from starlette.requests import ClientDisconnect
 from mobilenets._version import __version__
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import decode
-from mobilenets.runtime.base import Probabilities
-from mobilenets.runtime.classifier import Classifier
+from mobilenets.runtime.predictor import Predictor
 from mobilenets.serving.batcher import Batcher
 from mobilenets.serving.body import Bodies, RefusalResponse, Upload
 from mobilenets.serving.envelope import Envelope
@@ -31,7 +29,8 @@ from mobilenets.serving.limits import Limits, Refusal
 from mobilenets.serving.metrics import CONTENT_TYPE, Metrics
 from mobilenets.serving.origins import NOT_ALLOWED, Origins
 from mobilenets.serving.overlay import Explain
-from mobilenets.serving.schema import IMAGES, REFUSALS, Answers, Health, Model
+from mobilenets.serving.schema import IMAGES, REFUSALS, Health, Model, answers_of
+from mobilenets.tasks.task import Outputs
 from mobilenets.webui import MEDIA_TYPES, assets, policy
 
 log = logging.getLogger("mobilenets.serving")
@@ -40,23 +39,23 @@ _FAILED = "The server failed on this request: its log says why."
 
 
 def make_app(
-    classifier: Classifier,
+    predictor: Predictor[Any],
     limits: Limits | None = None,
     explain: Explain | None = None,
     origins: Sequence[str] = (),
 ) -> FastAPI:
-    """The application that answers with `classifier`, and with overlays where there is an `explain`.
+    """The application that answers with `predictor`, and with overlays where there is an `explain`.
 
     `origins`: of other web pages that may ask it; "*" for all.
     """
     limits = limits or Limits()
-    card = classifier.card
+    card = predictor.card
     metrics, bodies = Metrics(card.name), Bodies(limits)
     explaining = anyio.CapacityLimiter(1)  # pictures at a time: a network's gradients take every core
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        app.state.batcher = Batcher(classifier, limits, metrics)
+        app.state.batcher = Batcher(predictor, limits, metrics)
         yield
         await asyncio.to_thread(app.state.batcher.close)
 
@@ -69,7 +68,9 @@ def make_app(
     _add_about(app, card, limits, metrics, explain is not None)
     _add_page(app)
 
-    @app.post("/predict", response_model=Answers, responses=REFUSALS, openapi_extra={"requestBody": IMAGES})
+    @app.post(
+        "/predict", response_model=answers_of(predictor.task), responses=REFUSALS, openapi_extra={"requestBody": IMAGES}
+    )
     async def predict(
         request: Request,
         top: Annotated[int, Query(ge=1)] = 5,
@@ -82,7 +83,7 @@ def make_app(
             async with bodies.uploads(request) as uploads:
                 start = time.perf_counter()
                 outcomes = await _answered(app.state.batcher, uploads, limits)
-                results = [_result(classifier, *pair, top) for pair in zip(uploads, outcomes, strict=True)]
+                results = [_result(predictor, *pair, top) for pair in zip(uploads, outcomes, strict=True)]
                 if explained and explain is not None:
                     await _add_overlays(explain, uploads, results, limits, explaining)
         except ClientDisconnect:
@@ -97,7 +98,7 @@ def make_app(
     return app
 
 
-async def _answered(batcher: Batcher, uploads: list[Upload], limits: Limits) -> list[Probabilities | BaseException]:
+async def _answered(batcher: Batcher, uploads: list[Upload], limits: Limits) -> list[Outputs | BaseException]:
     futures = batcher.submit([upload.data for upload in uploads])
     try:
         with anyio.fail_after(limits.answer_seconds):
@@ -110,12 +111,11 @@ def _late(limits: Limits) -> Refusal:
     return Refusal(504, "timeout", f"There was no answer within {limits.answer_seconds:g} seconds: try again later.")
 
 
-def _result(classifier: Classifier, upload: Upload, outcome: Probabilities | BaseException, top: int) -> dict[str, Any]:
+def _result(predictor: Predictor[Any], upload: Upload, outcome: Outputs | BaseException, top: int) -> dict[str, Any]:
     if isinstance(outcome, BaseException):
         return {"name": upload.name, **_refusal(outcome).content()}
-    best = np.argsort(-outcome, kind="stable")[:top]
-    shares = [{"label": classifier.classes[k], "probability": float(outcome[k])} for k in best]
-    return {"name": upload.name, **shares[0], "top": shares}
+    answer: dict[str, Any] = predictor.task.answer(None, outcome, predictor.card.classes).cut(top).to_dict()
+    return {"name": upload.name, **answer}
 
 
 def _refusal(error: BaseException) -> Refusal:

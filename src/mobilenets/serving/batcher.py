@@ -9,11 +9,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
-from mobilenets.runtime.base import Pixels, Probabilities, available_cores
-from mobilenets.runtime.classifier import Classifier
+from mobilenets.runtime.base import Pixels, available_cores
+from mobilenets.runtime.predictor import Predictor
 from mobilenets.serving.limits import Limits, busy
 from mobilenets.serving.metrics import Metrics
+from mobilenets.tasks.task import Outputs
 
 # A batch leaves as soon as the engine is free; only while further pictures are being decoded does it wait for them,
 # and no longer than this: a picture that comes alone is never held back.
@@ -24,15 +26,15 @@ BATCH = 8
 @dataclass(eq=False)
 class _Job:
     data: bytes
-    answer: asyncio.Future[Probabilities]
+    answer: asyncio.Future[Outputs]
     pixels: Pixels | None = None
 
 
 class Batcher:
     """Answers pictures from the event loop it is started in; `close` when no answer is awaited any more."""
 
-    def __init__(self, classifier: Classifier, limits: Limits, metrics: Metrics, batch: int = BATCH) -> None:
-        self._classifier, self._limits, self._metrics, self._batch = classifier, limits, metrics, batch
+    def __init__(self, predictor: Predictor[Any], limits: Limits, metrics: Metrics, batch: int = BATCH) -> None:
+        self._predictor, self._limits, self._metrics, self._batch = predictor, limits, metrics, batch
         self._loop = asyncio.get_running_loop()
         self._waiting = 0  # changed in the loop's thread only
         self._decoding = 0  # pictures on their way to `_ready`
@@ -42,8 +44,8 @@ class Batcher:
         self._engine = threading.Thread(target=self._run, name="engine", daemon=True)
         self._engine.start()
 
-    def submit(self, images: list[bytes]) -> list[asyncio.Future[Probabilities]]:
-        """A future for each picture's probabilities (K,) or `UnreadableImage`; a cancelled one costs no more work.
+    def submit(self, images: list[bytes]) -> list[asyncio.Future[Outputs]]:
+        """A future for each picture's outputs (W,) or `UnreadableImage`; a cancelled one costs no more work.
 
         Raises:
             Refusal: there is no room for them.
@@ -70,7 +72,7 @@ class Batcher:
         if not job.answer.cancelled():
             start = time.perf_counter()
             try:
-                job.pixels = self._classifier.pixels(job.data, self._limits.pixels)
+                job.pixels = self._predictor.pixels(job.data, self._limits.pixels)
             except Exception as error:  # whoever awaits it tells what the client may know
                 failure = error
             self._metrics.decoding.observe(time.perf_counter() - start)
@@ -87,7 +89,7 @@ class Batcher:
             start = time.perf_counter()
             try:
                 images = [job.pixels for job in jobs if job.pixels is not None]
-                rows = list(self._classifier.probabilities_each(images))
+                rows = list(self._predictor.outputs_each(images))
             except Exception as error:  # this batch has no answer; the next may
                 self._resolve(jobs, error)
                 continue
@@ -110,11 +112,11 @@ class Batcher:
             jobs.append(job)
         return jobs
 
-    def _resolve(self, jobs: list[_Job], outcome: list[Probabilities] | Exception | None) -> None:
+    def _resolve(self, jobs: list[_Job], outcome: list[Outputs] | Exception | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._deliver, jobs, outcome)
 
-    def _deliver(self, jobs: list[_Job], outcome: list[Probabilities] | Exception | None) -> None:
+    def _deliver(self, jobs: list[_Job], outcome: list[Outputs] | Exception | None) -> None:
         self._waiting -= len(jobs)
         self._metrics.waiting.set(self._waiting)
         for i, job in enumerate(jobs):

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-
-class ClassProbability(BaseModel):
-    """A class and its probability."""
-
-    label: str
-    probability: float = Field(ge=0, le=1)
+from mobilenets.tasks.task import Task
 
 
 class Answer(BaseModel):
     """What one picture shows; or, of a picture among several that cannot be answered, why."""
 
     name: str | None = Field(description="the file name the client gave; null for a raw body")
-    label: str | None = None
-    probability: float | None = None
-    top: list[ClassProbability] | None = Field(None, description="best first")
     overlay: str | None = Field(None, description="with explain: a PNG to lay over the picture, in base64")
     error: str | None = Field(None, description="one sentence")
     code: str | None = None
 
 
-class Answers(BaseModel):
-    """The answers of a request, in its order."""
-
-    model: str
-    results: list[Answer]
-    milliseconds: float = Field(description="from the last byte of the request to the answer")
+def answers_of(task: Task[Any]) -> type[BaseModel]:
+    """The answers of a request, in its order, each with what `task` says of a picture."""
+    fields: dict[str, Any] = {name: (kind | None, None) for name, kind in task.fields.items()}
+    answer = create_model("Answer", __base__=Answer, **fields)
+    took = Field(description="from the last byte of the request to the answer")
+    return create_model("Answers", model=(str, ...), results=(list[answer], ...), milliseconds=(float, took))  # type: ignore[valid-type]
 
 
 class Problem(BaseModel):

@@ -13,8 +13,8 @@ from mobilenets.errors import MissingExtraError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from mobilenets.runtime.classifier import Prediction
     from mobilenets.system.progress import Report
+    from mobilenets.tasks.classify.answers import Prediction
     from mobilenets.verbs.run import Run
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def demo(
     """
     try:
         from mobilenets.report.sheets import save_predictions
-        from mobilenets.runtime.classifier import load
+        from mobilenets.runtime.opening import load
         from mobilenets.training.run import new_folder
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[demo]'") from None
@@ -86,7 +86,7 @@ def demo(
     classifier = load(result.path)
     predictions = [classifier.predict(path) for path in _four(result.path / "predictions.csv")]
     sheet = folder / "predictions.png"
-    save_predictions(predictions, sheet, classifier.card.preprocess.range)
+    save_predictions(predictions, sheet, classifier.classes, classifier.card.preprocess.range)
     return DemoResult(result, tuple(predictions), sheet)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision, Split
     from mobilenets.data.sample import Samples
     from mobilenets.report.unseen import Figures
-    from mobilenets.runtime.classifier import Failure
+    from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Report
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def evaluate(
     from mobilenets.data.sources.read import read_samples
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.unseen import keep_apart
-    from mobilenets.runtime.classifier import Failure
+    from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Progress
     from mobilenets.tasks.classify.metrics import score
     from mobilenets.verbs.model_argument import open_model

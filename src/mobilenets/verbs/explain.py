@@ -13,7 +13,7 @@ from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explainer, Explanation
-    from mobilenets.runtime.classifier import Failure
+    from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Report
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def explain(
         raise UsageError(f"--top: {top} is too few; use 1 or more")
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.sheets import MAX_IMAGES, save_explanations
-    from mobilenets.runtime.classifier import Failure
+    from mobilenets.runtime.predictor import Failure
     from mobilenets.system.files import check_new_file
     from mobilenets.system.progress import Progress, reported_to
     from mobilenets.verbs.sources import expand
@@ -103,8 +103,7 @@ def explain(
                     continue
                 if save is not None and len(shown) < MAX_IMAGES:
                     shown.append(explanation)
-                cut = replace(explanation.prediction, top=explanation.prediction.top[:top])
-                yield replace(explanation, prediction=cut)
+                yield replace(explanation, prediction=explanation.prediction.cut(top))
                 bar.advance()
         if shown and save is not None:
             save_explanations(shown, Path(save))

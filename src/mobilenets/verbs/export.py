@@ -116,7 +116,7 @@ def export(
     quantize = quantizer(to) if int8 else None
     write = half_exporter(to) if half else exporter(to)
     network = open_network(str(model))
-    training, validation = _samples(model, data, network.card.classes)
+    training, validation, texts = _samples(model, data, network.card)
     precision, ending = (INT8, "-int8") if int8 else (FLOAT16, "-half") if half else (FLOAT, "")
     name = f"{to}{'-full' if input == 'full' else ''}{ending}"
     folder = Path(out) if out else folder_of(str(model), network.card) / name
@@ -130,7 +130,7 @@ def export(
     if input == "full":
         write = with_full_input(to, write)
     log.info("exporting %s to %s, which takes up to a minute", network.card.name, to)
-    path, result = write_and_verify(network, to, write, folder, validation, precision, retrain)
+    path, result = write_and_verify(network, to, write, folder, validation, precision, retrain, texts)
     hint = TARGETS[to].hint
     next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
     return ExportResult(path, result, noise, tuple(losses(result)), next_step)
@@ -157,9 +157,9 @@ def _retrain(network: Network, samples: Sequence[Sample], calibration: Calibrati
 
 
 def _samples(
-    model: str | Path, data: str | Path | None, classes: tuple[str, ...]
-) -> tuple[Sequence[Sample], Sequence[Sample]]:
-    """Photographs to calibrate with and to compare on: of `data`, else of the run's own data, else none.
+    model: str | Path, data: str | Path | None, card: ModelCard
+) -> tuple[Sequence[Sample], Sequence[Sample], Sequence[str]]:
+    """Photographs to calibrate with and to compare on: of `data`, else of the run's own data, else none; their labels.
 
     In either the run's own keep their split: what it was trained on calibrates, what validated it is compared on.
     """
@@ -171,20 +171,21 @@ def _samples(
     config = run / "config.yaml"
     if data is not None:
         splits = find_splits(run, Path(data)) or read_splits(Path(data))
-        return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
+        return _numbered(splits, card)
     if not config.exists():
-        return (), ()
+        return (), (), ()
     settings, _ = read_config(config)
     try:
         splits = open_splits(run, settings)
     except (UserError, OSError) as error:
         log.warning("the run's photographs cannot be read, so random pixels are compared: %s", error)
-        return (), ()
-    return _renumbered(splits.train, splits, classes), _renumbered(splits.val, splits, classes)
+        return (), (), ()
+    return _numbered(splits, card)
 
 
-def _renumbered(samples: Samples, splits: Splits, classes: tuple[str, ...]) -> Samples:
-    """`samples` with labels in the model's order; of classes it does not know, none."""
-    from mobilenets.exporting.images import UNKNOWN
+def _numbered(splits: Splits, card: ModelCard) -> tuple[Samples, Samples, Sequence[str]]:
+    """Training and validation photographs with labels as the model numbers them, and what these number."""
+    from mobilenets.tasks import task_of
 
-    return samples.relabelled([classes.index(name) if name in classes else UNKNOWN for name in splits.classes])
+    numbers, texts = task_of(card).numbered(splits.classes, card.classes)
+    return splits.train.relabelled(numbers), splits.val.relabelled(numbers), texts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import MissingExtraError, UsageError
 from mobilenets.runtime.base import FLOAT, HALF
-from mobilenets.runtime.classifier import Classifier, load, load_for_one
+from mobilenets.runtime.opening import load, load_for_one, predictor_of
+from mobilenets.runtime.predictor import Predictor
 
 if TYPE_CHECKING:
     from mobilenets.nn.io import Network
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 def open_model(
     text: str, engine: str = "auto", threads: int | None = None, precision: str = FLOAT, one: bool = False
-) -> Classifier:
-    """The classifier that MODEL names; a published name (also NAME/TAG) brings ImageNet's classes.
+) -> Predictor[Any]:
+    """What answers with the model that MODEL names; a published name (also NAME/TAG) brings ImageNet's classes.
 
     `one`: for a single picture, for which "auto" is the engine that starts the soonest.
 
@@ -35,7 +36,7 @@ def open_model(
     network = _published(text)
     from mobilenets.runtime.engines.torch import TorchEngine
 
-    return Classifier(TorchEngine(network.model, network.card))
+    return predictor_of(TorchEngine(network.model, network.card))
 
 
 def open_network(text: str) -> Network:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
     from mobilenets.data.sources.survey import Survey
     from mobilenets.model_card import ModelCard
-    from mobilenets.runtime.classifier import Classifier, Failure, Prediction
+    from mobilenets.runtime.predictor import Failure, Predictor
     from mobilenets.system.progress import Report
+    from mobilenets.tasks.task import Answer
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ class Predictions:
     """
 
     card: ModelCard
-    results: Iterator[Prediction | Failure]
+    results: Iterator[Answer | Failure]
 
-    def __iter__(self) -> Iterator[Prediction | Failure]:
+    def __iter__(self) -> Iterator[Answer | Failure]:
         return self.results
 
 
@@ -159,68 +160,64 @@ def predict(
     paths = expand(sources, survey)
     first = list(islice(paths, 2))
     one = len(first) == 1
-    classifier = open_model(str(model), engine, threads, precision, one=one)
+    predictor = open_model(str(model), engine, threads, precision, one=one)
 
-    def results() -> Iterator[Prediction | Failure]:
+    def results() -> Iterator[Answer | Failure]:
         from mobilenets.preprocess.opening import max_pixels as limited
-        from mobilenets.runtime.classifier import Prediction
+        from mobilenets.runtime.predictor import Failure
 
         with reported_to(progress):
-            found = _one(classifier, first[0]) if one else _many(classifier, chain(first, paths), batch, threads)
-        shown: list[Prediction] = []
+            found = _one(predictor, first[0]) if one else _many(predictor, chain(first, paths), batch, threads)
+        shown: list[Answer] = []
         done = failed = 0
         with limited(max_pixels):
             for result in found:
                 done += 1
-                if not isinstance(result, Prediction):
+                if isinstance(result, Failure):
                     failed += 1
                 elif save is not None and len(shown) < DRAWN:
                     shown.append(result)
-                yield result if top is None or not isinstance(result, Prediction) else _cut(result, top)
+                yield result if isinstance(result, Failure) else result.cut(top)
         if shown and save is not None:
-            _save(shown, Path(save), done - failed, classifier)
+            _save(shown, Path(save), done - failed, predictor)
         _log_left_out(survey)
         if failed:
             log.warning("%d of %d could not be read", failed, done)
 
-    return Predictions(classifier.card, results())
+    return Predictions(predictor.card, results())
 
 
-def _cut(result: Prediction, top: int) -> Prediction:
-    return replace(result, top=result.top[:top])
-
-
-def _one(classifier: Classifier, path: str) -> Iterator[Prediction | Failure]:
+def _one(predictor: Predictor[Any], path: str) -> Iterator[Answer | Failure]:
     """One picture is predicted without threads and progress, which would take longer than it does."""
-    from mobilenets.runtime.classifier import Failure
+    from mobilenets.runtime.predictor import Failure
 
     try:
-        yield classifier.predict(path)
+        yield predictor.predict(path)
     except UserError as error:
         yield Failure(path, str(error))
 
 
 def _many(
-    classifier: Classifier, paths: Iterator[str], batch: int | None, threads: int | None
-) -> Iterator[Prediction | Failure]:
-    from mobilenets.runtime.classifier import BATCH
+    predictor: Predictor[Any], paths: Iterator[str], batch: int | None, threads: int | None
+) -> Iterator[Answer | Failure]:
+    from mobilenets.runtime.predictor import BATCH
     from mobilenets.system.progress import Progress
 
     progress = Progress("predicting", None, "picture")  # now, where its function is known
 
-    def results() -> Iterator[Prediction | Failure]:
+    def results() -> Iterator[Answer | Failure]:
         with progress:
-            for result in classifier.predict_many(paths, batch or BATCH, threads):
+            for result in predictor.predict_many(paths, batch or BATCH, threads):
                 yield result
                 progress.advance()
 
     return results()
 
 
-def _save(shown: list[Prediction], path: Path, read: int, classifier: Classifier) -> None:
+def _save(shown: list[Answer], path: Path, read: int, predictor: Predictor[Any]) -> None:
     from mobilenets.report.sheets import save_predictions
 
-    save_predictions(shown, path, classifier.card.preprocess.range)
+    save_predictions(shown, path, predictor.card.classes, predictor.card.preprocess.range)
     log.info("saved %s%s", path, f" (the first {len(shown)} of {read})" if len(shown) < read else "")
 
 
@@ -257,7 +254,7 @@ def _bulk(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
     from mobilenets.bulk.shards import claim, make_manifest
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.runtime.classifier import onnx_file
+    from mobilenets.runtime.opening import onnx_file
     from mobilenets.verbs.sources import expand
 
     content = onnx_file(model).read_bytes()

@@ -39,10 +39,21 @@ class Run:
     def classifier(
         self, engine: Engine = "auto", threads: int | None = None, precision: Precision = "float32"
     ) -> Classifier:
-        """The run as a `Classifier`; as `mobilenets.load`."""
-        from mobilenets.runtime.classifier import load
+        """The run as a `Classifier`, for answers that are classes; as `mobilenets.load`.
 
-        return load(self.path, engine, threads, precision)
+        Raises
+        ------
+        UsageError
+            It answers another task.
+        """
+        from mobilenets.errors import UsageError
+        from mobilenets.runtime.classifier import Classifier
+        from mobilenets.runtime.opening import load
+
+        found = load(self.path, engine, threads, precision)
+        if not isinstance(found, Classifier):
+            raise UsageError(f"{self.path}: answers {self.card.task!r}, not classes; use mobilenets.load")
+        return found
 
     def evaluate(
         self,

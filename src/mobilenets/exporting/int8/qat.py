@@ -21,11 +21,11 @@ from torch.func import functional_call
 from mobilenets.data.cache.images import PixelCache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.sample import Sample
+from mobilenets.exporting.deploy import deployed, network_of
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.int8.qdq import Rounding, qdq_graph, roundings
 from mobilenets.exporting.int8.quantize import SMALLEST, Grid, rounded, rounded_weight, weight_steps
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.deploy import deployed, network_of
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess

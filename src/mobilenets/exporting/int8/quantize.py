@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from mobilenets.exporting.deploy import fold_norms
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.deploy import fold_norms
 from mobilenets.nn.model import MobileNet
 
 PICTURES = 16

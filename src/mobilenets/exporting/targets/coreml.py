@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from mobilenets.errors import ModelFileError
+from mobilenets.exporting.deploy import deployed, example_planes
 from mobilenets.exporting.quiet import silent
 from mobilenets.model_card import METADATA_KEY, ModelCard
-from mobilenets.nn.deploy import deployed, example_planes
 from mobilenets.nn.model import MobileNet
 
 with silent():
@@ -42,11 +42,11 @@ def _export(model: MobileNet, card: ModelCard, path: Path, precision: Any) -> No
             program,
             convert_to="mlprogram",
             inputs=[coremltools.ImageType(name="image", shape=planes.shape, color_layout=layout)],
-            classifier_config=coremltools.ClassifierConfig(list(card.classes)),
+            classifier_config=coremltools.ClassifierConfig(list(card.classes)) if card.classes else None,
             compute_precision=precision,
             minimum_deployment_target=coremltools.target.iOS15,
         )
-        package.short_description = f"{card.name}: {len(card.classes)} classes"
+        package.short_description = f"{card.name}: {f'{len(card.classes)} classes' if card.classes else card.task}"
         package.user_defined_metadata[METADATA_KEY] = card.to_json()
         package.save(str(path))
         description = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
@@ -58,6 +58,6 @@ def _check(path: Path, card: ModelCard, description: Any) -> None:
     image = description.input[0].type.imageType
     sides = (image.width, image.height)
     metadata = dict(description.metadata.userDefined)
-    named = description.predictedFeatureName == "classLabel"
+    named = not card.classes or description.predictedFeatureName == "classLabel"
     if sides != (card.preprocess.size,) * 2 or metadata.get(METADATA_KEY) != card.to_json() or not named:
         raise ModelFileError(f"{path}: the package does not describe this network; this coremltools cannot convert it")

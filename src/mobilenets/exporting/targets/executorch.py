@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from mobilenets.exporting.deploy import deployed, example_pixels
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.quiet import silent
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.deploy import deployed, example_pixels
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.executorch import CARD_METHOD
 

@@ -10,12 +10,12 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
+from mobilenets.exporting.deploy import deployed, example_pixels
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.int8.ranges import HARD_SWISH, Ranges, Tensor
 from mobilenets.exporting.quiet import quiet, silent
 from mobilenets.exporting.targets.tflite_metadata import LABELS, model_metadata
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.deploy import deployed, example_pixels
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels, available_cores
 from mobilenets.runtime.engines.litert import CARD

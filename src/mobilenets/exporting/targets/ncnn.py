@@ -14,9 +14,9 @@ import pnnx
 import torch
 
 from mobilenets.errors import ModelFileError
+from mobilenets.exporting.deploy import deployed, example_planes
 from mobilenets.exporting.quiet import quiet
 from mobilenets.model_card import ModelCard
-from mobilenets.nn.deploy import deployed, example_planes
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.ncnn import CARD, SUMS
 

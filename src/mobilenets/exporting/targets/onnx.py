@@ -1,4 +1,4 @@
-"""ONNX: self-contained, uint8 pictures in, probabilities out, the card inside."""
+"""ONNX: self-contained, uint8 pictures in, the answers of the task out, the card inside."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import torch
 from torch import nn
 
 from mobilenets.errors import ModelFileError
+from mobilenets.exporting.deploy import deployed, example_pixels, fold_norms
 from mobilenets.exporting.half import store_half
 from mobilenets.exporting.padding import pad_alike, set_pads
 from mobilenets.exporting.quiet import quiet
 from mobilenets.model_card import METADATA_KEY, ModelCard
-from mobilenets.nn.deploy import deployed, example_pixels, fold_norms
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.system.files import write_atomic
+from mobilenets.tasks import task_of
 
 OPSET = 18
 AGREEMENT = 1e-4  # of a probability: float32 in another order of summation stays far below
@@ -55,12 +56,12 @@ def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, output: st
 
 
 def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
-    """The content of `model.onnx`: from pixels to probabilities, the card in its metadata.
+    """The content of `model.onnx`: from pixels to outputs, the card in its metadata.
 
     Raises:
         UserError: the card is another network's.
     """
-    graph = onnx.load_model_from_string(onnx_bytes(deployed(model, card), card.preprocess, "probabilities"))
+    graph = onnx.load_model_from_string(onnx_bytes(deployed(model, card), card.preprocess, task_of(card).output))
     graph.producer_name = "mobilenets"
     graph.metadata_props.add(key=METADATA_KEY, value=card.to_json())
     onnx.checker.check_model(graph)
@@ -82,10 +83,10 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `model` as a self-contained ONNX file, after comparing it with torch on random pixels.
 
     Raises:
-        UserError: the exported graph does not give the network's probabilities, or the card is another's.
+        UserError: the exported graph does not give the network's outputs, or the card is another's.
     """
     content = onnx_file(model, card)
-    difference = _difference(model, content, card.preprocess)
+    difference = _difference(model, content, card)
     if not difference <= AGREEMENT:
         raise ModelFileError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
     write_atomic(path, content)
@@ -100,10 +101,10 @@ def write_card(card: ModelCard, path: Path) -> None:
 
 
 @torch.inference_mode()
-def _difference(model: MobileNet, content: bytes, preprocess: Preprocess) -> float:
-    pixels = example_pixels(preprocess, 2).numpy()
+def _difference(model: MobileNet, content: bytes, card: ModelCard) -> float:
+    pixels = example_pixels(card.preprocess, 2).numpy()
     ours = make_session(content).run(None, {"image": pixels})[0]
     # A copy: the caller's network stays on its device and in its mode.
     network = copy.deepcopy(model).cpu().eval()
-    theirs = network(torch.from_numpy(preprocess.normalize(pixels))).softmax(1).numpy()
+    theirs = task_of(card).head(network(torch.from_numpy(card.preprocess.normalize(pixels)))).numpy()
     return float(np.abs(ours - theirs).max())

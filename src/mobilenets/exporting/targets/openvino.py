@@ -10,15 +10,16 @@ import openvino
 from openvino import opset13 as ops
 from openvino import passes
 
+from mobilenets.exporting.deploy import deployed
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.quiet import quiet
 from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.model_card import METADATA_KEY, ModelCard
-from mobilenets.nn.deploy import deployed
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess.openvino import resize_and_crop
+from mobilenets.tasks import task_of
 
-AROUND = "/from_planes/network/network/"  # `FromPixels`, `FromPlanes` and `Probabilities`
+AROUND = "/from_planes/network/network/"  # `FromPixels`, `FromPlanes` and `Answering`
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
 
 
@@ -129,7 +130,7 @@ def _shorten_names(graph: openvino.Model) -> None:
 
 
 def full_openvino(path: Path, card: ModelCard) -> None:
-    """Put resize and crop before the exported `path`: `image` uint8 (H, W, 3) → `probabilities` (1, K)."""
+    """Put resize and crop before the exported `path`: `image` uint8 (H, W, 3) → outputs (1, W)."""
     core = openvino.Core()
     core.set_property({"ENABLE_MMAP": False})  # the file is replaced below
     graph = core.read_model(path)
@@ -140,7 +141,7 @@ def full_openvino(path: Path, card: ModelCard) -> None:
 
 
 def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:
-    graph = openvino.Core().read_model(onnx_bytes(deployed(model, card), card.preprocess, "probabilities"), b"")
+    graph = openvino.Core().read_model(onnx_bytes(deployed(model, card), card.preprocess, task_of(card).output), b"")
     # The reader computes the shape of every bias by a graph of its own: two thirds of all operations.
     folding = passes.Manager()
     folding.register_pass(passes.ConstantFolding())

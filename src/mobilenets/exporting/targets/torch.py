@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mobilenets.exporting.deploy import deployed, example_pixels
 from mobilenets.exporting.quiet import quiet
 from mobilenets.model_card import METADATA_KEY, ModelCard
-from mobilenets.nn.deploy import deployed, example_pixels
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
+from mobilenets.tasks.task import Outputs
 
 
 def export_torch(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -48,7 +49,7 @@ class ExportedProgramEngine:
         return self
 
     @torch.inference_mode()
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
-        probabilities: Probabilities = np.asarray(self._module(torch.from_numpy(pixels)))
-        return probabilities
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
+        outputs: Outputs = np.asarray(self._module(torch.from_numpy(pixels)))
+        return outputs

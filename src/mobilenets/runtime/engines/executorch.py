@@ -11,8 +11,9 @@ import torch  # what ExecuTorch's own runtime takes its tensors from: it needs t
 
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
 from mobilenets.system.quiet import no_output
+from mobilenets.tasks.task import Outputs
 
 with no_output():  # `export` imports this too, not by way of `open_engine`
     from executorch.runtime import Runtime, Verification
@@ -22,7 +23,7 @@ _IDENTIFIER = slice(4, 6)  # where a flatbuffer says what it is: "ET12"
 
 
 class ExecuTorchEngine:
-    """Runs a program from uint8 pixels to probabilities, whose method `card` gives its card."""
+    """Runs a program from uint8 pixels to outputs, whose method `card` gives its card."""
 
     whole = False
     origin: Origin | None = None
@@ -44,7 +45,7 @@ class ExecuTorchEngine:
             ) from error
         self.card: ModelCard = card_of(path, {} if text is None else {METADATA_KEY: text})
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        if _ends(self._forward) != [(1, size, size, channels), (1, len(self.card.classes))]:
+        if _ends(self._forward) != [(1, size, size, channels), (1, self.card.net.num_classes)]:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
     def _text(self) -> str | None:
@@ -60,8 +61,8 @@ class ExecuTorchEngine:
         """None: all programs of a process share its threads, and those do not survive."""
         raise ModelFileError(f"{self.card.name}: ExecuTorch does not run in a forked process; start processes by spawn")
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         with self._turn:
             rows = [self._forward.execute([torch.from_numpy(p[None])])[0].numpy().copy() for p in pixels]
         return np.concatenate(rows)

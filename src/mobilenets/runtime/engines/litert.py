@@ -11,14 +11,15 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.tasks.task import Outputs
 
 CARD = "card.json"
 _MAX_CARD = 16 * 2**20  # bytes, unpacked: a claim beyond this is no card
 
 
 class LiteRtEngine:
-    """Runs a model from uint8 pixels to probabilities that carries its card as an associated file."""
+    """Runs a model from uint8 pixels to outputs that carries its card as an associated file."""
 
     whole = False
     origin: Origin | None = None
@@ -34,7 +35,7 @@ class LiteRtEngine:
             raise ModelFileError(f"{path}: not a model LiteRT can run, or a damaged one; export it again") from error
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         ends = [self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]]
-        wanted = [(np.uint8, (1, size, size, channels)), (np.float32, (1, len(self.card.classes)))]
+        wanted = [(np.uint8, (1, size, size, channels)), (np.float32, (1, self.card.net.num_classes))]
         if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
         self._input, self._output = (end["index"] for end in ends)
@@ -47,15 +48,15 @@ class LiteRtEngine:
         """An interpreter with threads."""
         return LiteRtEngine(self._path, self._threads)
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return np.concatenate([self._one(picture[None]) for picture in pixels])
 
-    def _one(self, picture: Pixels) -> Probabilities:
+    def _one(self, picture: Pixels) -> Outputs:
         with self._turn:
             self._interpreter.set_tensor(self._input, picture)
             self._interpreter.invoke()
-            result: Probabilities = self._interpreter.get_tensor(self._output)
+            result: Outputs = self._interpreter.get_tensor(self._output)
         return result
 
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.tasks.task import Outputs
 
 CARD, SUMS = "card.json", "SHA256SUMS"
 
 
 class NcnnEngine:
-    """Runs a network from pixels to probabilities in float32."""
+    """Runs a network from pixels to outputs in float32."""
 
     whole = False
     origin: Origin | None = None
@@ -42,11 +43,11 @@ class NcnnEngine:
         """A network on one thread: OpenMP's do not survive."""
         return NcnnEngine(self._path, threads=1)
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return np.stack([self._one(picture) for picture in pixels])
 
-    def _one(self, picture: Pixels) -> Probabilities:
+    def _one(self, picture: Pixels) -> Outputs:
         kind = ncnn.Mat.PixelType.PIXEL_RGB if picture.shape[2] == 3 else ncnn.Mat.PixelType.PIXEL_GRAY
         extractor = self._net.create_extractor()
         extractor.input("in0", ncnn.Mat.from_pixels(picture, kind, picture.shape[1], picture.shape[0]))

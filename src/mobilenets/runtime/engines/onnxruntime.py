@@ -9,7 +9,9 @@ import onnxruntime
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard, card_of
-from mobilenets.runtime.base import Engine, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores
+from mobilenets.tasks import task_of
+from mobilenets.tasks.task import Outputs
 
 _FATAL_ONLY = 4  # what goes wrong is raised, and told in one line
 
@@ -50,15 +52,16 @@ class OnnxRuntimeEngine:
         self._path, self._threads = path, threads
         self._session = make_session(path, threads)
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
-        image, probabilities = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        image, outputs = self._session.get_inputs()[0], self._session.get_outputs()[0]
         self.whole = len(image.shape) == 3
+        self._output = task_of(self.card).output
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         wanted = [
             ("image", "tensor(uint8)", [3] if self.whole else [size, size, channels]),
-            ("probabilities", "tensor(float)", [len(self.card.classes)]),
+            (self._output, "tensor(float)", [self.card.net.num_classes]),
         ]
         taken = image.shape[2:] if self.whole else image.shape[1:]
-        described = [(image.name, image.type, taken), (probabilities.name, probabilities.type, probabilities.shape[1:])]
+        described = [(image.name, image.type, taken), (outputs.name, outputs.type, outputs.shape[1:])]
         if described != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
@@ -70,10 +73,10 @@ class OnnxRuntimeEngine:
         """A session with threads."""
         return OnnxRuntimeEngine(self._path, self._threads)
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         image = pixels[0] if self.whole else pixels
-        return np.asarray(self._session.run(["probabilities"], {"image": image})[0])
+        return np.asarray(self._session.run([self._output], {"image": image})[0])
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,8 @@ import openvino
 
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
-from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, Probabilities, available_cores
+from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, available_cores
+from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def compile_model(
 
 
 class OpenVinoEngine:
-    """Runs a graph from uint8 pixels to probabilities."""
+    """Runs a graph from uint8 pixels to outputs."""
 
     origin: Origin | None = None
 
@@ -88,7 +89,7 @@ class OpenVinoEngine:
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         self.whole = len(graph.inputs[0].partial_shape) == 3
         taken = "[?,?,3]" if self.whole else f"[?,{size},{size},{channels}]"
-        wanted = [("u8", taken), ("f32", f"[{1 if self.whole else '?'},{len(self.card.classes)}]")]
+        wanted = [("u8", taken), ("f32", f"[{1 if self.whole else '?'},{self.card.net.num_classes}]")]
         ends = [*graph.inputs, *graph.outputs]
         if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
@@ -114,8 +115,8 @@ class OpenVinoEngine:
         log.warning("%s: OpenVINO does not run in a forked process; onnxruntime does%s", self._path, how)
         return OnnxRuntimeEngine(self._path, self._threads)
 
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         image = pixels[0] if self.whole else pixels
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()

@@ -12,7 +12,9 @@ from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import read_network
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, Probabilities
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
+from mobilenets.tasks import task_of
+from mobilenets.tasks.task import Outputs
 
 
 class TorchEngine:
@@ -26,7 +28,7 @@ class TorchEngine:
 
     def __init__(self, model: MobileNet, card: ModelCard, threads: int | None = None) -> None:
         self.card, self._threads = card, threads
-        self.model = channels_last(model).eval()
+        self.model, self._head = channels_last(model).eval(), task_of(card).head
 
     @classmethod
     def read(cls, path: Path, threads: int | None = None) -> TorchEngine:
@@ -48,12 +50,12 @@ class TorchEngine:
         return self
 
     @torch.inference_mode()
-    def __call__(self, pixels: Pixels) -> Probabilities:
-        """uint8 (N, size, size, C) → probabilities float32 (N, K)."""
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         with _threads(self._threads):
             images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-            probabilities: Probabilities = self.model(images).softmax(1).numpy()
-        return probabilities
+            outputs: Outputs = self._head(self.model(images)).numpy()
+        return outputs
 
 
 @contextmanager

@@ -13,14 +13,15 @@ from torch import nn
 from mobilenets.arch.cost import costs, total
 from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Row
+from mobilenets.exporting.deploy import Answering
 from mobilenets.exporting.targets.onnx import graph_bytes, onnx_file
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.blocks import make_block
-from mobilenets.nn.deploy import Probabilities
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.searching.latency.timer import Graph
+from mobilenets.tasks.classify.head import softmax
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def subgraphs(net: Net, size: int) -> Iterator[SubGraph]:
         "float32",
         sum(row.macs for row in after),
         sum(row.params for row in after),
-        lambda: Probabilities(_Tail(MobileNet(replace(net, blocks=net.blocks[-1:])))),
+        lambda: Answering(_Tail(MobileNet(replace(net, blocks=net.blocks[-1:]))), softmax),
     )
 
 

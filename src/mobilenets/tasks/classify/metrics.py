@@ -105,6 +105,28 @@ def log_loss(probabilities: FloatArray, labels: IntArray) -> float:
     return float(-np.log(np.clip(truth, 1e-12, 1)).mean())
 
 
+def accuracy(probabilities: FloatArray, labels: IntArray) -> float:
+    """Fraction of images whose most probable class is the truth.
+
+    Examples
+    --------
+    >>> accuracy(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+    0.5
+    """
+    return float((probabilities.argmax(1) == labels).mean())
+
+
+def compare(expected: FloatArray, found: FloatArray) -> tuple[float, float]:
+    """Of two networks' probabilities (N, K) the share of images with the same class, and the largest difference.
+
+    Examples
+    --------
+    >>> compare(np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([[0.75, 0.25], [0.75, 0.25]]))
+    (0.5, 0.5)
+    """
+    return float((expected.argmax(1) == found.argmax(1)).mean()), float(np.abs(expected - found).max())
+
+
 def top_k(probabilities: FloatArray, labels: IntArray, k: int) -> float:
     """Fraction of images whose truth is among the `k` most probable classes.
 

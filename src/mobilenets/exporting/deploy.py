@@ -1,8 +1,9 @@
-"""The network as every target receives it: uint8 images in, normalisation inside, probabilities out."""
+"""The network as every target receives it: uint8 images in, normalisation and the task's answers inside."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -15,19 +16,19 @@ from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
+from mobilenets.tasks import task_of
 
 
-class Probabilities(nn.Module):
-    """Softmax over a network's logits."""
+class Answering(nn.Module):
+    """A network, and what a task makes of what it gives (`Task.head`)."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, head: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._head = network, head
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) → (N, K), rows summing to 1."""
-        logits: torch.Tensor = self.network(images)
-        return logits.softmax(1)
+        """(N, C, H, W) → (N, W)."""
+        return self._head(self.network(images))
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -44,15 +45,16 @@ def fold_norms(module: Network) -> Network:
 
 
 def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
-    """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to probabilities.
+    """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to outputs.
 
     Raises:
         UserError: the card is another network's.
     """
-    if len(card.classes) != model.net.num_classes:
+    task = task_of(card)
+    if task.width(card.classes) != model.net.num_classes:
         raise ModelFileError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
     network = fold_norms(model).cpu()
-    module = FromPixels(Probabilities(network), card.preprocess).eval().requires_grad_(False)
+    module = FromPixels(Answering(network, task.head), card.preprocess).eval().requires_grad_(False)
     module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))
     for parameter in module.parameters():
         parameter.data = parameter.data.contiguous()  # ExecuTorch cannot lower weights that lie channels-last

@@ -1,0 +1,222 @@
+"""A trained model in use: pictures in, the answers of its task out."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilenets.errors import ModelFileError, UsageError, UserError
+from mobilenets.model_card import ModelCard
+from mobilenets.preprocess.decode import Decoded
+from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores
+from mobilenets.runtime.registry import open_engine
+from mobilenets.tasks import task_of
+from mobilenets.tasks.task import A, Outputs, Task
+
+Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8]
+
+# Per picture onnxruntime takes the same time for 1 to 4 at a time and more for 8, torch a third less for 4 than for 1;
+# Python's part, which threads cannot share, is smaller for 4 than for 1.
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that could not be read, and why."""
+
+    path: str | None
+    error: str
+
+
+class Predictor(Generic[A]):
+    """A model with its card and task: `predict` one picture, `predict_many` any number of them.
+
+    Threads may share one. A copy, also one that is pickled for another process, opens the file again, in the same
+    engine; so does a forked process at its first picture (what OpenVINO had of a `.onnx`, in onnxruntime). Such a
+    process ends by `os._exit`, as those of multiprocessing do: on the usual way out onnxruntime waits for threads that
+    were not forked.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._opened, self._forked = engine, False
+        self.task: Task[A] = task_of(engine.card)
+        _ALIVE.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The file and the card that is expected in it; of a network in memory, that."""
+        origin = self._opened.origin
+        return {"engine": self._opened} if origin is None else {"origin": origin, "card": self.card}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the file.
+
+        Raises:
+            UserError: it is not there, or holds another model by now.
+        """
+        engine = state.get("engine")
+        if engine is None:
+            origin: Origin = state["origin"]
+            engine = _as_expected(
+                open_engine(origin.path, origin.name, origin.threads, origin.precision), state["card"], origin
+            )
+        Predictor.__init__(self, engine)
+
+    @property
+    def _engine(self) -> Engine:
+        if self._forked:
+            origin, card = self._opened.origin, self._opened.card
+            engine = self._opened.after_fork()
+            if origin is not None:
+                engine.origin = origin
+                _as_expected(engine, card, origin)
+            self._opened, self._forked = engine, False
+        return self._opened
+
+    @property
+    def card(self) -> ModelCard:
+        """Network, task, preprocess, metrics, provenance."""
+        return self._engine.card
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names among the answers, in the order of the outputs; none where answers are no names."""
+        return self.card.classes
+
+    def outputs(self, pixels: Pixels) -> Outputs:
+        """uint8 (N, size, size, C) from `card.preprocess.pixels` → float32 (N, W), the answer of each in a row."""
+        return self._engine(pixels)
+
+    def outputs_each(self, images: list[Pixels]) -> Iterator[Outputs]:
+        """A row (W,) for each of `images` as `pixels` gives them, run together where they are of one size."""
+        return _each(self._engine, images)
+
+    def pixels(self, source: Source, max_pixels: int | None = None) -> Pixels:
+        """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
+
+        Raises:
+            UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
+        """
+        decoded = self.decoded(source, max_pixels)
+        return np.asarray(decoded.image) if self._engine.whole else self.card.preprocess.pixels(decoded)
+
+    def decoded(self, source: Source, max_pixels: int | None = None) -> Decoded:
+        """The picture that `pixels` are made of.
+
+        Raises:
+            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
+        """
+        if isinstance(source, Decoded):
+            return source
+        if isinstance(source, np.ndarray):
+            if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
+                raise UsageError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
+            source = Image.fromarray(source)
+        min_size = 0 if self._engine.whole else None
+        return self.card.preprocess.read(source, at_least=min_size, max_pixels=max_pixels)
+
+    def predict(self, source: Source) -> A:
+        """Answer one picture: a path, the bytes of a file, a PIL image, what `card.preprocess.read` made of one,
+        or a uint8 array (H, W, 3).
+
+        Raises:
+            UnreadableImage: the file cannot be decoded.
+        """
+        return self.answer(source, self.outputs(self.pixels(source)[None])[0])
+
+    def predict_many(
+        self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
+    ) -> Iterator[A | Failure]:
+        """Answer a stream of pictures, in its order, in constant memory.
+
+        `workers` threads (default: one per core) each decode `batch` pictures and run them; a picture that cannot be
+        read becomes a `Failure` in its place.
+        """
+        for source, row in self.rows(sources, batch, workers):
+            yield row if isinstance(row, Failure) else self.answer(source, row)
+
+    def rows(
+        self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
+    ) -> Iterator[tuple[Source, Outputs | Failure]]:
+        """As `predict_many`: each source with its row of outputs (W,)."""
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        workers = workers or available_cores()
+        engine = self._concurrent
+        remaining = iter(sources)
+        pending: deque[Future[list[tuple[Source, Outputs | Failure]]]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                while group := list(islice(remaining, batch)):
+                    pending.append(pool.submit(self._run, engine, group))
+                    if len(pending) >= 2 * workers:
+                        yield from pending.popleft().result()
+                while pending:
+                    yield from pending.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _concurrent(self) -> Engine:
+        return self._engine.concurrent()
+
+    def _run(self, engine: Engine, sources: list[Source]) -> list[tuple[Source, Outputs | Failure]]:
+        decoded = [self._decoded(source) for source in sources]
+        rows = _each(engine, [pixels for pixels in decoded if not isinstance(pixels, Failure)])
+        return [
+            (source, pixels if isinstance(pixels, Failure) else next(rows))
+            for source, pixels in zip(sources, decoded, strict=True)
+        ]
+
+    def _decoded(self, source: Source) -> Pixels | Failure:
+        try:
+            return self.pixels(source)
+        except UserError as error:
+            return Failure(_name(source), str(error))
+
+    def answer(self, source: Source, row: Outputs) -> A:
+        """What the row (W,) of one picture says."""
+        return self.task.answer(_name(source), row, self.card.classes)
+
+
+def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
+    if engine.card != card:
+        raise ModelFileError(f"{origin.path}: holds another model than it did when it was opened first; load it anew")
+    return engine
+
+
+# Everything that was opened and is in use; and in a forked process what it must not touch any more, nor take down:
+# waiting for threads that are not there would never end.
+_ALIVE: weakref.WeakSet[Predictor[Any]] = weakref.WeakSet()
+_LEFT: list[object] = []
+
+
+def _leave_to_parent() -> None:
+    for predictor in list(_ALIVE):
+        _LEFT.extend((predictor._opened, predictor.__dict__.pop("_concurrent", None)))
+        predictor._forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _each(engine: Engine, images: list[Pixels]) -> Iterator[Outputs]:
+    """A row (W,) for each picture, run together where they are of one size."""
+    if engine.whole:  # of sizes of their own
+        return (engine(image[None])[0] for image in images)
+    return iter(engine(np.stack(images)) if images else ())
+
+
+def _name(source: Source) -> str | None:
+    return str(source) if isinstance(source, (str, Path)) else None

@@ -1,0 +1,88 @@
+"""Outputs become answers: the probability of each class becomes a name and the list of all, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mobilenets.system.terminal import columns as columns_of
+from mobilenets.system.terminal import padded
+from mobilenets.tasks.task import Outputs
+
+
+@dataclass(frozen=True)
+class ClassProbability:
+    """A class and its probability, 0 to 1, in JSON."""
+
+    label: str
+    probability: float
+
+
+FIELDS = {"label": str, "probability": float, "top": list[ClassProbability]}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one photograph shows: the best class, and all of them with their probabilities, best first."""
+
+    path: str | None
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """The class and its probability."""
+        return self.label, f"{self.probability:.3f}"
+
+    def cut(self, top: int | None) -> Prediction:
+        """With the `top` best classes alone."""
+        return replace(self, top=self.top[:top])
+
+    def to_dict(self) -> dict[str, Any]:
+        """`label`, `probability`, and `top`, a list of the same.
+
+        Examples
+        --------
+        >>> Prediction(None, "rose", 0.75, (("rose", 0.75), ("daisy", 0.25))).cut(1).to_dict()
+        {'label': 'rose', 'probability': 0.75, 'top': [{'label': 'rose', 'probability': 0.75}]}
+        """
+        top = [{"label": label, "probability": probability} for label, probability in self.top]
+        return {"label": self.label, "probability": self.probability, "top": top}
+
+    def lines(self, classes: Sequence[str]) -> list[str]:
+        """As the tutorial printed it: every class with its probability, best first."""
+        width = max(map(columns_of, classes))
+        return [f"class: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
+
+    def cells(self, top: int) -> dict[str, str]:
+        """The cells of a CSV, by the names of `columns`."""
+        values = [value for label, p in self.top[:top] for value in (label, f"{p:.6f}")]
+        return dict(zip(columns(top), values, strict=False))  # there may be fewer classes than `top`
+
+
+def prediction(path: str | None, row: Outputs, classes: Sequence[str]) -> Prediction:
+    """Probabilities (K,) of one photograph, by name; of equal ones the first class leads.
+
+    Examples
+    --------
+    >>> prediction("rose.jpg", np.array([0.25, 0.75]), ("daisy", "rose")).label
+    'rose'
+    """
+    top = tuple((classes[k], float(row[k])) for k in np.argsort(-row, kind="stable"))
+    return Prediction(path, *top[0], top)
+
+
+def columns(top: int) -> list[str]:
+    """The columns of a CSV with the `top` best classes.
+
+    Examples
+    --------
+    >>> columns(2)
+    ['label', 'probability', 'label2', 'probability2']
+    """
+    numbers = ["", *map(str, range(2, top + 1))]
+    return [f"{name}{number}" for number in numbers for name in ("label", "probability")]

@@ -1,0 +1,144 @@
+"""What a photograph is asked: the one interface by which loop, exports, runtime, service and report know a task.
+
+A task is a folder with five small files: `targets.py` (labels, read and checked), `answers.py` (outputs become
+answers), `metrics.py` (how right they are), `head.py` (what an exported graph adds behind the network) and `loss.py`
+(what is trained for). The first three need numpy alone, as they run where no torch is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Outputs = NDArray[np.floating[Any]]
+"""What a network answers, float32 (N, W): a row for each photograph."""
+Labels = NDArray[np.int64]
+"""Of each photograph (N,) the number of its label among the label texts that occur."""
+
+
+UNKNOWN = -1  # among them: one that a model has no answer for
+
+
+class Answer(Protocol):
+    """What one photograph was answered, of which `path` says which it is (None: one in memory)."""
+
+    @property
+    def path(self) -> str | None:
+        """The file."""
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """What stands above its picture: what may be shortened, and what may not."""
+
+    def cut(self, top: int | None) -> Answer:
+        """Of several possibilities the `top` best alone (None: all)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON says of it, besides the path."""
+
+    def lines(self, classes: Sequence[str]) -> list[str]:
+        """What a person reads."""
+
+    def cells(self, top: int) -> dict[str, str]:
+        """What a CSV says of it, by the names of `Task.columns`."""
+
+
+A = TypeVar("A", bound=Answer)
+
+
+class Loss(Protocol):
+    """What training makes small."""
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch: raw outputs float (N, W) of the network, targets float (N, T)."""
+
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Of how many of the batch the answer is right, of which the loop shows the share."""
+
+
+class Task(ABC, Generic[A]):
+    """A question that photographs are asked.
+
+    Attributes
+    ----------
+    name : str
+        In the model card and in `TASKS`.
+    label : str
+        The column of a CSV that has its labels, by which data tells its task.
+    output : str
+        The name of the answers in an exported file.
+    fields : dict of str to type
+        What `Answer.to_dict` gives, by name; the types as annotations of a dataclass have them.
+    quality : str
+        The figure, the higher the better, by which training chooses: `train_…` and `val_…` in history.csv.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    output: ClassVar[str]
+    fields: ClassVar[dict[str, Any]]
+    quality: ClassVar[str]
+
+    @abstractmethod
+    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The names that the model card lists; none where answers are no names.
+
+        Raises
+        ------
+        DataError
+            One of the label texts is none.
+        """
+
+    @abstractmethod
+    def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """What the network is to say, float32 (V, T), of a photograph with each of the V label texts."""
+
+    @abstractmethod
+    def strata(self, labels: Sequence[str]) -> Labels:
+        """Which label texts (V,) are held out for validation in the same proportion."""
+
+    def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
+        """The number that a model with `classes` has for each label text (`UNKNOWN`: none), and what it numbers."""
+        return list(range(len(labels))), labels
+
+    @abstractmethod
+    def width(self, classes: Sequence[str]) -> int:
+        """How many outputs the network has."""
+
+    @abstractmethod
+    def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> A:
+        """The answer that one row (W,) is."""
+
+    @abstractmethod
+    def columns(self, top: int) -> list[str]:
+        """The columns of a CSV of answers with `top` possibilities each."""
+
+    @abstractmethod
+    def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:
+        """The content of metrics.json, with `quality` and `n` among it; `labels` number the label `texts`."""
+
+    @abstractmethod
+    def validate(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> tuple[float, float]:
+        """Loss and quality alone, which is what training chooses by after every epoch."""
+
+    @abstractmethod
+    def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
+        """The share of photographs with the same answer, and the largest difference of an output."""
+
+    @abstractmethod
+    def head(self, outputs: Tensor) -> Tensor:
+        """From what the network gives, float (N, W), to `output`; a part of the exported graph, without weights."""
+
+    @abstractmethod
+    def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
+        """The loss for photographs with these labels, of which `targets` (V, T) say what is wanted.
+
+        `balanced`: what is rare counts more; `smoothing`: of the labels, 0 to 1.
+        """
