@@ -211,7 +211,7 @@ def train_ours(splits: Splits, enough: Enough) -> None:
     trainer = our_trainer(MODEL, splits.train)
     for _ in count():
         trainer.state.batch = 0
-        for _ in trainer.steps():
+        for _ in trainer.finished_steps():
             if enough(BATCH):
                 return
         trainer.state.epoch += 1

@@ -98,13 +98,13 @@ def training_rows(samples: list[Sample], folder: Path) -> Iterator[list[object]]
         ctx = ComputeContext(torch.device("cpu"), precision, 0)
         model = MobileNet(build(name, num_classes=2))
         trainer = Trainer(model, FINETUNE, ctx, Preprocess(), timed, timed)  # type: ignore[arg-type]
-        next(trainer.steps())  # primitives are created; decodes photographs that a fresh cache shall not have
+        next(trainer.finished_steps())  # primitives are created; decodes photographs that a fresh cache shall not have
         timed.loader = make_loader(samples, make_cache(kind, folder / f"{name}-{kind}-fresh"))
         shares, steps = [], []
         for _ in range(3):
             trainer.state.epoch, trainer.state.batch, timed.waited = trainer.state.epoch + 1, 0, 0.0
             start = time.perf_counter()
-            count = sum(1 for _ in trainer.steps())
+            count = sum(1 for _ in trainer.finished_steps())
             steps.append((time.perf_counter() - start) / count)
             shares.append(timed.waited / (steps[-1] * count))
         later, share = statistics.mean(steps[1:]), statistics.mean(shares[1:])

@@ -68,7 +68,7 @@ def worker(folder: Path, sync_norm: bool) -> None:
         )
         seconds = []
         start = time.perf_counter()
-        for _ in islice(trainer.steps(), WARM_UP + STEPS):
+        for _ in islice(trainer.finished_steps(), WARM_UP + STEPS):
             seconds.append(time.perf_counter() - start)
             start = time.perf_counter()
         if group.is_main:

@@ -1,19 +1,27 @@
 """The loop's arithmetic: schedule, decay groups, which epoch is better, checkpoints."""
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from mobilenets.arch import build
+from mobilenets.data.loader import Batch
 from mobilenets.errors import UserError
+from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess import Preprocess
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
+from mobilenets.training.context import ComputeContext
 from mobilenets.training.figures import better
-from mobilenets.training.loop import make_optimizer, schedule
+from mobilenets.training.loop import Trainer
+from mobilenets.training.optimizer import make_optimizer, schedule
 from mobilenets.training.recipe import OPTIMIZERS, Recipe
 
 
@@ -69,3 +77,33 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, content: bytes)
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"last\.pt"):
         checkpoint.load(path)
+
+
+class Noise:
+    """Five batches of random pixels, in place of a loader."""
+
+    labels = np.tile([0, 1], 10)
+
+    def __len__(self) -> int:
+        return 5
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        for number in range(start_batch, len(self)):
+            pixels = np.random.default_rng((epoch, number)).integers(0, 256, (4, 32, 32, 3), np.uint8)
+            yield Batch(pixels, self.labels[:4], np.arange(4 * number, 4 * number + 4))
+
+
+def test_figures_that_are_fetched_now_and_then_are_those_of_every_step(tmp_path: Path) -> None:
+    states = []
+    for fetch_every in (1, 3):
+        torch.manual_seed(0)
+        model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2))
+        ctx = ComputeContext(torch.device("cpu"), "fp32", 0)
+        trainer = Trainer(model, Recipe(), ctx, Preprocess(size=32), Noise(), Noise())
+        trainer.fetch_every = fetch_every
+        seen = [trainer.state.seen for _ in islice(trainer.steps(), 3)]
+        assert seen == {1: [4, 8, 12], 3: [4, 4, 4]}[fetch_every]  # the first at once: there is something to tell
+        trainer.save(tmp_path / "last.pt")
+        states.append(checkpoint.load(tmp_path / "last.pt")[0])
+    assert states[0] == states[1]
+    assert states[0].seen == 12

@@ -133,7 +133,7 @@ def other(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) 
     """A run with another seed and one thread where there are two, and how many threads its steps had."""
     step, seen = Trainer.step, set()
 
-    def watched(*args: Any) -> tuple[float, float]:
+    def watched(*args: Any) -> torch.Tensor:
         seen.add(torch.get_num_threads())
         return step(*args)
 

@@ -50,6 +50,14 @@ class FromPixels(nn.Module):
         return result
 
 
+def to_device(values: NDArray[np.generic], device: torch.device) -> torch.Tensor:
+    """The array on `device`. A GPU is not waited for: it copies when it has done what it was given before."""
+    tensor = torch.from_numpy(values)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 class Images:
     """A batch as a network takes it, without a copy: what training and validation are fed through."""
 
@@ -62,7 +70,7 @@ class Images:
 
         Activations, float16, stay what they are.
         """
-        x = torch.from_numpy(pixels).to(self._device, torch.float32)
+        x = to_device(pixels, self._device).to(torch.float32)
         if pixels.dtype != np.uint8:
             return x.permute(0, 3, 1, 2)
         mean, std = self._scale.repeat(1, x.shape[2])  # (W · C,) for a row: three values at a time would be no vectors

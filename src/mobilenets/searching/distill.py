@@ -37,7 +37,7 @@ class Distiller(Trainer):
         self._sizes = sizes
         self.frozen += batch_norms(self.model)
 
-    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
+    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> torch.Tensor:
         """As `Trainer.step`."""
         return super().step(_AtSize(model, int(rng.choice(self._sizes))), batch, rng, precision)
 

@@ -136,4 +136,4 @@ def _endless(trainer: Trainer) -> Iterator[object]:
     """The steps of the first epoch, over and over: a small data set may have a single one."""
     while True:
         trainer.state.batch = 0
-        yield from trainer.steps()
+        yield from trainer.finished_steps()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import io
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,22 +23,24 @@ from mobilenets.errors import UsageError
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.preprocess.torch import Images
+from mobilenets.preprocess.torch import Images, to_device
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import LAST, State
-from mobilenets.training.context import ComputeContext, autocast
+from mobilenets.training.context import ComputeContext, autocast, wait_for
 from mobilenets.training.distributed.sync_batchnorm import sync_batch_layers
 from mobilenets.training.ema import EMA
 from mobilenets.training.figures import better, validation_figures
 from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.mix import mix
+from mobilenets.training.optimizer import make_optimizer, schedule
 from mobilenets.training.recipe import Recipe
 from mobilenets.weights.kept import KEPT
 
 CHECKPOINT_EVERY_S = 60.0
+FETCH_EVERY = 10  # steps of a GPU, which is waited for when their figures are fetched
 
 
 class Batches(Protocol):
@@ -85,6 +86,8 @@ class Trainer:
         self.optimizer = make_optimizer(model, recipe)
         self.ema = EMA(model, recipe.ema)
         self.state = State()
+        self.fetch_every = 1 if ctx.device.type == "cpu" else FETCH_EVERY
+        self._pending: list[tuple[torch.Tensor, int]] = []  # (loss and right answers, images) of steps not fetched yet
         self.images = Images(preprocess, ctx.device)
         counts = np.bincount(train.labels, minlength=model.net.num_classes)
         weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
@@ -103,15 +106,15 @@ class Trainer:
         """Train by `recipe`, the same for other steps, and keep what validates better than figures `best` ({}: all)."""
         self.recipe, self.ema.decay, self.state.best = recipe, recipe.ema, best
 
-    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
-        """Forward and backward of one batch; its mean loss and its number of right answers."""
-        targets = F.one_hot(torch.from_numpy(batch.labels).to(self.ctx.device), len(self._class_weight))
+    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> torch.Tensor:
+        """Forward and backward of one batch; its mean loss and its number of right answers, float32 (2,)."""
+        targets = F.one_hot(to_device(batch.labels, self.ctx.device), len(self._class_weight))
         images, targets = mix(self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix)
         with autocast(self.ctx.device, precision):
             logits = model(images, batch.after).float()
         loss = self.loss(images, logits, targets)
         torch.autograd.backward(loss)
-        return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().sum().item()
+        return torch.stack([loss.detach(), (logits.argmax(1) == targets.argmax(1)).float().sum()])
 
     def loss(self, images: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Mean loss of what the network said, logits (N, K), of `images` whose classes are `targets` (N, K)."""
@@ -134,10 +137,11 @@ class Trainer:
                 for loss, accuracy in islice(self.steps(), self.steps_in_all - self.state.step):
                     rate = (self.state.seen - before) / (time.monotonic() - started)
                     progress.advance(1, loss=loss, accuracy=accuracy, images_per_s=rate, **self._val_note())
-                    if group.any(interrupt.requested):
+                    stopped, is_due = group.flags(interrupt.requested, time.monotonic() - saved > CHECKPOINT_EVERY_S)
+                    if stopped:
                         self.save(last)
                         return False
-                    if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+                    if is_due:
                         self.save(last)
                         saved = time.monotonic()
                 self._validate(on_best, (self.state.seen - before) / (time.monotonic() - started))
@@ -165,7 +169,10 @@ class Trainer:
         return {"val": float(self.state.history[-1]["val_accuracy"])} if self.state.history else {}
 
     def steps(self) -> Iterator[tuple[float, float]]:
-        """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch."""
+        """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch.
+
+        A GPU may still be at work on it and a few before it, of which the figures do not know yet.
+        """
         state, recipe, group = self.state, self.recipe, self.ctx.group
         set_training(self.model, self.frozen)
         moving = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
@@ -176,7 +183,7 @@ class Trainer:
             for parameters in self.optimizer.param_groups:
                 parameters["lr"] = recipe.lr * schedule(state.step, len(self.train), recipe)
             self.optimizer.zero_grad(set_to_none=True)
-            loss, correct = self.step(self.network, batch, rng, self.ctx.precision)
+            figures = self.step(self.network, batch, rng, self.ctx.precision)
             if recipe.clip:
                 nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
             self.optimizer.step()
@@ -184,15 +191,32 @@ class Trainer:
             self.ema.update(self.model, state.step)
             state.step += 1
             state.batch += 1
-            images = len(batch.labels)
-            loss_sum, correct, seen = group.total(np.array([loss * images, correct, images]))
-            state.loss_sum += float(loss_sum)
-            state.correct += float(correct)
-            state.seen += int(seen)
+            self._pending.append((figures, len(batch.labels)))
+            if not state.seen or len(self._pending) >= self.fetch_every:
+                self._fetch()
             yield state.loss_sum / state.seen, state.correct / state.seen
+
+    def finished_steps(self) -> Iterator[tuple[float, float]]:
+        """As `steps`, each at its end on a GPU too: for whoever times them."""
+        for figures in self.steps():
+            wait_for(self.ctx.device)
+            yield figures
+
+    def _fetch(self) -> None:
+        """Add the figures of the last steps, of all processes, to the state."""
+        if not self._pending:
+            return
+        figures = torch.stack([figures for figures, _ in self._pending]).cpu().double().numpy()
+        images = np.array([count for _, count in self._pending], np.float64)
+        self._pending = []
+        for loss, correct, seen in self.ctx.group.total(np.stack([figures[:, 0] * images, figures[:, 1], images], 1)):
+            self.state.loss_sum += float(loss)
+            self.state.correct += float(correct)
+            self.state.seen += int(seen)
 
     def _validate(self, on_best: OnBest, images_per_s: float) -> None:
         state = self.state
+        self._fetch()
         probabilities, labels = self.predict(self.ema.model, self.val)
         figures = validation_figures(probabilities, labels)
         state.history.append(
@@ -228,7 +252,8 @@ class Trainer:
         return probabilities, loader.labels[shown]
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint from which `resume` goes on; of several processes the main one does."""
+        """Write the checkpoint from which `resume` goes on; all processes call it, the main one does."""
+        self._fetch()
         if not self.ctx.group.is_main:
             return
         checkpoint.save(
@@ -263,29 +288,3 @@ def write_history(path: Path, history: list[dict[str, float | int | str]]) -> No
     rows.writeheader()
     rows.writerows(history)
     write_atomic(path, text.getvalue())
-
-
-def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
-    """Share of the peak learning rate at `step`: linear warm-up, then a half cosine down to zero."""
-    total = recipe.steps_in_all(steps_per_epoch)
-    warmup = min(recipe.warmup_epochs * steps_per_epoch, total / 2)
-    if step < warmup:
-        return min(1.0, (step + 1) / warmup)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
-
-
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser; BatchNorm parameters and biases are not decayed.
-
-    Decay pulls towards zero, and zero is no natural value of a BatchNorm scale.
-    """
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
-    return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=0.9, alpha=0.9, eps=0.0316)

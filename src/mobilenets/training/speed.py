@@ -66,9 +66,9 @@ def measure_speed(
         with torch_threads(None):
             # One copy for all: its steps are the same work, whoever does them.
             steps = _endless(trainer.copy(candidates[0]))
-            threads = choose_threads({n: timed(partial(_step, steps, device, n), clock) for n in counts}, effort, clock)
+            threads = choose_threads({n: timed(partial(_step, steps, n), clock) for n in counts}, effort, clock)
     # Of several processes all measure, as a step takes all of them, and the main one decides.
-    turns = {p: timed(partial(_step, _endless(trainer.copy(p)), device), clock) for p in candidates}
+    turns = {p: timed(partial(_step, _endless(trainer.copy(p))), clock) for p in candidates}
     with torch_threads(threads):
         speed = choose_speed(trainer, turns, effort, clock)
     return Speed(**group.agreed(asdict(replace(speed, threads=threads or 0))))
@@ -133,16 +133,14 @@ def _is_clear(estimates: Sequence[Estimate]) -> bool:
     return len(estimates) < 2 or estimates[1].decides(estimates[0].seconds / WORTHWHILE)
 
 
-def _step(steps: Iterator[object], device: str, threads: int | None = None) -> None:
+def _step(steps: Iterator[object], threads: int | None = None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     next(steps)
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def _endless(trainer: Trainer) -> Iterator[object]:
     """The steps of the first epoch, over and over: a small data set may have a single one."""
     while True:
         trainer.state.batch = 0
-        yield from trainer.steps()
+        yield from trainer.finished_steps()

@@ -18,6 +18,7 @@ from torch import nn
 
 from mobilenets.data.loader import Batch
 from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess.torch import to_device
 from mobilenets.searching.distill import resize_images
 from mobilenets.searching.evolution.space import ArchConfig, SearchSpace
 from mobilenets.searching.pruning.importance import slice_channels
@@ -123,18 +124,18 @@ class SandwichTrainer(Trainer):
         super().__init__(*args)
         self.space = space
 
-    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> tuple[float, float]:
+    def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> torch.Tensor:
         """As `Trainer.step`; loss and right answers are the largest network's."""
         assert isinstance(model, MobileNet)
         images = self.images(batch.pixels)
-        labels = torch.from_numpy(batch.labels).to(self.ctx.device)
+        labels = to_device(batch.labels, self.ctx.device)
         logits = self._logits(model, self.space.largest, images, precision)
         loss = self.loss(images, logits, F.one_hot(labels, logits.shape[1]).float())
         torch.autograd.backward(loss)
         answers = logits.detach().softmax(1)
         for arch in (self.space.smallest, *(self.space.sample(rng) for _ in range(NUM_RANDOM_SUBNETS))):
             torch.autograd.backward(F.cross_entropy(self._logits(model, arch, images, precision), answers))
-        return loss.item(), (logits.argmax(1) == labels).float().sum().item()
+        return torch.stack([loss.detach(), (logits.argmax(1) == labels).float().sum()])
 
     def _logits(self, model: MobileNet, arch: ArchConfig, images: torch.Tensor, precision: str) -> torch.Tensor:
         subnet = Subnet(self.space, model, arch)

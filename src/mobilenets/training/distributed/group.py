@@ -56,7 +56,11 @@ class Group:
 
     def any(self, condition: bool) -> bool:
         """Whether it holds for one process at least."""
-        return bool(self.total(np.array([condition], np.int64))[0])
+        return self.flags(condition)[0]
+
+    def flags(self, *conditions: bool) -> list[bool]:
+        """Of each condition, whether it holds for one process at least."""
+        return [bool(count) for count in self.total(np.array(conditions, np.int64))]
 
     def gathered(self, rows: list[np.ndarray], numbers: list[Indices], count: int) -> tuple[np.ndarray, Indices]:
         """The float32 rows (…, D) that all processes have, each with its number below `count`, and these numbers.
