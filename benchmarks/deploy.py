@@ -47,7 +47,7 @@ ROUNDS = 10
 class Called:
     """A function in the shape of an engine, for the process that measures."""
 
-    whole = False
+    accepts_full_image = False
 
     def __init__(self, card: ModelCard, call: Callable[[Any], Any]) -> None:
         self.card, self._call = card, call

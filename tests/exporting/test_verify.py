@@ -22,7 +22,7 @@ class Watched:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.card, self.whole = engine.card, engine.whole
+        self.card, self.accepts_full_image = engine.card, engine.accepts_full_image
         self.calls: list[tuple[int, int]] = []
 
     def __call__(self, pixels: Pixels) -> Outputs:

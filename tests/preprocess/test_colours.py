@@ -65,7 +65,7 @@ def test_a_ycck_jpeg_shows_the_inks_that_went_in() -> None:
 
 def test_a_reduced_cmyk_jpeg_has_the_same_colour() -> None:
     jpeg = encoded(Image.new("CMYK", (400, 400), INKS), "JPEG", quality=100)
-    image = decode.read(jpeg, at_least=20)
+    image = decode.read(jpeg, min_side=20)
     assert image.size == (50, 50)
     assert near(image.getpixel((25, 25)), PRINTED)
 
@@ -119,7 +119,7 @@ def test_a_picture_that_is_transparent_everywhere_shows_its_colours_and_says_so(
 ) -> None:
     path = tmp_path / "hidden.png"
     path.write_bytes(INVISIBLE[kind]())
-    NOTES.tell_counts()  # of other tests
+    NOTES.warn_counts()  # of other tests
     capfd.readouterr()
     image = decode.read(path)
     assert near(image.getpixel((0, 0)), RED, 30 if kind == "palette" else 0)
@@ -130,14 +130,14 @@ def test_a_picture_that_is_transparent_everywhere_shows_its_colours_and_says_so(
 
 
 def test_many_such_pictures_are_told_once_and_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    NOTES.tell_counts()
+    NOTES.warn_counts()
     capfd.readouterr()
     for name in ("a", "b", "c", "a"):
         path = tmp_path / f"{name}.png"
         path.write_bytes(INVISIBLE["RGBA PNG"]())
         decode.read(path)
     assert capfd.readouterr().err.count("\n") == 1
-    NOTES.tell_counts()
+    NOTES.warn_counts()
     assert capfd.readouterr().err.startswith("3 pictures: every pixel is transparent")
-    NOTES.tell_counts()
+    NOTES.warn_counts()
     assert capfd.readouterr().err == ""

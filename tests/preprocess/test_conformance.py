@@ -80,7 +80,7 @@ def reference(file: bytes, preprocess: Preprocess) -> Pixels:
 
 
 def _decoded(files: Pictures, preprocess: Preprocess) -> dict[str, Pixels]:
-    return {name: np.asarray(preprocess.read(file, at_least=0).image) for name, file in files.items()}
+    return {name: np.asarray(preprocess.read(file, min_side=0).image) for name, file in files.items()}
 
 
 def _pillow(files: Pictures, preprocess: Preprocess, _: Any) -> dict[str, Pixels]:

@@ -218,23 +218,23 @@ def test_any_other_mode_than_rgb_and_l_is_refused() -> None:
 
 @settings(max_examples=40)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 300))
-def test_a_reduced_photo_keeps_twice_the_pixels_the_resize_needs(w: int, h: int, at_least: int) -> None:
-    reduced = read(encoded(Image.new("L", (w, h)), "JPEG"), at_least=at_least)
-    assert min(reduced.size) >= min(2 * at_least, w, h)
-    assert min(reduced.size) <= max(4 * at_least + 1, -(-min(w, h) // 8))
+def test_a_reduced_photo_keeps_twice_the_pixels_the_resize_needs(w: int, h: int, min_side: int) -> None:
+    reduced = read(encoded(Image.new("L", (w, h)), "JPEG"), min_side=min_side)
+    assert min(reduced.size) >= min(2 * min_side, w, h)
+    assert min(reduced.size) <= max(4 * min_side + 1, -(-min(w, h) // 8))
 
 
 @pytest.mark.parametrize("size", [(511, 700), (1023, 512), (300, 200)])
 def test_a_photo_less_than_four_times_the_need_is_untouched(size: tuple[int, int]) -> None:
     jpeg = encoded(noise(*size), "JPEG")
     full = Image.open(io.BytesIO(jpeg))
-    image = read(jpeg, at_least=256)
+    image = read(jpeg, min_side=256)
     assert difference(image, full.convert("RGB")) == 0
     assert image.info == {}
 
 
 def test_a_format_that_cannot_reduce_is_decoded_in_full() -> None:
-    assert read(encoded(noise(1200, 900), "PNG"), at_least=32).size == (1200, 900)
+    assert read(encoded(noise(1200, 900), "PNG"), min_side=32).size == (1200, 900)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -242,7 +242,7 @@ def test_a_reduced_photo_says_which_part_of_its_last_row_and_column_is_photo(ori
     exif = Image.Exif()
     exif[0x0112] = orientation
     jpeg = encoded(Image.new("L", (1001, 803)), "JPEG", exif=exif)
-    box = decode.decoded(jpeg, at_least=100).box
+    box = decode.decoded(jpeg, min_side=100).box
     assert box is not None
     left, top, right, bottom = box
     width, height = ImageOps.exif_transpose(Image.open(io.BytesIO(jpeg))).size
@@ -283,9 +283,9 @@ def test_the_picture_outlives_its_file(tmp_path: Path) -> None:
 
 def test_many_threads_read_at_once_with_equal_results() -> None:
     jpeg = encoded(noise(640, 480), "JPEG")
-    expected = read(jpeg, at_least=64)
+    expected = read(jpeg, min_side=64)
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: read(jpeg, at_least=64), range(32)))
+        results = list(pool.map(lambda _: read(jpeg, min_side=64), range(32)))
     assert {difference(image, expected) for image in results} == {0}
 
 
@@ -342,7 +342,7 @@ def test_a_file_damaged_anywhere_is_read_or_refused_but_never_fatal(kind: str, d
     cut = data.draw(st.integers(0, len(damaged)))
     for broken in (bytes(damaged), bytes(damaged[:cut])):
         with suppress(UnreadableImage):
-            assert read(broken, at_least=4, max_pixels=10_000).mode == "RGB"
+            assert read(broken, min_side=4, max_pixels=10_000).mode == "RGB"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

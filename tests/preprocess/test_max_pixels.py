@@ -40,7 +40,7 @@ def refused(data: bytes, **options: int) -> str:
 
 
 def test_a_jpeg_over_the_limit_is_read_where_its_reduced_decode_is_not() -> None:
-    image = decode.read(jpeg(800, 600), at_least=30, max_pixels=100_000)
+    image = decode.read(jpeg(800, 600), min_side=30, max_pixels=100_000)
     assert image.size == (100, 75)
     assert image.getpixel((50, 10)) == (0, 0, 0)
     assert image.getpixel((50, 65)) == (255, 255, 255)
@@ -48,33 +48,33 @@ def test_a_jpeg_over_the_limit_is_read_where_its_reduced_decode_is_not() -> None
 
 def test_a_photograph_of_200_megapixels_is_read_at_an_eighth_and_refused_whole() -> None:
     claimed = claiming(jpeg(64, 64), 16320, 12240)  # a decoder fills up what is missing
-    assert decode.read(claimed, at_least=256).size == (2040, 1530)
+    assert decode.read(claimed, min_side=256).size == (2040, 1530)
     assert "16320×12240" in refused(claimed)
 
 
 def test_a_panorama_is_judged_by_its_reduced_size_too() -> None:
-    assert decode.read(jpeg(3200, 400), at_least=50, max_pixels=200_000).size == (800, 100)
+    assert decode.read(jpeg(3200, 400), min_side=50, max_pixels=200_000).size == (800, 100)
 
 
 def test_one_that_the_reduction_leaves_too_large_is_refused() -> None:
-    assert "800×600" in refused(jpeg(800, 600), at_least=300, max_pixels=100_000)
+    assert "800×600" in refused(jpeg(800, 600), min_side=300, max_pixels=100_000)
 
 
 def test_more_than_eight_times_the_limit_is_refused_as_it_takes_too_long() -> None:
-    assert "8 times" in refused(jpeg(1600, 1200), at_least=30, max_pixels=100_000)
+    assert "8 times" in refused(jpeg(1600, 1200), min_side=30, max_pixels=100_000)
 
 
 def test_a_progressive_jpeg_counts_the_coefficients_that_are_held_at_once() -> None:
     data = jpeg(800, 600, progressive=True)  # 4:2:0: 1.5 coefficients of 2 bytes a pixel, so 3/4 of a pixel of 4
-    assert "0.36 million" in refused(data, at_least=30, max_pixels=359_999)
-    assert decode.read(data, at_least=30, max_pixels=360_000).size == (100, 75)
+    assert "0.36 million" in refused(data, min_side=30, max_pixels=359_999)
+    assert decode.read(data, min_side=30, max_pixels=360_000).size == (100, 75)
 
 
 def test_a_baseline_jpeg_in_several_scans_counts_likewise() -> None:
     data = jpeg(800, 600)
     start = data.index(b"\xff\xda")
     scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"  # of the first component alone
-    assert "0.36 million" in refused(data[:start] + scan + data[start + 14 :], at_least=30, max_pixels=200_000)
+    assert "0.36 million" in refused(data[:start] + scan + data[start + 14 :], min_side=30, max_pixels=200_000)
 
 
 def test_headers_that_cannot_be_followed_are_read_or_refused_but_never_fatal() -> None:
@@ -84,7 +84,7 @@ def test_headers_that_cannot_be_followed_are_read_or_refused_but_never_fatal() -
         for _ in range(3):
             damaged[draw.randrange(2, 640)] = draw.randrange(256)
         with suppress(decode.UnreadableImage):
-            assert decode.read(bytes(damaged), at_least=10, max_pixels=5_000).mode == "RGB"
+            assert decode.read(bytes(damaged), min_side=10, max_pixels=5_000).mode == "RGB"
 
 
 def test_pillows_own_limit_is_neither_met_nor_changed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_a_photo_decoded_at_reduced_scale_gives_the_crop_of_the_full_one(
     preprocess = Preprocess(size=112)
     reduced = preprocess.read(jpeg)
     assert max(reduced.image.size) < max(size)
-    expected = preprocess.pixels(preprocess.read(jpeg, at_least=0)).astype(int)
+    expected = preprocess.pixels(preprocess.read(jpeg, min_side=0)).astype(int)
     difference = np.abs(preprocess.pixels(reduced) - expected)
     assert difference.mean() <= 1.25  # 3 to 20 if the padding counted as photo
     assert difference.max() <= 10

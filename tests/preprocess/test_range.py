@@ -172,7 +172,7 @@ def test_without_a_range_signed_floats_have_their_middle_at_grey() -> None:
 
 
 def test_without_a_range_a_deep_picture_is_guessed_and_that_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
-    NOTES.tell_counts()
+    NOTES.warn_counts()
     capfd.readouterr()
     for _ in range(3):
         Preprocess().read(tiff(np.array([[0, 65535]], np.uint16)))

@@ -220,7 +220,7 @@ def test_many_threads_at_once_get_the_answers_of_one(
 
 def test_an_engine_for_one_thread_is_never_entered_by_two() -> None:
     class Counting:
-        card, whole, inside, most = None, False, 0, 0
+        card, accepts_full_image, inside, most = None, False, 0, 0
 
         def __call__(self, pixels: np.ndarray) -> np.ndarray:
             self.inside += 1

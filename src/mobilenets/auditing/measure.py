@@ -109,7 +109,7 @@ def _measure_image(
     try:
         source = sample.open()
         format, width, height = decode.header(source)
-        decoded = reader.read(source, at_least=min_side)
+        decoded = reader.read(source, min_side=min_side)
     except UserError as error:
         return str(error)
     image = decoded.image

@@ -89,14 +89,14 @@ def _run(args: argparse.Namespace) -> int:
         print(f"mobilenets {args.command}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     finally:
-        _tell_counts()
+        _warn_counts()
 
 
-def _tell_counts() -> None:
+def _warn_counts() -> None:
     """What was said once about pictures is now known to be true of how many; of commands that read none, nothing."""
     notes = sys.modules.get("mobilenets.preprocess.notes")
     if notes is not None:
-        notes.NOTES.tell_counts()
+        notes.NOTES.warn_counts()
 
 
 if __name__ == "__main__":

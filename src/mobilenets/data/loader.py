@@ -192,7 +192,7 @@ class Loader:
         """
         if self.augment is None:
             return self.preprocess.pixels(self.preprocess.read(self.samples[index].open()))
-        image = self.preprocess.read(self.samples[index].open(), at_least=self.working_size).image
+        image = self.preprocess.read(self.samples[index].open(), min_side=self.working_size).image
         factors = self.preprocess.reducible(*image.size, self.working_size)
         image = image.reduce(factors) if factors != (1, 1) else image
         return np.asarray(image).reshape(image.height, image.width, -1)

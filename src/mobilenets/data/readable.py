@@ -96,7 +96,7 @@ def _by_class(samples: Samples) -> list[Indices]:
 
 def _problem(sample: Sample) -> _Failure | None:
     try:
-        decode.read(sample.open(), at_least=1)
+        decode.read(sample.open(), min_side=1)
     except UserError as error:
         return str(error), _reason(sample), str(sample.path)
     return None

@@ -50,7 +50,7 @@ def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, 
 def _whole(sample: Sample, preprocess: Preprocess) -> Decoded:
     """The picture; one that is too large to be decoded whole as training saw it, at reduced scale."""
     try:
-        return preprocess.read(sample.open(), at_least=0)
+        return preprocess.read(sample.open(), min_side=0)
     except TooManyPixels:
         return preprocess.read(sample.open())
 

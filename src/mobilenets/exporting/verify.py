@@ -109,9 +109,9 @@ def verify(
         """Pixels of each picture, and the row (W,) of those that the engine runs by themselves."""
         for picture in pictures:
             labels.append(picture.label)
-            if engine.whole or len(labels) <= WARM_UP + TIMED:
+            if engine.accepts_full_image or len(labels) <= WARM_UP + TIMED:
                 start = time.perf_counter()
-                row = engine((picture.whole if engine.whole else picture.pixels)[None])[0]
+                row = engine((picture.whole if engine.accepts_full_image else picture.pixels)[None])[0]
                 seconds.append(time.perf_counter() - start)
                 yield picture.pixels, row
             else:
@@ -124,7 +124,7 @@ def verify(
         while group := list(islice(remaining, BATCH)):
             pixels = np.stack([picture for picture, _ in group])
             expected = beside.submit(network, pixels)
-            after.extend([row for _, row in group if row is not None] if engine.whole else engine(pixels))
+            after.extend([row for _, row in group if row is not None] if engine.accepts_full_image else engine(pixels))
             before.extend(expected.result())
     if not labels:
         raise DataError("none of the photographs to compare on can be read; give others by --data")
@@ -134,7 +134,7 @@ def verify(
     return Verification(
         target=target,
         precision=precision,
-        input="full" if engine.whole else "cropped",
+        input="full" if engine.accepts_full_image else "cropped",
         ran=True,
         n=len(labels),
         top1_agreement=agreement,

@@ -41,7 +41,7 @@ def flatten(
         layer = image.convert("RGBA")
         alpha = layer.getchannel("A")
         if alpha.getextrema()[1] == 0:
-            NOTES.tell(EMPTY, name)
+            NOTES.warn(EMPTY, name)
             image = layer.convert("RGB")
         else:
             image = Image.new("RGB", image.size, background)

@@ -95,7 +95,7 @@ def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
 def read(
     source: str | Path | bytes | BinaryIO,
     *,
-    at_least: int | None = None,
+    min_side: int | None = None,
     mode: Mode = "RGB",
     background: Color = (255, 255, 255),
     max_pixels: int | None = None,
@@ -104,7 +104,7 @@ def read(
     """As `decoded`, for whoever only shows or measures the picture; a network's input is `Preprocess.read`'s."""
     return decoded(
         source,
-        at_least=at_least,
+        min_side=min_side,
         mode=mode,
         background=background,
         max_pixels=max_pixels,
@@ -115,7 +115,7 @@ def read(
 def decoded(
     source: str | Path | bytes | BinaryIO,
     *,
-    at_least: int | None = None,
+    min_side: int | None = None,
     mode: Mode = "RGB",
     background: Color = (255, 255, 255),
     max_pixels: int | None = None,
@@ -126,7 +126,7 @@ def decoded(
     Parameters
     ----------
     source: a path, the bytes of a file, or a binary file open for reading (seekable, or read in whole).
-    at_least: short side in pixels that the caller will resize to. A much larger JPEG is then decoded at 1/2,
+    min_side: short side in pixels that the caller will resize to. A much larger JPEG is then decoded at 1/2,
         1/4 or 1/8 scale with its short side still at least twice that; other pictures are untouched.
     mode: "RGB" or "L" (grey).
     background: the RGB colour that shows through where a picture is transparent.
@@ -145,7 +145,7 @@ def decoded(
     with _naming(name), _opened(source, name) as file:
         image = open_image(file)
         full = image.size
-        padding = _reduce(image, at_least)
+        padding = _reduce(image, min_side)
         reason = excess(full, image, file, pixel_limit() if max_pixels is None else max_pixels)
         if reason is not None:
             raised = f", or raise the limit with {OPTION}" if max_pixels is None else ""
@@ -174,8 +174,8 @@ def is_deep(source: str | Path | bytes | BinaryIO) -> bool:
         return depth.kind(open_image(file)) is not None
 
 
-def deep_values(source: str | Path | bytes | BinaryIO, most: int) -> DeepValues | None:
-    """Of a picture with more than 8 bits a channel about `most` of its values, from all over; None of another one.
+def deep_values(source: str | Path | bytes | BinaryIO, max_values: int) -> DeepValues | None:
+    """About `max_values` values, from all over, of an image with more than 8 bits a channel; None of another one.
 
     Raises:
         UnreadableImage: as `decoded`.
@@ -195,7 +195,7 @@ def deep_values(source: str | Path | bytes | BinaryIO, most: int) -> DeepValues 
             values = values[..., : {2: 1, 3: 3, 4: 3}[values.shape[2]]]  # without alpha
         else:
             values = depth.grey_values(image)
-        step = max(1, round((values.size / most) ** 0.5))
+        step = max(1, round((values.size / max_values) ** 0.5))
         return DeepValues(kind, values[::step, ::step].ravel(), depth.declared_white(image))
 
 
@@ -204,13 +204,13 @@ def _opened_again(file: BinaryIO) -> Image.Image:
     return open_image(file)
 
 
-def _reduce(image: Image.Image, at_least: int | None) -> tuple[float, float] | None:
+def _reduce(image: Image.Image, min_side: int | None) -> tuple[float, float] | None:
     """Have a JPEG decoded at reduced scale; returns the columns and rows (0 ≤ x < 1) that are padding.
 
     Whoever resizes must leave them out, or everything shifts by a fraction of a pixel. None where nothing is reduced.
     """
     full = image.size
-    drafted = image.draft(None, (at_least * REDUCE_MARGIN,) * 2) if at_least else None
+    drafted = image.draft(None, (min_side * REDUCE_MARGIN,) * 2) if min_side else None
     if drafted is None or image.size == full:
         return None
     _, (_, _, right, bottom) = drafted

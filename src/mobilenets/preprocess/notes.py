@@ -1,4 +1,4 @@
-"""What was guessed about pictures: told once for each kind of guess, counted for the rest."""
+"""What was guessed about pictures: warned of once for each kind of guess, counted for the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Notes:
         self._seen: dict[str, set[int]] = {}
         self._lock = threading.Lock()
 
-    def tell(self, kind: str, name: str) -> None:
+    def warn(self, kind: str, name: str) -> None:
         """Say `kind` (a clause) of the picture `name`; of later pictures it is only counted."""
         with self._lock:
             seen = self._seen.setdefault(kind, set())
@@ -27,7 +27,7 @@ class Notes:
         if first:
             log.warning("%s: %s (said once)", name, kind)
 
-    def tell_counts(self) -> None:
+    def warn_counts(self) -> None:
         """Say of how many pictures each was true, where there was more than one, and forget them."""
         with self._lock:
             seen, self._seen = self._seen, {}

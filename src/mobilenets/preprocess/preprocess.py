@@ -123,12 +123,12 @@ class Preprocess:
         self,
         source: str | Path | bytes | BinaryIO | Image.Image,
         *,
-        at_least: int | None = None,
+        min_side: int | None = None,
         max_pixels: int | None = None,
     ) -> Decoded:
         """Decode a picture for this preprocess, as everything that a network is shown is decoded: `pixels` takes it.
 
-        `source`: as of `decode.decoded`, or an image that was opened elsewhere, of any of Pillow's modes. `at_least`:
+        `source`: as of `decode.decoded`, or an image that was opened elsewhere, of any of Pillow's modes. `min_side`:
         short side in pixels that is wanted of it, 0 for every pixel of the file; by default what `pixels` needs.
 
         Raises:
@@ -136,24 +136,24 @@ class Preprocess:
         """
         if isinstance(source, Image.Image):
             guessed = self.range is None and depth.kind(source) not in (None, *depth.IN_TWO)
-            picture = Decoded(decode.flatten(source, self.mode, value_range=self.range), guessed=guessed)
+            decoded = Decoded(decode.flatten(source, self.mode, value_range=self.range), guessed=guessed)
         else:
-            side = self.resize_side if at_least is None else at_least
-            picture = decode.decoded(
-                source, at_least=side, mode=self.mode, max_pixels=max_pixels, value_range=self.range
+            side = self.resize_side if min_side is None else min_side
+            decoded = decode.decoded(
+                source, min_side=side, mode=self.mode, max_pixels=max_pixels, value_range=self.range
             )
-        if picture.guessed:
-            NOTES.tell(depth.GUESSED, "image" if isinstance(source, Image.Image) else decode.name_of(source))
-        return picture
+        if decoded.guessed:
+            NOTES.warn(depth.GUESSED, "image" if isinstance(source, Image.Image) else decode.name_of(source))
+        return decoded
 
-    def pixels(self, picture: Decoded | Image.Image) -> NDArray[np.uint8]:
+    def pixels(self, decoded: Decoded | Image.Image) -> NDArray[np.uint8]:
         """Resize and crop, pad or squash: uint8, (size, size, channels), 0..255.
 
         With `fit` "crop" it equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly.
-        `picture` is RGB or L, as `read` returns it. One decoded at reduced scale is resized and cropped in one step,
+        `decoded` is RGB or L, as `read` returns it. One decoded at reduced scale is resized and cropped in one step,
         to the crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
         """
-        image, covered = (picture.image, picture.box) if isinstance(picture, Decoded) else (picture, None)
+        image, covered = (decoded.image, decoded.box) if isinstance(decoded, Decoded) else (decoded, None)
         _require(image.mode in _CHANNELS, f"image of mode {image.mode}: pass it through Preprocess.read")
         if image.mode != self.mode:
             image = image.convert(self.mode)

@@ -91,7 +91,7 @@ def _draw(
     value_range: Range | None,
 ) -> None:
     (x, y), inner = corner, tile - 2 * _MARGIN
-    image = decode.read(str(prediction.path), at_least=tile, value_range=value_range)
+    image = decode.read(str(prediction.path), min_side=tile, value_range=value_range)
     image = ImageOps.contain(image, (inner, inner))
     sheet.paste(image, (x + (tile - image.width) // 2, y + _TITLE + (tile - image.height) // 2))
     _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.title[1])

@@ -21,7 +21,7 @@ _QUALITY = 80
 def thumbnail(open: Callable[[], ImageSource], side: int, alt: str, value_range: Range | None = None) -> PageImage:
     """The photo within `side` pixels, deep ones in the network's range; without an image where it cannot be read."""
     try:
-        image = decode.read(open(), at_least=side, value_range=value_range)
+        image = decode.read(open(), min_side=side, value_range=value_range)
     except UserError:
         return PageImage(alt, None)
     return jpeg(image, side, alt)

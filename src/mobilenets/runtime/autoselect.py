@@ -60,7 +60,7 @@ def open_fastest(
     known = _remembered()
     name, half, figures = str(known.get(key)).partition(_IN_HALF)
     if half and name in halves:
-        _tell_half(name, figures)
+        _log_half(name, figures)
         return open(path, name, threads, HALF)
     if name in installed:
         return open(path, name, threads, FLOAT)
@@ -70,9 +70,9 @@ def open_fastest(
     floats, in_half = _apart(estimates, len(installed))
     if not _is_clear(floats, in_half):
         titles = [*installed, *(f"{name} in half precision" for name in halves)]
-        told = ", ".join(f"{title} {e.describe()}" for title, e in zip(titles, estimates, strict=True))
+        measured = ", ".join(f"{title} {e.describe()}" for title, e in zip(titles, estimates, strict=True))
         option, taken = ("--precision", f"{installed[0]} in float32") if halves else ("--engine", installed[0])
-        log.warning("%s auto: %s: %s; %s is taken this time", option, _doubt(floats, in_half), told, taken)
+        log.warning("%s auto: %s: %s; %s is taken this time", option, _doubt(floats, in_half), measured, taken)
         return engines[0]
     best = _fastest(floats)
     chosen = _fastest([floats[best], *in_half]) - 1  # of `halves`; below 0: none
@@ -81,7 +81,7 @@ def open_fastest(
         return engines[best]
     figures = f"{milliseconds(in_half[chosen].seconds)} instead of {milliseconds(floats[best].seconds)} ms"
     _remember({**known, key: f"{halves[chosen]}{_IN_HALF}{figures}"})
-    _tell_half(halves[chosen], figures)
+    _log_half(halves[chosen], figures)
     return engines[len(installed) + chosen]
 
 
@@ -99,7 +99,7 @@ def half_engine(path: Path) -> str:
     raise UsageError(f"{path}: half precision is for {suffixes}, in {' and '.join(able)}; leave --precision out")
 
 
-def _tell_half(name: str, figures: str) -> None:
+def _log_half(name: str, figures: str) -> None:
     log.warning("--precision auto: %s in %s, %s a picture in float32", find_half(name), name, figures)
 
 

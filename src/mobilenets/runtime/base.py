@@ -47,7 +47,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def whole(self) -> bool:
+    def accepts_full_image(self) -> bool:
         """Whether it resizes and crops itself and takes one picture of any size at a time, uint8 (1, H, W, 3)."""
         ...
 
@@ -75,7 +75,7 @@ class OneAtATime:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._turn = engine, threading.Lock()
-        self.card, self.whole = engine.card, engine.whole
+        self.card, self.accepts_full_image = engine.card, engine.accepts_full_image
 
     def concurrent(self) -> Engine:
         """Itself."""

@@ -108,7 +108,7 @@ class Predictor(Generic[A]):
             UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
         """
         decoded = self.decoded(source, max_pixels)
-        return np.asarray(decoded.image) if self._engine.whole else self.card.preprocess.pixels(decoded)
+        return np.asarray(decoded.image) if self._engine.accepts_full_image else self.card.preprocess.pixels(decoded)
 
     def decoded(self, source: Source, max_pixels: int | None = None) -> Decoded:
         """The picture that `pixels` are made of.
@@ -122,8 +122,8 @@ class Predictor(Generic[A]):
             if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
                 raise UsageError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
             source = Image.fromarray(source)
-        min_size = 0 if self._engine.whole else None
-        return self.card.preprocess.read(source, at_least=min_size, max_pixels=max_pixels)
+        min_size = 0 if self._engine.accepts_full_image else None
+        return self.card.preprocess.read(source, min_side=min_size, max_pixels=max_pixels)
 
     def predict(self, source: Source) -> A:
         """Answer one picture: a path, the bytes of a file, a PIL image, what `card.preprocess.read` made of one,
@@ -213,7 +213,7 @@ if hasattr(os, "register_at_fork"):
 
 def _each(engine: Engine, images: list[Pixels]) -> Iterator[Outputs]:
     """A row (W,) for each picture, run together where they are of one size."""
-    if engine.whole:  # of sizes of their own
+    if engine.accepts_full_image:  # of sizes of their own
         return (engine(image[None])[0] for image in images)
     return iter(engine(np.stack(images)) if images else ())
 

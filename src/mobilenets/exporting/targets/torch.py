@@ -31,7 +31,7 @@ class ExportedProgramEngine:
     elsewhere could run code.
     """
 
-    whole = False
+    accepts_full_image = False
     origin: Origin | None = None
 
     def __init__(self, path: Path, card: ModelCard) -> None:

@@ -25,7 +25,7 @@ _IDENTIFIER = slice(4, 6)  # where a flatbuffer says what it is: "ET12"
 class ExecuTorchEngine:
     """Runs a program from uint8 pixels to outputs, whose method `card` gives its card."""
 
-    whole = False
+    accepts_full_image = False
     origin: Origin | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:

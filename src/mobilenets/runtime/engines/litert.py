@@ -21,7 +21,7 @@ _MAX_CARD = 16 * 2**20  # bytes, unpacked: a claim beyond this is no card
 class LiteRtEngine:
     """Runs a model from uint8 pixels to outputs that carries its card as an associated file."""
 
-    whole = False
+    accepts_full_image = False
     origin: Origin | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -50,11 +50,11 @@ class LiteRtEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.concatenate([self._one(picture[None]) for picture in pixels])
+        return np.concatenate([self._one(image[None]) for image in pixels])
 
-    def _one(self, picture: Pixels) -> Outputs:
+    def _one(self, image: Pixels) -> Outputs:
         with self._turn:
-            self._interpreter.set_tensor(self._input, picture)
+            self._interpreter.set_tensor(self._input, image)
             self._interpreter.invoke()
             result: Outputs = self._interpreter.get_tensor(self._output)
         return result

@@ -19,7 +19,7 @@ CARD, SUMS = "card.json", "SHA256SUMS"
 class NcnnEngine:
     """Runs a network from pixels to outputs in float32."""
 
-    whole = False
+    accepts_full_image = False
     origin: Origin | None = None
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -45,12 +45,12 @@ class NcnnEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.stack([self._one(picture) for picture in pixels])
+        return np.stack([self._one(image) for image in pixels])
 
-    def _one(self, picture: Pixels) -> Outputs:
-        kind = ncnn.Mat.PixelType.PIXEL_RGB if picture.shape[2] == 3 else ncnn.Mat.PixelType.PIXEL_GRAY
+    def _one(self, image: Pixels) -> Outputs:
+        kind = ncnn.Mat.PixelType.PIXEL_RGB if image.shape[2] == 3 else ncnn.Mat.PixelType.PIXEL_GRAY
         extractor = self._net.create_extractor()
-        extractor.input("in0", ncnn.Mat.from_pixels(picture, kind, picture.shape[1], picture.shape[0]))
+        extractor.input("in0", ncnn.Mat.from_pixels(image, kind, image.shape[1], image.shape[0]))
         code, output = extractor.extract("out0")
         if code:
             raise ModelFileError(f"{self.card.name}: ncnn failed with code {code}; export the model again")

@@ -53,14 +53,14 @@ class OnnxRuntimeEngine:
         self._session = make_session(path, threads)
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
         image, outputs = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        self.whole = len(image.shape) == 3
+        self.accepts_full_image = len(image.shape) == 3
         self._output = task_of(self.card).output
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         wanted = [
-            ("image", "tensor(uint8)", [3] if self.whole else [size, size, channels]),
+            ("image", "tensor(uint8)", [3] if self.accepts_full_image else [size, size, channels]),
             (self._output, "tensor(float)", [self.card.net.num_classes]),
         ]
-        taken = image.shape[2:] if self.whole else image.shape[1:]
+        taken = image.shape[2:] if self.accepts_full_image else image.shape[1:]
         described = [(image.name, image.type, taken), (outputs.name, outputs.type, outputs.shape[1:])]
         if described != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
@@ -75,7 +75,7 @@ class OnnxRuntimeEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        image = pixels[0] if self.whole else pixels
+        image = pixels[0] if self.accepts_full_image else pixels
         return np.asarray(self._session.run([self._output], {"image": image})[0])
 
 

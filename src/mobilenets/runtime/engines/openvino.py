@@ -87,9 +87,9 @@ class OpenVinoEngine:
         graph, self._compiled = compile_model(path, threads, streams, arithmetic)
         self.card: ModelCard = read_card(path) if path.suffix == ".onnx" else card_of(path, _metadata(graph))
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        self.whole = len(graph.inputs[0].partial_shape) == 3
-        taken = "[?,?,3]" if self.whole else f"[?,{size},{size},{channels}]"
-        wanted = [("u8", taken), ("f32", f"[{1 if self.whole else '?'},{self.card.net.num_classes}]")]
+        self.accepts_full_image = len(graph.inputs[0].partial_shape) == 3
+        taken = "[?,?,3]" if self.accepts_full_image else f"[?,{size},{size},{channels}]"
+        wanted = [("u8", taken), ("f32", f"[{1 if self.accepts_full_image else '?'},{self.card.net.num_classes}]")]
         ends = [*graph.inputs, *graph.outputs]
         if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
@@ -117,7 +117,7 @@ class OpenVinoEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        image = pixels[0] if self.whole else pixels
+        image = pixels[0] if self.accepts_full_image else pixels
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         return np.array(self._own.request.infer([image])[0])  # a copy: the next call writes into the same memory

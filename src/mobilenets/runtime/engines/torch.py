@@ -23,7 +23,7 @@ class TorchEngine:
     `threads`: of torch's, while it runs (their number is the process's, not the engine's); None: as many as there are.
     """
 
-    whole = False
+    accepts_full_image = False
     origin: Origin | None = None
 
     def __init__(self, model: MobileNet, card: ModelCard, threads: int | None = None) -> None:
