@@ -25,7 +25,7 @@ from common import table, write_result
 from predict import write_model, write_photos
 
 from mobilenets.data.sample import Sample
-from mobilenets.exporting.images import read_pictures
+from mobilenets.exporting.images import read_images
 from mobilenets.exporting.targets.table import TARGETS, reopen
 from mobilenets.exporting.verify import FLOAT, verify
 from mobilenets.model_card import read_card
@@ -43,13 +43,13 @@ def count() -> None:
 
 def before(target: str, path: Path, network: TorchEngine, samples: list[Sample]) -> None:
     engine = open_engine(path, str(TARGETS[target].engine))
-    for picture in read_pictures(network.card.preprocess, samples, len(samples), "comparing"):
+    for picture in read_images(network.card.preprocess, samples, len(samples), "comparing"):
         np.abs(network(picture.pixels[None]) - engine(picture.pixels[None])).max()
 
 
 def now(target: str, path: Path, network: TorchEngine, samples: list[Sample]) -> None:
     engine = reopen(target, path, network.card)
-    pictures = read_pictures(network.card.preprocess, samples, len(samples), "comparing")
+    pictures = read_images(network.card.preprocess, samples, len(samples), "comparing")
     result = verify(engine, network, pictures, target, FLOAT, 0)
     assert result.agrees, result
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from mobilenets.data.sample import Samples
 from mobilenets.data.sources.read import read_splits
-from mobilenets.exporting.images import Picture
+from mobilenets.exporting.images import SampleImage
 from mobilenets.exporting.targets.table import FULL_TARGETS, TARGETS, exporter, with_full_input
 from mobilenets.exporting.verify import FLOAT, LARGEST_DIFFERENCE, size_of, verify
 from mobilenets.preprocess import Preprocess, decode
@@ -63,12 +63,12 @@ more than {LARGEST_DIFFERENCE["full"]:g} off.
     )
 
 
-def read(samples: Samples, preprocess: Preprocess, size: tuple[int, int] | None) -> Iterator[Picture]:
+def read(samples: Samples, preprocess: Preprocess, size: tuple[int, int] | None) -> Iterator[SampleImage]:
     for sample in samples:
         image = decode.read(sample.open())
         if size is not None:
             image = image.resize(size, Image.Resampling.BICUBIC)
-        yield Picture(preprocess.pixels(image), np.asarray(image), sample.label)
+        yield SampleImage(preprocess.pixels(image), np.asarray(image), sample.label)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from common import table, write_result
 
 from mobilenets.arch import build
 from mobilenets.benchmarking.tasks import write_random
-from mobilenets.exporting.images import read_pictures
+from mobilenets.exporting.images import read_images
 from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter
 from mobilenets.exporting.verify import size_of
 from mobilenets.runtime.base import FLOAT
@@ -70,7 +70,7 @@ def answers(run: Path, folder: Path) -> tuple[list[list[object]], int]:
     samples = open_splits(run, settings).val
     network = TorchEngine.read(run / "model.safetensors")
     preprocess = network.card.preprocess
-    pictures = list(read_pictures(preprocess, samples, len(samples), "validation photographs"))
+    pictures = list(read_images(preprocess, samples, len(samples), "validation photographs"))
     labels = np.array([picture.label for picture in pictures])
     wanted = np.concatenate([network(picture.pixels[None]) for picture in pictures])
     rows: list[list[object]] = [["float32", "torch, float32", f"{accuracy(wanted, labels):.4f}", "", "", ""]]

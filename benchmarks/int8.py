@@ -21,7 +21,7 @@ from common import table, write_result
 
 from mobilenets.benchmarking.latency import measure, size_of
 from mobilenets.benchmarking.worker import Task
-from mobilenets.exporting.images import Picture, read_pictures
+from mobilenets.exporting.images import SampleImage, read_images
 from mobilenets.exporting.int8.calibration import Calibration, read_calibration
 from mobilenets.exporting.targets.table import INT8_TARGETS, TARGETS, exporter, quantizer
 from mobilenets.nn.io import open_network
@@ -89,7 +89,7 @@ def compare(run: Path, targets: tuple[str, ...], folder: Path) -> None:
     network = open_network(run)
     preprocess = network.card.preprocess
     calibration = read_calibration(preprocess, splits.train)
-    pictures = list(read_pictures(preprocess, splits.val, len(splits.val), "validation photographs"))
+    pictures = list(read_images(preprocess, splits.val, len(splits.val), "validation photographs"))
     labels = np.array([picture.label for picture in pictures])
     wanted = probabilities(network, pictures)
     for target in targets:
@@ -109,7 +109,7 @@ def compare(run: Path, targets: tuple[str, ...], folder: Path) -> None:
         write_atomic(file.with_name(ANSWERS), json.dumps(answers, indent=1) + "\n")
 
 
-def probabilities(engine: Engine, pictures: list[Picture]) -> Any:
+def probabilities(engine: Engine, pictures: list[SampleImage]) -> Any:
     return np.concatenate([engine(picture.pixels[None]) for picture in pictures])
 
 

@@ -85,11 +85,12 @@ ROOMS = {
     "runtime": {"whole": "accepts_full_image"},
     "searching": {"bench": "context"},
 }
-# Names that are keys of files and answers, by room: a format is not renamed.
+# Names that users write or read, by room: a format, an option or an answer is not renamed.
 FIXED = {
     "benchmarking.share_of_ceiling",  # bench --json
     "bulk.pictures",  # _manifest.json
     "serving.pictures",  # GET /model
+    "verbs.float_ends",  # export --float-ends
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mobilenets.errors import UserError
-from mobilenets.exporting.images import random_pictures
+from mobilenets.exporting.images import random_images
 from mobilenets.exporting.int8.calibration import Calibration, read_calibration
 from mobilenets.exporting.int8.quantize import layer_noise
 from mobilenets.exporting.job import export
@@ -36,7 +36,7 @@ def test_an_8_bit_file_is_smaller_and_gives_nearly_the_same_answers(
     """Also where late maps are of one pixel, as V3-Small's are in pictures of 32."""
     model = learned(name, 32, blocks)
     engine = TorchEngine(model, card_of(model))
-    pictures = random_pictures(engine.card.preprocess)  # what is compared without photographs
+    pictures = random_images(engine.card.preprocess)  # what is compared without photographs
     pixels = np.stack([picture.pixels for picture in pictures])
     calibration, quantize = Calibration(pixels), quantizer(target)
     (tmp_path / "photos").mkdir()

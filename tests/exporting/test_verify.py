@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mobilenets.errors import UserError
-from mobilenets.exporting.images import Picture, random_pictures
+from mobilenets.exporting.images import SampleImage, random_images
 from mobilenets.exporting.targets.table import TARGETS, exporter, reopen, with_full_input
 from mobilenets.exporting.verify import BATCH, FLOAT, verify
 from mobilenets.runtime.base import Engine, Pixels
@@ -37,11 +37,11 @@ def net() -> TorchEngine:
 
 
 @pytest.fixture(scope="module")
-def pictures(net: TorchEngine) -> list[Picture]:
+def pictures(net: TorchEngine) -> list[SampleImage]:
     """No multiple of a batch of them, the third without a class."""
-    found = list(random_pictures(net.card.preprocess))[: 2 * BATCH + 3]
+    found = list(random_images(net.card.preprocess))[: 2 * BATCH + 3]
     labels = [None if i == 2 else i % len(net.card.classes) for i in range(len(found))]
-    return [Picture(p.pixels, p.whole, label) for p, label in zip(found, labels, strict=True)]
+    return [SampleImage(p.pixels, p.full_image, label) for p, label in zip(found, labels, strict=True)]
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ def two_threads() -> Iterator[None]:
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_batches_say_what_pictures_one_by_one_say(
-    target: str, full: bool, net: TorchEngine, pictures: list[Picture], tmp_path: Path
+    target: str, full: bool, net: TorchEngine, pictures: list[SampleImage], tmp_path: Path
 ) -> None:
     path = tmp_path / TARGETS[target].file
     (with_full_input(target, exporter(target)) if full else exporter(target))(net.model, net.card, path)
     engine = reopen(target, path, net.card)
     assert engine is not None
     result = verify(engine, net, pictures, target, FLOAT, 1)
-    ours = np.stack([engine((p.whole if full else p.pixels)[None])[0] for p in pictures])
+    ours = np.stack([engine((p.full_image if full else p.pixels)[None])[0] for p in pictures])
     theirs = np.stack([net(p.pixels[None])[0] for p in pictures])
     assert (result.n, result.input) == (len(pictures), "full" if full else "cropped")
     assert result.top1_agreement == (ours.argmax(1) == theirs.argmax(1)).mean()
@@ -74,7 +74,7 @@ def test_batches_say_what_pictures_one_by_one_say(
 
 @pytest.mark.usefixtures("two_threads")
 def test_each_side_computes_batches_on_one_thread_and_afterwards_torch_has_its_own_again(
-    net: TorchEngine, pictures: list[Picture]
+    net: TorchEngine, pictures: list[SampleImage]
 ) -> None:
     file, of_torch = Watched(net), Watched(net)
     verify(file, of_torch, pictures, "torch", FLOAT, 1)

@@ -1,4 +1,4 @@
-"""The pictures an export is compared on and calibrated with."""
+"""The images an export is compared on and calibrated with."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from mobilenets.runtime.base import Pixels
 from mobilenets.system.progress import Progress
 from mobilenets.tasks.task import UNKNOWN
 
-RANDOM_PICTURES = 32
+NUM_RANDOM_IMAGES = 32
 
 
 @dataclass(frozen=True)
-class Picture:
-    """uint8 pixels (size, size, C), the picture they were made of (H, W, C), and its label where the model knows it."""
+class SampleImage:
+    """uint8 pixels (size, size, C), the image they were made of (H, W, C), and its label where the model knows it."""
 
     pixels: Pixels
-    whole: Pixels
+    full_image: Pixels
     label: int | None
 
 
-def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, title: str) -> Iterator[Picture]:
-    """At most `most` of `samples`, without those that cannot be read.
+def read_images(preprocess: Preprocess, samples: Sequence[Sample], count: int, title: str) -> Iterator[SampleImage]:
+    """At most `count` of `samples`, without those that cannot be read.
 
     They come from all over the list, which is in the order of the classes.
     """
-    chosen = np.linspace(0, len(samples) - 1, min(len(samples), most))
+    chosen = np.linspace(0, len(samples) - 1, min(len(samples), count))
     with Progress(title, len(chosen), "picture") as progress:
         for i in chosen:
             sample = samples[int(i)]
@@ -44,22 +44,22 @@ def read_pictures(preprocess: Preprocess, samples: Sequence[Sample], most: int, 
             finally:
                 progress.advance()
             label = None if sample.label == UNKNOWN else sample.label
-            yield Picture(preprocess.pixels(photo), np.asarray(photo.image), label)
+            yield SampleImage(preprocess.pixels(photo), np.asarray(photo.image), label)
 
 
 def _whole(sample: Sample, preprocess: Preprocess) -> Decoded:
-    """The picture; one that is too large to be decoded whole as training saw it, at reduced scale."""
+    """The image; one that is too large to be decoded whole as training saw it, at reduced scale."""
     try:
         return preprocess.read(sample.open(), min_side=0)
     except TooManyPixels:
         return preprocess.read(sample.open())
 
 
-def random_pictures(preprocess: Preprocess) -> Iterator[Picture]:
+def random_images(preprocess: Preprocess) -> Iterator[SampleImage]:
     """Smooth noise around random colours, half as large again as the input: values from all over their range."""
     rng = np.random.default_rng(0)
     side = preprocess.resize_side * 3 // 2
-    for _ in range(RANDOM_PICTURES):
+    for _ in range(NUM_RANDOM_IMAGES):
         noise = rng.normal(rng.uniform(0, 255, 3), 50, (side // 4, side // 3, 3)).clip(0, 255).astype(np.uint8)
         image = Image.fromarray(noise).resize((side * 4 // 3, side), Image.Resampling.BICUBIC)
-        yield Picture(preprocess.pixels(image), np.asarray(image), None)
+        yield SampleImage(preprocess.pixels(image), np.asarray(image), None)

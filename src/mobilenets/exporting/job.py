@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mobilenets.data.sample import Sample
 from mobilenets.errors import UsageError
-from mobilenets.exporting.images import random_pictures, read_pictures
+from mobilenets.exporting.images import random_images, read_images
 from mobilenets.exporting.targets.table import TARGETS, Export, reopen
-from mobilenets.exporting.verify import FLOAT16, MOST_LOST, Verification, size_of, verify
+from mobilenets.exporting.verify import FLOAT16, MAX_LOST, Verification, size_of, verify
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import Network
 from mobilenets.nn.model import MobileNet
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Retrain = Callable[[], MobileNet]
 
-MOST_PICTURES = 1000
+MAX_IMAGES = 1000
 UNVERIFIED = ".unverified"
 
 
@@ -63,7 +63,7 @@ def export(
 
     try:
         kept, result = attempt(network.model, part / "first")
-        if retrain is not None and result.lost > MOST_LOST:
+        if retrain is not None and result.lost > MAX_LOST:
             try:
                 other, trained = attempt(retrain(), part / "second")
                 trained = replace(trained, trained=True)
@@ -108,11 +108,9 @@ def _attempt(
 
     def compare(engine: Engine | None, precision: str) -> Verification:
         preprocess = network.card.preprocess
-        pictures = (
-            read_pictures(preprocess, samples, MOST_PICTURES, "comparing") if samples else random_pictures(preprocess)
-        )
+        images = read_images(preprocess, samples, MAX_IMAGES, "comparing") if samples else random_images(preprocess)
         expected = TorchEngine(network.model, network.card)
-        return verify(engine, expected, pictures, target, precision, size_of(folder), runtime, texts)
+        return verify(engine, expected, images, target, precision, size_of(folder), runtime, texts)
 
     runtime = TARGETS[target].engine
     # Each engine ends here with its last use: an open file cannot be renamed everywhere.
@@ -130,11 +128,11 @@ def check_free(out: Path) -> None:
     """
     if out.exists():
         raise UsageError(f"{out}: exists already; choose another --out")
-    place = next(parent for parent in out.absolute().parents if parent.exists())
-    if not place.is_dir():
-        raise UsageError(f"{out}: {place} is a file; choose another --out")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(f"{out}: the folder {place} cannot be written; choose another --out")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise UsageError(f"{out}: {parent} is a file; choose another --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{out}: the folder {parent} cannot be written; choose another --out")
 
 
 def folder_of(model: str, card: ModelCard) -> Path:

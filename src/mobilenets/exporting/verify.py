@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mobilenets.errors import DataError
-from mobilenets.exporting.images import Picture
+from mobilenets.exporting.images import SampleImage
 from mobilenets.runtime.base import FLOAT, Engine, Pixels
 from mobilenets.runtime.registry import KINDS
 from mobilenets.system import terminal
@@ -24,11 +24,11 @@ from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs, Task
 
 # Float arithmetic in another order moves a probability in the sixth digit; more than this is another network.
-LEAST_AGREEMENT = 0.999
+MIN_AGREEMENT = 0.999
 LARGEST_DIFFERENCE = {"cropped": 1e-3, "full": 1e-2}  # a resize of another make rounds some pixels the other way
 BATCH = 8  # pictures computed at a time
 WARM_UP, TIMED = 3, 30  # pictures that are run by themselves for the latency
-MOST_LOST = 0.01  # of the accuracy, before that is told
+MAX_LOST = 0.01  # of the accuracy, before that is told
 INT8, FLOAT16 = "int8", "float16"  # beside FLOAT
 
 
@@ -77,28 +77,28 @@ class Verification:
         if self.precision != FLOAT or self.top1_agreement is None or self.max_probability_difference is None:
             return True
         return (
-            self.top1_agreement >= LEAST_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE[self.input]
+            self.top1_agreement >= MIN_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE[self.input]
         )
 
 
 def verify(
     engine: Engine | None,
     network: Engine,
-    pictures: Iterable[Picture],
+    images: Iterable[SampleImage],
     target: str,
     precision: str,
     size: int,
     runtime: str | None = None,
     texts: Sequence[str] = (),
 ) -> Verification:
-    """Compare `engine`, opened on one thread, with `network`, which is in torch, on pictures.
+    """Compare `engine`, opened on one thread, with `network`, which is in torch, on images.
 
-    Each computes batches on one thread, the two beside each other: several threads for one picture wait for each other
+    Each computes batches on one thread, the two beside each other: several threads for one image wait for each other
     at every layer, for a whole time slice where another process has the core of one of them. Without an `engine` the
-    runtime does not exist here and nothing is run. `texts`: what the labels of the pictures number.
+    runtime does not exist here and nothing is run. `texts`: what the labels of the images number.
 
     Raises:
-        UserError: no pictures.
+        UserError: no images.
     """
     if engine is None:
         return Verification(target, precision, "cropped", False, 0, None, None, None, None, None, size)
@@ -106,23 +106,23 @@ def verify(
     seconds: list[float] = []
 
     def run_alone() -> Iterator[tuple[Pixels, Outputs | None]]:
-        """Pixels of each picture, and the row (W,) of those that the engine runs by themselves."""
-        for picture in pictures:
-            labels.append(picture.label)
+        """Pixels of each image, and the row (W,) of those that the engine runs by themselves."""
+        for image in images:
+            labels.append(image.label)
             if engine.accepts_full_image or len(labels) <= WARM_UP + TIMED:
                 start = time.perf_counter()
-                row = engine((picture.whole if engine.accepts_full_image else picture.pixels)[None])[0]
+                row = engine((image.full_image if engine.accepts_full_image else image.pixels)[None])[0]
                 seconds.append(time.perf_counter() - start)
-                yield picture.pixels, row
+                yield image.pixels, row
             else:
-                yield picture.pixels, None
+                yield image.pixels, None
 
     before: list[Outputs] = []
     after: list[Outputs] = []
     remaining = run_alone()
     with _one_thread() as beside:
         while group := list(islice(remaining, BATCH)):
-            pixels = np.stack([picture for picture, _ in group])
+            pixels = np.stack([row for row, _ in group])
             expected = beside.submit(network, pixels)
             after.extend([row for _, row in group if row is not None] if engine.accepts_full_image else engine(pixels))
             before.extend(expected.result())
@@ -162,19 +162,19 @@ def _one_thread() -> Iterator[ThreadPoolExecutor]:
 
 def losses(result: Verification) -> list[str]:
     """What a file of rounded weights costs, in words, where that is more than a point."""
-    told = [_loss(result)] if result.precision != FLOAT else []
+    found = [_loss(result)] if result.precision != FLOAT else []
     if result.half is not None and (loss := _loss(result.half)):
-        told.append(f"computed in {result.half.precision}, {loss}")
-    return [loss for loss in told if loss]
+        found.append(f"computed in {result.half.precision}, {loss}")
+    return [loss for loss in found if loss]
 
 
 def _loss(result: Verification) -> str | None:
-    if result.lost > MOST_LOST:
+    if result.lost > MAX_LOST:
         return f"{100 * result.lost:.1f} points less accurate than the network"
     if result.accuracy_before is not None or result.top1_agreement is None:
         return None
     other = 1 - result.top1_agreement  # without labels nothing more is known
-    return f"another class than the network's for {other:.1%} of the pictures" if other > MOST_LOST else None
+    return f"another class than the network's for {other:.1%} of the pictures" if other > MAX_LOST else None
 
 
 def _quality(task: Task[Any], outputs: Outputs, labels: list[int | None], texts: Sequence[str]) -> float | None:

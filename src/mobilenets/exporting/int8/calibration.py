@@ -14,7 +14,7 @@ import numpy as np
 
 from mobilenets.data.sample import Sample
 from mobilenets.errors import DataError
-from mobilenets.exporting.images import read_pictures
+from mobilenets.exporting.images import read_images
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import Pixels
@@ -46,7 +46,7 @@ def read_calibration(
     Raises:
         UserError: none can be read.
     """
-    rows = [picture.pixels for picture in read_pictures(preprocess, samples, PICTURES, "calibration photographs")]
+    rows = [picture.pixels for picture in read_images(preprocess, samples, PICTURES, "calibration photographs")]
     if not rows:
         raise DataError("--int8: no training photograph to calibrate with can be read; give --data")
     return Calibration(np.stack(rows), float_ends, measured_on)

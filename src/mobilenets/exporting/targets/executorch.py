@@ -43,8 +43,8 @@ def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibrati
             for name in ("stem.conv", "classifier"):
                 quantizer.set_module_name(f"from_planes.network.network.{name}", None)
         prepared = prepare_pt2e(torch.export.export(deployed(model, card), example).module(), quantizer)
-        for picture in calibration.pixels:
-            prepared(torch.from_numpy(picture[None]))
+        for pixels in calibration.pixels:
+            prepared(torch.from_numpy(pixels[None]))
         _save(torch.export.export(convert_pt2e(prepared), example), card, path)
 
 

@@ -100,7 +100,7 @@ def _ends(path: Path) -> list[str]:
     return [f"{graph.tensors[layer.outputs[0]].name.decode()};" for layer in (operators[0], operators[-1])]
 
 
-def _ranges(path: Path, photographs: Pixels) -> dict[str, dict[str, Tensor]]:
+def _ranges(path: Path, images: Pixels) -> dict[str, dict[str, Tensor]]:
     """The range of every float tensor, by name, as the quantiser wants it."""
     graph, swishes = _operators(path, schema.BuiltinOperator.HARD_SWISH)
     names = {i: tensor.name.decode() for i, tensor in enumerate(graph.tensors)}
@@ -108,10 +108,10 @@ def _ranges(path: Path, photographs: Pixels) -> dict[str, dict[str, Tensor]]:
     ranges = Ranges({names[o.inputs[0]]: HARD_SWISH for o in swishes})
     watched = Interpreter(str(path), num_threads=available_cores(), experimental_preserve_all_tensors=True)
     watched.allocate_tensors()
-    for photograph in photographs:
-        watched.set_tensor(watched.get_input_details()[0]["index"], photograph[None])
+    for image in images:
+        watched.set_tensor(watched.get_input_details()[0]["index"], image[None])
         watched.invoke()
-        ranges.add(photograph, ((names[i], watched.get_tensor(i)) for i in written))
+        ranges.add(image, ((names[i], watched.get_tensor(i)) for i in written))
     return {
         name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
         for name, (low, high) in ranges.best().items()

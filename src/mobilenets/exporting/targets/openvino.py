@@ -59,7 +59,7 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
             advanced_parameters=extremes,
         )
     _drop_clips(quantized)
-    _share_constants(quantized)
+    _merge_constants(quantized)
     _shorten_names(quantized)
     _save(quantized, card, path)
 
@@ -107,7 +107,7 @@ def _numbers(value: Any) -> Any:
     return node.data if node.get_type_name() == "Constant" else None
 
 
-def _share_constants(graph: openvino.Model) -> None:
+def _merge_constants(graph: openvino.Model) -> None:
     """Write a number that several operations read once: a range is read twice by each rounding."""
     first: dict[tuple[object, ...], Any] = {}
     for node in graph.get_ordered_ops():
