@@ -21,7 +21,8 @@ from mobilenets.arch import build
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache.images import PixelCache
 from mobilenets.data.loader import Loader
-from mobilenets.data.sample import Sample, Samples, Splits
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.system.malloc import keep_freed_memory

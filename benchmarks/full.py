@@ -18,7 +18,7 @@ import numpy as np
 from common import table, write_result
 from PIL import Image
 
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.exporting.images import SampleImage
 from mobilenets.exporting.targets.table import FULL_TARGETS, TARGETS, exporter, with_full_input

@@ -21,7 +21,7 @@ import torch
 from common import spread, table, write_result
 
 from mobilenets.data.loader import Loader
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.preprocess import Preprocess
 from mobilenets.tasks.classify.metrics import score

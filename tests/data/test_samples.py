@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilenets.data.sample import Sample, Samples
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples
 
 NAMES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8), max_size=12)
 
@@ -30,6 +31,14 @@ def test_sorting_is_that_of_path_strings(names: list[str]) -> None:
     order, repeated = Samples.of(samples).by_path()
     assert [str(samples[i].path) for i in order] == sorted(str(s.path) for s in samples)
     assert repeated.sum() == len(samples) - len({s.path for s in samples})
+
+
+@given(names=NAMES, cut=st.integers(0, 12), group=st.sampled_from([None, "g"]))
+def test_what_was_taken_apart_can_be_joined(names: list[str], cut: int, group: str | None) -> None:
+    samples = [Sample(Path("folder", name), i, group if i % 2 else None) for i, name in enumerate(names)]
+    columns = Samples.of(samples)
+    assert Samples.joined([columns[:cut], columns[cut:]]) == samples
+    assert Samples.joined([Samples.of(samples[:cut]), columns[cut:]]) == samples  # of another reading
 
 
 def test_names_that_are_not_text_are_kept_and_sorted_as_strings() -> None:

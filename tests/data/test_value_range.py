@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from mobilenets.auditing.audit import audit
-from mobilenets.data.sample import Sample, Samples
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.data.value_range import MIN_LEVELS, decide_range, parse_range
 from mobilenets.errors import UserError

@@ -15,7 +15,8 @@ from mobilenets.auditing.kinds import KINDS, AuditFinding, ranked
 from mobilenets.auditing.measure import measure_images
 from mobilenets.auditing.quality import cropped, few_levels, imbalance, quality
 from mobilenets.data.readable import MAX_CHECKED
-from mobilenets.data.sample import Sample, Samples, Splits
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.data.sources.read import read_named_splits, read_splits
 from mobilenets.data.value_range import RangeDecision, decide_range

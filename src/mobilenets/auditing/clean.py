@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mobilenets.auditing.audit import Audit, SplitSample
 from mobilenets.auditing.duplicates import groups_of
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.errors import DataError, UsageError
 from mobilenets.system.files import check_new_file, write_atomic
 
@@ -29,7 +29,7 @@ class Cleaned:
 
 def check_files(data: Path, parts: Mapping[str, Samples]) -> None:
     """Raise UserError if the pictures are no files of their own, which alone a CSV can name."""
-    if any(samples.table.extents is not None for samples in parts.values()):
+    if any(samples.members is not None for samples in parts.values()):
         raise UsageError(f"--write-clean: the pictures of {data} lie in tar or parquet files; unpack them first")
 
 

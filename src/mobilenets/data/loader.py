@@ -21,7 +21,8 @@ from PIL import Image
 
 from mobilenets.data.augment import Augment
 from mobilenets.data.cache.images import Cache, Shelf
-from mobilenets.data.sample import Indices, Sample, Samples
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Indices, Samples
 from mobilenets.errors import UsageError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage

@@ -17,7 +17,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.sample import Sample, Samples, Splits
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.errors import DataError, UserError
 from mobilenets.system.files import open_atomic
 from mobilenets.system.progress import Progress
@@ -223,12 +224,12 @@ def base_of(data: Path) -> Path:
 
 def names_below(samples: Samples, base: Path) -> list[str]:
     """The path of every sample, relative to `base` where it lies there, as `data.csv` has it."""
-    root = samples.table.root
+    root = samples.root
     before = "" if root in ("", ".") else f"{root}{os.sep}".replace(os.sep * 2, os.sep)
     prefix = "" if str(base) == "." else f"{base}{os.sep}".replace(os.sep * 2, os.sep)
     names = []
-    for row in samples.rows.tolist():
-        name = samples.table.name(row).decode("utf-8", "surrogatepass")
+    for i in range(len(samples)):
+        name = samples.name(i).decode("utf-8", "surrogatepass")
         full = name if name.startswith(os.sep) else before + name
         full = full[len(prefix) :] if full.startswith(prefix) else full
         names.append(_text(full.replace(os.sep, "/")))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, content_digests, content_sizes, list_images
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.samples import Samples, Splits
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
     By their path below the data, then by content, wherever it lies. Contents are compared where the run knows them;
     of data sets beyond `MAX_HASHED_FIRST` only their sizes. How `found` is split does not matter.
     """
-    everything = joined([found.train, found.val, found.test])
+    everything = Samples.joined([found.train, found.val, found.test])
     listed = list_images(found, data, val, content=False)
     rows = manifest.of("train", "val", "test")
     partner = _by_path(manifest, rows, listed, apart=val is not None)
@@ -110,15 +110,6 @@ def match(manifest: Manifest, found: Splits, data: Path, val: Path | None = None
         names(sorted(relabelled)),
         len(moved),
     )
-
-
-def joined(parts: Sequence[Samples]) -> Samples:
-    """Several samples as one."""
-    parts = [samples for samples in parts if len(samples)]
-    if parts and all(samples.table is parts[0].table for samples in parts):
-        rows, labels = ([getattr(samples, name) for samples in parts] for name in ("rows", "labels"))
-        return Samples(parts[0].table, np.concatenate(rows), np.concatenate(labels))
-    return Samples.of([sample for samples in parts for sample in samples])
 
 
 def _by_path(manifest: Manifest, rows: NDArray[np.int64], listed: Manifest, apart: bool) -> dict[int, int]:

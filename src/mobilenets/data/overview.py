@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.survey import Survey
 from mobilenets.system.terminal import shortened, table
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.survey import count_text, named
 from mobilenets.errors import UsageError
 
@@ -50,11 +50,9 @@ def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
 
 def only(splits: Splits, kept: Sequence[int]) -> Splits:
     """The splits with those classes only, numbered anew."""
-    number = np.full(len(splits.classes), -1, np.int64)
-    number[list(kept)] = np.arange(len(kept))
+    classes = tuple(splits.classes[k] for k in kept)
 
     def own(samples: Samples) -> Samples:
-        return samples.take(number[samples.labels] >= 0).relabelled(number.tolist())
+        return samples.take(np.isin(samples.labels, kept)).numbered(classes)
 
-    classes = tuple(splits.classes[k] for k in kept)
     return replace(splits, classes=classes, train=own(splits.train), val=own(splits.val), test=own(splits.test))

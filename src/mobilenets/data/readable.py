@@ -11,7 +11,8 @@ import numpy as np
 
 from mobilenets.data.loader import WORKERS, Skipped
 from mobilenets.data.rare import Rare
-from mobilenets.data.sample import Indices, Sample, Samples, Splits
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Indices, Samples, Splits
 from mobilenets.data.sources.survey import UNREADABLE, Survey, named
 from mobilenets.errors import DataError, UserError
 from mobilenets.preprocess import decode

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.errors import UserError
 from mobilenets.preprocess import Preprocess, decode
 

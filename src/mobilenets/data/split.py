@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.sample import Indices, Sample, Samples
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Indices, Samples
 from mobilenets.errors import UsageError
 
 Mask = NDArray[np.bool_]
@@ -55,8 +56,8 @@ def _leaders(ordered: Samples, repeated: Mask) -> Indices:
     """For every sample the index of the first one that it has to stay with (its own, where it is free)."""
     index = np.arange(len(ordered))
     leader = np.maximum.accumulate(np.where(repeated, 0, index))
-    if ordered.table.group is not None:
-        group = ordered.table.group.codes[ordered.rows]
+    group = ordered.groups
+    if group is not None:
         grouped = np.flatnonzero(group >= 0)
         _, first, inverse = np.unique(group[grouped], return_index=True, return_inverse=True)
         leader[grouped] = grouped[first][inverse]
@@ -66,11 +67,10 @@ def _leaders(ordered: Samples, repeated: Mask) -> Indices:
 def _strata(ordered: Samples, first: Indices) -> Iterator[Indices]:
     """The units of every stratum, strata sorted by label and name; `first` is the first sample of each unit."""
     label, rank = ordered.labels[first], np.zeros(len(first), np.int64)
-    column = ordered.table.stratum
-    if column is not None:
-        codes = column.codes[ordered.rows[first]]
-        lowest = 0 if "" in column.names else 1  # no stratum and an empty one are the same
-        rank = np.where(codes < 0, 0, lowest + np.argsort(np.argsort(column.names))[codes])
+    if ordered.strata is not None:
+        codes, stratum = np.unique(ordered.strata[first], return_inverse=True)
+        words = ["" if code < 0 else ordered.words[code] for code in codes]  # no stratum and an empty one are the same
+        rank = np.unique(words, return_inverse=True)[1][stratum]
     if len(first) == 0:
         return
     by_stratum = np.lexsort((rank, label))

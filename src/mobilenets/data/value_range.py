@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mobilenets.data.sample import Sample, Samples
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples
 from mobilenets.errors import UsageError, UserError
 from mobilenets.preprocess import decode, depth
 from mobilenets.preprocess.decode import DeepValues

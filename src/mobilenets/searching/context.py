@@ -16,7 +16,7 @@ from mobilenets.data.cache.images import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.data.split import train_val_split
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import SEARCHED_FROM, ModelCard

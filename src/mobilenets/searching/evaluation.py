@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from mobilenets.data.loader import Batch, Loader
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess.torch import Images

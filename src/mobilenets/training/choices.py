@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 
 from mobilenets.data.augment import Augment
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.timing import Clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.settings import Settings

@@ -14,7 +14,7 @@ from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
 from mobilenets.data.overview import overview
 from mobilenets.data.readable import readable_splits
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.value_range import RangeDecision, decide_range, range_text, range_to_ask
 from mobilenets.errors import DataError, UsageError
 from mobilenets.nn.model import MobileNet

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from mobilenets.data.manifest import EARLIER, Manifest, list_images, manifest_of
-from mobilenets.data.match import count, joined, some
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.match import count, some
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.read import read_named_splits
 from mobilenets.errors import DataError, ModelFileError
 from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card, read_tensors
@@ -108,13 +108,13 @@ class Origin:
             what = "do not validate or test" if named else "do not test"
             log.info("%s: %s %s, as %s was trained on them", settings.data, count(lost), what, self.run)
         if not named:
-            everything = joined([splits.train, splits.val])
+            everything = Samples.joined([splits.train, splits.val])
             split = _with_groups(everything, np.concatenate(known[:2]))
             is_new = np.array([name is None for name in split], np.bool_)
             drawn = np.arange(len(everything)) >= len(splits.train)
             validates, tests = np.where(is_new, drawn, split == "val"), split == "test"
             train, val = everything.take(~validates & ~tests), everything.take(validates)
-            test = joined([test, everything.take(tests)])
+            test = Samples.joined([test, everything.take(tests)])
             known_count, new_count = count(int((~is_new).sum())), f"{int(is_new.sum()):,}"
             log.info("%s: %s known to %s keep their split, %s are new", settings.data, known_count, self.run, new_count)
         if len(val) == 0:
@@ -156,7 +156,7 @@ class Origin:
 
 def _with_groups(samples: Samples, split: np.ndarray) -> np.ndarray:
     """`split` (N,) of what a run knows, None for others, where those of a group that it knows go with the group."""
-    if samples.table.group is None:
+    if samples.groups is None:
         return split
     of_group: dict[str, str] = {}
     for sample, name in zip(samples, split, strict=True):

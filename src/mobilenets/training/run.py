@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.errors import UsageError
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels

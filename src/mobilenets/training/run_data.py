@@ -16,7 +16,7 @@ from mobilenets.data.manifest import (
     manifest_of,
 )
 from mobilenets.data.match import count, match, some
-from mobilenets.data.sample import Splits
+from mobilenets.data.samples import Splits
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError
 from mobilenets.model_card import read_card

@@ -13,7 +13,7 @@ import numpy as np
 
 from mobilenets.data.loader import Loader
 from mobilenets.data.readable import MAX_CHECKED
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.model_card import ModelCard

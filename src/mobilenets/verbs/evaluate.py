@@ -12,7 +12,7 @@ from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision, Split
-    from mobilenets.data.sample import Samples
+    from mobilenets.data.samples import Samples
     from mobilenets.report.unseen import Figures
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Report

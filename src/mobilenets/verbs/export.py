@@ -16,7 +16,8 @@ from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Input, Target
-    from mobilenets.data.sample import Sample, Samples, Splits
+    from mobilenets.data.sample import Sample
+    from mobilenets.data.samples import Samples, Splits
     from mobilenets.exporting.int8.calibration import Calibration
     from mobilenets.exporting.targets.table import Quantize
     from mobilenets.exporting.verify import Verification
@@ -188,4 +189,5 @@ def _numbered(splits: Splits, card: ModelCard) -> tuple[Samples, Samples, Sequen
     from mobilenets.tasks import task_of
 
     numbers, texts = task_of(card).numbered(splits.classes, card.classes)
-    return splits.train.relabelled(numbers), splits.val.relabelled(numbers), texts
+    train, val = (samples.relabelled(numbers, texts) for samples in (splits.train, splits.val))
+    return train, val, texts

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.cache.store import PixelStore, key_of
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples
 from mobilenets.system.cache_dir import cache_folder
 
 MODES = ("auto", "ram", "disk", "off")

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.records import SPLIT_NAMES, Records, RecordsBuilder
-from mobilenets.data.sample import Samples
+from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.csv_format import Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
 from mobilenets.data.sources.several_labels import find_several, label_notes
+from mobilenets.data.sources.split_names import SPLIT_NAMES
+from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, UserError
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
@@ -25,7 +26,7 @@ METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
 Row = dict[str, str]
 
 
-def read_table(table: Path) -> Records:
+def read_table(table: Path) -> tuple[Samples, Survey]:
     """The rows of a CSV. A row that repeats another one is a photograph to be shown twice.
 
     What is not as `path,label` separated by commas is found out and told in one line.
@@ -34,18 +35,18 @@ def read_table(table: Path) -> Records:
         UserError: not a CSV, a bad row (by its line), a missing file, several labels in one, or a photograph that is
             listed twice with different labels, parts or groups.
     """
-    found = RecordsBuilder(str(table.parent))
+    found = SamplesBuilder(str(table.parent))
     form, guesses = _add(found, table)
-    records = found.records()
-    _check_labels(table, form, records.names)
-    _check_repeats(table, form, records)
-    guesses += label_notes(records.names)
+    samples = found.samples()
+    _check_labels(table, form, samples.names)
+    _check_repeats(table, form, samples)
+    guesses += label_notes(samples.names)
     if guesses:
         _log_once(f"{table}: {'; '.join(guesses)}")
-    return records
+    return samples, found.survey
 
 
-def read_metadata(folder: Path) -> Records | None:
+def read_metadata(folder: Path) -> tuple[Samples, Survey] | None:
     """What Hugging Face's `metadata.csv` in a folder of images says; None without one, or where it has no labels."""
     table = folder / METADATA
     if not table.is_file():
@@ -59,7 +60,7 @@ def read_metadata(folder: Path) -> Records | None:
     return read_table(table)
 
 
-def _add(found: RecordsBuilder, table: Path) -> tuple[Format, list[str]]:
+def _add(found: SamplesBuilder, table: Path) -> tuple[Format, list[str]]:
     """Add every row of `table`; its format, and what was guessed."""
     form = find_format(table)
     finder = Finder(table.parent)
@@ -109,15 +110,16 @@ def _check_labels(table: Path, form: Format, names: Sequence[str]) -> None:
     )
 
 
-def _check_repeats(table: Path, form: Format, records: Records) -> None:
+def _check_repeats(table: Path, form: Format, samples: Samples) -> None:
     """Refuse rows that contradict each other, and say how many repeat another."""
-    order, repeated = Samples(records.table, records.rows, records.rows).by_path()
+    order, repeated = samples.by_path()
     again = np.flatnonzero(repeated)
     if len(again) == 0:
         return
     later, earlier = order[again], order[again - 1]
-    group = records.table.group
-    columns: list[NDArray[Any]] = [records.codes, records.splits, *([group.codes] if group else [])]
+    columns: list[NDArray[Any]] = [samples.labels, samples.splits]
+    if samples.groups is not None:
+        columns.append(samples.groups)
     for column in columns:
         for k in np.flatnonzero(column[later] != column[earlier]):
             _refuse(table, form, int(earlier[k]), int(later[k]))

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from mobilenets.data.records import SPLIT_NAMES
+from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.errors import DataError, UserError
 
 # Of each column: its own name, others that say the same, and some that may. Letters and digits only, without capitals.

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from mobilenets.data.records import Records, RecordsBuilder
+from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.layout import Layout, understand
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import Folder
@@ -15,7 +15,7 @@ from mobilenets.data.walk import count_unseen, image_files, images_among
 from mobilenets.errors import DataError
 
 
-def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
+def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> tuple[Samples, Survey]:
     """The photographs of every class folder (`data.layout` says which these are); none where there are none.
 
     `known`: class names of a model. `without`: a folder in `data` that is left alone, as its photographs validate.
@@ -27,7 +27,7 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
     survey = Survey()
     excluded = None if without is None else os.path.realpath(without)
     layout = understand(Folder(data, _unreadable, excluded), survey, known=known, held_out=without is not None)
-    found = RecordsBuilder(str(data), survey)
+    found = SamplesBuilder(str(data), survey)
     start = len(str(data / "x")) - 1  # of a million paths, none is taken apart
     for own in layout.classes:
         for path in image_files(own.path, _unreadable, survey):
@@ -42,7 +42,7 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
         holds = _without_images(folder)
         survey.add(holds)
         survey.empty.append(f"{folder}: holds no images{''.join(f' ({line})' for line in holds.lines()[:1])}")
-    return found.records()
+    return found.samples(), found.survey
 
 
 def is_folder_of_folders(data: Path) -> bool:

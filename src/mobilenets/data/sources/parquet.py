@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.cache.fingerprint import FileFingerprint
-from mobilenets.data.records import Records, RecordsBuilder, split_of_shard
 from mobilenets.data.sample import Member
+from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data.sources.split_names import split_of_shard
+from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, MissingExtraError
 from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.system.progress import Progress
@@ -59,14 +61,14 @@ def _row_group(file: ParquetFile, group: int) -> Any:
     return array.field("bytes") if arrow.types.is_struct(array.type) else array
 
 
-def read_parquet(files: Sequence[Path]) -> Records:
+def read_parquet(files: Sequence[Path]) -> tuple[Samples, Survey]:
     """The photographs of all files, each called FILE/ROW, followed by the name it had where that is known.
 
     Raises:
         UserError: a file that is no parquet, or without a column of images or of classes.
     """
     arrow = _arrow()
-    found = RecordsBuilder()
+    found = SamplesBuilder()
     with Progress("reading parquet files", len(files), "file") as progress:
         for path in files:
             try:
@@ -74,10 +76,10 @@ def read_parquet(files: Sequence[Path]) -> Records:
             except (arrow.ArrowException, OSError) as error:
                 raise DataError(f"{path}: not a readable parquet file ({_line(error)})") from error
             progress.advance()
-    return found.records()
+    return found.samples(), found.survey
 
 
-def _read_file(path: Path, found: RecordsBuilder) -> None:
+def _read_file(path: Path, found: SamplesBuilder) -> None:
     fingerprint, split = FileFingerprint.of(path), split_of_shard(path.stem)
     with _arrow().parquet.ParquetFile(path) as content:
         schema = content.schema_arrow

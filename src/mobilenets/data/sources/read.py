@@ -8,8 +8,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from mobilenets.data.rare import Rare, settle_rare
-from mobilenets.data.records import Records
-from mobilenets.data.sample import Samples, Splits
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.csv import read_metadata, read_table
 from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
 from mobilenets.data.sources.survey import Survey, count_text, named
@@ -36,20 +35,20 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     """
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     held_out = None if folder is None else _held_out(data, Path(folder))
-    records = _records(data, without=None if folder is None else Path(folder))
-    _check_empty(records, rare)
-    validating = records.of("val") if held_out is None else held_out
+    found, survey = _find(data, without=None if folder is None else Path(folder))
+    _check_empty(survey, rare)
+    validating = found.of_splits("val") if held_out is None else held_out[0]
     if len(validating) and fraction is not None:
         raise UsageError(f"val: {data} has a validation part already; leave --val out")
     if held_out is not None:
-        records.survey.add(held_out.survey)
-        if n := len(records.of("val")):
-            records.survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
-    training = records.of("train", "")
+        survey.add(held_out[1])
+        if n := len(found.of_splits("val")):
+            survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
+    training = found.of_splits("train", "")
     classes = _classes(data, training)
-    train, test = _samples(data, "train", training, classes), _samples(data, "test", records.of("test"), classes)
+    train, test = _numbered(data, "train", training, classes), _numbered(data, "test", found.of_splits("test"), classes)
     if len(validating):
-        held = _samples(data, "val", validating, classes)
+        held = _numbered(data, "val", validating, classes)
     else:
         train, held = train_val_split(train, classes, DEFAULT_VAL if fraction is None else fraction, seed)
         if len(held) == 0:
@@ -57,7 +56,7 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
                 f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
                 "(one to train, one to validate)"
             )
-    return settle_rare(data, Splits(classes, train, held, test, records.survey), rare)
+    return settle_rare(data, Splits(classes, train, held, test, survey), rare)
 
 
 def read_samples(
@@ -71,15 +70,15 @@ def read_samples(
     Raises:
         UserError: nothing usable there, no such part, or a class that is not among `classes`.
     """
-    records = _records(data, known=classes or ())
-    _pass_on(records, survey)
-    there = records.there()
+    found, own_survey = _find(data, known=classes or ())
+    _pass_on(own_survey, survey)
+    there = found.split_names()
     chosen = split or next(p for p in ("test", "val", "", "train") if p in there)
     if chosen not in there:
         raise DataError(f"{data}: has no {chosen} part; it has {', '.join(sorted(there)) or 'no images'}")
-    records = records.of(chosen)
-    known = tuple(classes) if classes is not None else _classes(data, records)
-    return known, _samples(data, chosen, records, known)
+    found = found.of_splits(chosen)
+    known = tuple(classes) if classes is not None else _classes(data, found)
+    return known, _numbered(data, chosen, found, known)
 
 
 def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...], dict[str, Samples]]:
@@ -91,26 +90,26 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     Raises:
         UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
     """
-    records = _records(data)
-    _pass_on(records, survey)
-    classes = _classes(data, records)
-    return classes, {split: _samples(data, split, records.of(split), classes) for split in sorted(records.there())}
+    found, own_survey = _find(data)
+    _pass_on(own_survey, survey)
+    classes, names = _classes(data, found), sorted(found.split_names())
+    return classes, {split: _numbered(data, split, found.of_splits(split), classes) for split in names}
 
 
-def _pass_on(records: Records, survey: Survey | None) -> None:
+def _pass_on(own: Survey, survey: Survey | None) -> None:
     if survey is not None:
-        survey.add(records.survey)
-        for line in records.survey.empty:
+        survey.add(own)
+        for line in own.empty:
             survey.note(line)
 
 
-def _check_empty(records: Records, rare: Rare) -> None:
+def _check_empty(survey: Survey, rare: Rare) -> None:
     """Refuse class folders without a photograph: a class that silently goes missing is noticed by nobody."""
-    empty = records.survey.empty
+    empty = survey.empty
     if not empty:
         return
     if rare == "drop":
-        records.survey.note(f"{named(empty, 3)}: left out")
+        survey.note(f"{named(empty, 3)}: left out")
         return
     more = f" (and {len(empty) - 1} more folders)" if len(empty) > 1 else ""
     raise DataError(
@@ -118,24 +117,25 @@ def _check_empty(records: Records, rare: Rare) -> None:
     )
 
 
-def _held_out(data: Path, folder: Path) -> Records:
+def _held_out(data: Path, folder: Path) -> tuple[Samples, Survey]:
     """The photographs of other data for validation: its validation part, where it has parts."""
     if folder.resolve() == data.resolve():
         raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
-    found = _records(folder)
-    return found.of("val") if "val" in found.there() else found
+    found, survey = _find(folder)
+    return found.of_splits("val") if "val" in found.split_names() else found, survey
 
 
-def _records(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> Records:
-    found = _read(data, known, without)
+def _find(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> tuple[Samples, Survey]:
+    """The photographs of `data`, labels numbered as the classes come, and what reading them came upon."""
+    found, survey = _read(data, known, without)
     if len(found) == 0:
-        lines = found.survey.lines()
+        lines = survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
         raise DataError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
-    return found
+    return found, survey
 
 
-def _read(data: Path, known: Collection[str], without: Path | None) -> Records:
+def _read(data: Path, known: Collection[str], without: Path | None) -> tuple[Samples, Survey]:
     """The photographs of `data`, whatever it is; the readers of containers are imported where one is met."""
     files = _containers(data)
     if files and files[0].suffix.lower() == ".parquet":
@@ -180,10 +180,10 @@ def _containers(data: Path) -> list[Path]:
     return files
 
 
-def _classes(data: Path, records: Records) -> tuple[str, ...]:
-    classes = records.classes()
+def _classes(data: Path, samples: Samples) -> tuple[str, ...]:
+    classes = samples.classes()
     if len(classes) < 2:
-        only = f"only the class {classes[0]!r} ({count_text(len(records))})" if classes else "no training images"
+        only = f"only the class {classes[0]!r} ({count_text(len(samples))})" if classes else "no training images"
         raise DataError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
     for name in classes:
         if not _is_text(name):
@@ -200,12 +200,12 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _samples(data: Path, split: str, records: Records, classes: tuple[str, ...]) -> Samples:
+def _numbered(data: Path, split: str, samples: Samples, classes: tuple[str, ...]) -> Samples:
     known = {normalize("NFC", name) for name in classes}
-    unknown = [name for name in records.classes() if name not in known]
+    unknown = [name for name in samples.classes() if name not in known]
     if unknown:
         what = f"{split or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
         meant = next((name for name in classes for other in unknown if key(name) == key(other)), None)
         hint = "" if meant is None else f"; is {meant!r} meant? Call both alike"
         raise DataError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")
-    return records.samples(classes)
+    return samples.numbered(classes)

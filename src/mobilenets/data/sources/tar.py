@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.cache.fingerprint import FileFingerprint
-from mobilenets.data.records import Records, RecordsBuilder, split_of_shard
 from mobilenets.data.sample import Member
+from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data.sources.split_names import split_of_shard
 from mobilenets.data.sources.survey import Survey, Tally
 from mobilenets.data.walk import count_unseen
 from mobilenets.errors import DataError, MissingExtraError
@@ -57,14 +58,14 @@ def expand(pattern: str) -> list[Path]:
     return [Path(path) for path in _webdataset("shardlists").expand_urls(pattern)]
 
 
-def read_shards(files: Sequence[Path]) -> Records:
+def read_shards(files: Sequence[Path]) -> tuple[Samples, Survey]:
     """The photographs of all shards, each called SHARD/NAME.
 
     Raises:
         UserError: a shard that is no tar, is compressed or damaged; a photograph without class.
     """
     survey = Survey()
-    found = RecordsBuilder(survey=survey)
+    found = SamplesBuilder(survey=survey)
     with Progress("reading shards", len(files), "shard") as progress:
         for path in files:
             shard = TarShard(path, FileFingerprint.of(path))
@@ -74,7 +75,7 @@ def read_shards(files: Sequence[Path]) -> Records:
             for name, label, offset, extent in entries:
                 found.add(f"{path}/{name}", label, split, member=Member(shard, offset, extent))
             progress.advance()
-    return found.records()
+    return found.samples(), found.survey
 
 
 def _index(shard: TarShard) -> tuple[list[Entry], Survey]:

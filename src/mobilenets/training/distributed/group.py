@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mobilenets.data.sample import Indices
+from mobilenets.data.samples import Indices
 from mobilenets.errors import UsageError, UserError
 from mobilenets.system import torchrun_env
 
