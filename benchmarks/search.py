@@ -42,7 +42,8 @@ from mobilenets.searching.evaluation import losses, score
 from mobilenets.searching.final_finetune import final_trainer
 from mobilenets.searching.latency.model import NUM_FITTED, LatencyModel
 from mobilenets.searching.latency.table import Conditions, LatencyTable
-from mobilenets.searching.netadapt.netadapt import NUM_FINALISTS, NUM_IMPORTANCE_BATCHES, NetAdapt, Pick, pick_best
+from mobilenets.searching.netadapt.netadapt import NUM_IMPORTANCE_BATCHES, NetAdapt, Pick, pick_best
+from mobilenets.searching.netadapt.plan import NUM_FINALISTS
 from mobilenets.searching.netadapt.proposals import Proposal, random_candidates
 from mobilenets.searching.pruning.groups import channel_cuts, channel_groups, with_channels
 from mobilenets.searching.pruning.reconstruct import collect_stats, prune

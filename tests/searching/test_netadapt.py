@@ -14,7 +14,7 @@ from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.context import SearchContext
 from mobilenets.searching.evaluation import losses
 from mobilenets.searching.latency.model import LatencyModel
-from mobilenets.searching.netadapt.netadapt import plan_steps
+from mobilenets.searching.netadapt.plan import plan_steps
 from mobilenets.searching.netadapt.proposals import INPUT, Proposal, changed
 from mobilenets.searching.netadapt.ranking import Ranking
 from mobilenets.searching.pruning.groups import channel_cuts, channel_groups

@@ -9,29 +9,24 @@ of its channels before it saves a step.
 from __future__ import annotations
 
 import copy
-import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from mobilenets.errors import UsageError
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.context import SearchContext
-from mobilenets.searching.evaluation import (
-    EVALUATION_FRACTION,
-    NUM_TIMED_STEPS,
-    Score,
-    losses,
-    score,
-    seconds_per_step,
-    short_trainer,
-)
+from mobilenets.searching.evaluation import Score, losses, score, short_trainer
 from mobilenets.searching.latency.model import LatencyModel
+from mobilenets.searching.netadapt.plan import (
+    NUM_FINALISTS,
+    TUNING_LR_FACTOR,
+    fraction_to_save,
+    num_steps,
+    plan_search,
+)
 from mobilenets.searching.netadapt.proposals import (
     ALL_GROUPS,
     INPUT,
@@ -45,25 +40,15 @@ from mobilenets.searching.netadapt.proposals import (
     smallest,
     unit_cuts,
 )
-from mobilenets.searching.netadapt.ranking import NUM_RANKING_IMAGES, Ranking
+from mobilenets.searching.netadapt.ranking import Ranking
 from mobilenets.searching.pruning.groups import channel_cuts, channel_groups
 from mobilenets.searching.pruning.reconstruct import PruningStats, collect_stats, prune
 from mobilenets.searching.state import SearchState
 from mobilenets.system.progress import Progress
 from mobilenets.training.interrupt import Interrupt
 
-# Saved by each step, of the base network's latency; NetAdapt's code has 0.025, V3 0.01, both with far longer tuning.
-STEP_FRACTION = 0.05
-MAX_STEP_FRACTION = 3 * STEP_FRACTION  # where there is no time for more steps
-NUM_FINALISTS = 3  # proposals that are tuned
 NUM_IMPORTANCE_BATCHES = 4  # batches that tell which channels matter
-ALL_SIZES_EPOCHS, MAX_ALL_SIZES_BATCHES = 2, 300  # of images of all sizes, before the first step; batches at most
-ALL_SIZES_TIME_FRACTION = 0.15  # of the time of the search, at most
 ALL_SIZES_LR_FACTOR = 0.3  # of the run's learning rate
-TUNING_LR_FACTOR = 0.1  # of the run's learning rate: a few batches at the whole of it only disturb a trained network
-SEARCH_TIME_FRACTION = 0.5  # of the time; the rest is the training at the end
-MIN_TUNE_BATCHES, MAX_TUNE_BATCHES = 4, 300  # batches per finalist
-MEASURE_S = 6.0  # of a step: the finalists, and blocks of proposals that no one has timed
 
 Pick = Callable[[list[tuple[Proposal, float]]], list[Proposal]]
 
@@ -76,23 +61,6 @@ class Tuned:
     latency_ms: float
     model: MobileNet
     score: Score
-
-
-def plan_steps(to_save: float, left_s: float, fixed_s: float, tuned_s: float) -> dict[str, float]:
-    """What fits into `left_s` seconds: `share` of the base latency that a step saves, `tune` batches per finalist.
-
-    `to_save`: from the base network to the budget, as a fraction of the base latency. A step takes `fixed_s`, and
-    `tuned_s` per batch. Where there is no time for steps of `STEP_FRACTION`, fewer and
-    longer ones are planned, of at most `MAX_STEP_FRACTION`.
-    """
-    fits = int(left_s / (fixed_s + MIN_TUNE_BATCHES * tuned_s))
-    steps = min(_steps(to_save, STEP_FRACTION), max(fits, _steps(to_save, MAX_STEP_FRACTION)))
-    tune = int(np.clip((left_s / steps - fixed_s) / tuned_s, MIN_TUNE_BATCHES, MAX_TUNE_BATCHES))
-    return {"share": max(STEP_FRACTION, to_save / steps), "tune": tune}
-
-
-def _steps(to_save: float, fraction: float) -> int:
-    return max(1, math.ceil(to_save / fraction - 1e-9))  # three thirds are three steps
 
 
 def pick_best(ranked: list[tuple[Proposal, float]]) -> list[Proposal]:
@@ -123,11 +91,11 @@ class NetAdapt:
     def run(self, interrupt: Interrupt, deadline: float) -> bool:
         """Step until the budget is met; False when interrupted. `deadline`: of `time.monotonic()`."""
         if not self.state.plan:
-            self.state.plan = self._plan(deadline)
+            self.state.plan = plan_search(self.ctx, self.state, len(self._min_sizes), deadline)
             self.state.save()
         if self.state.network() is None and not self._see_all_sizes(interrupt):
             return False
-        total = _steps(self._to_save, self.state.plan["share"])
+        total = num_steps(fraction_to_save(self.state), self.state.plan["share"])
         with Progress("search", total, "step", initial=min(len(self.state.steps), total)) as progress:
             while self.latency_ms > self.budget_ms:
                 if not self._step(interrupt):
@@ -135,34 +103,6 @@ class NetAdapt:
                 last = self.state.steps[-1]
                 progress.advance(1, ms=last["latency_ms"], holdout=last["accuracy"], cut=last["what"])
         return True
-
-    @property
-    def _to_save(self) -> float:
-        """From the base network to the budget, as a fraction of the base network's latency."""
-        return 1 - self.budget_ms / self.state.base["latency_ms"]
-
-    def _plan(self, deadline: float) -> dict[str, float]:
-        """What fits into the time there is, from a measurement: see `plan_steps`."""
-        ctx = self.ctx
-        epoch = len(ctx.loader(ctx.splits.rest, self.candidate.size, train=True))
-        all_sizes = min(ALL_SIZES_EPOCHS * epoch, MAX_ALL_SIZES_BATCHES)
-        if self.state.config.tune is not None:
-            return {"tune": self.state.config.tune, "share": STEP_FRACTION, "all_sizes": all_sizes}
-        trial = copy.deepcopy(self.model)
-        batch_s = seconds_per_step(
-            short_trainer(ctx, trial, [self.candidate.size], TUNING_LR_FACTOR, 1 + NUM_TIMED_STEPS)
-        )
-        image_s = batch_s * EVALUATION_FRACTION / ctx.recipe.batch_size
-        smaller = (1 + self.budget_ms / self.state.base["latency_ms"]) / 2  # the networks become, on the way
-        ranking = (
-            2 * len(self._min_sizes) / 2 * NUM_RANKING_IMAGES
-        )  # half of a network, on average, for each unit cut and each proposal
-        evaluating = NUM_FINALISTS * len(ctx.splits.holdout)
-        fixed_s = (ranking + evaluating) * image_s * smaller + MEASURE_S
-        tuned_s = NUM_FINALISTS * batch_s * smaller  # a batch of each finalist
-        left_s = SEARCH_TIME_FRACTION * (deadline - time.monotonic())
-        all_sizes = int(np.clip(ALL_SIZES_TIME_FRACTION * left_s / batch_s, MIN_TUNE_BATCHES, all_sizes))
-        return {**plan_steps(self._to_save, left_s - all_sizes * batch_s, fixed_s, tuned_s), "all_sizes": all_sizes}
 
     def _see_all_sizes(self, interrupt: Interrupt) -> bool:
         """Get the base network used to smaller images; False when interrupted before that.
