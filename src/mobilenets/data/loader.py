@@ -7,7 +7,7 @@ Pillow releases the interpreter lock while it decodes and resizes, so threads su
 from __future__ import annotations
 
 import copy
-import sys
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +26,8 @@ from mobilenets.data.samples import Indices, Samples
 from mobilenets.errors import UsageError
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
+
+log = logging.getLogger(__name__)
 
 WORKERS = 2
 PREFETCH = 2  # batches
@@ -54,7 +56,7 @@ class Batch:
 
 
 class Skipped:
-    """Photographs that cannot be read: each is told once, on standard error."""
+    """Photographs that cannot be read: each is told once."""
 
     def __init__(self) -> None:
         self._messages: set[str] = set()
@@ -67,7 +69,7 @@ class Skipped:
                 return
             self._messages.add(message)
             more = len(self._messages) > MAX_SKIPPED_LINES
-        print("skipped more photographs that cannot be read" if more else f"skipped {message}", file=sys.stderr)
+        log.warning("%s", "skipped more photographs that cannot be read" if more else f"skipped {message}")
 
 
 class Loader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
 from collections.abc import Hashable
 from pathlib import Path
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from mobilenets.data.cache.store import PixelStore, key_of
 from mobilenets.data.samples import Samples
 from mobilenets.system.cache_dir import cache_folder
+
+log = logging.getLogger(__name__)
 
 MODES = ("auto", "ram", "disk", "off")
 DEFAULT_BYTES = 2 * 2**30
@@ -138,12 +140,13 @@ def open_cache(mode: str, expected: int) -> Cache | None:
     if mode == "auto" and expected > DEFAULT_BYTES:
         cache = DiskCache()
         if expected <= cache.store.room() / 2:
-            print(f"cache: decoded photographs are kept in {cache.store.folder} ({_gb(expected)})", file=sys.stderr)
+            log.info("cache: decoded photographs are kept in %s (%s)", cache.store.folder, _gb(expected))
             return cache
-        print(
-            f"cache: decoded photographs would take {_gb(expected)}, more than half of what is free for them; "
-            f"{_gb(DEFAULT_BYTES)} are kept in memory, the others are decoded every time",
-            file=sys.stderr,
+        log.warning(
+            "cache: decoded photographs would take %s, more than half of what is free for them; "
+            "%s are kept in memory, the others are decoded every time",
+            _gb(expected),
+            _gb(DEFAULT_BYTES),
         )
     return PixelCache()
 

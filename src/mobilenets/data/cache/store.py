@@ -8,11 +8,11 @@ be safe among processes and through kills.
 from __future__ import annotations
 
 import hashlib
+import logging
 import mmap
 import os
 import shutil
 import sqlite3
-import sys
 import threading
 import time
 import zlib
@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 from mobilenets.data.sample import Sample
 from mobilenets.preprocess import decode
+
+log = logging.getLogger(__name__)
 
 # What else writes to this disk, the run's own checkpoints first of all, must not fail for the sake of a cache.
 RESERVE = 2**30
@@ -156,10 +158,11 @@ class PixelStore:
 
     def _log_failure(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        print(
-            f"cache: {self.folder}: {reason}; from here on photographs are kept in memory, or decoded every time "
+        log.warning(
+            "cache: %s: %s; from here on photographs are kept in memory, or decoded every time "
             "(mobilenets cache --clear makes room)",
-            file=sys.stderr,
+            self.folder,
+            reason,
         )
 
 

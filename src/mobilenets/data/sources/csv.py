@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -19,6 +20,8 @@ from mobilenets.data.sources.several_labels import find_several, label_notes
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, UserError
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
 METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
@@ -140,4 +143,4 @@ def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
 @cache
 def _log_once(line: str) -> None:
     """Once: a data set is read for training and again for what is told about it."""
-    print(line, file=sys.stderr)
+    log.warning("%s", line)
