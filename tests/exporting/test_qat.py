@@ -92,7 +92,7 @@ def engine(data: Data, tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
 
 
 @pytest.mark.parametrize(
-    ("name", "blocks", "float_ends"),
+    ("name", "blocks", "skip_first_last"),
     [
         ("mobilenet_v1", 9, False),
         ("mobilenet_v2", 9, True),
@@ -100,11 +100,13 @@ def engine(data: Data, tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
         ("mobilenet_v4_conv_small", 3, False),
     ],
 )
-def test_the_simulation_gives_the_answers_of_the_file(name: str, blocks: int, float_ends: bool, tmp_path: Path) -> None:
+def test_the_simulation_gives_the_answers_of_the_file(
+    name: str, blocks: int, skip_first_last: bool, tmp_path: Path
+) -> None:
     model = usual() if name == "mobilenet_v3_small" else network(name, blocks=blocks)
     card = card_of(model, SIZE)
     pixels = noise(32, card.preprocess)
-    calibration = Calibration(pixels, float_ends)
+    calibration = Calibration(pixels, skip_first_last)
     quantize_onnx(model, card, tmp_path / "model.onnx", calibration)
     file = OnnxRuntimeEngine(tmp_path / "model.onnx")(pixels)
     with torch.inference_mode():

@@ -127,7 +127,7 @@ def test_a_residual_sum_reads_projections_rounded_and_other_sums_unrounded(name:
 
 def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
     engine = _engine()
-    calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)
+    calibration = Calibration(noise(8, engine.card.preprocess), skip_first_last=True)
     quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", calibration)
     graph = onnx.load(tmp_path / "model.onnx").graph
     sources = {o: n.op_type for n in graph.node for o in n.output}
@@ -142,7 +142,7 @@ def test_the_ends_stay_float_in_litert_too(tmp_path: Path) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     engine = _engine()
-    calibration = Calibration(noise(8, engine.card.preprocess), float_ends=True)
+    calibration = Calibration(noise(8, engine.card.preprocess), skip_first_last=True)
     quantizer("litert")(engine.model, engine.card, tmp_path / "model.tflite", calibration)
     model = schema.ModelT.InitFromPackedBuf((tmp_path / "model.tflite").read_bytes(), 0)
     graph, kinds = model.subgraphs[0], schema.BuiltinOperator

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenets.exporting.int8.ranges import HARD_SIGMOID, HARD_SWISH, STEPS, Ranges, least_error
+from mobilenets.exporting.int8.ranges import HARD_SIGMOID, HARD_SWISH, STEPS, Ranges, min_error_range
 
 RNG = np.random.default_rng(0)
 
@@ -30,7 +30,7 @@ def test_no_more_is_lost_than_between_the_extremes(seed: int, tail: float, shift
     rng = np.random.default_rng(seed)
     values = (np.abs(rng.normal(0, 1, 3000)) ** tail * rng.choice([-1, 1], 3000) + shift).astype(np.float32)
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    a, b = least_error(values, low, high)
+    a, b = min_error_range(values, low, high)
     assert low <= a <= 0 <= b <= high
     assert loss(values, a, b) <= 1.05 * loss(values, low, high)  # 1.05: the values are counted in bins
 
@@ -38,13 +38,13 @@ def test_no_more_is_lost_than_between_the_extremes(seed: int, tail: float, shift
 def test_one_outlier_among_a_million_values_is_given_up() -> None:
     values = RNG.uniform(0, 1, 1_000_000).astype(np.float32)
     values[0] = 3.0
-    assert least_error(values, 0.0, 3.0)[1] <= 1.5
-    assert loss(values, *least_error(values, 0.0, 3.0)) < loss(values, 0.0, 3.0) / 2
+    assert min_error_range(values, 0.0, 3.0)[1] <= 1.5
+    assert loss(values, *min_error_range(values, 0.0, 3.0)) < loss(values, 0.0, 3.0) / 2
 
 
 def test_evenly_spread_values_keep_their_extremes() -> None:
     values = RNG.uniform(-2, 5, 100_000).astype(np.float32)
-    assert least_error(values, float(values.min()), float(values.max())) == (values.min(), values.max())
+    assert min_error_range(values, float(values.min()), float(values.max())) == (values.min(), values.max())
 
 
 def test_a_tensor_of_zeros_has_the_range_of_zero() -> None:

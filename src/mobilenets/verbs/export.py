@@ -137,12 +137,14 @@ def export(
     return ExportResult(path, result, noise, tuple(losses(result)), next_step)
 
 
-def _calibration(network: Network, samples: Sequence[Sample], float_ends: bool) -> tuple[Calibration, dict[str, float]]:
+def _calibration(
+    network: Network, samples: Sequence[Sample], skip_first_last: bool
+) -> tuple[Calibration, dict[str, float]]:
     """The photographs to calibrate with, and how much each layer suffers."""
     from mobilenets.exporting.int8.calibration import read_calibration
     from mobilenets.exporting.int8.quantize import layer_noise
 
-    calibration = read_calibration(network.card.preprocess, samples, float_ends, measured_on=network.model)
+    calibration = read_calibration(network.card.preprocess, samples, skip_first_last, measured_on=network.model)
     return calibration, layer_noise(network.model, network.card, calibration)
 
 

@@ -19,7 +19,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import Pixels
 
-PICTURES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
+NUM_IMAGES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Calibration:
     """
 
     pixels: Pixels
-    float_ends: bool = False
+    skip_first_last: bool = False
     measured_on: MobileNet | None = None
 
 
 def read_calibration(
     preprocess: Preprocess,
     samples: Sequence[Sample],
-    float_ends: bool = False,
+    skip_first_last: bool = False,
     measured_on: MobileNet | None = None,
 ) -> Calibration:
     """At most 300 of `samples`.
@@ -46,7 +46,7 @@ def read_calibration(
     Raises:
         UserError: none can be read.
     """
-    rows = [picture.pixels for picture in read_images(preprocess, samples, PICTURES, "calibration photographs")]
+    rows = [image.pixels for image in read_images(preprocess, samples, NUM_IMAGES, "calibration photographs")]
     if not rows:
         raise DataError("--int8: no training photograph to calibrate with can be read; give --data")
-    return Calibration(np.stack(rows), float_ends, measured_on)
+    return Calibration(np.stack(rows), skip_first_last, measured_on)

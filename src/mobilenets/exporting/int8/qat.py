@@ -1,7 +1,7 @@
 """Quantisation-aware training: weights that still give the float network's answers once they are rounded to 8 bits.
 
 The network is computed as the 8-bit ONNX file computes it: every layer reads, holds and writes what the file rounds, on
-the same grids, which are read from that file (`qdq.roundings`). Gradients pass the rounding as if it were not there
+the same grids, which are read from that file (`qdq.layer_qparams`). Gradients pass the rounding as if it were not there
 and stop where values are cut off (1712.05877, §3; 1308.3432). What is wanted are the float network's probabilities on
 the photographs of the training part (1503.02531): unlike labels, which these photographs have been fitted to already,
 they say something about every class of each.
@@ -23,8 +23,8 @@ from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.sample import Sample
 from mobilenets.exporting.deploy import deployed, network_of
 from mobilenets.exporting.int8.calibration import Calibration
-from mobilenets.exporting.int8.qdq import Rounding, qdq_graph, roundings
-from mobilenets.exporting.int8.quantize import SMALLEST, Grid, rounded, rounded_weight, weight_steps
+from mobilenets.exporting.int8.qdq import LayerQParams, layer_qparams, qdq_graph
+from mobilenets.exporting.int8.quantize import SMALLEST, QParams, rounded, rounded_weight, weight_steps
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
@@ -39,32 +39,32 @@ RATE = 3e-5  # of Adam, falling to 0; 1e-4 took V3-Large further from the float 
 class RoundedLayer(nn.Module):
     """`layer` as an 8-bit file computes it; its float weights learn."""
 
-    def __init__(self, layer: nn.Module, rounding: Rounding) -> None:
+    def __init__(self, layer: nn.Module, qparams: LayerQParams) -> None:
         super().__init__()
-        self.layer, self.rounding = layer, rounding
+        self.layer, self.qparams = layer, qparams
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As `layer`."""
-        x = _rounded(x, self.rounding.reads)
+        x = _rounded(x, self.qparams.reads)
         own: dict[str, torch.Tensor] = dict(self.layer.named_parameters())
-        if self.rounding.weights:
+        if self.qparams.weights:
             steps = weight_steps(own["weight"])
             own["weight"] = rounded_weight(own["weight"], steps)
-            if self.rounding.reads:  # what integers are added up to
-                unit = steps * self.rounding.reads[0]
+            if self.qparams.reads:  # what integers are added up to
+                unit = steps * self.qparams.reads[0]
                 own["bias"] = own["bias"] + ((own["bias"] / unit).round() * unit - own["bias"]).detach()
-        return _rounded(functional_call(self.layer, own, (x,)), self.rounding.writes)
+        return _rounded(functional_call(self.layer, own, (x,)), self.qparams.writes)
 
 
-def _rounded(x: torch.Tensor, grid: Grid | None) -> torch.Tensor:
-    return x if grid is None else rounded(x, grid)
+def _rounded(x: torch.Tensor, qparams: QParams | None) -> torch.Tensor:
+    return x if qparams is None else rounded(x, qparams)
 
 
 def simulated(model: MobileNet, card: ModelCard, calibration: Calibration) -> FromPixels:
     """The network from pixels to probabilities as its 8-bit ONNX file computes it, differentiable."""
     module = deployed(model, card)
-    for name, rounding in roundings(qdq_graph(model, card, calibration)).items():
-        module.set_submodule(name, RoundedLayer(module.get_submodule(name), rounding))
+    for name, qparams in layer_qparams(qdq_graph(model, card, calibration)).items():
+        module.set_submodule(name, RoundedLayer(module.get_submodule(name), qparams))
     return channels_last(module)
 
 
@@ -88,9 +88,9 @@ def train_for_int8(
     optimizer = torch.optim.Adam(student.requires_grad_(True).parameters(), lr=RATE)
     batches, shown, smooth = _endless(samples, card.preprocess, seed), 0, 0.0
     with Progress("training for 8 bits", 100, "%") as progress:
-        for share in _shares(end, steps, clock):
+        for done in _fractions_done(end, steps, clock):
             for group in optimizer.param_groups:
-                group["lr"] = RATE * (1 - share)
+                group["lr"] = RATE * (1 - done)
             pixels = next(batches)
             with torch.no_grad():
                 wanted = teacher(pixels)
@@ -99,8 +99,8 @@ def train_for_int8(
             torch.autograd.backward(divergence)
             optimizer.step()
             smooth += (divergence.item() - smooth) * (0.05 if smooth else 1)
-            progress.advance(int(100 * share) - shown, divergence=smooth)
-            shown = int(100 * share)
+            progress.advance(int(100 * done) - shown, divergence=smooth)
+            shown = int(100 * done)
         progress.advance(100 - shown)
     for name, part in list(student.named_modules()):
         if isinstance(part, RoundedLayer):
@@ -108,7 +108,7 @@ def train_for_int8(
     return network_of(student.requires_grad_(False), card.preprocess)
 
 
-def _shares(end: float, steps: int | None, clock: Callable[[], float]) -> Iterator[float]:
+def _fractions_done(end: float, steps: int | None, clock: Callable[[], float]) -> Iterator[float]:
     """How much of the training is done before each step, until `steps` are done or another would end after `end`."""
     start = before = clock()
     longest, done = 0.0, 0

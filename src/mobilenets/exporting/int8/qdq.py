@@ -10,7 +10,7 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorData, TensorsData
 
 from mobilenets.exporting.int8.calibration import Calibration
-from mobilenets.exporting.int8.quantize import Grid
+from mobilenets.exporting.int8.quantize import QParams
 from mobilenets.exporting.int8.ranges import HARD_SIGMOID, HARD_SWISH, Range, Ranges
 from mobilenets.exporting.quiet import quiet
 from mobilenets.exporting.targets.onnx import onnx_file
@@ -26,15 +26,15 @@ from mobilenets.system.files import write_atomic
 LAYERS = ("Conv", "Gemm")
 INT8_OPERATORS = [*LAYERS, "Relu", "Clip"]
 QUANTIZED = "_quantized"  # what the quantiser appends to the name of a weight
-TOLD_APART = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
+EFFECTIVE_RANGES = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
 
 
 @dataclass(frozen=True)
-class Rounding:
+class LayerQParams:
     """Where one layer is rounded: what it reads, what it writes (after a ReLU), its weights."""
 
-    reads: Grid | None
-    writes: Grid | None
+    reads: QParams | None
+    writes: QParams | None
     weights: bool
 
 
@@ -56,9 +56,9 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=_as_told(ranges),
+            tensors_range=_tensors_data(ranges),
             nodes_to_quantize=[],
-            nodes_to_exclude=[layers[0], layers[-1]] if calibration.float_ends else [],
+            nodes_to_exclude=[layers[0], layers[-1]] if calibration.skip_first_last else [],
             op_types_to_quantize=INT8_OPERATORS,
             extra_options={},
         )
@@ -69,14 +69,14 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
     return quantized
 
 
-def roundings(quantized: onnx.ModelProto) -> dict[str, Rounding]:
+def layer_qparams(quantized: onnx.ModelProto) -> dict[str, LayerQParams]:
     """How every layer of a QDQ graph is rounded, by the name of its module in `graph.deployed`."""
     graph = quantized.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     writers = {name: node for node in graph.node for name in node.output}
     rounders = {node.input[0]: node for node in graph.node if node.op_type == "QuantizeLinear"}
 
-    def grid(node: onnx.NodeProto | None) -> Grid | None:
+    def qparams(node: onnx.NodeProto | None) -> QParams | None:
         if node is None or node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
             return None
         scale, zero = (onnx.numpy_helper.to_array(stored[name]) for name in node.input[1:3])
@@ -86,8 +86,8 @@ def roundings(quantized: onnx.ModelProto) -> dict[str, Rounding]:
     for layer in (node for node in graph.node if node.op_type in LAYERS):
         weights = writers.get(layer.input[1])
         name = weights.input[0].removesuffix(QUANTIZED) if weights else layer.input[1]
-        reads, writes = grid(writers[layer.input[0]]), grid(rounders.get(layer.output[0]))
-        result[name.removesuffix(".weight")] = Rounding(reads, writes, weights is not None)
+        reads, writes = qparams(writers[layer.input[0]]), qparams(rounders.get(layer.output[0]))
+        result[name.removesuffix(".weight")] = LayerQParams(reads, writes, weights is not None)
     return result
 
 
@@ -95,7 +95,7 @@ def _float_graph(model: MobileNet, card: ModelCard) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(onnx.load_model_from_string(onnx_file(model, card)))
 
 
-def _ranges(graph: onnx.ModelProto, photographs: Pixels) -> dict[str, Range]:
+def _ranges(graph: onnx.ModelProto, images: Pixels) -> dict[str, Range]:
     """The ranges of all that the integer operators read and write."""
     nodes = [node for node in graph.graph.node if node.op_type in INT8_OPERATORS]
     names = list(dict.fromkeys(name for node in nodes for name in (node.input[0], *node.output)))
@@ -103,14 +103,14 @@ def _ranges(graph: onnx.ModelProto, photographs: Pixels) -> dict[str, Range]:
     watched.CopyFrom(graph)
     watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
     session = make_session(watched.SerializeToString())
-    read = {node.input[0]: TOLD_APART[node.op_type] for node in graph.graph.node if node.op_type in TOLD_APART}
-    ranges = Ranges(read)
-    for photograph in photographs:
-        ranges.add(photograph, zip(names, session.run(names, {"image": photograph[None]}), strict=True))
+    readers = [node for node in graph.graph.node if node.op_type in EFFECTIVE_RANGES]
+    ranges = Ranges({node.input[0]: EFFECTIVE_RANGES[node.op_type] for node in readers})
+    for image in images:
+        ranges.add(image, zip(names, session.run(names, {"image": image[None]}), strict=True))
     return ranges.best()
 
 
-def _as_told(ranges: dict[str, Range]) -> TensorsData:
+def _tensors_data(ranges: dict[str, Range]) -> TensorsData:
     data = {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()}
     return TensorsData(CalibrationMethod.MinMax, data)
 

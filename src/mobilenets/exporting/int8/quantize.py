@@ -12,12 +12,12 @@ from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 
-PICTURES = 16
-LEAST, MOST = 0, 255
+NUM_IMAGES = 16  # that tell which layers suffer
+QMIN, QMAX = 0, 255  # of activations
 LARGEST_WEIGHT = 127  # -128 is not used: symmetric
 SMALLEST = 1e-12
 
-Grid = tuple[float, int]  # the step between two of 256 values, and which of them, from 0, is zero
+QParams = tuple[float, int]  # scale, the step between two of 256 values, and zero point, which of them, from 0, is zero
 
 
 @torch.inference_mode()
@@ -44,7 +44,7 @@ def layer_noise(model: MobileNet, card: ModelCard, calibration: Calibration) -> 
     for name, layer in network.named_modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             layer.register_forward_hook(compare(name))
-    network(torch.from_numpy(card.preprocess.normalize(calibration.pixels[:PICTURES])))
+    network(torch.from_numpy(card.preprocess.normalize(calibration.pixels[:NUM_IMAGES])))
     return dict(sorted(noise.items(), key=lambda item: item[1]))
 
 
@@ -59,12 +59,12 @@ def rounded_weight(weight: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     return torch.fake_quantize_per_channel_affine(weight, steps, zeros, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT)
 
 
-def rounded(x: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """`x` on `grid`; gradients pass where nothing is cut off."""
-    return torch.fake_quantize_per_tensor_affine(x, *grid, LEAST, MOST)
+def rounded(x: torch.Tensor, qparams: QParams) -> torch.Tensor:
+    """`x` rounded by `qparams`; gradients pass where nothing is cut off."""
+    return torch.fake_quantize_per_tensor_affine(x, *qparams, QMIN, QMAX)
 
 
-def _between_extremes(x: torch.Tensor) -> Grid:
+def _between_extremes(x: torch.Tensor) -> QParams:
     low, high = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
-    scale = max(high - low, SMALLEST) / MOST
+    scale = max(high - low, SMALLEST) / QMAX
     return scale, round(-low / scale)

@@ -25,23 +25,23 @@ HARD_SIGMOID: Range = (-3.0, 3.0)
 STEPS = 255
 SAMPLES = 500  # values of a tensor that are kept of each photograph
 BINS = 8 * STEPS
-DRAWN_IN = np.linspace(0.3, 1, 15)  # shares of an extreme
+DRAWN_IN = np.linspace(0.3, 1, 15)  # fractions of an extreme
 
 
 class Ranges:
     """Gathers what the tensors of a network become, photograph by photograph; their order does not matter.
 
-    `told_apart`: the values that the reader of a tensor distinguishes, where those are not all.
+    `effective_ranges`: between which values the reader of a tensor tells them apart, where it does not everywhere.
     """
 
-    def __init__(self, told_apart: Mapping[str, Range]) -> None:
-        self._told_apart = told_apart
+    def __init__(self, effective_ranges: Mapping[str, Range]) -> None:
+        self._effective_ranges = effective_ranges
         self._extremes: dict[str, Range] = {}
         self._samples: dict[str, list[Tensor]] = {}
 
-    def add(self, photograph: Pixels, tensors: Iterable[tuple[str, Tensor]]) -> None:
-        """Take in the values, of any shape, that the tensors had on `photograph`."""
-        rng = np.random.default_rng(zlib.crc32(photograph.tobytes()))
+    def add(self, image: Pixels, tensors: Iterable[tuple[str, Tensor]]) -> None:
+        """Take in the values, of any shape, that the tensors had on `image`."""
+        rng = np.random.default_rng(zlib.crc32(image.tobytes()))
         for name, tensor in tensors:
             low, high = self._extremes.get(name, (0.0, 0.0))  # zero, which pads, has to stay zero
             self._extremes[name] = min(low, float(tensor.min())), max(high, float(tensor.max()))
@@ -55,11 +55,11 @@ class Ranges:
 
     def _best(self, name: str) -> Range:
         low, high = self._extremes[name]
-        least, most = self._told_apart.get(name, (-inf, inf))
-        return least_error(np.concatenate(self._samples[name]), max(low, least), min(high, most))
+        begin, end = self._effective_ranges.get(name, (-inf, inf))
+        return min_error_range(np.concatenate(self._samples[name]), max(low, begin), min(high, end))
 
 
-def least_error(values: Tensor, low: float, high: float) -> Range:
+def min_error_range(values: Tensor, low: float, high: float) -> Range:
     """The range within `low` ≤ 0 ≤ `high` that loses least; what lies beyond those two is no loss."""
     if low == high:
         return low, high

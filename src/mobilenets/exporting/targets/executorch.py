@@ -39,7 +39,7 @@ def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibrati
 
         example = (example_pixels(card.preprocess),)
         quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-        if calibration.float_ends:
+        if calibration.skip_first_last:
             for name in ("stem.conv", "classifier"):
                 quantizer.set_module_name(f"from_planes.network.network.{name}", None)
         prepared = prepare_pt2e(torch.export.export(deployed(model, card), example).module(), quantizer)

@@ -79,7 +79,7 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
                 activation_num_bits=8,
                 weight_num_bits=8,
             )
-        for scope in _ends(path) if calibration.float_ends else ():
+        for scope in _ends(path) if calibration.skip_first_last else ():
             job.update_quantization_recipe(
                 regex=f"^{re.escape(scope)}$",
                 operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,

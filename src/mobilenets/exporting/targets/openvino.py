@@ -48,7 +48,7 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
         extremes = nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX  # see `calibration.py`
         )
-        ends = [layers[0], layers[-1]] if calibration.float_ends else []
+        ends = [layers[0], layers[-1]] if calibration.skip_first_last else []
         kept = list(dict.fromkeys([*ends, *_computed_wrongly(graph)]))
         quantized = nncf.quantize(
             graph,
