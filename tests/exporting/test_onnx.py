@@ -14,7 +14,10 @@ from mobilenets.exporting.deploy import Answering, fold_norms
 from mobilenets.exporting.targets.onnx import export_onnx, onnx_bytes, onnx_file, write_card
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.torch import FromPixels
+from mobilenets.runtime.base import features_engine
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine, make_session
+from mobilenets.runtime.engines.openvino import OpenVinoEngine
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.tasks.classify.head import softmax
 from small import CLASSES, card_of, expected, network, noise
 
@@ -60,6 +63,47 @@ def test_normalisation_is_that_of_the_card(tmp_path: Path) -> None:
     assert np.abs(got - expected(model, card.preprocess, pixels)).max() <= 1e-4
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"])
+def test_features_are_the_vector_before_the_classifier_at_length_1(tmp_path: Path, name: str) -> None:
+    model = network(name)
+    card = card_of(model)
+    export_onnx(model, card, tmp_path / "model.onnx")
+    pixels = noise(3, card.preprocess)
+    with torch.inference_mode():
+        images = torch.from_numpy(card.preprocess.normalize(pixels))
+        want = model.forward_head(model.forward_features(images), pre_logits=True).numpy()
+    want = want / np.linalg.norm(want, axis=1, keepdims=True)
+    engines = [OnnxRuntimeEngine(tmp_path / "model.onnx"), OpenVinoEngine(tmp_path / "model.onnx")]
+    for engine in (*engines, TorchEngine(model, card)):
+        outputs, features = engine.with_features(pixels)
+        assert np.array_equal(outputs, engine(pixels))
+        assert features.dtype == np.float32
+        assert np.abs(features - want).max() < 1e-4
+
+
+def test_a_black_picture_has_features_that_are_numbers(tmp_path: Path) -> None:
+    model = network(blocks=2)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    pixels = np.zeros((1, 32, 32, 3), np.uint8)
+    assert not OnnxRuntimeEngine(tmp_path / "model.onnx").with_features(pixels)[1].any()
+
+
+def test_a_file_from_before_there_were_features_is_run_as_before(tmp_path: Path) -> None:
+    model = network(blocks=2)
+    export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx")
+    del graph.graph.output[1]
+    onnx.save(graph, tmp_path / "older.onnx")
+    for open_ in (OnnxRuntimeEngine, OpenVinoEngine):
+        engine, newer = open_(tmp_path / "older.onnx"), open_(tmp_path / "model.onnx")
+        pixels = noise(2, engine.card.preprocess)
+        assert np.allclose(engine(pixels), newer(pixels), atol=1e-6)
+        with pytest.raises(UserError, match="gives no features"):
+            features_engine(engine)
+
+
 def test_any_number_of_pictures_gives_each_the_same_row(exported: tuple[ModelCard, Path]) -> None:
     card, path = exported
     engine, pixels = OnnxRuntimeEngine(path), noise(5, card.preprocess)
@@ -76,11 +120,12 @@ def test_the_file_is_complete_and_valid(exported: tuple[ModelCard, Path]) -> Non
     graph = onnx.load(path)
     onnx.checker.check_model(graph, full_check=True)
     assert read_card(path) == card
-    (image,), (probabilities,) = graph.graph.input, graph.graph.output
+    (image,), (probabilities, features) = graph.graph.input, graph.graph.output
     assert (image.name, image.type.tensor_type.elem_type) == ("image", onnx.TensorProto.UINT8)
     assert [d.dim_value for d in image.type.tensor_type.shape.dim][1:] == [32, 32, 3]
     assert image.type.tensor_type.shape.dim[0].dim_param == "batch"
-    assert probabilities.name == "probabilities"
+    assert (probabilities.name, features.name) == ("probabilities", "features")
+    assert [d.dim_value for d in features.type.tensor_type.shape.dim][1:] == [card.net.head_width]
 
 
 def test_batch_norms_are_folded_away(exported: tuple[ModelCard, Path]) -> None:
@@ -97,7 +142,7 @@ def test_the_graph_holds_only_what_engines_compute_fast(tmp_path: Path, name: st
     export_onnx(model, card_of(model, size=40), tmp_path / "model.onnx")
     kinds = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
     activations = {"Clip"} if name == "mobilenet_v2" else {"Relu", "HardSwish", "HardSigmoid", "Mul"}
-    ends = {"Transpose", "Cast", "Sub", "GlobalAveragePool", "Flatten", "Gemm", "Softmax"}
+    ends = {"Transpose", "Cast", "Sub", "GlobalAveragePool", "Flatten", "Gemm", "Softmax", "ReduceL2", "Max", "Div"}
     assert kinds - {"Constant", "Identity"} == {"Conv", "Add"} | activations | ends
 
 

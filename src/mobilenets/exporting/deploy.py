@@ -31,6 +31,19 @@ class Answering(nn.Module):
         return self._head(self.network(images))
 
 
+class AnsweringWithFeatures(Answering):
+    """As `Answering`, and beside its answers what they were made of: the vector before the classifier, of length 1."""
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        """(N, C, H, W) → (N, W) and (N, D)."""
+        network = self.network
+        assert isinstance(network, MobileNet)
+        vectors = network.forward_head(network.forward_features(images), pre_logits=True)
+        lengths = vectors.norm(dim=1, keepdim=True)
+        # Not `clamp`, which would be rounded in 8 bits as a ReLU6 is.
+        return self._head(network.classifier(vectors)), vectors / torch.maximum(lengths, torch.tensor(1e-12))
+
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -44,8 +57,10 @@ def fold_norms(module: Network) -> Network:
     return folded
 
 
-def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
+def deployed(model: MobileNet, card: ModelCard, features: bool = False) -> FromPixels:
     """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to outputs.
+
+    `features`: and to the vector before the classifier, as a second output.
 
     Raises:
         UserError: the card is another network's.
@@ -54,7 +69,8 @@ def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
     if task.width(card.classes) != model.net.num_classes:
         raise ModelFileError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
     network = fold_norms(model).cpu()
-    module = FromPixels(Answering(network, task.head), card.preprocess).eval().requires_grad_(False)
+    answering = AnsweringWithFeatures if features else Answering
+    module = FromPixels(answering(network, task.head), card.preprocess).eval().requires_grad_(False)
     module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))
     for parameter in module.parameters():
         parameter.data = parameter.data.contiguous()  # ExecuTorch cannot lower weights that lie channels-last

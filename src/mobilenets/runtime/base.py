@@ -6,17 +6,20 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
 from mobilenets.tasks.task import Outputs
 
+FEATURES = "features"  # the second output of a graph: what the first was made of
 FLOAT, HALF = "float32", "half"  # what an engine is asked to compute in
 
 Pixels = NDArray[np.uint8]
+Features = NDArray[np.float32]
 
 
 def available_cores() -> int:
@@ -68,6 +71,31 @@ class Engine(Protocol):
         ...
 
 
+class FeatureEngine(Engine, Protocol):
+    """An engine that also gives the features that its outputs were made of, as those of `.onnx` and `.xml` do."""
+
+    has_features: bool  # files that were written before there were features have none
+
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        ...
+
+
+def features_engine(engine: Engine) -> FeatureEngine:
+    """The engine, which is to give features.
+
+    Raises:
+        UserError: it gives none.
+    """
+    if not getattr(engine, "has_features", False):
+        file = engine.origin.path if engine.origin else engine.card.name
+        raise ModelFileError(
+            f"{file}: gives no features, which only .onnx, .xml and .safetensors do; use the run's folder, or "
+            "export a file that is older again"
+        )
+    return cast(FeatureEngine, engine)
+
+
 class OneAtATime:
     """An engine that may be called from one thread only, for several: each waits for its turn."""
 
@@ -76,6 +104,7 @@ class OneAtATime:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._turn = engine, threading.Lock()
         self.card, self.accepts_full_image = engine.card, engine.accepts_full_image
+        self.has_features = bool(getattr(engine, "has_features", False))
 
     def concurrent(self) -> Engine:
         """Itself."""
@@ -89,3 +118,8 @@ class OneAtATime:
         """As the engine it is for."""
         with self._turn:
             return self._engine(pixels)
+
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As the engine it is for."""
+        with self._turn:
+            return features_engine(self._engine).with_features(pixels)

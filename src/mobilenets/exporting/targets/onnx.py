@@ -20,7 +20,9 @@ from mobilenets.model_card import METADATA_KEY, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
+from mobilenets.runtime.base import FEATURES
 from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks import task_of
 
@@ -28,13 +30,13 @@ OPSET = 18
 AGREEMENT = 1e-4  # of a probability: float32 in another order of summation stays far below
 
 
-def onnx_bytes(module: FromPixels, preprocess: Preprocess, output: str) -> bytes:
-    """`module` as an ONNX graph with input `image` uint8 (N, size, size, C), N free, and one output."""
-    return graph_bytes(module, example_pixels(preprocess, 2), "image", output)
+def onnx_bytes(module: FromPixels, preprocess: Preprocess, *outputs: str) -> bytes:
+    """`module` as an ONNX graph with input `image` uint8 (N, size, size, C), N free, and its outputs by name."""
+    return graph_bytes(module, example_pixels(preprocess, 2), "image", *outputs)
 
 
-def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, output: str) -> bytes:
-    """Any module, also a part of a network, as an ONNX graph with one input like `example` (N free) and one output."""
+def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, *outputs: str) -> bytes:
+    """Any module, also a part of a network, as an ONNX graph with one input like `example` (N free)."""
     with tempfile.TemporaryDirectory() as folder, quiet():
         target = Path(folder) / "model.onnx"
         folded = fold_norms(module).cpu()
@@ -44,8 +46,8 @@ def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, output: st
             (example,),
             target,
             input_names=[taken],
-            output_names=[output],
-            dynamic_axes={taken: {0: "batch"}, output: {0: "batch"}},
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "batch"} for name in (taken, *outputs)},
             opset_version=OPSET,
             dynamo=False,  # the newer exporter took 9.3 s for V3-Large where this one takes 2.1, for no smaller a file
         )
@@ -55,13 +57,22 @@ def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, output: st
     return content
 
 
+def answering_bytes(model: MobileNet, card: ModelCard) -> bytes:
+    """A graph from pixels to outputs and features, without the card.
+
+    Raises:
+        UserError: the card is another network's.
+    """
+    return onnx_bytes(deployed(model, card, features=True), card.preprocess, task_of(card).output, FEATURES)
+
+
 def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
     """The content of `model.onnx`: from pixels to outputs, the card in its metadata.
 
     Raises:
         UserError: the card is another network's.
     """
-    graph = onnx.load_model_from_string(onnx_bytes(deployed(model, card), card.preprocess, task_of(card).output))
+    graph = onnx.load_model_from_string(answering_bytes(model, card))
     graph.producer_name = "mobilenets"
     graph.metadata_props.add(key=METADATA_KEY, value=card.to_json())
     onnx.checker.check_model(graph)
@@ -100,11 +111,10 @@ def write_card(card: ModelCard, path: Path) -> None:
     write_atomic(path, graph.SerializeToString())
 
 
-@torch.inference_mode()
 def _difference(model: MobileNet, content: bytes, card: ModelCard) -> float:
+    """The largest of an output or a feature."""
     pixels = example_pixels(card.preprocess, 2).numpy()
-    ours = make_session(content).run(None, {"image": pixels})[0]
+    ours = make_session(content).run([task_of(card).output, FEATURES], {"image": pixels})
     # A copy: the caller's network stays on its device and in its mode.
-    network = copy.deepcopy(model).cpu().eval()
-    theirs = task_of(card).head(network(torch.from_numpy(card.preprocess.normalize(pixels)))).numpy()
-    return float(np.abs(ours - theirs).max())
+    theirs = TorchEngine(copy.deepcopy(model).cpu(), card).with_features(pixels)
+    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))

@@ -10,16 +10,14 @@ import openvino
 from openvino import opset13 as ops
 from openvino import passes
 
-from mobilenets.exporting.deploy import deployed
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.quiet import quiet
-from mobilenets.exporting.targets.onnx import onnx_bytes
+from mobilenets.exporting.targets.onnx import answering_bytes
 from mobilenets.model_card import METADATA_KEY, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess.openvino import resize_and_crop
-from mobilenets.tasks import task_of
 
-AROUND = "/from_planes/network/network/"  # `FromPixels`, `FromPlanes` and `Answering`
+AROUND = "/from_planes/network/"  # `FromPixels` and `FromPlanes`
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
 
 
@@ -141,7 +139,7 @@ def full_openvino(path: Path, card: ModelCard) -> None:
 
 
 def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:
-    graph = openvino.Core().read_model(onnx_bytes(deployed(model, card), card.preprocess, task_of(card).output), b"")
+    graph = openvino.Core().read_model(answering_bytes(model, card), b"")
     # The reader computes the shape of every bias by a graph of its own: two thirds of all operations.
     folding = passes.Manager()
     folding.register_pass(passes.ConstantFolding())

@@ -9,7 +9,7 @@ import onnxruntime
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard, card_of
-from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores
+from mobilenets.runtime.base import FEATURES, Engine, Features, Origin, Pixels, available_cores
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
@@ -52,7 +52,7 @@ class OnnxRuntimeEngine:
         self._path, self._threads = path, threads
         self._session = make_session(path, threads)
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
-        image, outputs = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        image, given = self._session.get_inputs()[0], self._session.get_outputs()
         self.accepts_full_image = len(image.shape) == 3
         self._output = task_of(self.card).output
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
@@ -61,7 +61,10 @@ class OnnxRuntimeEngine:
             (self._output, "tensor(float)", [self.card.net.num_classes]),
         ]
         taken = image.shape[2:] if self.accepts_full_image else image.shape[1:]
-        described = [(image.name, image.type, taken), (outputs.name, outputs.type, outputs.shape[1:])]
+        self.has_features = len(given) > 1
+        if self.has_features:
+            wanted.append((FEATURES, "tensor(float)", [self.card.net.head_width]))
+        described = [(image.name, image.type, taken), *((end.name, end.type, end.shape[1:]) for end in given)]
         if described != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
@@ -77,6 +80,12 @@ class OnnxRuntimeEngine:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         image = pixels[0] if self.accepts_full_image else pixels
         return np.asarray(self._session.run([self._output], {"image": image})[0])
+
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        image = pixels[0] if self.accepts_full_image else pixels
+        outputs, features = self._session.run([self._output, FEATURES], {"image": image})
+        return np.asarray(outputs), np.asarray(features)
 
 
 def _first_line(error: Exception) -> str:

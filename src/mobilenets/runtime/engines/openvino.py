@@ -6,13 +6,14 @@ import logging
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
 
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
-from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, available_cores
+from mobilenets.runtime.base import FLOAT, HALF, Engine, Features, Origin, Pixels, available_cores
 from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,9 @@ class OpenVinoEngine:
         self.accepts_full_image = len(graph.inputs[0].partial_shape) == 3
         taken = "[?,?,3]" if self.accepts_full_image else f"[?,{size},{size},{channels}]"
         wanted = [("u8", taken), ("f32", f"[{1 if self.accepts_full_image else '?'},{self.card.net.num_classes}]")]
+        self.has_features = len(graph.outputs) > 1
+        if self.has_features:
+            wanted.append(("f32", f"[{1 if self.accepts_full_image else '?'},{self.card.net.head_width}]"))
         ends = [*graph.inputs, *graph.outputs]
         if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
@@ -117,10 +121,18 @@ class OpenVinoEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
+        return np.array(self._infer(pixels)[0])  # a copy: the next call writes into the same memory
+
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        result = self._infer(pixels)
+        return np.array(result[0]), np.array(result[1])
+
+    def _infer(self, pixels: Pixels) -> Any:
         image = pixels[0] if self.accepts_full_image else pixels
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
-        return np.array(self._own.request.infer([image])[0])  # a copy: the next call writes into the same memory
+        return self._own.request.infer([image])
 
 
 def _metadata(graph: openvino.Model) -> dict[str, str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
+from mobilenets.features.neighbours import unit
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import read_network
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
+from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
@@ -24,6 +25,7 @@ class TorchEngine:
     """
 
     accepts_full_image = False
+    has_features = True
     origin: Origin | None = None
 
     def __init__(self, model: MobileNet, card: ModelCard, threads: int | None = None) -> None:
@@ -56,6 +58,15 @@ class TorchEngine:
             images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
             outputs: Outputs = self._head(self.model(images)).numpy()
         return outputs
+
+    @torch.inference_mode()
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        with _threads(self._threads):
+            images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
+            vectors = self.model.forward_head(self.model.forward_features(images), pre_logits=True)
+            outputs: Outputs = self._head(self.model.classifier(vectors)).numpy()
+        return outputs, unit(vectors.numpy())
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
-from mobilenets.runtime.base import available_cores
+from mobilenets.runtime.base import FEATURES, available_cores
 from mobilenets.runtime.features import FeatureExtractor
 from mobilenets.runtime.graph import run_exactly, run_fast
 from mobilenets.system import torchrun_env
@@ -66,7 +66,7 @@ def _runs(part: nn.Module, preprocess: Preprocess, device: torch.device, exact: 
     backbone = FromPixels(part, preprocess).eval()
     if device.type == "cpu":
         threads = max(1, available_cores() // torchrun_env.local_world())
-        graph = onnx_bytes(backbone, preprocess, output="features")
+        graph = onnx_bytes(backbone, preprocess, FEATURES)
         return [(run_exactly if exactly else run_fast)(graph, threads) for exactly in exact]
     backbone = backbone.to(device)
 
