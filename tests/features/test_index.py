@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from mobilenets.arch import build
 from mobilenets.errors import UserError
-from mobilenets.features import index as index_module
 from mobilenets.features.coverage import choose_covering
 from mobilenets.features.index import FeatureIndex, build_index, find_index, model_id, need_index, read_index
 from mobilenets.features.known import MAX_DISTANCES, Known, is_accepted
@@ -124,12 +123,10 @@ def test_no_photograph_of_the_own_group_counts_as_neighbour() -> None:
     assert len(one_group.known.distances) == 0
 
 
-def test_of_many_photographs_those_that_cover_each_class_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "MAX_IMAGES", 50)
-    monkeypatch.setattr(index_module, "PER_CLASS", 10)
+def test_of_many_photographs_those_that_cover_each_class_are_kept() -> None:
     kinds = np.repeat(np.arange(5), 20)
     rows = np.concatenate([features(20, seed=k, direction=k) for k in kinds[::20]])
-    index = build_index(rows, kinds % 2, [str(i) for i in range(100)], "", rows[:5])
+    index = build_index(rows, kinds % 2, [str(i) for i in range(100)], "", rows[:5], per_class=10)
     assert np.bincount(index.labels).tolist() == [10, 10]
     assert {kinds[int(name)] for name in index.paths} == {0, 1, 2, 3, 4}
 

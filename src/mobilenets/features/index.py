@@ -21,7 +21,7 @@ from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
 
 FILE = "index.safetensors"
-MAX_IMAGES = 20_000  # of more photographs, those that cover each class
+MAX_IMAGES = 20_000  # of a larger data set so many are looked at, and of each class those kept that cover it
 PER_CLASS = 200
 FORMAT = "1"
 MAX_BYTES = 2**31
@@ -107,6 +107,7 @@ def build_index(
     held_out: NDArray[np.floating],
     groups: Indices | None = None,
     held_out_groups: Indices | None = None,
+    per_class: int | None = None,
 ) -> FeatureIndex:
     """The index of training photographs.
 
@@ -121,6 +122,8 @@ def build_index(
     groups, held_out_groups
         Numbers int64 (N,) and (M,), equal for photographs that belong together: none of the own group counts as
         neighbour. None: each photograph stands for itself.
+    per_class
+        Keep at most so many of each class, those that cover it; None: all.
 
     Raises
     ------
@@ -133,8 +136,8 @@ def build_index(
         raise ModelFileError("features that are no numbers: the network is damaged; train it again")
     groups = np.arange(len(features)) if groups is None else groups
     held_out_groups = -1 - np.arange(len(held_out)) if held_out_groups is None else held_out_groups
-    if len(features) > MAX_IMAGES:
-        kept = choose_covering(roots(features), labels, PER_CLASS)
+    if per_class is not None:
+        kept = choose_covering(roots(features), labels, per_class)
         features, labels, groups, paths = features[kept], labels[kept], groups[kept], [paths[i] for i in kept]
     stored = unit(features).astype(np.float16)
     rows = roots(stored)  # distances as they will be seen

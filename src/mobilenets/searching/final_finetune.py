@@ -11,7 +11,9 @@ from typing import Any
 from torch import nn
 
 from mobilenets.auditing.audit import audit_splits
+from mobilenets.data.manifest import base_of
 from mobilenets.data.value_range import RangeDecision
+from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
@@ -21,6 +23,7 @@ from mobilenets.searching.distill import Distiller, whole_network_recipe
 from mobilenets.searching.evaluation import EVALUATION_FRACTION, seconds_per_step
 from mobilenets.searching.state import SearchState
 from mobilenets.training.checkpoint import LAST
+from mobilenets.training.feature_index import TrainImages
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import OnBest
 from mobilenets.training.run_folder import complete, finish
@@ -88,7 +91,10 @@ def write_run(ctx: SearchContext, state: SearchState) -> ModelCard:
         decision=RangeDecision(card.preprocess.range),
     )
     val, test = (ctx.loader(samples, card.preprocess.size) for samples in (ctx.splits.val, ctx.listed.test))
-    finished = finish(folder, val, test)
+    trained = ctx.splits.train
+    some = ctx.loader(trained.spread(MAX_IMAGES), card.preprocess.size)
+    train = TrainImages(some, len(trained), base_of(Path(state.config.data)))
+    finished = finish(folder, val, test, train)
     report_run(folder, finished.images, audit)
     complete(folder, finished.card)
     return finished.card

@@ -41,19 +41,25 @@ class Start:
     """What the training loop begins with.
 
     `best`: figures of the weights that are kept so far; empty: none are. `look_image_s`: seconds that it took to read a
-    photograph and run it through the network; 0: not known.
+    photograph and run it through the network; 0: not known. `probed`: what the probe's frozen network saw in the
+    training photographs, (N, D); None: there was no probe.
     """
 
     best: dict[str, Any] = field(default_factory=dict)
     look_image_s: float = 0.0
+    probed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """How far a training came: `model.safetensors` has the best weights, by a `plan` that shows them photographs."""
+    """How far a training came: `model.safetensors` has the best weights, by a `plan` that shows them photographs.
+
+    `probed`: as in `Start`.
+    """
 
     plan: Plan
     interrupted: bool
+    probed: np.ndarray | None = None
 
 
 def fit(run: OpenedRun, plan: Plan) -> Fitted:
@@ -81,7 +87,7 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
         completed = not group.any(interrupt.requested) and completed
     if not group.agreed((run.folder / "model.safetensors").exists()):
         raise KeyboardInterrupt
-    return Fitted(plan, not completed)
+    return Fitted(plan, not completed, start.probed)
 
 
 def keep_origin(run: OpenedRun, plan: Plan, origin: Origin) -> Start:
@@ -127,7 +133,7 @@ def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:
     if better(figures, best):
         best = {**figures, KEPT: PROBE}
         keep_model(run, plan, run.model, best)
-    return Start(best, look_image_s)
+    return Start(best, look_image_s, x)
 
 
 def keep_model(run: OpenedRun, plan: Plan, model: nn.Module, figures: dict[str, Any]) -> None:

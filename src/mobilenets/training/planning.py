@@ -103,6 +103,7 @@ def seconds_left(run: OpenedRun, plan: Plan, look_image_s: float) -> float | Non
     if plan.settings.seconds is None:
         return None
     passed, validated = time.monotonic() - run.started, len(run.splits.val)
-    in_all = len(run.splits.train) + validated + len(run.splits.test)
-    left = plan.settings.seconds - passed - finishing_s(validated, in_all, look_image_s)
+    trained = len(run.splits.train)
+    in_all = trained + validated + len(run.splits.test)
+    left = plan.settings.seconds - passed - finishing_s(validated, trained, in_all, look_image_s)
     return float(run.group.agreed(left))

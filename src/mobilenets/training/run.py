@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mobilenets.data.manifest import base_of
 from mobilenets.data.samples import Samples
 from mobilenets.errors import UsageError
+from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
 from mobilenets.training.checkpoint import LAST, load
 from mobilenets.training.distributed.group import Group, processes
+from mobilenets.training.feature_index import TrainImages
 from mobilenets.training.fitting import Fitted, fit
 from mobilenets.training.opening import OpenedRun, open_run
 from mobilenets.training.recipe import Recipe
@@ -107,7 +110,16 @@ def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
     val, test = (loaders.loader(part, plan.preprocess, FINAL_BATCH_SIZE) for part in (run.splits.val, run.splits.test))
     if not fitted.interrupted:
         complete_list(run.folder, run.listed, plan.settings)
-    finished = finish(run.folder, val, None if fitted.interrupted else test)
+    some = run.splits.train.spread(MAX_IMAGES)
+    # A probe left their pixels in the cache; those that only training saw are there as it crops them.
+    once = loaders if fitted.probed is not None else replace(loaders, cache=None)
+    train = TrainImages(
+        once.loader(some, plan.preprocess, FINAL_BATCH_SIZE),
+        len(run.splits.train),
+        base_of(Path(plan.settings.data)),
+        fitted.probed,
+    )
+    finished = finish(run.folder, val) if fitted.interrupted else finish(run.folder, val, test, train)
     write_pages(TrainedRun(run, fitted, finished.images))
     complete(run.folder, finished.card)
 

@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,18 @@ from mobilenets.data.readable import MAX_CHECKED
 from mobilenets.data.samples import Samples
 from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
+from mobilenets.features.index import FILE as INDEX
+from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import read_network, write_network
-from mobilenets.runtime.base import Engine
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.metrics import score
 from mobilenets.tasks.classify.predictions import path_text
+from mobilenets.training.feature_index import TrainImages, write_index
 from mobilenets.training.plan import Plan
-from mobilenets.weights.kept import KEPT, TEST, TESTED
+from mobilenets.weights.kept import KEPT, PROBE, TEST, TESTED
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
@@ -40,13 +42,13 @@ def begin_folder(folder: Path, plan: Plan) -> None:
         write_atomic(folder / JOB, torchrun_env.job())
 
 
-def finishing_s(validated: int, in_all: int, look_image_s: float) -> float:
+def finishing_s(validated: int, trained: int, in_all: int, look_image_s: float) -> float:
     """About how many seconds the end of a run takes: what `finish` writes, an audit of the data and the report.
 
-    `validated` of the photographs `in_all` validate; `look_image_s`: seconds of reading one and running it through the
-    network.
+    `validated` of the photographs `in_all` validate and `trained` train; `look_image_s`: seconds of reading one and
+    running it through the network.
     """
-    return FIXED_S + look_image_s * (validated + min(in_all, MAX_CHECKED))
+    return FIXED_S + look_image_s * (validated + min(trained, MAX_IMAGES) + min(in_all, MAX_CHECKED))
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ class Finished:
     images: Samples
 
 
-def finish(folder: Path, val: Loader, test: Loader | None = None) -> Finished:
+def finish(folder: Path, val: Loader, test: Loader | None = None, train: TrainImages | None = None) -> Finished:
     """Turn `folder/model.safetensors` into a run folder with everything but what `complete` writes, and pages.
 
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
     not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
-    photographs (`test`), where there are any: what chose the weights is not what tells their worth.
+    photographs (`test`), where there are any: what chose the weights is not what tells their worth. `train`: what the
+    index is made of, by which photographs of another kind are told; None: the folder gets none.
     """
+    (folder / INDEX).unlink(missing_ok=True)  # of other weights, if the run was stopped before
     network = read_network(folder / "model.safetensors")
     model, card = network.model, network.card
     export_onnx(model, card, folder / "model.onnx")
@@ -71,7 +75,7 @@ def finish(folder: Path, val: Loader, test: Loader | None = None) -> Finished:
     answers = _answers(engine, val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")
-    probabilities, labels, shown = answers
+    probabilities, features, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})
     images = val.samples.take(shown)
@@ -80,6 +84,8 @@ def finish(folder: Path, val: Loader, test: Loader | None = None) -> Finished:
     write_atomic(folder / "card.json", card.to_json())
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
     write_atomic(folder / "predictions.csv", _predictions(images, card, probabilities))
+    if train is not None:
+        write_index(folder, engine, card, train, features, images, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
 
 
@@ -88,22 +94,27 @@ def complete(folder: Path, card: ModelCard) -> None:
     write_atomic(folder / "metrics.json", _json(card.metrics))
 
 
-def _answers(engine: Engine, loader: Loader) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Probabilities float32 (N, K), labels and indices int64 (N,) of the photographs that can be read; None of none."""
-    batches = [(engine(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
-    if not batches:
-        return None
-    probabilities, labels, shown = (np.concatenate(column) for column in zip(*batches, strict=True))
-    return probabilities, labels, shown
+class _Answers(NamedTuple):
+    """Probabilities float32 (N, K), features (N, D), labels and indices int64 (N,) of photographs that can be read."""
+
+    probabilities: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+    shown: np.ndarray
 
 
-def _tested(engine: Engine, test: Loader | None) -> dict[str, Any]:
+def _answers(engine: OnnxRuntimeEngine, loader: Loader) -> _Answers | None:
+    """Those of a loader's photographs; None where none can be read."""
+    batches = [(*engine.with_features(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
+    return _Answers(*map(np.concatenate, zip(*batches, strict=True))) if batches else None
+
+
+def _tested(engine: OnnxRuntimeEngine, test: Loader | None) -> dict[str, Any]:
     """The main figures of the test photographs; nothing where there are none that can be read."""
     answers = _answers(engine, test) if test is not None else None
     if answers is None:
         return {}
-    probabilities, labels, _ = answers
-    figures = score(probabilities, labels, engine.card.classes)
+    figures = score(answers.probabilities, answers.labels, engine.card.classes)
     return {TEST: {name: figures[name] for name in TESTED}}
 
 

@@ -1,0 +1,88 @@
+"""`index.safetensors` of a run: what the network that is kept sees in the training photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.data.loader import Loader
+from mobilenets.data.manifest import names_below
+from mobilenets.data.samples import Samples
+from mobilenets.features.index import FILE, MAX_IMAGES, PER_CLASS, build_index, model_id
+from mobilenets.model_card import ModelCard
+from mobilenets.runtime.base import FeatureEngine, Features
+from mobilenets.system.progress import Progress
+
+Groups = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainImages:
+    """The training photographs that an index is made of.
+
+    `loader`: `MAX_IMAGES` or fewer of the `total`. `base`: the folder that their names are relative to, as in data.csv.
+    `probed`: their features (N, D) by the frozen network of a probe, which is done again where another network is kept
+    in the end; None: there was none.
+    """
+
+    loader: Loader
+    total: int
+    base: Path
+    probed: Features | None = None
+
+
+def write_index(
+    folder: Path,
+    engine: FeatureEngine,
+    card: ModelCard,
+    train: TrainImages,
+    val_features: Features,
+    val_images: Samples,
+    is_probe: bool,
+) -> None:
+    """Write `folder/index.safetensors` for the model of `card`, which runs in `engine`.
+
+    `is_probe`: the network that is kept is that of the probe. What is unlike the training photographs is learned from
+    `val_features` (M, D) of the validation photographs `val_images`.
+    """
+    images, features = train.loader.samples, train.probed
+    if not is_probe or features is None or len(features) != len(images):
+        features, shown = _features(engine, train.loader)
+        images = images.take(shown)
+    if len(images) == 0:  # they were readable when the training began
+        return
+    groups = _group_numbers(images, val_images)
+    index = build_index(
+        features,
+        images.labels,
+        names_below(images, train.base),
+        model_id(card),
+        val_features,
+        groups[: len(images)],
+        groups[len(images) :],
+        per_class=PER_CLASS if train.total > MAX_IMAGES else None,
+    )
+    index.write(folder / FILE)
+
+
+def _features(engine: FeatureEngine, loader: Loader) -> tuple[Features, NDArray[np.int64]]:
+    """Features (N, D) and indices (N,) of the photographs that can be read."""
+    rows, shown = [np.zeros((0, engine.card.net.head_width), np.float32)], [np.zeros(0, np.int64)]
+    with Progress("index", len(loader.labels), "image") as progress:
+        for batch in loader.epoch(0):
+            rows.append(engine.with_features(batch.pixels)[1])
+            shown.append(batch.indices)
+            progress.advance(len(batch.labels))
+    return np.concatenate(rows), np.concatenate(shown)
+
+
+def _group_numbers(*parts: Samples) -> Groups:
+    """A number for every photograph of all parts, equal for those of one group; the others have one of their own."""
+    names: list[str | None] = []
+    for images in parts:
+        names += [None] * len(images) if images.groups is None else [image.group for image in images]
+    first_of: dict[str | int, int] = {}
+    return np.array([first_of.setdefault(i if name is None else name, i) for i, name in enumerate(names)], np.int64)
