@@ -1,7 +1,6 @@
 """Words that the code no longer uses, each with the field's term: checked in every name that src/ defines.
 
     python tools/vocabulary.py           say which names use a retired word; exit with 1 if there are any
-    python tools/vocabulary.py --write   shorten tools/vocabulary_left.txt to what is left
 
 A name is what the code defines: modules, classes, functions, parameters, fields and variables. It is taken apart into
 its words (`MAX_EPOCHS`, `trainContext`: max, epochs, train, context). Prose is free: comments and docstrings are not
@@ -12,13 +11,11 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "mobilenets"
-LEFT = Path(__file__).with_name("vocabulary_left.txt")
 
 # As a word of a name, wherever it stands.
 WORDS = {
@@ -105,12 +102,6 @@ def retired() -> dict[str, dict[str, str]]:
     return found
 
 
-def left() -> dict[str, set[str]]:
-    """What `vocabulary_left.txt` allows: names by file."""
-    lines = (line for line in LEFT.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
-    return {file: set(names.split()) for file, _, names in (line.partition(":") for line in lines)}
-
-
 def _defined(file: Path) -> Iterator[str]:
     yield file.stem if file.stem != "__init__" else file.parent.name
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -135,19 +126,12 @@ def term(name: str, room: str) -> str | None:
 
 
 def main() -> int:
-    """Check, or write what is left of the list; what is new is never written, only named."""
+    """Name what is retired; 1 where there is any."""
     found = retired()
-    if sys.argv[1:] == ["--write"]:
-        allowed = left()
-        kept = {file: sorted(names.keys() & allowed.get(file, set())) for file, names in found.items()}
-        head = "# Names that still use a retired word (tools/vocabulary.py): lines go as names are renamed\n"
-        lines = "".join(f"{file}: {' '.join(names)}\n" for file, names in kept.items() if names)
-        LEFT.write_text(head + lines, encoding="utf-8")
-        found = {file: {n: t for n, t in names.items() if n not in kept[file]} for file, names in found.items()}
     for file, names in found.items():
         for name, better in names.items():
             print(f"src/mobilenets/{file}: {name}: the field says {better}")
-    return int(any(found.values()))
+    return int(bool(found))
 
 
 if __name__ == "__main__":
