@@ -21,7 +21,7 @@ from pathlib import Path
 
 from common import spread, table, write_result
 
-from mobilenets.training.run import train
+import mobilenets as mn
 from mobilenets.verbs.demo import CHANGES, MODEL, SETTINGS, VAL_FRACTION, WEIGHTS, write_csv
 
 SIZE = 256
@@ -41,10 +41,10 @@ def main() -> None:
         data = write_csv(folder / "cells.csv")
         for seed in range(args.seeds):
             start = time.monotonic()
-            run = train(
+            run = mn.train(
                 data,
-                folder / f"run{seed}",
-                CHANGES,
+                out=folder / f"run{seed}",
+                changes=CHANGES,
                 model=MODEL,
                 weights=WEIGHTS,
                 val=VAL_FRACTION,

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from sys import intern
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.sample import Sample
+from mobilenets.data.content import DIGEST_BYTES, UNKNOWN_SIZE, Digests, Sizes, content_digests, content_sizes
 from mobilenets.data.samples import Samples, Splits
-from mobilenets.errors import DataError, UserError
+from mobilenets.errors import DataError
 from mobilenets.system.files import open_atomic
-from mobilenets.system.progress import Progress
 
 FILE = "data.csv"
 COLUMNS = ("path", "label", "split", "bytes", "sha256", "folder")
@@ -29,16 +24,6 @@ EARLIER = "earlier"  # the split of what only the run that this one began with w
 LISTED_SPLITS = ("train", "val", "test", EARLIER)
 # Of a larger data set training begins before all contents were read: these are hashed when it has ended.
 MAX_HASHED_FIRST = 100_000
-_THREADS = 4  # reading waits for the disk, and hashing gives the interpreter's lock up
-_BATCH = 256
-_SHOWN_FROM = 2_000  # fewer are done before anybody wonders
-_CHUNK = 2**20
-_DIGEST = 32  # bytes of a SHA-256
-_UNKNOWN = -1  # size of what was not read
-
-Sizes = NDArray[np.int64]
-Digests = NDArray[np.uint8]
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -63,7 +48,7 @@ class Manifest:
     @property
     def hashed(self) -> NDArray[np.bool_]:
         """Which rows know their content, bool (N,)."""
-        known: NDArray[np.bool_] = self.sizes != _UNKNOWN
+        known: NDArray[np.bool_] = self.sizes != UNKNOWN_SIZE
         return known
 
     @property
@@ -124,7 +109,7 @@ class Manifest:
         Only photographs with the size of one of the rows are read.
         """
         sizes = content_sizes(samples)
-        digests = np.zeros((len(samples), _DIGEST), np.uint8)
+        digests = np.zeros((len(samples), DIGEST_BYTES), np.uint8)
         candidates = np.flatnonzero(np.isin(sizes, self.sizes[self.hashed]))
         digests[candidates] = content_digests(samples.take(candidates))[1]
         known = self.split_of_content
@@ -171,17 +156,17 @@ class Manifest:
                     if split not in LISTED_SPLITS:
                         raise ValueError(f"split {split!r} is none of {', '.join(LISTED_SPLITS)}")
                     content = bytes.fromhex(digest)
-                    if len(content) != (_DIGEST if size else 0):
+                    if len(content) != (DIGEST_BYTES if size else 0):
                         raise ValueError("sha256 has the wrong length")
                     paths.append(name)
                     labels.append(intern(label))
                     splits.append(intern(split))
-                    sizes.append(int(size) if size else _UNKNOWN)
-                    digests += content or bytes(_DIGEST)
+                    sizes.append(int(size) if size else UNKNOWN_SIZE)
+                    digests += content or bytes(DIGEST_BYTES)
                     folders.append(intern(folder))
         except (ValueError, csv.Error) as error:
             raise DataError(f"{path}, line {line}: not what a run writes ({error}); put back the run's own") from error
-        table = np.frombuffer(bytes(digests), np.uint8).reshape(-1, _DIGEST)
+        table = np.frombuffer(bytes(digests), np.uint8).reshape(-1, DIGEST_BYTES)
         return cls(paths, labels, splits, np.array(sizes, np.int64), table, folders)
 
 
@@ -254,63 +239,7 @@ def list_images(splits: Splits, data: Path, val: Path | None = None, *, content:
         if content:
             sizes, digests = content_digests(samples)
         else:
-            sizes, digests = np.full(count, _UNKNOWN, np.int64), np.zeros((count, _DIGEST), np.uint8)
+            sizes, digests = np.full(count, UNKNOWN_SIZE, np.int64), np.zeros((count, DIGEST_BYTES), np.uint8)
         folder = _text(str(base.absolute()))
         parts.append(Manifest(names_below(samples, base), labels, [name] * count, sizes, digests, [folder] * count))
     return parts[0] + parts[1] + parts[2]
-
-
-def content_digests(samples: Samples) -> tuple[Sizes, Digests]:
-    """Size in bytes int64 (N,) and SHA-256 uint8 (N, 32) of every photograph's content; -1 and zeros if unreadable."""
-    sizes, digests = np.full(len(samples), _UNKNOWN, np.int64), np.zeros((len(samples), _DIGEST), np.uint8)
-    for i, (size, digest) in _in_threads(_content_digest, samples, "checking contents"):
-        sizes[i] = size
-        digests[i] = np.frombuffer(digest, np.uint8)
-    return sizes, digests
-
-
-def content_sizes(samples: Samples) -> Sizes:
-    """Size in bytes of every photograph's content, int64 (N,), -1 where it cannot be told; files are not opened."""
-    sizes = np.full(len(samples), _UNKNOWN, np.int64)
-    for i, size in _in_threads(_content_size, samples, "checking sizes"):
-        sizes[i] = size
-    return sizes
-
-
-def _in_threads(work: Callable[[Sample], Value], samples: Samples, title: str) -> Iterator[tuple[int, Value]]:
-    """What `work` gives for every sample, with its index."""
-    progress = Progress(title, len(samples), "image") if len(samples) >= _SHOWN_FROM else None
-    with progress or nullcontext(), ThreadPoolExecutor(_THREADS) as pool:
-        for begin in range(0, len(samples), _BATCH):
-            batch = samples[begin : begin + _BATCH]
-            yield from enumerate(pool.map(work, batch), begin)
-            if progress:
-                progress.advance(len(batch))
-
-
-def _content_digest(sample: Sample) -> tuple[int, bytes]:
-    digest, size = hashlib.sha256(), 0
-    try:
-        source = sample.open()
-        if isinstance(source, Path):
-            with source.open("rb", buffering=0) as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-                    size += len(chunk)
-        else:
-            content = source.read()
-            digest.update(content)
-            size = len(content)
-    except (OSError, UserError):  # whoever decodes it tells why
-        return _UNKNOWN, bytes(_DIGEST)
-    return size, digest.digest()
-
-
-def _content_size(sample: Sample) -> int:
-    try:
-        if sample.member is None:
-            return sample.path.stat().st_size
-        source = sample.open()
-        return _UNKNOWN if isinstance(source, Path) else len(source.read())
-    except (OSError, UserError):
-        return _UNKNOWN

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, content_digests, content_sizes, list_images
+from mobilenets.data.content import content_digests, content_sizes
+from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, list_images
 from mobilenets.data.samples import Samples, Splits
 
 
