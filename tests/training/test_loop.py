@@ -16,10 +16,10 @@ from mobilenets.data.loader import Batch
 from mobilenets.errors import UserError
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
+from mobilenets.tasks.objective import Objective
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
 from mobilenets.training.context import ComputeContext
-from mobilenets.training.figures import better
 from mobilenets.training.loop import Trainer
 from mobilenets.training.optimizer import make_optimizer, schedule
 from mobilenets.training.recipe import OPTIMIZERS, Recipe
@@ -54,6 +54,7 @@ def test_frozen_parameters_are_left_to_no_optimiser() -> None:
 
 def test_accuracy_decides_and_the_loss_breaks_ties() -> None:
     best = {"val_accuracy": 0.8, "val_loss": 0.5}
+    better = Objective.classification(("daisy", "rose")).better
     assert better(best, {})
     assert better({"val_accuracy": 0.9, "val_loss": 0.9}, best)
     assert better({"val_accuracy": 0.8, "val_loss": 0.4}, best)

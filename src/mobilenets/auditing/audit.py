@@ -161,7 +161,8 @@ def audit_splits(
     members = [SplitSample(s, split, split) for split, samples in by_split.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
     decision = decision or _range(members, notes)
-    result = _audit_of(data, splits.classes, members, notes, decision, fit=preprocess)
+    has_classes = splits.objective.task.labels_are_classes
+    result = _audit_of(data, splits.classes, members, notes, decision, fit=preprocess, has_classes=has_classes)
     return replace(result, val=val, seed=seed)
 
 
@@ -183,10 +184,12 @@ def _audit_of(
     extractor: FeatureExtractor | None = None,
     doubter: Doubter | None = None,
     fit: Preprocess | None = None,
+    has_classes: bool = True,
 ) -> Audit:
     """Look at `members` and add what they show to what was noted before.
 
-    `fit`: what the network to be trained sees of a picture, by default the centre.
+    `fit`: what the network to be trained sees of a picture, by default the centre. `has_classes`: labels are classes,
+    of which one may be rare.
     """
     notes = list(notes)
     fit = fit or Preprocess()
@@ -200,7 +203,8 @@ def _audit_of(
     found += _duplicates(readable, classes, pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
     found += cropped(data, stats.images, fit)
-    found += imbalance(data, classes, np.bincount(labels, minlength=len(classes)).tolist())
+    if has_classes:
+        found += imbalance(data, classes, np.bincount(labels, minlength=len(classes)).tolist())
     omitted = {"likely_mislabelled"}
     if stats.features is not None and doubter is not None:
         groups = _group_numbers(readable, pairs)

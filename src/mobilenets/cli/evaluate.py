@@ -56,7 +56,7 @@ def _apart(model: str, figures: Figures) -> list[str]:
         which = "They" if validated["n"] == figures.unseen["n"] else f"{validated['n']} of them"
         lines.append(f"{which} validated the run, and so chose what was kept: expect a little less of new ones.")
     lines.append(
-        f"trained on         {trained['n']}, accuracy {trained['accuracy']:.4f}, not counted above"
+        f"trained on         {trained['n']}, {figures.quality} {trained[figures.quality]:.4f}, not counted above"
         if trained is not None
         else "trained on         0"
     )
@@ -64,6 +64,10 @@ def _apart(model: str, figures: Figures) -> list[str]:
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:
+    if "confusion" not in metrics:  # of a task without classes
+        return table(
+            [(name, f"{value:.4g}") for name, value in metrics.items() if isinstance(value, (int, float))], "l"
+        )
     low, high = metrics["accuracy_ci95"]
     figures = [
         ("photographs", str(metrics["n"])),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mobilenets import choices
 from mobilenets.arch import DEFAULT_NAME
 from mobilenets.cli.options import MAX_PIXELS, SEED, call, fraction_or_folder, one_of
 from mobilenets.system import torchrun_env
 from mobilenets.system.malloc import keep_freed_memory
+
+if TYPE_CHECKING:
+    from mobilenets.model_card import ModelCard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +133,7 @@ def _train(args: argparse.Namespace) -> int:
     from mobilenets.verbs.train import train
 
     result = call(train, args, changes=dict(args.changes or ()))
-    _print_result(result.path, result.metrics, result.interrupted)
+    _print_result(result.path, result.card, result.interrupted)
     return 130 if result.interrupted else 0
 
 
@@ -141,13 +144,17 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value.strip()
 
 
-def _print_result(folder: Path, metrics: dict[str, Any], interrupted: bool) -> None:
+def _print_result(folder: Path, card: ModelCard, interrupted: bool) -> None:
+    from mobilenets.tasks import task_of
     from mobilenets.weights.kept import closing_lines
+
+    metrics = card.metrics
 
     if interrupted:
         print(f"interrupted; go on with: mobilenets train --resume --out {folder}")
-    print("\n".join(closing_lines(folder, metrics)))
-    print(f"balanced accuracy {metrics['balanced_accuracy']:.3f}, macro F1 {metrics['macro_f1']:.3f}")
+    print("\n".join(closing_lines(folder, metrics, task_of(card).quality)))
+    if "balanced_accuracy" in metrics:
+        print(f"balanced accuracy {metrics['balanced_accuracy']:.3f}, macro F1 {metrics['macro_f1']:.3f}")
     print(f"model    {folder / 'model.onnx'}")
     print(f"report   {folder / 'report.html'}")
     print(f"predict  mobilenets predict {folder} PHOTO")

@@ -9,6 +9,7 @@ import numpy as np
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.survey import Survey
 from mobilenets.system.terminal import shortened, table
+from mobilenets.tasks import TASKS
 
 MAX_ROWS = 20
 _SHOWN = 5  # of the largest classes, and of the smallest, where there are more
@@ -18,7 +19,11 @@ _WIDEST = 40  # columns of a name
 def overview(splits: Splits) -> list[str]:
     """The table of what is trained on, and what was left out or guessed, one line each."""
     by_split = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return [*class_table(splits.classes, {k: v for k, v in by_split.items() if len(v)}), *splits.survey.lines()]
+    by_split = {name: samples for name, samples in by_split.items() if len(samples)}
+    if TASKS[splits.survey.task].labels_are_classes:
+        return [*class_table(splits.classes, by_split), *splits.survey.lines()]
+    counts = [_row("", [len(samples) for samples in by_split.values()])]
+    return [*table([(splits.survey.task, *by_split), *counts], "lr"), *splits.survey.lines()]
 
 
 def splits_overview(classes: Sequence[str], splits: Mapping[str, Samples], survey: Survey) -> list[str]:

@@ -76,6 +76,10 @@ def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Sp
         for failure in failures:
             skipped.add(failure)
         lost = sorted({*samples.labels.tolist()} - {*usable.labels.tolist()})
+        if not splits.objective.task.labels_are_classes:  # of other tasks no photograph is the only one of its label
+            if len(usable) == 0 and len(samples):
+                raise DataError(f"no readable image is left for {split}; replace the files named")
+            return usable
         if lost and (split == "train" or rare != "keep" or len(usable) == 0):
             raise DataError(
                 f"{splits.classes[lost[0]]}: no readable image is left for {split}; replace the files named, or leave "

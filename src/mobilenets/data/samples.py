@@ -17,6 +17,8 @@ from mobilenets.data.sources.split_names import SPLITS
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.sources.tree import key
 from mobilenets.errors import DataError
+from mobilenets.tasks import TASKS
+from mobilenets.tasks.objective import Objective
 
 Indices = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -279,7 +281,7 @@ def _nfc(name: str) -> str:
 
 @dataclass(frozen=True)
 class Splits:
-    """Class names, sorted, and the samples of each part.
+    """Label texts (of classes: their names), sorted, and the samples of each part.
 
     `survey`: how the data was understood, and what was left out.
     """
@@ -289,3 +291,8 @@ class Splits:
     val: Samples
     test: Samples
     survey: Survey = field(default_factory=Survey, compare=False)
+
+    @property
+    def objective(self) -> Objective:
+        """What can be learned from them."""
+        return Objective(TASKS[self.survey.task], self.classes)

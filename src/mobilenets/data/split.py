@@ -16,14 +16,15 @@ Mask = NDArray[np.bool_]
 
 
 def train_val_split(
-    samples: Sequence[Sample], classes: Sequence[str], fraction: float, seed: int
+    samples: Sequence[Sample], labels: Sequence[str], fraction: float, seed: int, strata: Indices | None = None
 ) -> tuple[Samples, Samples]:
     """Part `samples` into (train, validation), with about `fraction` of every stratum in the second.
 
-    A stratum is a class, or a class and the sample's `stratum`. Without groups each is off by at most one
-    sample. Samples of one group, or of one path, stay together; a group counts for the stratum of its first
-    sample, and a stratum is off by at most its largest group. The result depends on paths, labels and `seed`,
-    not on the order of `samples`. A class too small for both parts, or in too few groups, is in the first only.
+    A stratum is a label, or a label and the sample's `stratum`; with `strata` (V,) all labels of one number are one.
+    Without groups each is off by at most one sample. Samples of one group, or of one path, stay together; a group
+    counts for the stratum of its first sample, and a stratum is off by at most its largest group. The result depends
+    on paths, labels and `seed`, not on the order of `samples`. A label too small for both parts, or in too few groups,
+    is in the first only.
 
     Raises:
         UserError: `fraction` outside (0, 1).
@@ -33,13 +34,16 @@ def train_val_split(
     samples = Samples.of(samples)
     order, repeated = samples.by_path()
     ordered = samples.take(order)
+    if strata is None:
+        strata = np.arange(len(labels))
+    number = strata[ordered.labels]
     first, unit = np.unique(_leaders(ordered, repeated), return_inverse=True)  # units are numbered by first sample
     sizes = np.bincount(unit)
 
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(first), np.bool_)
     debt = 0.0  # what rounding has left out so far, so that many small strata add up to `fraction` too
-    for members in _strata(ordered, first):
+    for members in _strata(ordered, number[first], first):
         members = members[rng.permutation(len(members))]
         due = fraction * sizes[members].sum()
         # No stratum pays more than half a group for the others: one huge group must not empty the next class.
@@ -47,7 +51,7 @@ def train_val_split(
         taken = members[_take(sizes[members], due + min(max(debt, -max_debt), max_debt))]
         chosen[taken] = True
         debt += due - sizes[taken].sum()
-    _give_every_class_both_parts(unit, sizes, ordered.labels, len(classes), chosen)
+    _give_every_class_both_parts(unit, sizes, number, int(strata.max(initial=-1)) + 1, chosen)
     validating = chosen[unit]
     return ordered.take(~validating), ordered.take(validating)
 
@@ -64,9 +68,9 @@ def _leaders(ordered: Samples, repeated: Mask) -> Indices:
     return leader
 
 
-def _strata(ordered: Samples, first: Indices) -> Iterator[Indices]:
-    """The units of every stratum, strata sorted by label and name; `first` is the first sample of each unit."""
-    label, rank = ordered.labels[first], np.zeros(len(first), np.int64)
+def _strata(ordered: Samples, label: Indices, first: Indices) -> Iterator[Indices]:
+    """The units of every stratum, strata sorted by `label` (of each unit) and name; `first`: a unit's first sample."""
+    rank = np.zeros(len(first), np.int64)
     if ordered.strata is not None:
         codes, stratum = np.unique(ordered.strata[first], return_inverse=True)
         words = ["" if code < 0 else ordered.words[code] for code in codes]  # no stratum and an empty one are the same

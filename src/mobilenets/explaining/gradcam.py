@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.errors import UsageError
-from mobilenets.model_card import CLASSIFY
+from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.nn.io import Network, open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
@@ -52,6 +52,11 @@ class Explanation:
     heat: Heat
 
 
+def explains(card: ModelCard) -> bool:
+    """Whether answers are classes, which something in a photograph may speak for."""
+    return card.task == CLASSIFY
+
+
 class Explainer:
     """Grad-CAM for any of the networks; may be used by several threads at once.
 
@@ -73,7 +78,7 @@ class Explainer:
     """
 
     def __init__(self, network: Network) -> None:
-        if network.card.task != CLASSIFY:
+        if not explains(network.card):
             raise UsageError(f"{network.card.name}: the answers of {network.card.task!r} are no classes to explain")
         self._network = network
         self._classifier = Classifier(TorchEngine(network.model, network.card))

@@ -14,7 +14,7 @@ import numpy as np
 from mobilenets.report.figure import BLUE, GREEN, VERMILION, open_axes, plain_style, png
 from mobilenets.system.fonts import find_font
 from mobilenets.tasks.classify.metrics import FloatArray, IntArray
-from mobilenets.weights.kept import Kept, best_epoch
+from mobilenets.weights.kept import Kept, best_epoch, quality_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ def _can_draw(font: str, text: str) -> bool:
 
 
 def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
-    """Loss and accuracy over the epochs, and which weights are kept; the columns are those of history.csv.
+    """Loss and accuracy (or what the task has) over the epochs, and what is kept; the columns are history.csv's.
 
     The linear probe, which no epoch has, is a line across.
     """
@@ -104,7 +104,7 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
         caption = f"best epoch ({marked:g}){', not kept' if kept.is_probe else ''}"
         if kept.epoch:
             caption = f"kept: epoch {marked:g}"
-        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for axes, name in zip(figure.subplots(1, 2), ("loss", quality_of(history)), strict=True):
             marker = "o" if len(epochs) <= 30 else ""
             axes.axvline(marked, color="0.6", linestyle=":", label=caption)
             if kept.probe is not None and f"val_{name}" in kept.probe:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mobilenets.auditing.audit import Audit
 from mobilenets.data.sample import Sample
-from mobilenets.explaining.gradcam import Explainer
+from mobilenets.explaining.gradcam import Explainer, explains
 from mobilenets.nn.io import read_network
 from mobilenets.report.run_report import write_report
 from mobilenets.runtime.autoselect import measure
@@ -30,9 +30,10 @@ def report_run(folder: Path, images: Sequence[Sample], audit: Audit | None = Non
     audit
         Of the run's data.
     """
+    network = read_network(folder / "model.safetensors")
     write_report(
         folder,
-        Explainer(read_network(folder / "model.safetensors")),
+        Explainer(network) if explains(network.card) else None,
         latency_ms=_latency_ms(folder / "model.onnx"),
         images=images,
         audit=audit,

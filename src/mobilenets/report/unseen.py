@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.manifest import EARLIER
-from mobilenets.tasks.classify.metrics import score
+from mobilenets.tasks.objective import Objective
+from mobilenets.tasks.task import Labels, Outputs
 
 TRAINED_ON = "trained_on"  # in the output of `evaluate --json`: the figures of photographs that were trained on
 VALIDATED_BY = "validated_by"  # likewise: of those among the others that chose what the run kept
@@ -20,9 +21,10 @@ VALIDATED_BY = "validated_by"  # likewise: of those among the others that chose 
 class Figures:
     """`unseen` and `trained`: the content of metrics.json for photographs that were not and that were trained on.
 
-    `validated`: of those among `unseen` that validated the run. None where there are none.
+    `validated`: of those among `unseen` that validated the run. None where there are none. `quality`: the main figure.
     """
 
+    quality: str
     unseen: dict[str, Any] | None
     trained: dict[str, Any] | None
     validated: dict[str, Any] | None
@@ -31,27 +33,24 @@ class Figures:
         """Those of unseen photographs as in metrics.json, and beside them the others."""
         some = self.unseen or self.trained
         assert some is not None  # there was a photograph
-        absent = dict.fromkeys(some) | {"n": 0, "classes": some["classes"]}
+        absent = dict.fromkeys(some) | {"n": 0} | ({"classes": some["classes"]} if "classes" in some else {})
         return {
             **(self.unseen or absent),
-            TRAINED_ON: self.trained or {"n": 0, "accuracy": None},
-            VALIDATED_BY: _short(self.validated),
+            TRAINED_ON: self.trained or {"n": 0, self.quality: None},
+            VALIDATED_BY: self._short(self.validated),
         }
 
+    def _short(self, metrics: dict[str, Any] | None) -> dict[str, Any]:
+        names = ("n", self.quality, f"{self.quality}_ci95")
+        return {name: metrics[name] for name in names if name in metrics} if metrics else {"n": 0, self.quality: None}
 
-def keep_apart(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], splits: Sequence[str | None]
-) -> Figures:
-    """Figures from probabilities (N, K) and labels (N,), by the split that each photograph has in the run, if any."""
+
+def keep_apart(objective: Objective, outputs: Outputs, labels: Labels, splits: Sequence[str | None]) -> Figures:
+    """Figures from outputs (N, W) and labels (N,), by the split that each photograph has in the run, if any."""
     trained = np.isin(np.array(splits, object), ("train", EARLIER))
     validated = np.array([split == "val" for split in splits], np.bool_)
 
     def of(which: NDArray[np.bool_]) -> dict[str, Any] | None:
-        return score(probabilities[which], labels[which], classes) if which.any() else None
+        return objective.task.score(outputs[which], labels[which], objective.texts) if which.any() else None
 
-    return Figures(of(~trained), of(trained), of(validated & ~trained))
-
-
-def _short(metrics: dict[str, Any] | None) -> dict[str, Any]:
-    names = ("n", "accuracy", "accuracy_ci95")
-    return {name: metrics[name] for name in names} if metrics else {"n": 0, "accuracy": None}
+    return Figures(objective.task.quality, of(~trained), of(trained), of(validated & ~trained))

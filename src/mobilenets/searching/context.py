@@ -18,8 +18,8 @@ from mobilenets.data.manifest import FILE
 from mobilenets.data.readable import readable_splits
 from mobilenets.data.samples import Samples
 from mobilenets.data.split import train_val_split
-from mobilenets.errors import ModelFileError
-from mobilenets.model_card import SEARCHED_FROM, ModelCard
+from mobilenets.errors import ModelFileError, UsageError
+from mobilenets.model_card import CLASSIFY, SEARCHED_FROM, ModelCard
 from mobilenets.nn.io import open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -62,6 +62,8 @@ class SearchContext:
         if not (run / "config.yaml").is_file():
             raise ModelFileError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         network = open_network(run)
+        if network.card.task != CLASSIFY:
+            raise UsageError(f"--from {run}: answers {network.card.task!r}; a search finds networks for classes")
         self.run, self.card, self.base = run, network.card, network.model
         settings, self.recipe = read_config(run / "config.yaml")
         self.settings = replace(settings, data=str(data))

@@ -94,7 +94,7 @@ def write_run(ctx: SearchContext, state: SearchState) -> ModelCard:
     trained = ctx.splits.train
     some = ctx.loader(trained.spread(MAX_IMAGES), card.preprocess.size)
     train = TrainImages(some, len(trained), base_of(Path(state.config.data)))
-    finished = finish(folder, val, test, train)
+    finished = finish(folder, ctx.listed.objective, val, test, train)
     report_run(folder, finished.images, audit)
     complete(folder, finished.card)
     return finished.card

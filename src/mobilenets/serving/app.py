@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from mobilenets._version import __version__
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.preprocess import decode
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.serving.batcher import Batcher
@@ -66,7 +66,8 @@ def make_app(
     app.add_middleware(Envelope, metrics=metrics, policy=policy({"frame-ancestors": "'none'"}))
     _add_refusals(app)
     _add_about(app, card, limits, metrics, explain is not None)
-    _add_page(app)
+    if card.task == CLASSIFY:  # the page draws classes; other answers are for programs
+        _add_page(app)
 
     @app.post(
         "/predict", response_model=answers_of(predictor.task), responses=REFUSALS, openapi_extra={"requestBody": IMAGES}

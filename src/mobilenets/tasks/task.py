@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -76,25 +77,35 @@ class Task(ABC, Generic[A]):
         The name of the answers in an exported file.
     fields : dict of str to type
         What `Answer.to_dict` gives, by name; the types as annotations of a dataclass have them.
+    labels_are_classes : bool
+        Whether each label text is a class, of which the others know too, so that a rare one is told.
     quality : str
         The figure, the higher the better, by which training chooses: `train_…` and `val_…` in history.csv.
+    headline : tuple of str
+        The main figures of `score`: those told of test photographs.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     output: ClassVar[str]
     fields: ClassVar[dict[str, Any]]
+    labels_are_classes: ClassVar[bool]
     quality: ClassVar[str]
+    headline: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """The names that the model card lists; none where answers are no names.
+    def check(self, data: Path, labels: Sequence[str], images: int) -> None:
+        """Refuse label texts that nothing can be learned from; `images` photographs of `data` have them.
 
         Raises
         ------
         DataError
-            One of the label texts is none.
+            As said.
         """
+
+    @abstractmethod
+    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The names that the model card lists; none where answers are no names."""
 
     @abstractmethod
     def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
@@ -119,6 +130,14 @@ class Task(ABC, Generic[A]):
     @abstractmethod
     def columns(self, top: int) -> list[str]:
         """The columns of a CSV of answers with `top` possibilities each."""
+
+    @abstractmethod
+    def recorded(self, classes: Sequence[str]) -> list[str]:
+        """The columns of predictions.csv behind `path` and `label`."""
+
+    @abstractmethod
+    def record(self, row: Outputs, classes: Sequence[str]) -> list[str]:
+        """What predictions.csv says of a row of outputs (W,), in these columns."""
 
     @abstractmethod
     def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class Steps:
             trainer.preprocess,
             _Same(shown),
             _Same(shown),
+            trainer.objective,
         )
         speed = measure_speed(some, self.precision, seconds, self.threads, ROUGH)
         self.precision, self.threads = speed.precision, speed.threads or None

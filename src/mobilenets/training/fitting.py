@@ -18,7 +18,6 @@ from mobilenets.nn.io import write_network
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import LAST
 from mobilenets.training.context import ComputeContext, torch_threads
-from mobilenets.training.figures import better, validation_figures
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Trainer
 from mobilenets.training.opening import OpenedRun
@@ -74,7 +73,7 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
     with Interrupt() as interrupt:
         if run.origin is not None and not resumed:
             start = keep_origin(run, plan, run.origin)
-        if plan.has_probe and not resumed:
+        if plan.has_probe and run.splits.objective.task.labels_are_classes and not resumed:
             if plan.is_open:
                 plan = plan_input(run, plan)
                 _write(run, plan)
@@ -104,7 +103,7 @@ def keep_origin(run: OpenedRun, plan: Plan, origin: Origin) -> Start:
         head = fit_rows(head, *features(extract, train, "features", group=run.group), run.new_classes)
         head.put_into(last)
         run.group.same(run.model)
-    figures = run.group.agreed(validation_figures(head.probabilities(x), y))
+    figures = run.group.agreed(run.splits.objective.validation_figures(head.probabilities(x), y))
     if run.group.is_main:
         start = {**figures, "run": origin.run.resolve().name, "fine_tuned": origin.is_fine_tuned}
         write_atomic(run.folder / START_FILE, json.dumps(start, indent=2, ensure_ascii=False) + "\n")
@@ -125,12 +124,12 @@ def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:
     val_x, val_y = features(exact, val, "features (validation)", group=run.group)
     head = fit_head(x, y, recipe, plan.settings.seed, balanced=plan.recipe.balance != "none")
     head.put_into(_last_layer(run))
-    figures = run.group.agreed(validation_figures(head.probabilities(val_x), val_y))
+    figures = run.group.agreed(run.splits.objective.validation_figures(head.probabilities(val_x), val_y))
     if run.group.is_main:  # what the report compares the model with
         write_atomic(run.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
     log.info("probe: validation accuracy %.3f (C %g)", figures["val_accuracy"], head.strength)
     best = start.best
-    if better(figures, best):
+    if run.splits.objective.better(figures, best):
         best = {**figures, KEPT: PROBE}
         keep_model(run, plan, run.model, best)
     return Start(best, look_image_s, x)
@@ -143,10 +142,11 @@ def keep_model(run: OpenedRun, plan: Plan, model: nn.Module, figures: dict[str, 
     card = ModelCard(
         name=run.model.net.name,
         net=run.model.net,
-        classes=run.splits.classes,
+        classes=run.splits.objective.classes,
         preprocess=plan.preprocess,
         metrics=figures,
         provenance=run.model.provenance,
+        task=run.splits.survey.task,
     )
     write_network(run.folder / "model.safetensors", model, card)
 
@@ -210,7 +210,8 @@ def make_trainer(run: OpenedRun, plan: Plan) -> Trainer:
     train = run.loaders.loader(run.splits.train, plan.preprocess, recipe.batch_size, recipe)
     val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
     ctx = ComputeContext(run.loaders.device, settings.precision, settings.seed, run.group)
-    return Trainer(run.model, recipe, ctx, plan.preprocess, _as_seen(run, plan, train), _as_seen(run, plan, val))
+    batches = _as_seen(run, plan, train), _as_seen(run, plan, val)
+    return Trainer(run.model, recipe, ctx, plan.preprocess, *batches, run.splits.objective)
 
 
 def _as_seen(run: OpenedRun, plan: Plan, loader: Loader) -> Loader | ActivationCache:

@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.data.loader import Batch
@@ -26,33 +24,22 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import Images, to_device
 from mobilenets.system.files import write_atomic
 from mobilenets.system.progress import Progress
+from mobilenets.tasks.objective import Objective
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import LAST, State
 from mobilenets.training.context import ComputeContext, autocast, wait_for
 from mobilenets.training.distributed.sync_batchnorm import sync_batch_layers
 from mobilenets.training.ema import EMA
-from mobilenets.training.figures import better, validation_figures
 from mobilenets.training.freeze import frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.mix import mix
 from mobilenets.training.optimizer import make_optimizer, schedule
+from mobilenets.training.prediction import Batches, predict
 from mobilenets.training.recipe import Recipe
 from mobilenets.weights.kept import KEPT
 
 CHECKPOINT_EVERY_S = 60.0
 FETCH_EVERY = 10  # steps of a GPU, which is waited for when their figures are fetched
-
-
-class Batches(Protocol):
-    """What a trainer takes its batches from: a `Loader`, or what stands in for one."""
-
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """Batches per epoch."""
-
-    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from `start_batch` on."""
 
 
 OnBest = Callable[[nn.Module, dict[str, Any]], None]
@@ -62,7 +49,7 @@ class Trainer:
     """One network, one recipe, one compute context; `fit` runs the epochs that are left.
 
     The weights validated and handed to `on_best` are the averaged ones. `train` yields batches of uint8
-    pixels (N, H, W, C) and int64 labels (N,).
+    pixels (N, H, W, C) and int64 labels (N,). `objective`: what these number; None: classes, one per output.
     """
 
     def __init__(
@@ -73,7 +60,9 @@ class Trainer:
         preprocess: Preprocess,
         train: Batches,
         val: Batches,
+        objective: Objective | None = None,
     ) -> None:
+        self.objective = objective or Objective.classification(tuple(map(str, range(model.net.num_classes))))
         self.recipe, self.ctx, self.preprocess = recipe, ctx, preprocess
         self.train, self.val = train, val
         self.model = channels_last(model.to(ctx.device))
@@ -89,14 +78,15 @@ class Trainer:
         self.fetch_every = 1 if ctx.device.type == "cpu" else FETCH_EVERY
         self._pending: list[tuple[torch.Tensor, int]] = []  # (loss and right answers, images) of steps not fetched yet
         self.images = Images(preprocess, ctx.device)
-        counts = np.bincount(train.labels, minlength=model.net.num_classes)
-        weight = counts.sum() / (len(counts) * counts) if recipe.balance == "loss" else np.ones(len(counts))
-        self._class_weight = torch.tensor(weight, dtype=torch.float32, device=ctx.device)
+        task = self.objective.task
+        self.targets = torch.from_numpy(task.targets(self.objective.texts)).to(ctx.device)  # a row for each label
+        self.criterion = task.loss(train.labels, self.targets, recipe.balance == "loss", recipe.label_smoothing)
 
     def copy(self, precision: str) -> Trainer:
         """Another trainer that starts where this one stands, in a precision of its own."""
         ctx = replace(self.ctx, precision=precision)
-        return Trainer(copy.deepcopy(self.model), self.recipe, ctx, self.preprocess, self.train, self.val)
+        model = copy.deepcopy(self.model)
+        return Trainer(model, self.recipe, ctx, self.preprocess, self.train, self.val, self.objective)
 
     def compute_in(self, precision: str) -> None:
         """Compute in this precision from here on."""
@@ -108,17 +98,17 @@ class Trainer:
 
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> torch.Tensor:
         """Forward and backward of one batch; its mean loss and its number of right answers, float32 (2,)."""
-        targets = F.one_hot(to_device(batch.labels, self.ctx.device), len(self._class_weight))
-        images, targets = mix(self.images(batch.pixels), targets.float(), rng, self.recipe.mixup, self.recipe.cutmix)
+        targets = self.targets[to_device(batch.labels, self.ctx.device)]
+        images, targets = mix(self.images(batch.pixels), targets, rng, self.recipe.mixup, self.recipe.cutmix)
         with autocast(self.ctx.device, precision):
-            logits = model(images, batch.after).float()
-        loss = self.loss(images, logits, targets)
+            outputs = model(images, batch.after).float()
+        loss = self.loss(images, outputs, targets)
         torch.autograd.backward(loss)
-        return torch.stack([loss.detach(), (logits.argmax(1) == targets.argmax(1)).float().sum()])
+        return torch.stack([loss.detach(), self.criterion.right(outputs, targets)])
 
-    def loss(self, images: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Mean loss of what the network said, logits (N, K), of `images` whose classes are `targets` (N, K)."""
-        return F.cross_entropy(logits, targets, weight=self._class_weight, label_smoothing=self.recipe.label_smoothing)
+    def loss(self, images: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean loss of what the network said, (N, W), of `images` of which `targets` (N, T) are wanted."""
+        return self.criterion(outputs, targets)
 
     def fit(self, on_best: OnBest, folder: Path, interrupt: Interrupt) -> bool:
         """Train until the last epoch; True when it ended by itself, False when it was interrupted.
@@ -134,9 +124,10 @@ class Trainer:
         with Progress(title, self.steps_in_all, "batch", initial=self.state.step) as progress:
             while self.state.epoch < self.epochs and not self._exhausted():
                 started, before = time.monotonic(), self.state.seen
-                for loss, accuracy in islice(self.steps(), self.steps_in_all - self.state.step):
+                for loss, quality in islice(self.steps(), self.steps_in_all - self.state.step):
                     rate = (self.state.seen - before) / (time.monotonic() - started)
-                    progress.advance(1, loss=loss, accuracy=accuracy, images_per_s=rate, **self._val_note())
+                    figures = {"loss": loss, self.objective.task.quality: quality, "images_per_s": rate}
+                    progress.advance(1, **figures, **self._val_note())
                     stopped, is_due = group.flags(interrupt.requested, time.monotonic() - saved > CHECKPOINT_EVERY_S)
                     if stopped:
                         self.save(last)
@@ -166,10 +157,11 @@ class Trainer:
         return 0 < self.recipe.patience <= self.state.stale_epochs
 
     def _val_note(self) -> dict[str, float]:
-        return {"val": float(self.state.history[-1]["val_accuracy"])} if self.state.history else {}
+        name = f"val_{self.objective.task.quality}"
+        return {"val": float(self.state.history[-1][name])} if self.state.history else {}
 
     def steps(self) -> Iterator[tuple[float, float]]:
-        """Train on the rest of the current epoch; yields mean loss and accuracy so far after each batch.
+        """Train on the rest of the current epoch; yields mean loss and quality so far after each batch.
 
         A GPU may still be at work on it and a few before it, of which the figures do not know yet.
         """
@@ -217,20 +209,20 @@ class Trainer:
     def _validate(self, on_best: OnBest, images_per_s: float) -> None:
         state = self.state
         self._fetch()
-        probabilities, labels = self.predict(self.ema.model, self.val)
-        figures = validation_figures(probabilities, labels)
+        figures = self.objective.validation_figures(*self.predict(self.ema.model, self.val))
+        quality = self.objective.task.quality
         state.history.append(
             {
                 "epoch": state.epoch + 1,
                 "lr": self.optimizer.param_groups[0]["lr"],
                 "train_loss": state.loss_sum / state.seen,
-                "train_accuracy": state.correct / state.seen,
+                f"train_{quality}": state.correct / state.seen,
                 "val_loss": figures["val_loss"],
-                "val_accuracy": figures["val_accuracy"],
+                f"val_{quality}": figures[f"val_{quality}"],
                 "images_per_s": images_per_s,
             }
         )
-        if better(figures, state.best):
+        if self.objective.better(figures, state.best):
             state.best, state.stale_epochs = figures, 0
             on_best(self.ema.model, {**figures, KEPT: {"epoch": state.epoch + 1}})
         else:
@@ -238,18 +230,9 @@ class Trainer:
         state.epoch, state.batch = state.epoch + 1, 0
         state.loss_sum, state.correct, state.seen = 0.0, 0.0, 0
 
-    @torch.no_grad()
     def predict(self, model: nn.Module, loader: Batches) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order, of all processes' parts."""
-        model.eval()
-        rows, indices = [], []
-        for batch in loader.epoch(0):
-            with autocast(self.ctx.device, self.ctx.precision):
-                logits = model(self.images(batch.pixels), batch.after)
-            rows.append(logits.float().softmax(1).cpu().numpy())
-            indices.append(batch.indices)
-        probabilities, shown = self.ctx.group.gathered(rows, indices, len(loader.labels))
-        return probabilities, loader.labels[shown]
+        """Outputs float32 (N, W) and labels int64 (N,), in the loader's order, of all processes' parts."""
+        return predict(model, loader, self.images, self.ctx, self.objective.task.head)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint from which `resume` goes on; all processes call it, the main one does."""

@@ -69,9 +69,10 @@ def open_run(
     asked, device, is_begun = settings, pick_device(settings.device), _is_begun(folder)
     origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
     listed = open_splits(folder, settings, resuming=True) if is_begun else _draw(settings, origin)
+    _check_task(listed, settings)
     torch.manual_seed(settings.seed)  # of what starts random
     with group.one_per_machine_first():
-        model = _create(settings, len(listed.classes))
+        model = _create(settings, listed.objective.width)
     new_classes = origin.prepare(model, listed.classes) if origin else []
     settings = replace(settings, model=model.net.name, width=model.net.width)
     check_freeze(model.net, recipe.freeze)
@@ -115,10 +116,21 @@ def _draw(settings: Settings, origin: Origin | None) -> Splits:
     return origin.keep_splits(splits, settings)
 
 
-def _create(settings: Settings, classes: int) -> MobileNet:
+def _check_task(listed: Splits, settings: Settings) -> None:
+    """Refuse what is made for classes where the labels are none."""
+    task = listed.objective.task
+    if task.labels_are_classes:
+        return
+    if settings.from_run is not None:
+        raise UsageError(f"--from: {settings.data} asks for {task.name!r}, not for classes; use --weights instead")
+    if settings.recipe == "probe":
+        raise UsageError(f"--recipe probe: fits classes, and {settings.data} asks for {task.name!r}; use finetune")
+
+
+def _create(settings: Settings, width: int) -> MobileNet:
     weights = settings.pretrained
     name = name_or_default(settings.model, weights)
-    model = create(name, weights=weights, num_classes=classes, width=settings.width, dropout=settings.dropout)
+    model = create(name, weights=weights, num_classes=width, width=settings.width, dropout=settings.dropout)
     if name is None:
         log.info("%s: a %s of width %s", weights, model.net.name, f"{model.net.width:g}")
     return model

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mobilenets.data.loader import Loader
+from mobilenets.data.loader import Batch
 from mobilenets.preprocess.torch import Images
 from mobilenets.training.context import ComputeContext, autocast
+
+Head = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Batches(Protocol):
+    """What batches are taken from: a `Loader`, or what stands in for one."""
+
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from `start_batch` on."""
 
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, loader: Loader, images: Images, ctx: ComputeContext
+    model: nn.Module, loader: Batches, images: Images, ctx: ComputeContext, head: Head
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Probabilities float32 (N, classes) and labels int64 (N,), in the loader's order, of all processes' parts."""
+    """Outputs float32 (N, W) and labels int64 (N,), in the loader's order, of all processes' parts.
+
+    `head`: makes answers of what the network gives (`Task.head`).
+    """
     model.eval()
     rows, indices = [], []
     for batch in loader.epoch(0):
         with autocast(ctx.device, ctx.precision):
-            logits = model(images(batch.pixels), batch.after)
-        rows.append(logits.float().softmax(1).cpu().numpy())
+            outputs = model(images(batch.pixels), batch.after)
+        rows.append(head(outputs.float()).cpu().numpy())
         indices.append(batch.indices)
-    probabilities, shown = ctx.group.gathered(rows, indices, len(loader.labels))
-    return probabilities, loader.labels[shown]
+    found, shown = ctx.group.gathered(rows, indices, len(loader.labels))
+    return found, loader.labels[shown]

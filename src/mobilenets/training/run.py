@@ -110,7 +110,7 @@ def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
     val, test = (loaders.loader(part, plan.preprocess, FINAL_BATCH_SIZE) for part in (run.splits.val, run.splits.test))
     if not fitted.interrupted:
         complete_list(run.folder, run.listed, plan.settings)
-    some = run.splits.train.spread(MAX_IMAGES)
+    objective, some = run.splits.objective, run.splits.train.spread(MAX_IMAGES)
     # A probe left their pixels in the cache; those that only training saw are there as it crops them.
     once = loaders if fitted.probed is not None else replace(loaders, cache=None)
     train = TrainImages(
@@ -119,7 +119,8 @@ def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
         base_of(Path(plan.settings.data)),
         fitted.probed,
     )
-    finished = finish(run.folder, val) if fitted.interrupted else finish(run.folder, val, test, train)
+    rest = () if fitted.interrupted else (test, train if objective.task.labels_are_classes else None)
+    finished = finish(run.folder, objective, val, *rest)
     write_pages(TrainedRun(run, fitted, finished.images))
     complete(run.folder, finished.card)
 

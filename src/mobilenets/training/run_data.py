@@ -58,7 +58,8 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     settings = with_data_at(settings, run, data)
     manifest, found = manifest_of(run), draw_splits(settings)
     if manifest is None:
-        classes = read_card(run).classes if (run / "model.safetensors").exists() else found.classes
+        is_trained = (run / "model.safetensors").exists() and found.objective.task.labels_are_classes
+        classes = read_card(run).classes if is_trained else found.classes
         _check_classes(run, settings, classes, found.classes)
         log.warning(
             "%s: has no %s, as runs of older versions: its split is drawn anew from %s, "
@@ -81,7 +82,7 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
         if len(samples) == 0:
             raise DataError(f"{settings.data}: no {name} photograph of {run} is left there as it was; put some back")
     lost = sorted(set(range(len(splits.classes))) - set(splits.train.labels.tolist()))
-    if lost:
+    if lost and splits.objective.task.labels_are_classes:
         names = some([splits.classes[k] for k in lost])
         raise DataError(f"{settings.data}: no training photograph of {names} is left as {run} had it; put some back")
     return splits

@@ -23,11 +23,12 @@ from mobilenets.nn.io import read_network, write_network
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
-from mobilenets.tasks.classify.metrics import score
 from mobilenets.tasks.classify.predictions import path_text
+from mobilenets.tasks.objective import Objective
+from mobilenets.tasks.task import Labels, Outputs
 from mobilenets.training.feature_index import TrainImages, write_index
 from mobilenets.training.plan import Plan
-from mobilenets.weights.kept import KEPT, PROBE, TEST, TESTED
+from mobilenets.weights.kept import KEPT, PROBE, TEST
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
@@ -59,9 +60,12 @@ class Finished:
     images: Samples
 
 
-def finish(folder: Path, val: Loader, test: Loader | None = None, train: TrainImages | None = None) -> Finished:
+def finish(
+    folder: Path, objective: Objective, val: Loader, test: Loader | None = None, train: TrainImages | None = None
+) -> Finished:
     """Turn `folder/model.safetensors` into a run folder with everything but what `complete` writes, and pages.
 
+    `objective`: what the labels of the photographs number.
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
     not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
     photographs (`test`), where there are any: what chose the weights is not what tells their worth. `train`: what the
@@ -75,15 +79,16 @@ def finish(folder: Path, val: Loader, test: Loader | None = None, train: TrainIm
     answers = _answers(engine, val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")
-    probabilities, features, labels, shown = answers
+    outputs, features, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
-    card = replace(card, metrics={**score(probabilities, labels, card.classes), **kept, **_tested(engine, test)})
+    figures = objective.task.score(outputs, labels, objective.texts)
+    card = replace(card, metrics={**figures, **kept, **_tested(engine, objective, test)})
     images = val.samples.take(shown)
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
     write_atomic(folder / "card.json", card.to_json())
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
-    write_atomic(folder / "predictions.csv", _predictions(images, card, probabilities))
+    write_atomic(folder / "predictions.csv", _predictions(images, card, objective, outputs))
     if train is not None:
         write_index(folder, engine, card, train, features, images, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
@@ -95,12 +100,12 @@ def complete(folder: Path, card: ModelCard) -> None:
 
 
 class _Answers(NamedTuple):
-    """Probabilities float32 (N, K), features (N, D), labels and indices int64 (N,) of photographs that can be read."""
+    """Outputs float32 (N, W), features (N, D), labels and indices int64 (N,) of photographs that can be read."""
 
-    probabilities: np.ndarray
+    outputs: Outputs
     features: np.ndarray
-    labels: np.ndarray
-    shown: np.ndarray
+    labels: Labels
+    shown: Labels
 
 
 def _answers(engine: OnnxRuntimeEngine, loader: Loader) -> _Answers | None:
@@ -109,24 +114,23 @@ def _answers(engine: OnnxRuntimeEngine, loader: Loader) -> _Answers | None:
     return _Answers(*map(np.concatenate, zip(*batches, strict=True))) if batches else None
 
 
-def _tested(engine: OnnxRuntimeEngine, test: Loader | None) -> dict[str, Any]:
+def _tested(engine: OnnxRuntimeEngine, objective: Objective, test: Loader | None) -> dict[str, Any]:
     """The main figures of the test photographs; nothing where there are none that can be read."""
     answers = _answers(engine, test) if test is not None else None
     if answers is None:
         return {}
-    figures = score(answers.probabilities, answers.labels, engine.card.classes)
-    return {TEST: {name: figures[name] for name in TESTED}}
+    figures = objective.task.score(answers.outputs, answers.labels, objective.texts)
+    return {TEST: {name: figures[name] for name in objective.task.headline}}
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def _predictions(samples: Samples, card: ModelCard, probabilities: np.ndarray) -> str:
-    text = io.StringIO()
+def _predictions(samples: Samples, card: ModelCard, objective: Objective, outputs: Outputs) -> str:
+    text, task = io.StringIO(), objective.task
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", "label", "predicted", *card.classes])
-    for sample, row in zip(samples, probabilities, strict=True):
-        names = card.classes[sample.label], card.classes[int(row.argmax())]
-        rows.writerow([path_text(sample.path), *names, *(f"{p:.6f}" for p in row)])
+    rows.writerow(["path", "label", *task.recorded(card.classes)])
+    for sample, row in zip(samples, outputs, strict=True):
+        rows.writerow([path_text(sample.path), objective.texts[sample.label], *task.record(row, card.classes)])
     return text.getvalue()

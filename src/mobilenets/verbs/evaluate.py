@@ -35,7 +35,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of answers that are right."""
+        """The fraction of answers that are right, of a model for classes."""
         return float(self.metrics["accuracy"])
 
     @property
@@ -90,12 +90,14 @@ def evaluate(
     from mobilenets.report.unseen import keep_apart
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Progress
-    from mobilenets.tasks.classify.metrics import score
+    from mobilenets.tasks.objective import Objective
     from mobilenets.verbs.model_argument import open_model
 
-    classifier = open_model(str(model), engine, precision=precision)
-    survey = Survey()
-    classes, samples = read_samples(Path(data), classifier.classes, split, survey)
+    predictor = open_model(str(model), engine, precision=precision)
+    task, survey = predictor.task, Survey()
+    known_classes = predictor.classes if task.labels_are_classes else None
+    texts, samples = read_samples(Path(data), known_classes, split, survey, task.name)
+    objective = Objective(task, texts)
     for line in survey.lines():
         log.warning("%s", line)
     known = _splits(Path(model), samples)
@@ -103,7 +105,7 @@ def evaluate(
     shown: list[int] = []
     failures: list[Failure] = []
     with Progress("evaluating", len(samples), "photograph") as bar:
-        results = classifier.rows(sample.open() for sample in samples)
+        results = predictor.rows(sample.open() for sample in samples)
         for i, (_, row) in enumerate(results):
             bar.advance()
             if isinstance(row, Failure):
@@ -114,12 +116,12 @@ def evaluate(
                 shown.append(i)
     if not rows:
         raise DataError(f"{data}: none of its {len(samples)} photographs can be read")
-    probabilities, labels = np.stack(rows), samples.labels[shown]
+    outputs, labels = np.stack(rows), samples.labels[shown]
     figures = None
     if known is None:
-        metrics = score(probabilities, labels, classes)
+        metrics = task.score(outputs, labels, texts)
     else:
-        figures = keep_apart(probabilities, labels, classes, [known[i] for i in shown])
+        figures = keep_apart(objective, outputs, labels, [known[i] for i in shown])
         metrics = figures.to_dict()
     result = Evaluation(metrics, len(samples), tuple(failures), figures)
     if result.all_trained:

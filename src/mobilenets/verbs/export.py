@@ -107,6 +107,7 @@ def export(
     from mobilenets.exporting.job import export as write_and_verify
     from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, quantizer, with_full_input
     from mobilenets.exporting.verify import FLOAT16, INT8, losses
+    from mobilenets.model_card import CLASSIFY
     from mobilenets.runtime.base import FLOAT
     from mobilenets.verbs.model_argument import open_network
 
@@ -117,6 +118,8 @@ def export(
     quantize = quantizer(to) if int8 else None
     write = half_exporter(to) if half else exporter(to)
     network = open_network(str(model))
+    if to == "web" and network.card.task != CLASSIFY:
+        raise UsageError(f"--to web: its page shows classes, and {model} answers {network.card.task!r}; use --to onnx")
     training, validation, texts = _samples(model, data, network.card)
     precision, ending = (INT8, "-int8") if int8 else (FLOAT16, "-half") if half else (FLOAT, "")
     name = f"{to}{'-full' if input == 'full' else ''}{ending}"

@@ -13,7 +13,6 @@ PROBE = "probe"
 START = "start"  # likewise: the network of the run that this one began with
 START_FILE = "start.json"  # its figures on the validation photographs, and the name of that run
 TEST = "test"  # likewise: the figures of the test part, where the data has one
-TESTED = ("accuracy", "accuracy_ci95", "balanced_accuracy", "macro_f1", "log_loss", "ece", "n")  # of it
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,15 @@ class Kept:
 
     `epoch`: that of fine-tuning they are from, 0: the linear probe before it (or what else `beginning` says), None: an
     older run does not say.
-    `epochs`: how many there were; `best` of these (validation accuracy first, then log loss; 0 where there is none)
-    and its validation accuracy; `probe`: the probe's `val_accuracy` and `val_loss`, None where there was no probe.
+    `epochs`: how many there were; `best` of these (validation accuracy, or what the task has for it, first, then loss;
+    0 where there is none) and its `best_quality`; `probe`: the probe's `val_accuracy` and `val_loss`, None where there
+    was no probe.
     """
 
     epoch: int | None
     epochs: int
     best: int
-    best_accuracy: float
+    best_quality: float
     probe: dict[str, float] | None
     beginning: str = "linear probe"
 
@@ -58,7 +58,7 @@ class Kept:
             return f"the {self.beginning}, as it came"
         if not self.epochs:
             return "the linear probe (a new last layer on the features as they came)"
-        best = f"{self.best_accuracy:.3f}"
+        best = f"{self.best_quality:.3f}"
         none = "the one epoch" if self.epochs == 1 else f"the best of {self.epochs} epochs"
         return f"the {self.beginning}: {none} of fine-tuning validated no better (epoch {self.best}: {best})"
 
@@ -77,23 +77,28 @@ def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
     start, beginning = folder / START_FILE, "linear probe"
     if start.exists() and metrics.get(KEPT) != PROBE:
         content = json.loads(start.read_text(encoding="utf-8"))
-        probe = {name: content[name] for name in ("val_accuracy", "val_loss")}
+        probe = {name: value for name, value in content.items() if name.startswith("val_")}
         beginning = f"network of {content['run']}"
     best = best_epoch(history) if history else None
     return Kept(
         weights_of(metrics),
         len(history.get("epoch", ())),
         0 if best is None else int(history["epoch"][best]),
-        0.0 if best is None else history["val_accuracy"][best],
+        0.0 if best is None else history[f"val_{quality_of(history)}"][best],
         probe,
         beginning,
     )
 
 
 def best_epoch(history: dict[str, list[float]]) -> int:
-    """The row that validates best: highest accuracy, then lowest log loss, the first of equal ones."""
-    accuracy, loss = history["val_accuracy"], history["val_loss"]
-    return max(range(len(accuracy)), key=lambda i: (accuracy[i], -loss[i]))
+    """The row that validates best: highest quality, then lowest loss, the first of equal ones."""
+    quality, loss = history[f"val_{quality_of(history)}"], history["val_loss"]
+    return max(range(len(quality)), key=lambda i: (quality[i], -loss[i]))
+
+
+def quality_of(history: dict[str, list[float]]) -> str:
+    """What the training chose by, beside the loss: "accuracy" of classes."""
+    return next(name.removeprefix("val_") for name in history if name.startswith("val_") and name != "val_loss")
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
@@ -102,8 +107,10 @@ def read_history(path: Path) -> dict[str, list[float]]:
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    names = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    return {column: [float(row[column]) for row in rows] for column in names} if rows else {}
+    if not rows:
+        return {}
+    names = [name for name in rows[0] if name == "epoch" or name.startswith(("train_", "val_"))]
+    return {name: [float(row[name]) for row in rows] for name in names}
 
 
 def read_probe(folder: Path) -> dict[str, float] | None:
@@ -112,20 +119,23 @@ def read_probe(folder: Path) -> dict[str, float] | None:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def closing_lines(folder: Path, metrics: dict[str, Any]) -> list[str]:
-    """What is said when a run ends: the weights it kept, and their accuracy with what that is worth."""
+def closing_lines(folder: Path, metrics: dict[str, Any], quality: str = "accuracy") -> list[str]:
+    """What is said when a run ends: the weights it kept, and their accuracy (`quality`) with what that is worth."""
     kept = read_kept(folder, metrics)
     lines = [f"kept     {kept.describe()}"] if kept.describe() else []
     if TEST in metrics:
-        lines.append(f"test accuracy {_accuracy(metrics[TEST])}, on photographs that chose nothing")
+        lines.append(f"test {quality} {_figure(metrics[TEST], quality)}, on photographs that chose nothing")
     caveat = ""
     if kept.is_chosen:
         caveat = "; these photographs also chose what is kept"
         caveat += "" if TEST in metrics else ": expect a little less of new ones"
-    lines.append(f"validation accuracy {_accuracy(metrics)}{caveat}")
+    lines.append(f"validation {quality} {_figure(metrics, quality)}{caveat}")
     return lines
 
 
-def _accuracy(metrics: dict[str, Any]) -> str:
-    low, high = metrics["accuracy_ci95"]
-    return f"{metrics['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n {metrics['n']})"
+def _figure(metrics: dict[str, Any], quality: str) -> str:
+    interval = ""
+    if f"{quality}_ci95" in metrics:
+        low, high = metrics[f"{quality}_ci95"]
+        interval = f"95 % interval {low:.3f} to {high:.3f}, "
+    return f"{metrics[quality]:.3f} ({interval}n {metrics['n']})"

@@ -20,6 +20,7 @@ from mobilenets.data.sources.several_labels import find_several, label_notes
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, UserError
+from mobilenets.tasks import TASKS
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,12 @@ def read_table(table: Path) -> tuple[Samples, Survey]:
     found = SamplesBuilder(str(table.parent))
     form, guesses = _add(found, table)
     samples = found.samples()
-    _check_labels(table, form, samples.names)
+    found.survey.task = form.task
+    if TASKS[form.task].labels_are_classes:
+        _check_labels(table, form, samples.names)
     _check_repeats(table, form, samples)
-    guesses += label_notes(samples.names)
+    if TASKS[form.task].labels_are_classes:
+        guesses += label_notes(samples.names)
     if guesses:
         _log_once(f"{table}: {'; '.join(guesses)}")
     return samples, found.survey

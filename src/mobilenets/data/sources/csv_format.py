@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.errors import DataError, UserError
+from mobilenets.model_card import CLASSIFY
+from mobilenets.tasks import TASKS
 
 # Of each column: its own name, others that say the same, and some that may. Letters and digits only, without capitals.
 NAMES: dict[str, tuple[frozenset[str], ...]] = {
@@ -46,7 +48,7 @@ _SHOWN = 6  # columns named in a message
 class Format:
     """How to read a CSV: `skip` lines come before the first values; `columns`: the position of each that is there.
 
-    `notes`: what was guessed, for people.
+    `notes`: what was guessed, for people. `task`: that of the column of labels, by its name in `TASKS`.
     """
 
     encoding: str
@@ -55,6 +57,7 @@ class Format:
     width: int
     columns: dict[str, int]
     notes: tuple[str, ...]
+    task: str = CLASSIFY
 
 
 def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
@@ -101,10 +104,11 @@ def find_format(table: Path) -> Format:
     for separator, rows in tables.items():
         if {"path", "label"} <= _named(rows[0]).keys():
             columns = _choose(where, table.parent, rows)
+            task = _task_of(rows[0][columns["label"]])
             notes = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
             notes += _guesses(rows[0], columns)
             skip += _lines_of_header(head, separator)
-            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes))
+            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task)
     for separator, rows in tables.items():
         bare = _without_header(table.parent, rows[0])
         if bare:
@@ -161,12 +165,19 @@ def _named(header: Sequence[str]) -> dict[str, list[int]]:
     keys = [_key(name) for name in header]
     found = {}
     for column, tiers in NAMES.items():
-        for names in tiers:
+        # Another task's own column is as sure a name as "label".
+        own = frozenset(_key(task.label) for task in TASKS.values()) if column == "label" else frozenset()
+        for names in (tiers[0] | own, *tiers[1:]):
             at = [k for k, key in enumerate(keys) if key in names]
             if at:
                 found[column] = at
                 break
     return found
+
+
+def _task_of(name: str) -> str:
+    """The task whose labels a column is called after; else classification, whose column has many names."""
+    return next((task.name for task in TASKS.values() if _key(task.label) == _key(name)), CLASSIFY)
 
 
 def _choose(where: str, folder: Path, rows: Sequence[Sequence[str]]) -> dict[str, int]:
@@ -199,7 +210,12 @@ def _exists(folder: Path, row: Sequence[str], k: int) -> bool:
 
 def _guesses(header: Sequence[str], columns: dict[str, int]) -> list[str]:
     """What is not said by the columns' own names; and those that nobody reads."""
-    notes = [f"{c} from {header[k].strip()!r}" for c, k in columns.items() if _key(header[k]) != c]
+    own = {_key(task.label) for task in TASKS.values()}
+    notes = [
+        f"{c} from {header[k].strip()!r}"
+        for c, k in columns.items()
+        if _key(header[k]) != c and not (c == "label" and _key(header[k]) in own)
+    ]
     others = [header[k].strip() for k in range(len(header)) if k not in columns.values()]
     others = [name for name in others if name and not name.startswith("Unnamed:")]  # pandas' index
     return [*notes, f"not read: {_listed(others)}"] if others else notes

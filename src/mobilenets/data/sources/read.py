@@ -15,6 +15,8 @@ from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import key
 from mobilenets.data.split import train_val_split
 from mobilenets.errors import DataError, UsageError
+from mobilenets.model_card import CLASSIFY
+from mobilenets.tasks import TASKS
 
 DEFAULT_VAL = 0.2
 
@@ -45,39 +47,48 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
         if n := len(found.of_splits("val")):
             survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
     training = found.of_splits("train", "")
-    classes = _classes(data, training)
+    task = TASKS[survey.task]
+    classes = _texts(data, training, survey.task)
     train, test = _numbered(data, "train", training, classes), _numbered(data, "test", found.of_splits("test"), classes)
     if len(validating):
         held = _numbered(data, "val", validating, classes)
     else:
-        train, held = train_val_split(train, classes, DEFAULT_VAL if fraction is None else fraction, seed)
+        train, held = train_val_split(
+            train, classes, DEFAULT_VAL if fraction is None else fraction, seed, task.strata(classes)
+        )
         if len(held) == 0:
             raise DataError(
                 f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
                 "(one to train, one to validate)"
             )
-    return settle_rare(data, Splits(classes, train, held, test, survey), rare)
+    splits = Splits(classes, train, held, test, survey)
+    return settle_rare(data, splits, rare) if task.labels_are_classes else splits
 
 
 def read_samples(
-    data: Path, classes: Sequence[str] | None = None, split: str | None = None, survey: Survey | None = None
+    data: Path,
+    classes: Sequence[str] | None = None,
+    split: str | None = None,
+    survey: Survey | None = None,
+    task: str = CLASSIFY,
 ) -> tuple[tuple[str, ...], Samples]:
-    """Class names and samples of `data`, for evaluation.
+    """Label texts (class names) and samples of `data`, for the evaluation of a model for `task`.
 
     Of split data, `split`: "train", "val" or "test"; by default the test part if there is one, else the
     validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
 
     Raises:
-        UserError: nothing usable there, no such part, or a class that is not among `classes`.
+        UserError: nothing usable there, no such part, labels of another task, or a class that is not among `classes`.
     """
     found, own_survey = _find(data, known=classes or ())
+    _check_task(data, own_survey, task)
     _pass_on(own_survey, survey)
     there = found.split_names()
     chosen = split or next(p for p in ("test", "val", "", "train") if p in there)
     if chosen not in there:
         raise DataError(f"{data}: has no {chosen} part; it has {', '.join(sorted(there)) or 'no images'}")
     found = found.of_splits(chosen)
-    known = tuple(classes) if classes is not None else _classes(data, found)
+    known = tuple(classes) if classes is not None else _texts(data, found, task)
     return known, _numbered(data, chosen, found, known)
 
 
@@ -88,12 +99,18 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     came upon goes to `survey`.
 
     Raises:
-        UserError: nothing usable there, fewer than two classes, bad rows of a CSV.
+        UserError: nothing usable there, fewer than two classes, labels that are none, bad rows of a CSV.
     """
     found, own_survey = _find(data)
+    _check_task(data, own_survey, CLASSIFY)
     _pass_on(own_survey, survey)
-    classes, names = _classes(data, found), sorted(found.split_names())
+    classes, names = _texts(data, found, CLASSIFY), sorted(found.split_names())
     return classes, {split: _numbered(data, split, found.of_splits(split), classes) for split in names}
+
+
+def _check_task(data: Path, survey: Survey, task: str) -> None:
+    if survey.task != task:
+        raise DataError(f"{data}: its labels answer {survey.task!r}, where {task!r} is asked; give other data")
 
 
 def _pass_on(own: Survey, survey: Survey | None) -> None:
@@ -180,24 +197,11 @@ def _containers(data: Path) -> list[Path]:
     return files
 
 
-def _classes(data: Path, samples: Samples) -> tuple[str, ...]:
-    classes = samples.classes()
-    if len(classes) < 2:
-        only = f"only the class {classes[0]!r} ({count_text(len(samples))})" if classes else "no training images"
-        raise DataError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
-    for name in classes:
-        if not _is_text(name):
-            raise DataError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
-    return classes
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file name is text: on Linux it may be any bytes, such as Latin-1 of an old archive."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _texts(data: Path, samples: Samples, task: str) -> tuple[str, ...]:
+    """The label texts that occur, fit for their task."""
+    texts = samples.classes()
+    TASKS[task].check(data, texts, len(samples))
+    return texts
 
 
 def _numbered(data: Path, split: str, samples: Samples, classes: tuple[str, ...]) -> Samples:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mobilenets.model_card import CLASSIFY
 from mobilenets.preprocess.formats import KINDS
 
 HIDDEN, SYSTEM, UNREADABLE = "hidden", "system", "unreadable"
@@ -25,12 +26,13 @@ class Tally:
 class Survey:
     """Lines about how the data was understood, and from each reason to what was left out for it.
 
-    `empty`: class folders without a photograph.
+    `empty`: class folders without a photograph. `task`: what the labels answer, by its name in `TASKS`.
     """
 
     notes: list[str] = field(default_factory=list)
     left_out: dict[str, Tally] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
+    task: str = CLASSIFY
 
     def note(self, line: str) -> None:
         """Say something once."""

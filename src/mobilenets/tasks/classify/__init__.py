@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,13 @@ class Classify(Task[Prediction]):
     label = "label"
     output = "probabilities"
     fields = answers.FIELDS
+    labels_are_classes = True
     quality = "accuracy"
+    headline = ("accuracy", "accuracy_ci95", "balanced_accuracy", "macro_f1", "log_loss", "ece", "n")
+
+    def check(self, data: Path, labels: Sequence[str], images: int) -> None:
+        """Two classes at least, with names that are text."""
+        targets.check(data, labels, images)
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The labels themselves."""
@@ -52,6 +59,14 @@ class Classify(Task[Prediction]):
     def columns(self, top: int) -> list[str]:
         """label, probability; label2, probability2 … for further ones."""
         return answers.columns(top)
+
+    def recorded(self, classes: Sequence[str]) -> list[str]:
+        """The class predicted, and the probability of each."""
+        return ["predicted", *classes]
+
+    def record(self, row: Outputs, classes: Sequence[str]) -> list[str]:
+        """By the columns of `recorded`."""
+        return [classes[int(row.argmax())], *(f"{p:.6f}" for p in row)]
 
     def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:
         """Accuracy, calibration, confusion and the figures of each class."""

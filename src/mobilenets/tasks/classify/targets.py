@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from mobilenets.errors import DataError
+
+
+def check(data: Path, classes: Sequence[str], images: int) -> None:
+    """Refuse fewer than two classes, and names that are no text.
+
+    Raises
+    ------
+    DataError
+        As said.
+
+    Examples
+    --------
+    >>> check(Path("photos"), ["rose"], 12)
+    Traceback (most recent call last):
+    mobilenets.errors.DataError: photos: only the class 'rose' (12 photographs); a classifier needs at least two \
+classes, one folder (or label) each
+    """
+    if len(classes) < 2:
+        count = f"{images:,} photograph{'' if images == 1 else 's'}"
+        only = f"only the class {classes[0]!r} ({count})" if classes else "no training images"
+        raise DataError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
+    for name in classes:
+        if not _is_text(name):
+            raise DataError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
 
 
 def one_hot(classes: int) -> NDArray[np.float32]:
@@ -15,3 +44,12 @@ def one_hot(classes: int) -> NDArray[np.float32]:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     return np.eye(classes, dtype=np.float32)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is text: on Linux it may be any bytes, such as Latin-1 of an old archive."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

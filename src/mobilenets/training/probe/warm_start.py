@@ -9,7 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm  # also the synchronised one o
 
 from mobilenets.training.context import autocast
 from mobilenets.training.freeze import set_training
-from mobilenets.training.loop import Batches, Trainer
+from mobilenets.training.loop import Trainer
+from mobilenets.training.prediction import Batches
 from mobilenets.training.probe.head import fit_head
 from mobilenets.training.recipe import ProbeRecipe
 
@@ -36,7 +37,7 @@ def warm_start(trainer: Trainer, loader: Batches) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all batches
     rows, labels = [], []
-    counts = np.zeros(model.net.num_classes, np.int64)
+    counts = np.zeros(len(trainer.objective.texts), np.int64)
     enough = np.minimum(np.bincount(loader.labels, minlength=len(counts)), ENOUGH_PER_CLASS)
     for batch in loader.epoch(0):
         with autocast(trainer.ctx.device, trainer.ctx.precision):
@@ -51,7 +52,7 @@ def warm_start(trainer: Trainer, loader: Batches) -> None:
     for norm, value in zip(norms, momentum, strict=True):
         norm.momentum = value
     met = np.flatnonzero(counts)
-    if len(met) > 1:
+    if len(met) > 1 and trainer.objective.task.labels_are_classes:
         balanced = trainer.recipe.balance != "none"
         numbers = np.searchsorted(met, np.concatenate(labels))
         head = fit_head(np.concatenate(rows), numbers, ProbeRecipe(), trainer.ctx.seed, balanced)
