@@ -5,7 +5,8 @@ import argparse
 import pytest
 
 from mobilenets.cli import COMMANDS
-from mobilenets.cli.main import DESCRIPTION, main
+from mobilenets.cli.main import main
+from mobilenets.cli.overview import DESCRIPTION
 
 
 @pytest.mark.parametrize(

@@ -8,52 +8,14 @@ from __future__ import annotations
 import os
 import sys
 
-from mobilenets.cli import COMMANDS
+from mobilenets.cli.overview import EXIT_USE, help_text
 from mobilenets.errors import UserError
 
 TYPE_CHECKING = False  # as `typing`'s, which takes as long to import as Python to start
 if TYPE_CHECKING:
     import argparse
 
-EXIT_USE = 2
 EXIT_INTERRUPTED = 130
-DESCRIPTION = "A folder of photos becomes a small classifier: trained, measured, ready to deploy."
-
-_WIDTH = 78  # columns of the help
-_INDENT = 14  # of what a command does
-
-
-def help_text() -> str:
-    """What `mobilenets --help` prints."""
-    commands = [f"    {name:<{_INDENT - 4}}{_wrapped(line, _INDENT)}" for name, line in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: mobilenets [-h] [--version] COMMAND ...",
-            "",
-            _wrapped(DESCRIPTION, 0),
-            "",
-            "positional arguments:",
-            "  COMMAND",
-            *commands,
-            "",
-            "options:",
-            "  -h, --help  show this help message and exit",
-            "  --version   show program's version number and exit",
-            "",
-        ]
-    )
-
-
-def _wrapped(text: str, indent: int) -> str:
-    """`text` in lines of at most `_WIDTH` columns, of which the first `indent` are empty but in the first line."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".lstrip()
-        if indent + len(longer) <= _WIDTH:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return f"\n{' ' * indent}".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 from mobilenets._version import __version__
 from mobilenets.cli import COMMANDS
-from mobilenets.cli.main import DESCRIPTION, EXIT_USE, help_text
 from mobilenets.cli.options import defaults
+from mobilenets.cli.overview import DESCRIPTION, EXIT_USE, help_text
 from mobilenets.errors import did_you_mean
 from mobilenets.system import torchrun_env
 

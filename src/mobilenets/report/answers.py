@@ -1,18 +1,15 @@
-"""What a run's page says of its answers: a template and its values for each task that has pages of its own.
-
-The page of a task without one has its figures.
-"""
+"""A run and what it answered about its validation photographs, and what its page says of that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.auditing.audit import Audit
 from mobilenets.data.sample import Sample
-from mobilenets.model_card import CLASSIFY, ModelCard
+from mobilenets.model_card import ModelCard
 from mobilenets.weights.kept import Kept
 
 if TYPE_CHECKING:
@@ -42,23 +39,3 @@ class AnswerPages:
 
     templates: str
     values: dict[str, Any]
-
-
-def answer_pages(answered: Answered) -> AnswerPages:
-    """What there is for the run's task."""
-    return _PAGES.get(answered.card.task, _figures)(answered)
-
-
-def _classes(answered: Answered) -> AnswerPages:
-    from mobilenets.report.class_answers import class_answers
-
-    return AnswerPages("run/classify", class_answers(answered))
-
-
-def _figures(answered: Answered) -> AnswerPages:
-    """Every figure by its name."""
-    figures = [(name, value) for name, value in answered.card.metrics.items() if isinstance(value, (int, float))]
-    return AnswerPages("run/figures", {"figures": figures})
-
-
-_PAGES: dict[str, Callable[[Answered], AnswerPages]] = {CLASSIFY: _classes}

@@ -15,7 +15,8 @@ from mobilenets.auditing.audit import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import SEARCHED_FROM, TRAINED_FROM, ModelCard
-from mobilenets.report.answers import Answered, answer_pages
+from mobilenets.report.answer_pages import answer_pages
+from mobilenets.report.answers import Answered
 from mobilenets.report.audit_section import audit_section
 from mobilenets.report.page import PageImage, data_uri, percent, render
 from mobilenets.report.plots import draw_curves

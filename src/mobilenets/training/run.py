@@ -106,23 +106,25 @@ def _run(
 
 def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
     """Write the other files of the folder; of an interrupted run only what needs no waiting for."""
-    plan, loaders = fitted.plan, run.loaders.whole()
+    plan, loaders, objective = fitted.plan, run.loaders.whole(), run.splits.objective
     val, test = (loaders.loader(part, plan.preprocess, FINAL_BATCH_SIZE) for part in (run.splits.val, run.splits.test))
-    if not fitted.interrupted:
+    if fitted.interrupted:
+        finished = finish(run.folder, objective, val)
+    else:
         complete_list(run.folder, run.listed, plan.settings)
-    objective, some = run.splits.objective, run.splits.train.spread(MAX_IMAGES)
-    # A probe left their pixels in the cache; those that only training saw are there as it crops them.
-    once = loaders if fitted.probed is not None else replace(loaders, cache=None)
-    train = TrainImages(
-        once.loader(some, plan.preprocess, FINAL_BATCH_SIZE),
-        len(run.splits.train),
-        base_of(Path(plan.settings.data)),
-        fitted.probed,
-    )
-    rest = () if fitted.interrupted else (test, train if objective.task.labels_are_classes else None)
-    finished = finish(run.folder, objective, val, *rest)
+        train = _train_images(run, fitted) if objective.task.labels_are_classes else None
+        finished = finish(run.folder, objective, val, test, train)
     write_pages(TrainedRun(run, fitted, finished.images))
     complete(run.folder, finished.card)
+
+
+def _train_images(run: OpenedRun, fitted: Fitted) -> TrainImages:
+    """The training photographs that the index is made of, with what the probe saw of them."""
+    plan, loaders, total = fitted.plan, run.loaders.whole(), len(run.splits.train)
+    if fitted.probed is None:  # a probe left their pixels in the cache; what only training saw is there as it crops
+        loaders = replace(loaders, cache=None)
+    some = loaders.loader(run.splits.train.spread(MAX_IMAGES), plan.preprocess, FINAL_BATCH_SIZE)
+    return TrainImages(some, total, base_of(Path(plan.settings.data)), fitted.probed)
 
 
 def train_again(config: Path, out: Path | None = None, data: Path | None = None, write_pages: Pages = no_pages) -> Run:
