@@ -22,7 +22,7 @@ def main(model: str, folder: str) -> None:
         if hasattr(answer, "error"):
             print(f"{answer.path}: {answer.error}", file=sys.stderr)
         else:
-            rows.writerow([answer.path, answer.label, f"{answer.probability:.4f}"])
+            rows.writerow([answer.path, answer.label or "unknown", f"{answer.probability:.4f}"])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main(server: str, *photos: str) -> int:
             refused = 1
             print(f"{photo}: {json.load(error)['error']}", file=sys.stderr)
         else:
-            print(f"{photo}: {answer['label']} ({answer['probability']:.3f})")
+            print(f"{photo}: {answer['label'] or 'unknown'} ({answer['probability']:.3f})")
     return refused
 
 

@@ -199,7 +199,7 @@ def test_rows_are_the_probabilities_in_the_order_of_the_classes(classifier: Clas
     for (source, row), result in zip(classifier.rows(photo_paths), classifier.predict_many(photo_paths), strict=True):
         assert source == result.path
         if isinstance(result, Prediction):
-            assert CLASSES[int(np.argmax(row))] == result.label
+            assert CLASSES[int(np.argmax(row.outputs))] == result.label
         else:
             assert row == result
 

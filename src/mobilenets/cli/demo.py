@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(closing_lines(run.path, run.metrics)))
     print(f"always answering the larger class would be right for {_majority(run.metrics):.3f} of them")
     for prediction in result.predictions:
-        print(f"{Path(str(prediction.path)).name}: {prediction.label} ({prediction.probability:.3f})")
+        name, figure = prediction.title
+        print(f"{Path(str(prediction.path)).name}: {name} ({figure})")
     print(f"pictures   {result.sheet}, {run.path / 'confusion.png'}")
     print(f"report     {run.path / 'report.html'}")
     print(f"model      {run.path / 'model.onnx'} (self-contained; runs without torch)")

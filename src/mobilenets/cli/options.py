@@ -66,4 +66,10 @@ MAX_PIXELS: dict[str, Any] = {
     "metavar": "N",
     "help": "decode at most so many pixels of a picture (default 120M); larger JPEGs are read at reduced scale",
 }
+ACCEPT: dict[str, Any] = {
+    "type": float,
+    "metavar": "P",
+    "help": "of known pictures the share that is taken for known (default 0.95; 1: all); what is less like the "
+    "training photographs is unknown",
+}
 SEED: dict[str, Any] = {"type": int, "metavar": "S"}

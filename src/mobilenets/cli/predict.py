@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mobilenets.cli.options import ENGINE, MAX_PIXELS, PRECISION, call
+from mobilenets.cli.options import ACCEPT, ENGINE, MAX_PIXELS, PRECISION, call
 
 MANY_CLASSES = 20  # from here on the table shows the best five only
 FORMATS = ("table", "jsonl", "csv", "parquet")
@@ -26,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument(
         "--format", choices=FORMATS, help="table (default), jsonl or csv; with --ray parquet (default) or jsonl"
     )
+    shown.add_argument("--accept", **ACCEPT)
     shown.add_argument("--save", type=Path, metavar="PNG", help="draw the first 16 pictures with their titles")
+    shown.add_argument(
+        "--sort-into", type=Path, metavar="DIR", help="copy the pictures into a new folder's class folders and unknown/"
+    )
+    shown.add_argument("--link", action="store_true", help="with --sort-into: links instead of copies")
     how = parser.add_argument_group("how it is computed")
     how.add_argument("--engine", **ENGINE)
     how.add_argument("--precision", **PRECISION)
@@ -40,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict; 1 when some pictures could not be read."""
-    # numpy's linear algebra is not used here, and starting its threads takes a sixth of predicting a picture.
+    # Pictures are compared one by one in every worker: threads of numpy's own would be in the way, and starting them
+    # takes a sixth of predicting a picture.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from mobilenets.verbs.predict import PredictionFolder, predict
 
@@ -56,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     predictions = call(predict, args, format=None)
     form, card = args.format or "table", predictions.card
     few = 5 if len(card.classes) >= MANY_CLASSES and form == "table" else None
-    writer = make_writer(form, card, args.top or few)
+    writer = make_writer(form, card, args.top or few, predictions.knows_unknown)
     failed = False
     # On a terminal the results themselves are the progress; a bar would be torn apart by them.
     with shown_on_stderr(not sys.stdout.isatty()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mobilenets.cli.options import ENGINE, PRECISION, call
+from mobilenets.cli.options import ACCEPT, ENGINE, PRECISION, call
 
 if TYPE_CHECKING:
     from mobilenets.verbs.serve import Service
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ORIGIN",
         help="web pages from there may ask it (CORS), as http://localhost:3000; '*': all; may be repeated",
     )
+    parser.add_argument("--accept", **ACCEPT)
     how = parser.add_argument_group("how it is computed")
     how.add_argument("--engine", **ENGINE)
     how.add_argument("--precision", **PRECISION)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mobilenets.model_card import ModelCard
 from mobilenets.runtime.predictor import Failure
 from mobilenets.tasks import task_of
+from mobilenets.tasks.classify.answers import KNOWN_COLUMNS
 from mobilenets.tasks.task import Answer, Task
 
 
@@ -22,12 +23,15 @@ class Writer(Protocol):
         ...
 
 
-def make_writer(format: str, card: ModelCard, top: int | None) -> Writer:
-    """The writer of "table", "jsonl" or "csv"; `top` bounds the possibilities it prints (None: all, csv: one)."""
+def make_writer(format: str, card: ModelCard, top: int | None, knows_unknown: bool = False) -> Writer:
+    """The writer of "table", "jsonl" or "csv"; `top` bounds the possibilities it prints (None: all, csv: one).
+
+    `knows_unknown`: whether answers say how known a picture is.
+    """
     accept_any_text()
     if format == "table":
         return Table(card.classes, top)
-    return Jsonl(top) if format == "jsonl" else Csv(task_of(card), top or 1)
+    return Jsonl(top) if format == "jsonl" else Csv(task_of(card), top or 1, knows_unknown)
 
 
 class Table:
@@ -58,11 +62,11 @@ class Jsonl:
 
 
 class Csv:
-    """path, what the answer is, error; then the further columns of `top` possibilities."""
+    """path, what the answer is, error; then the further columns of `top` possibilities, and how known a picture is."""
 
-    def __init__(self, task: Task[Any], top: int) -> None:
+    def __init__(self, task: Task[Any], top: int, knows_unknown: bool) -> None:
         self._top = top
-        first, all_ = task.columns(1), task.columns(top)
+        first, all_ = task.columns(1), [*task.columns(top), *(KNOWN_COLUMNS if knows_unknown else ())]
         self._rows = csv.DictWriter(
             sys.stdout, ["path", *first, "error", *all_[len(first) :]], restval="", lineterminator="\n"
         )

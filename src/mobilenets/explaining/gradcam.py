@@ -28,7 +28,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.engines.torch import TorchEngine
-from mobilenets.runtime.predictor import Source
+from mobilenets.runtime.predictor import Row, Source
 from mobilenets.tasks.classify.answers import Prediction
 
 Heat = NDArray[np.float32]
@@ -129,7 +129,7 @@ class Explainer:
         heat = preprocess.photo_part(self._heat(features, torch.tensor([target]))[0], *size)
         strongest = heat.max()  # padding may have had the strongest place
         return Explanation(
-            self._classifier.answer(source, row),
+            self._classifier.answer(source, Row(row)),
             self.classes[target],
             float(row[target]),
             preprocess.photo_part(pixels, *size),

@@ -23,11 +23,24 @@ from mobilenets.system.tensor_file import Array, pack, unpack
 FILE = "index.safetensors"
 MAX_IMAGES = 20_000  # of a larger data set so many are looked at, and of each class those kept that cover it
 PER_CLASS = 200
+NEAREST = 3  # of the training photographs, that are named beside an answer
 FORMAT = "1"
 MAX_BYTES = 2**31
 # Fewer held-out photographs than these tell little of the farthest twentieth; the training photographs, each without
 # itself and its group, then count too.
 FEW_HELD_OUT = 100
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How like the training photographs one photograph is.
+
+    `known`: which share of known photographs is as unlike them or more, above 0 and up to 1. `nearest`: the paths of
+    the training photographs that it is most like, the nearest first.
+    """
+
+    known: float
+    nearest: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,21 @@ class FeatureIndex:
         if not np.isfinite(features).all():
             raise ModelFileError("features that are no numbers: the model is damaged; train or export it again")
         return nearest(roots(features), self.rows, k)
+
+    def likeness(self, features: NDArray[np.floating]) -> list[Likeness]:
+        """How like the training photographs each of `features` (n, D) is.
+
+        Raises
+        ------
+        UserError
+            As `nearest`.
+        """
+        near = self.nearest(features, NEAREST)
+        known = self.known.of_distances(near.distances[:, 0])
+        return [
+            Likeness(float(value), tuple(self.paths[i] for i in rows))
+            for value, rows in zip(known, near.rows.tolist(), strict=True)
+        ]
 
     def write(self, path: Path) -> None:
         """Write the file in one step; the same index gives the same bytes."""

@@ -81,13 +81,18 @@ class FeatureEngine(Engine, Protocol):
         ...
 
 
+def has_features(engine: Engine) -> bool:
+    """Whether it is a `FeatureEngine` of a file that has features."""
+    return bool(getattr(engine, "has_features", False))
+
+
 def features_engine(engine: Engine) -> FeatureEngine:
     """The engine, which is to give features.
 
     Raises:
         UserError: it gives none.
     """
-    if not getattr(engine, "has_features", False):
+    if not has_features(engine):
         file = engine.origin.path if engine.origin else engine.card.name
         raise ModelFileError(
             f"{file}: gives no features, which only .onnx, .xml and .safetensors do; use the run's folder, or "
@@ -104,7 +109,7 @@ class OneAtATime:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._turn = engine, threading.Lock()
         self.card, self.accepts_full_image = engine.card, engine.accepts_full_image
-        self.has_features = bool(getattr(engine, "has_features", False))
+        self.has_features = has_features(engine)
 
     def concurrent(self) -> Engine:
         """Itself."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from mobilenets.errors import ModelFileError, UsageError
+from mobilenets.features.index import find_index, need_index
 from mobilenets.model_card import CLASSIFY, read_card
-from mobilenets.runtime.base import FLOAT, HALF, Engine
+from mobilenets.runtime.base import FLOAT, HALF, Engine, features_engine, has_features
 from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.runtime.registry import KINDS, PRECISIONS, SUFFIXES, open_engine
+
+log = logging.getLogger(__name__)
 
 ENGINES = ("auto", *KINDS)
 _NOT_HERE = {
@@ -19,22 +23,46 @@ _NOT_HERE = {
 }
 
 
-def predictor_of(engine: Engine) -> Predictor[Any]:
-    """What answers with `engine`: a `Classifier`, where answers are classes."""
-    return Classifier(engine) if engine.card.task == CLASSIFY else Predictor(engine)
+def predictor_of(engine: Engine, accept: float | None = None) -> Predictor[Any]:
+    """What answers with `engine`: a `Classifier`, where answers are classes.
+
+    `accept`: as `load`.
+
+    Raises:
+        UserError: an index beside the engine's file that is damaged or of another network, or none for `accept`.
+    """
+    if accept is not None and not 0 < accept <= 1:
+        raise UsageError(f"--accept: {accept:g} is no share of the known photographs; use one above 0 and up to 1")
+    kind: type[Predictor[Any]] = Classifier if engine.card.task == CLASSIFY else Predictor
+    path = engine.origin.path if engine.origin is not None else Path(engine.card.name)
+    if accept is not None:
+        return kind(features_engine(engine), need_index(path, engine.card), accept)
+    index = find_index(path, engine.card)
+    if index is not None and not has_features(engine):
+        log.warning("%s: gives no features, so nothing is told to be unknown", path)
+        index = None
+    return kind(engine, index)
 
 
-def load(path: str | Path, engine: str = "auto", threads: int | None = None, precision: str = FLOAT) -> Predictor[Any]:
+def load(
+    path: str | Path,
+    engine: str = "auto",
+    threads: int | None = None,
+    precision: str = FLOAT,
+    accept: float | None = None,
+) -> Predictor[Any]:
     """Open a run folder, a `.onnx`, a `.safetensors` or another exported file; a `Classifier`, if answers are classes.
 
     `engine`: one of `ENGINES`; "auto" takes the fastest of those installed that run this file, and of a run
     folder the `.onnx`, for which no torch is needed. `threads`: None for one per core.
     `precision`: "float32"; "half", bfloat16 or float16 arithmetic in OpenVINO, on processors that have it; or "auto",
     half where that is faster here, which is then told in a line.
+    `accept`: of known photographs the share that is taken for known (None: 0.95), where an index of the training
+    photographs lies beside the file; others are answered by None.
 
     Raises:
-        UserError: nothing there, not one of these files, an engine that does not run it, or half precision where
-            engine or processor has none.
+        UserError: nothing there, not one of these files, an engine that does not run it, half precision where
+            engine or processor has none, or `accept` for a model without an index.
     """
     if engine not in ENGINES:
         raise UsageError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
@@ -46,23 +74,22 @@ def load(path: str | Path, engine: str = "auto", threads: int | None = None, pre
             from mobilenets.runtime.autoselect import half_engine
 
             engine = half_engine(file)
-        return predictor_of(open_engine(file, engine, threads, HALF))
+        return predictor_of(open_engine(file, engine, threads, HALF), accept)
     if engine == "auto" or precision == "auto":
         from mobilenets.runtime.autoselect import open_fastest
 
-        return predictor_of(open_fastest(file, threads, engine=engine, precision=precision))
-    return predictor_of(open_engine(file, engine, threads))
+        return predictor_of(open_fastest(file, threads, engine=engine, precision=precision), accept)
+    return predictor_of(open_engine(file, engine, threads), accept)
 
 
-def load_for_one(path: str | Path, threads: int | None = None) -> Predictor[Any]:
+def load_for_one(path: str | Path, threads: int | None = None, accept: float | None = None) -> Predictor[Any]:
     """As `load`, for a single picture: of the engines that run the file the one that starts the soonest.
 
     Of a `.onnx` that is onnxruntime. Starting OpenVINO takes longer than it saves in hundreds of pictures.
     """
     file = _model_file(Path(path), "auto")
-    return predictor_of(
-        open_engine(file, next(n for n, kind in KINDS.items() if file.suffix in kind.suffixes), threads)
-    )
+    name = next(name for name, kind in KINDS.items() if file.suffix in kind.suffixes)
+    return predictor_of(open_engine(file, name, threads), accept)
 
 
 def onnx_file(path: str | Path) -> Path:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Generic
+from typing import Any, BinaryIO, Generic, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mobilenets.errors import ModelFileError, UsageError, UserError
+from mobilenets.features.index import FeatureIndex, Likeness
+from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores
+from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores, features_engine
 from mobilenets.runtime.registry import open_engine
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import A, Outputs, Task
@@ -39,6 +41,13 @@ class Failure:
     error: str
 
 
+class Row(NamedTuple):
+    """What is computed of one picture: `outputs` (W,), and how like the training photographs it is, with an index."""
+
+    outputs: Outputs
+    likeness: Likeness | None = None
+
+
 class Predictor(Generic[A]):
     """A model with its card and task: `predict` one picture, `predict_many` any number of them.
 
@@ -46,17 +55,22 @@ class Predictor(Generic[A]):
     engine; so does a forked process at its first picture (what OpenVINO had of a `.onnx`, in onnxruntime). Such a
     process ends by `os._exit`, as those of multiprocessing do: on the usual way out onnxruntime waits for threads that
     were not forked.
+
+    With an `index` of the training photographs it also tells what is unknown: of the known photographs the share
+    `accept` is taken for known.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, index: FeatureIndex | None = None, accept: float = ACCEPT) -> None:
         self._opened, self._forked = engine, False
+        self.index, self.accept = index, accept
         self.task: Task[A] = task_of(engine.card)
         _ALIVE.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """The file and the card that is expected in it; of a network in memory, that."""
         origin = self._opened.origin
-        return {"engine": self._opened} if origin is None else {"origin": origin, "card": self.card}
+        opened = {"engine": self._opened} if origin is None else {"origin": origin, "card": self.card}
+        return {**opened, "index": self.index, "accept": self.accept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the file.
@@ -70,7 +84,7 @@ class Predictor(Generic[A]):
             engine = _as_expected(
                 open_engine(origin.path, origin.name, origin.threads, origin.precision), state["card"], origin
             )
-        Predictor.__init__(self, engine)
+        Predictor.__init__(self, engine, state["index"], state["accept"])
 
     @property
     def _engine(self) -> Engine:
@@ -97,9 +111,9 @@ class Predictor(Generic[A]):
         """uint8 (N, size, size, C) from `card.preprocess.pixels` → float32 (N, W), the answer of each in a row."""
         return self._engine(pixels)
 
-    def outputs_each(self, images: list[Pixels]) -> Iterator[Outputs]:
-        """A row (W,) for each of `images` as `pixels` gives them, run together where they are of one size."""
-        return _each(self._engine, images)
+    def rows_of(self, images: list[Pixels]) -> Iterator[Row]:
+        """A row for each of `images` as `pixels` gives them, run together where they are of one size."""
+        return self._rows_of(self._engine, images)
 
     def pixels(self, source: Source, max_pixels: int | None = None) -> Pixels:
         """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
@@ -132,7 +146,7 @@ class Predictor(Generic[A]):
         Raises:
             UnreadableImage: the file cannot be decoded.
         """
-        return self.answer(source, self.outputs(self.pixels(source)[None])[0])
+        return self.answer(source, next(self.rows_of([self.pixels(source)])))
 
     def predict_many(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
@@ -147,14 +161,14 @@ class Predictor(Generic[A]):
 
     def rows(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
-    ) -> Iterator[tuple[Source, Outputs | Failure]]:
-        """As `predict_many`: each source with its row of outputs (W,)."""
+    ) -> Iterator[tuple[Source, Row | Failure]]:
+        """As `predict_many`: each source with its row."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
         workers = workers or available_cores()
         engine = self._concurrent
         remaining = iter(sources)
-        pending: deque[Future[list[tuple[Source, Outputs | Failure]]]] = deque()
+        pending: deque[Future[list[tuple[Source, Row | Failure]]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             try:
                 while group := list(islice(remaining, batch)):
@@ -170,9 +184,9 @@ class Predictor(Generic[A]):
     def _concurrent(self) -> Engine:
         return self._engine.concurrent()
 
-    def _run(self, engine: Engine, sources: list[Source]) -> list[tuple[Source, Outputs | Failure]]:
+    def _run(self, engine: Engine, sources: list[Source]) -> list[tuple[Source, Row | Failure]]:
         decoded = [self._decoded(source) for source in sources]
-        rows = _each(engine, [pixels for pixels in decoded if not isinstance(pixels, Failure)])
+        rows = self._rows_of(engine, [pixels for pixels in decoded if not isinstance(pixels, Failure)])
         return [
             (source, pixels if isinstance(pixels, Failure) else next(rows))
             for source, pixels in zip(sources, decoded, strict=True)
@@ -184,9 +198,24 @@ class Predictor(Generic[A]):
         except UserError as error:
             return Failure(_name(source), str(error))
 
-    def answer(self, source: Source, row: Outputs) -> A:
-        """What the row (W,) of one picture says."""
-        return self.task.answer(_name(source), row, self.card.classes)
+    def _rows_of(self, engine: Engine, images: list[Pixels]) -> Iterator[Row]:
+        if engine.accepts_full_image:  # of sizes of their own
+            return (row for image in images for row in self._together(engine, image[None]))
+        return iter(self._together(engine, np.stack(images)) if images else ())
+
+    def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
+        if self.index is None:
+            return map(Row, engine(pixels))
+        outputs, features = features_engine(engine).with_features(pixels)
+        return map(Row, outputs, self.index.likeness(features))
+
+    def answer(self, source: Source | None, row: Row) -> A:
+        """What the row of one picture says."""
+        answer = self.task.answer(_name(source), row.outputs, self.card.classes)
+        if row.likeness is None:
+            return answer
+        known, nearest = row.likeness.known, row.likeness.nearest
+        return self.task.with_known(answer, known, nearest, is_accepted(known, self.accept))
 
 
 def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
@@ -211,12 +240,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _each(engine: Engine, images: list[Pixels]) -> Iterator[Outputs]:
-    """A row (W,) for each picture, run together where they are of one size."""
-    if engine.accepts_full_image:  # of sizes of their own
-        return (engine(image[None])[0] for image in images)
-    return iter(engine(np.stack(images)) if images else ())
-
-
-def _name(source: Source) -> str | None:
+def _name(source: Source | None) -> str | None:
     return str(source) if isinstance(source, (str, Path)) else None

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from mobilenets._version import __version__
 from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.preprocess import decode
-from mobilenets.runtime.predictor import Predictor
+from mobilenets.runtime.predictor import Predictor, Row
 from mobilenets.serving.batcher import Batcher
 from mobilenets.serving.body import Bodies, RefusalResponse, Upload
 from mobilenets.serving.envelope import Envelope
@@ -30,7 +30,6 @@ from mobilenets.serving.metrics import CONTENT_TYPE, Metrics
 from mobilenets.serving.origins import NOT_ALLOWED, Origins
 from mobilenets.serving.overlay import Explain
 from mobilenets.serving.schema import IMAGES, REFUSALS, Health, Model, answers_of
-from mobilenets.tasks.task import Outputs
 from mobilenets.webui import MEDIA_TYPES, assets, policy
 
 log = logging.getLogger("mobilenets.serving")
@@ -99,7 +98,7 @@ def make_app(
     return app
 
 
-async def _answered(batcher: Batcher, uploads: list[Upload], limits: Limits) -> list[Outputs | BaseException]:
+async def _answered(batcher: Batcher, uploads: list[Upload], limits: Limits) -> list[Row | BaseException]:
     futures = batcher.submit([upload.data for upload in uploads])
     try:
         with anyio.fail_after(limits.answer_seconds):
@@ -112,10 +111,10 @@ def _late(limits: Limits) -> Refusal:
     return Refusal(504, "timeout", f"There was no answer within {limits.answer_seconds:g} seconds: try again later.")
 
 
-def _result(predictor: Predictor[Any], upload: Upload, outcome: Outputs | BaseException, top: int) -> dict[str, Any]:
+def _result(predictor: Predictor[Any], upload: Upload, outcome: Row | BaseException, top: int) -> dict[str, Any]:
     if isinstance(outcome, BaseException):
         return {"name": upload.name, **_refusal(outcome).content()}
-    answer: dict[str, Any] = predictor.task.answer(None, outcome, predictor.card.classes).cut(top).to_dict()
+    answer: dict[str, Any] = predictor.answer(None, outcome).cut(top).to_dict()
     return {"name": upload.name, **answer}
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobilenets.runtime.base import Pixels, available_cores
-from mobilenets.runtime.predictor import Predictor
+from mobilenets.runtime.predictor import Predictor, Row
 from mobilenets.serving.limits import Limits, busy
 from mobilenets.serving.metrics import Metrics
-from mobilenets.tasks.task import Outputs
 
 # A batch leaves as soon as the engine is free; only while further pictures are being decoded does it wait for them,
 # and no longer than this: a picture that comes alone is never held back.
@@ -26,7 +25,7 @@ BATCH = 8
 @dataclass(eq=False)
 class _Job:
     data: bytes
-    answer: asyncio.Future[Outputs]
+    answer: asyncio.Future[Row]
     pixels: Pixels | None = None
 
 
@@ -44,8 +43,8 @@ class Batcher:
         self._engine = threading.Thread(target=self._run, name="engine", daemon=True)
         self._engine.start()
 
-    def submit(self, images: list[bytes]) -> list[asyncio.Future[Outputs]]:
-        """A future for each picture's outputs (W,) or `UnreadableImage`; a cancelled one costs no more work.
+    def submit(self, images: list[bytes]) -> list[asyncio.Future[Row]]:
+        """A future for each picture's row or `UnreadableImage`; a cancelled one costs no more work.
 
         Raises:
             Refusal: there is no room for them.
@@ -89,7 +88,7 @@ class Batcher:
             start = time.perf_counter()
             try:
                 images = [job.pixels for job in jobs if job.pixels is not None]
-                rows = list(self._predictor.outputs_each(images))
+                rows = list(self._predictor.rows_of(images))
             except Exception as error:  # this batch has no answer; the next may
                 self._resolve(jobs, error)
                 continue
@@ -112,11 +111,11 @@ class Batcher:
             jobs.append(job)
         return jobs
 
-    def _resolve(self, jobs: list[_Job], outcome: list[Outputs] | Exception | None) -> None:
+    def _resolve(self, jobs: list[_Job], outcome: list[Row] | Exception | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._deliver, jobs, outcome)
 
-    def _deliver(self, jobs: list[_Job], outcome: list[Outputs] | Exception | None) -> None:
+    def _deliver(self, jobs: list[_Job], outcome: list[Row] | Exception | None) -> None:
         self._waiting -= len(jobs)
         self._metrics.waiting.set(self._waiting)
         for i, job in enumerate(jobs):

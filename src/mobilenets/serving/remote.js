@@ -14,8 +14,8 @@ export async function predict(blob) {
   if (blob.size > about.limits.bytes) throw failure("too-large", "The file is larger than the server takes.");
   const query = `top=${SHOWN}${about.explains ? "&explain=true" : ""}`;
   const options = { method: "POST", body: blob, headers: { "Content-Type": "application/octet-stream" } };
-  const { results: [{ top, overlay }], milliseconds } = await ask(`predict?${query}`, options);
-  return { top, milliseconds, overlay: overlay ? picture(overlay) : undefined };
+  const { results: [{ label, top, overlay }], milliseconds } = await ask(`predict?${query}`, options);
+  return { top, unknown: label === null, milliseconds, overlay: overlay ? picture(overlay) : undefined };
 }
 
 async function ask(path, options) {

@@ -127,6 +127,13 @@ class Task(ABC, Generic[A]):
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> A:
         """The answer that one row (W,) is."""
 
+    def with_known(self, answer: A, known: float, nearest: tuple[str, ...], is_accepted: bool) -> A:
+        """The answer with how known its photograph is, 0 to 1, and which training photographs it is most like.
+
+        `is_accepted`: whether that is known enough to be answered. A task without a word for it says nothing.
+        """
+        return answer
+
     @abstractmethod
     def columns(self, top: int) -> list[str]:
         """The columns of a CSV of answers with `top` possibilities each."""

@@ -18,7 +18,7 @@ from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.nn.io import read_network, write_network
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.system import torchrun_env
@@ -89,7 +89,7 @@ def finish(
     write_atomic(folder / "card.json", card.to_json())
     write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
     write_atomic(folder / "predictions.csv", _predictions(images, card, objective, outputs))
-    if train is not None:
+    if train is not None and card.task == CLASSIFY:
         write_index(folder, engine, card, train, features, images, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
 

@@ -94,6 +94,7 @@ def evaluate(
     from mobilenets.verbs.model_argument import open_model
 
     predictor = open_model(str(model), engine, precision=precision)
+    predictor.index = None  # what is right is counted among all
     task, survey = predictor.task, Survey()
     known_classes = predictor.classes if task.labels_are_classes else None
     texts, samples = read_samples(Path(data), known_classes, split, survey, task.name)
@@ -112,7 +113,7 @@ def evaluate(
                 log.warning("%s", row.error)
                 failures.append(row)
             else:
-                rows.append(row)
+                rows.append(row.outputs)
                 shown.append(i)
     if not rows:
         raise DataError(f"{data}: none of its {len(samples)} photographs can be read")

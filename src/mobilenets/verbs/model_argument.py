@@ -15,19 +15,24 @@ if TYPE_CHECKING:
 
 
 def open_model(
-    text: str, engine: str = "auto", threads: int | None = None, precision: str = FLOAT, one: bool = False
+    text: str,
+    engine: str = "auto",
+    threads: int | None = None,
+    precision: str = FLOAT,
+    one: bool = False,
+    accept: float | None = None,
 ) -> Predictor[Any]:
     """What answers with the model that MODEL names; a published name (also NAME/TAG) brings ImageNet's classes.
 
-    `one`: for a single picture, for which "auto" is the engine that starts the soonest.
+    `one`: for a single picture, for which "auto" is the engine that starts the soonest. `accept`: as `load`.
 
     Raises:
-        UserError: no such file or name, or no half precision for it.
+        UserError: no such file or name, no half precision for it, or no index for `accept`.
     """
     if not _is_published(text):
         if one and engine == "auto" and precision == FLOAT:
-            return load_for_one(text, threads)
-        return load(text, engine, threads, precision)
+            return load_for_one(text, threads, accept)
+        return load(text, engine, threads, precision, accept)
     if precision == HALF:
         raise UsageError(
             f"{text}: a published network runs in torch, in float32; for half precision "
@@ -36,7 +41,7 @@ def open_model(
     network = _published(text)
     from mobilenets.runtime.engines.torch import TorchEngine
 
-    return predictor_of(TorchEngine(network.model, network.card))
+    return predictor_of(TorchEngine(network.model, network.card), accept)
 
 
 def open_network(text: str) -> Network:

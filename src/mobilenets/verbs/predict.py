@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mobilenets.runtime.predictor import Failure, Predictor
     from mobilenets.system.progress import Report
     from mobilenets.tasks.task import Answer
+    from mobilenets.verbs.sort_into import Sorter
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,13 @@ class Predictions:
     """A stream of results, one for each picture in its order, in constant memory; it can be gone through once.
 
     A picture that could not be read is a `Failure` in its place. What was left out of folders, and how many could not
-    be read, is logged when the stream ends; the sheet of `save` is written then.
+    be read, is logged when the stream ends; the sheet of `save` is written then. `knows_unknown`: whether answers say
+    how known a picture is.
     """
 
     card: ModelCard
     results: Iterator[Answer | Failure]
+    knows_unknown: bool = False
 
     def __iter__(self) -> Iterator[Answer | Failure]:
         return self.results
@@ -60,7 +63,10 @@ def predict(
     source: str | Path | Sequence[str | Path],
     *,
     top: int | None = None,
+    accept: float | None = None,
     save: str | Path | None = None,
+    sort_into: str | Path | None = None,
+    link: bool = False,
     engine: Engine = "auto",
     precision: Precision = "float32",
     threads: int | None = None,
@@ -91,7 +97,10 @@ def predict(
     source: str | Path | Sequence[str | Path],
     *,
     top: int | None = None,
+    accept: float | None = None,
     save: str | Path | None = None,
+    sort_into: str | Path | None = None,
+    link: bool = False,
     engine: Engine = "auto",
     precision: Precision = "float32",
     threads: int | None = None,
@@ -112,8 +121,15 @@ def predict(
         A file, a folder, a glob, or several of these; "-" for paths on standard input.
     top
         Only the K most probable classes; None: all.
+    accept
+        Of known pictures the share that is taken for known; what is less like the training photographs is unknown,
+        its label None. None: 0.95, where the model has an index of them.
     save
         New PNG with the first 16 pictures and their titles.
+    sort_into
+        New folder: the pictures are copied into a folder for each class in it, and `unknown`.
+    link
+        With `sort_into`: symbolic links instead of copies.
     engine
         What runs the file; "auto": the fastest that is installed.
     precision
@@ -145,9 +161,11 @@ def predict(
         from mobilenets.system.files import check_new_file
 
         check_new_file("--save", Path(save), ".png")
+    if link and sort_into is None:
+        raise UsageError("--link: is for --sort-into; say which folder")
     sources = [str(source)] if isinstance(source, (str, Path)) else [str(one) for one in source]
     if ray:
-        given = {"save": save, "threads": threads, "batch": batch}
+        given = {"save": save, "threads": threads, "batch": batch, "accept": accept, "sort-into": sort_into}
         return _bulk(model, sources, top, engine, precision, out, format, given)
     if out is not None or format is not None:
         raise UsageError(f"{'--out' if out else f'--format {format}'}: is for --ray; without it results are printed")
@@ -160,7 +178,8 @@ def predict(
     paths = expand(sources, survey)
     first = list(islice(paths, 2))
     one = len(first) == 1
-    predictor = open_model(str(model), engine, threads, precision, one=one)
+    predictor = open_model(str(model), engine, threads, precision, one=one, accept=accept)
+    sorter = _sorter(Path(sort_into), predictor, link) if sort_into is not None else None
 
     def results() -> Iterator[Answer | Failure]:
         from mobilenets.preprocess.opening import max_pixels as limited
@@ -175,8 +194,11 @@ def predict(
                 done += 1
                 if isinstance(result, Failure):
                     failed += 1
-                elif save is not None and len(shown) < DRAWN:
-                    shown.append(result)
+                else:
+                    if sorter is not None:
+                        sorter.add(Path(str(result.path)), getattr(result, "label", None))
+                    if save is not None and len(shown) < DRAWN:
+                        shown.append(result)
                 yield result if isinstance(result, Failure) else result.cut(top)
         if shown and save is not None:
             _save(shown, Path(save), done - failed, predictor)
@@ -184,7 +206,21 @@ def predict(
         if failed:
             log.warning("%d of %d could not be read", failed, done)
 
-    return Predictions(predictor.card, results())
+    return Predictions(predictor.card, results(), knows_unknown=predictor.index is not None)
+
+
+def _sorter(folder: Path, predictor: Predictor[Any], link: bool) -> Sorter:
+    """What puts pictures into class folders.
+
+    Raises:
+        UserError: answers that are no classes, or a folder that holds something.
+    """
+    from mobilenets.model_card import CLASSIFY
+    from mobilenets.verbs.sort_into import Sorter
+
+    if predictor.card.task != CLASSIFY:
+        raise UsageError(f"--sort-into: the answers of {predictor.card.task!r} are no classes; leave it out")
+    return Sorter(folder, predictor.classes, link)
 
 
 def _one(predictor: Predictor[Any], path: str) -> Iterator[Answer | Failure]:
@@ -239,7 +275,7 @@ def _bulk(
     """Predict on Ray into a folder of parts; a folder begun is completed."""
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"--{name}: has no meaning with --ray, where each core has a worker of one thread")
+            raise UsageError(f"--{name}: has no meaning with --ray: its workers have one thread and write answers")
     if engine not in ("auto", "onnxruntime"):
         raise UsageError(f"--engine: {engine!r} with --ray; its workers run onnxruntime, leave it out")
     if precision == "half":
@@ -254,10 +290,14 @@ def _bulk(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
     from mobilenets.bulk.shards import claim, make_manifest
     from mobilenets.data.sources.survey import Survey
+    from mobilenets.features.index import FILE as INDEX
     from mobilenets.runtime.opening import onnx_file
     from mobilenets.verbs.sources import expand
 
-    content = onnx_file(model).read_bytes()
+    file = onnx_file(model)
+    content = file.read_bytes()
+    if (file.parent / INDEX).exists():
+        log.warning("--ray: nothing is told to be unknown, which predict without it does")
     survey = Survey()
     paths = list(expand(sources, survey))
     _log_left_out(survey)

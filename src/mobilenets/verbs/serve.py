@@ -35,6 +35,7 @@ def serve(
     engine: Engine = "auto",
     precision: Precision = "float32",
     threads: int | None = None,
+    accept: float | None = None,
     max_mb: float = 20,
     max_megapixels: float = 50,
     max_waiting: int = 256,
@@ -60,6 +61,9 @@ def serve(
         "float32", "half", or "auto": half where that is faster here.
     threads
         Of the engine; None: one per core.
+    accept
+        Of known pictures the share that is taken for known; others have no label. None: 0.95, where the model has an
+        index of its training photographs.
     max_mb
         Of a request.
     max_megapixels
@@ -104,7 +108,7 @@ def serve(
         answer_seconds=timeout,
     )
     with server.bind(host, port) as listener:
-        classifier = open_model(str(model), engine, threads, precision)
+        classifier = open_model(str(model), engine, threads, precision, accept=accept)
         explains = has_network(str(model)) and can_explain()
         explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
         app = make_app(classifier, limits, explain, origins)

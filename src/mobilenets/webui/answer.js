@@ -14,7 +14,7 @@ find("#more").addEventListener("click", () => {
   draw();
 });
 
-/** Show `{top, milliseconds}` of a network that sees `size` pixels a side; null shows none. */
+/** Show `{top, unknown, milliseconds}` of a network that sees `size` pixels a side; null shows none. */
 export function showAnswer(answer, size) {
   shown = answer && { ...answer, size };
   all = false;
@@ -22,18 +22,20 @@ export function showAnswer(answer, size) {
 }
 
 /** The answer in one spoken line. */
-export function spoken({ top: [best] }) {
-  return words("spoken", { label: best.label, share: percent(best.probability) });
+export function spoken({ top: [best], unknown }) {
+  return unknown ? words("unknown") : words("spoken", { label: best.label, share: percent(best.probability) });
 }
 
 /** Draw again, for instance in another language. */
 export function draw() {
   find("#answer").hidden = !shown;
   if (!shown) return;
-  const { top, milliseconds, size } = shown;
-  find("#best").textContent = top[0].label;
-  find("#best").classList.toggle("long", top[0].label.length > LONG);
-  find("#unsure").hidden = top[0].probability >= 0.5;
+  const { top, unknown, milliseconds, size } = shown;
+  const best = unknown ? words("unknown") : top[0].label;
+  find("#best").textContent = best;
+  find("#best").classList.toggle("long", best.length > LONG);
+  find("#unsure").hidden = unknown || top[0].probability >= 0.5;
+  find("#unlike").hidden = !unknown;
   find("#bars").replaceChildren(...top.slice(0, all ? top.length : FEW).map(bar));
   find("#more").hidden = top.length <= FEW;
   find("#more").textContent = all ? words("fewer") : words("all", { n: count(top.length) });

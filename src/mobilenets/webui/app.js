@@ -89,8 +89,9 @@ async function lookAt(photo) {
   showAnswer(null);
   try {
     const { size } = await opened;
-    const { top, milliseconds, overlay } = await predict(photo);
-    const entry = { photo: copy, overlay: overlay ? URL.createObjectURL(overlay) : null, top, milliseconds, size };
+    const { top, unknown, milliseconds, overlay } = await predict(photo);
+    const heat = overlay ? URL.createObjectURL(overlay) : null;
+    const entry = { photo: copy, overlay: heat, top, unknown, milliseconds, size };
     history.add(entry);
     showEntry(entry);
     find("#live").textContent = spoken(entry);

@@ -21,7 +21,7 @@ export class History {
     });
   }
 
-  /** Keep `{photo, overlay, top, milliseconds}`, whose photo and overlay are URLs or null. */
+  /** Keep `{photo, overlay, top, unknown, milliseconds}`, whose photo and overlay are URLs or null. */
   add(entry) {
     this.#entries.unshift(entry);
     this.#entries.splice(MOST).forEach(release);
@@ -44,15 +44,17 @@ export class History {
   }
 
   #item(entry) {
-    const [{ label, probability }] = entry.top;
+    const [best] = entry.top;
+    const label = entry.unknown ? words("unknown") : best.label;
+    const share = entry.unknown ? "" : percent(best.probability);
     const button = document.createElement("button");
     button.type = "button";
-    button.setAttribute("aria-label", words("photoOf", { label, share: percent(probability) }));
+    button.setAttribute("aria-label", share ? words("photoOf", { label, share }) : label);
     button.setAttribute("aria-current", String(entry === this.#current));
     const picture = document.createElement(entry.photo ? "img" : "span");
     if (entry.photo) Object.assign(picture, { src: entry.photo, alt: "" });
     else picture.className = "blank";
-    button.append(picture, text("label", label), text("share", percent(probability)));
+    button.append(picture, text("label", label), text("share", share));
     button.addEventListener("click", () => this.#open(entry));
     const item = document.createElement("li");
     item.append(button);

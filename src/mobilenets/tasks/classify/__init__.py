@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,11 @@ class Classify(Task[Prediction]):
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> Prediction:
         """The most probable class, and all of them."""
         return answers.prediction(path, row, classes)
+
+    def with_known(self, answer: Prediction, known: float, nearest: tuple[str, ...], is_accepted: bool) -> Prediction:
+        """Below what is accepted there is no label."""
+        label = answer.label if is_accepted else None
+        return replace(answer, label=label, known=known, nearest=nearest)
 
     def columns(self, top: int) -> list[str]:
         """label, probability; label2, probability2 … for further ones."""

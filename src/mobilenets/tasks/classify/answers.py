@@ -21,29 +21,39 @@ class ClassProbability:
     probability: float
 
 
-FIELDS = {"label": str, "probability": float, "top": list[ClassProbability]}
+FIELDS = {
+    "label": str, "probability": float, "top": list[ClassProbability], "known": float, "nearest": list[str],
+}  # fmt: skip
+UNKNOWN = "unknown"  # what stands in the place of a class
+KNOWN_COLUMNS = ["known", "nearest"]  # of a CSV, with an index
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one photograph shows: the best class, and all of them with their probabilities, best first."""
+    """What one photograph shows: the best class, and all of them with their probabilities, best first.
+
+    Of a model with an index of its training photographs also how `known` the photograph is, the share of known ones
+    that are as unlike those or more, 0 to 1, and the `nearest` of them. `label`: None where that is too little.
+    """
 
     path: str | None
-    label: str
+    label: str | None
     probability: float
     top: tuple[tuple[str, float], ...]
+    known: float | None = None
+    nearest: tuple[str, ...] = ()
 
     @property
     def title(self) -> tuple[str, str]:
-        """The class and its probability."""
-        return self.label, f"{self.probability:.3f}"
+        """The class and its probability; of the unknown, how known it is."""
+        return (UNKNOWN, f"{self.known:.3f}") if self.label is None else (self.label, f"{self.probability:.3f}")
 
     def cut(self, top: int | None) -> Prediction:
         """With the `top` best classes alone."""
         return replace(self, top=self.top[:top])
 
     def to_dict(self) -> dict[str, Any]:
-        """`label`, `probability`, and `top`, a list of the same.
+        """`label`, `probability`, and `top`, a list of the same; with an index `known` and `nearest`.
 
         Examples
         --------
@@ -51,17 +61,24 @@ class Prediction:
         {'label': 'rose', 'probability': 0.75, 'top': [{'label': 'rose', 'probability': 0.75}]}
         """
         top = [{"label": label, "probability": probability} for label, probability in self.top]
-        return {"label": self.label, "probability": self.probability, "top": top}
+        known = {} if self.known is None else {"known": self.known, "nearest": list(self.nearest)}
+        return {"label": self.label, "probability": self.probability, "top": top, **known}
 
     def lines(self, classes: Sequence[str]) -> list[str]:
-        """As the tutorial printed it: every class with its probability, best first."""
+        """As the tutorial printed it: every class with its probability, best first; before them that it is unknown."""
         width = max(map(columns_of, classes))
-        return [f"class: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
+        lines = [f"class: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
+        if self.label is None:
+            lines.insert(0, f"{UNKNOWN} (known: {self.known:.3f}), most like {', '.join(self.nearest)}")
+        return lines
 
     def cells(self, top: int) -> dict[str, str]:
-        """The cells of a CSV, by the names of `columns`."""
+        """The cells of a CSV, by the names of `columns`, and with an index of `KNOWN_COLUMNS`."""
         values = [value for label, p in self.top[:top] for value in (label, f"{p:.6f}")]
-        return dict(zip(columns(top), values, strict=False))  # there may be fewer classes than `top`
+        cells = dict(zip(columns(top), values, strict=False))  # there may be fewer classes than `top`
+        if self.known is not None:
+            cells |= zip(KNOWN_COLUMNS, (f"{self.known:.6f}", self.nearest[0]), strict=True)
+        return cells if self.label is not None else {**cells, "label": UNKNOWN}
 
 
 def prediction(path: str | None, row: Outputs, classes: Sequence[str]) -> Prediction:
