@@ -113,6 +113,33 @@ def test_the_service_says_so_too(run: Path) -> None:
     assert len(result["nearest"]) == 3
 
 
+def test_evaluate_says_how_well_others_are_told_from_the_known(cli: Cli, run: Path) -> None:
+    options = run, run.parent / "known", "--unknown", run.parent / "other"
+    result = cli("evaluate", *options, "--json")
+    metrics = json.loads(result.stdout)
+    found = metrics["unknown"]
+    assert (metrics["n"], found["n"], found["accepted"]) == (20, 4, 0)
+    assert found["auroc"] > 0.9
+    assert found["known_accepted"] > 0.6
+    assert found["accuracy_accepted"] == 1
+    assert "taken for known" in cli("evaluate", *options).stdout
+    # What the run was trained on is no known photograph that it could fail on.
+    mixed = json.loads(cli("evaluate", run, run.parent / "photos", *options[2:], "--json").stdout)
+    assert mixed["n"] + mixed["trained_on"]["n"] == 60
+    assert mixed["unknown"]["known_accepted"] < 1
+
+
+def test_what_is_not_there_to_be_told_from_the_known_is_refused(cli: Cli, run: Path, tmp_path: Path) -> None:
+    known = run.parent / "known"
+    (tmp_path / "no.txt").write_text("no photograph")
+    refused = cli("evaluate", run, known, "--unknown", tmp_path / "no.txt")
+    assert refused.returncode == 2
+    assert "none of these photographs can be read" in refused.stderr
+    assert is_one_line_error(cli("evaluate", run, known, "--unknown", tmp_path / "nowhere"), "no such file")
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("index.safetensors"))
+    assert is_one_line_error(cli("evaluate", tmp_path / "run", known, "--unknown", known), "has no index")
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "model.onnx"])
 def test_the_engines_agree(run: Path, file: str) -> None:
     engine = "openvino" if file == "model.onnx" else "torch"

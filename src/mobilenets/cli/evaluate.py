@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
     parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/val folders, or a CSV")
     parser.add_argument("--split", **one_of(choices.Split), help="which part of split data (default: test, else val)")
+    parser.add_argument(
+        "--unknown",
+        action="append",
+        metavar="OTHER",
+        help="photographs of another kind (file, folder or glob; may be repeated): how well they are told from DATA",
+    )
     parser.add_argument("--engine", **ENGINE)
     parser.add_argument("--precision", **PRECISION)
     parser.add_argument("--max-pixels", **MAX_PIXELS)
@@ -37,8 +43,23 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), ensure_ascii=False, indent=2))
     else:
         lines = _table(result.metrics) if result.apart is None else _apart(args.model, result.apart)
+        if "unknown" in result.metrics:
+            lines += ["", *_unknown(result.metrics["unknown"])]
         print("\n".join(lines))
     return 1 if result.failures or result.all_trained else 0
+
+
+def _unknown(figures: dict[str, Any]) -> list[str]:
+    """How well photographs of another kind were told."""
+    right = figures["accuracy_accepted"]
+    rows = [
+        ("photographs of another kind", str(figures["n"])),
+        ("taken for known", f"{figures['accepted']:.4f}"),
+        ("known ones taken for known", f"{figures['known_accepted']:.4f}"),
+        ("accuracy on those", "-" if right is None else f"{right:.4f}"),
+        ("AUROC", f"{figures['auroc']:.4f}   (by the probability alone {figures['auroc_probability']:.4f})"),
+    ]
+    return table(rows, "l")
 
 
 def _apart(model: str, figures: Figures) -> list[str]:

@@ -35,10 +35,11 @@ FEW_HELD_OUT = 100
 class Likeness:
     """How like the training photographs one photograph is.
 
-    `known`: which share of known photographs is as unlike them or more, above 0 and up to 1. `nearest`: the paths of
-    the training photographs that it is most like, the nearest first.
+    `distance`: from the nearest of them, 0 to 2. `known`: which share of known photographs is as far or farther, above
+    0 and up to 1. `nearest`: the paths of those that it is most like, the nearest first.
     """
 
+    distance: float
     known: float
     nearest: tuple[str, ...]
 
@@ -103,8 +104,8 @@ class FeatureIndex:
         near = self.nearest(features, NEAREST)
         known = self.known.of_distances(near.distances[:, 0])
         return [
-            Likeness(float(value), tuple(self.paths[i] for i in rows))
-            for value, rows in zip(known, near.rows.tolist(), strict=True)
+            Likeness(float(distance), float(value), tuple(self.paths[i] for i in rows))
+            for distance, value, rows in zip(near.distances[:, 0], known, near.rows.tolist(), strict=True)
         ]
 
     def write(self, path: Path) -> None:

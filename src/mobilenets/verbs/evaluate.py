@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.errors import DataError
+from mobilenets.errors import DataError, ModelFileError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mobilenets.choices import Engine, Precision, Split
     from mobilenets.data.samples import Samples
     from mobilenets.report.unseen import Figures
-    from mobilenets.runtime.predictor import Failure
+    from mobilenets.runtime.predictor import Failure, Predictor, Row
     from mobilenets.system.progress import Report
+    from mobilenets.tasks.classify.open_set import Judged
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +29,9 @@ log = logging.getLogger(__name__)
 class Evaluation:
     """How right a model is on `total` photographs, of which those of `failures` could not be read.
 
-    `metrics`: the content of `evaluate --json`, of a run without the photographs it was trained on. `apart`: of a run,
-    the figures of those and of the others apart.
+    `metrics`: the content of `evaluate --json`, of a run without the photographs it was trained on; with photographs of
+    another kind also `unknown`, how well these are told from the others. `apart`: of a run, the figures of what it was
+    trained on and of the rest apart.
     """
 
     metrics: dict[str, Any]
@@ -54,6 +60,7 @@ def evaluate(
     data: str | Path,
     *,
     split: Split | None = None,
+    unknown: str | Path | Sequence[str | Path] | None = None,
     engine: Engine = "auto",
     precision: Precision = "float32",
     max_pixels: int | None = None,
@@ -69,6 +76,9 @@ def evaluate(
         Class folders, train/val folders, a CSV, shards or parquet.
     split
         Which part of split data; None: test, else val.
+    unknown
+        Photographs of another kind (a file, a folder, a glob, or several): how well the model tells them from those of
+        `data`, which needs a run with an index.
     engine
         What runs the file; "auto": the fastest that is installed.
     precision
@@ -81,10 +91,12 @@ def evaluate(
     Raises
     ------
     UserError
-        No such model or data, classes the model does not know, or no photograph that can be read.
+        No such model or data, classes the model does not know, no photograph that can be read, or `unknown` for a model
+        without an index.
     """
     import numpy as np
 
+    from mobilenets.data.manifest import EARLIER
     from mobilenets.data.sources.read import read_samples
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.unseen import keep_apart
@@ -92,9 +104,16 @@ def evaluate(
     from mobilenets.system.progress import Progress
     from mobilenets.tasks.objective import Objective
     from mobilenets.verbs.model_argument import open_model
+    from mobilenets.verbs.sources import expand
 
     predictor = open_model(str(model), engine, precision=precision)
-    predictor.index = None  # what is right is counted among all
+    if unknown is None:
+        predictor.index = None  # what is right is counted among all
+    elif predictor.index is None:
+        raise ModelFileError(f"--unknown: {model} has no index of its training photographs; train again")
+    sources = [unknown] if isinstance(unknown, (str, Path)) else unknown or []
+    others_survey = Survey()
+    others = expand([str(source) for source in sources], others_survey)
     task, survey = predictor.task, Survey()
     known_classes = predictor.classes if task.labels_are_classes else None
     texts, samples = read_samples(Path(data), known_classes, split, survey, task.name)
@@ -102,7 +121,7 @@ def evaluate(
     for line in survey.lines():
         log.warning("%s", line)
     known = _splits(Path(model), samples)
-    rows: list[Any] = []
+    rows: list[Row] = []
     shown: list[int] = []
     failures: list[Failure] = []
     with Progress("evaluating", len(samples), "photograph") as bar:
@@ -113,23 +132,70 @@ def evaluate(
                 log.warning("%s", row.error)
                 failures.append(row)
             else:
-                rows.append(row.outputs)
+                rows.append(row)
                 shown.append(i)
     if not rows:
         raise DataError(f"{data}: none of its {len(samples)} photographs can be read")
-    outputs, labels = np.stack(rows), samples.labels[shown]
+    outputs, labels = np.stack([row.outputs for row in rows]), samples.labels[shown]
     figures = None
     if known is None:
         metrics = task.score(outputs, labels, texts)
     else:
         figures = keep_apart(objective, outputs, labels, [known[i] for i in shown])
         metrics = figures.to_dict()
+    if unknown is not None and (figures is None or figures.unseen is not None):
+        unseen = [i for i, k in enumerate(shown) if known is None or known[k] not in ("train", EARLIER)]
+        metrics["unknown"] = _open_set(predictor, [rows[i] for i in unseen], labels[unseen], others)
+        for line in others_survey.lines():
+            log.warning("%s", line)
     result = Evaluation(metrics, len(samples), tuple(failures), figures)
     if result.all_trained:
         log.warning("%s was trained on all of these photographs; give others to see what it is worth", model)
     if failures:
         log.warning("%d of %d could not be read", len(failures), len(samples))
     return result
+
+
+def _open_set(
+    predictor: Predictor[Any], rows: list[Row], labels: NDArray[np.int64], paths: Iterator[str]
+) -> dict[str, Any]:
+    """How well `rows`, of photographs with these labels, are told from those at `paths`, of another kind.
+
+    Raises:
+        UserError: none of these can be read.
+    """
+    import numpy as np
+
+    from mobilenets.runtime.predictor import Failure
+    from mobilenets.system.progress import Progress
+    from mobilenets.tasks.classify.open_set import score_open_set
+
+    others: list[Row] = []
+    with Progress("unknown", None, "photograph") as bar:
+        for _, row in predictor.rows(paths):
+            bar.advance()
+            if isinstance(row, Failure):
+                log.warning("%s", row.error)
+            else:
+                others.append(row)
+    if not others:
+        raise DataError("--unknown: none of these photographs can be read; the lines above say why")
+    right = np.array([row.outputs.argmax() for row in rows]) == labels
+    return score_open_set(_judged(rows, predictor.accept), _judged(others, predictor.accept), right)
+
+
+def _judged(rows: list[Row], accept: float) -> Judged:
+    import numpy as np
+
+    from mobilenets.features.known import is_accepted
+    from mobilenets.tasks.classify.open_set import Judged
+
+    likeness = [row.likeness for row in rows if row.likeness is not None]
+    return Judged(
+        np.array([one.distance for one in likeness]),
+        np.array([is_accepted(one.known, accept) for one in likeness]),
+        np.array([row.outputs.max() for row in rows]),
+    )
 
 
 def _splits(model: Path, samples: Samples) -> list[str | None] | None:
