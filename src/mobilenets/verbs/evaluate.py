@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mobilenets.report.unseen import Figures
     from mobilenets.runtime.predictor import Failure, Predictor, Row
     from mobilenets.system.progress import Report
-    from mobilenets.tasks.classify.open_set import Judged
+    from mobilenets.tasks.classify.open_set import Answered
 
 log = logging.getLogger(__name__)
 
@@ -181,17 +181,17 @@ def _open_set(
     if not others:
         raise DataError("--unknown: none of these photographs can be read; the lines above say why")
     right = np.array([row.outputs.argmax() for row in rows]) == labels
-    return score_open_set(_judged(rows, predictor.accept), _judged(others, predictor.accept), right)
+    return score_open_set(_answered(rows, predictor.accept), _answered(others, predictor.accept), right)
 
 
-def _judged(rows: list[Row], accept: float) -> Judged:
+def _answered(rows: list[Row], accept: float) -> Answered:
     import numpy as np
 
     from mobilenets.features.known import is_accepted
-    from mobilenets.tasks.classify.open_set import Judged
+    from mobilenets.tasks.classify.open_set import Answered
 
     likeness = [row.likeness for row in rows if row.likeness is not None]
-    return Judged(
+    return Answered(
         np.array([one.distance for one in likeness]),
         np.array([is_accepted(one.known, accept) for one in likeness]),
         np.array([row.outputs.max() for row in rows]),

@@ -13,7 +13,7 @@ FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
 
-class Judged(NamedTuple):
+class Answered(NamedTuple):
     """Photographs: their `distances` (N,) from those of the training, whether each is `accepted` as known, and the
     `probabilities` (N,) of their best classes, which is what one would go by otherwise.
     """
@@ -23,7 +23,7 @@ class Judged(NamedTuple):
     probabilities: FloatArray
 
 
-def score_open_set(known: Judged, other: Judged, right: BoolArray) -> dict[str, Any]:
+def score_open_set(known: Answered, other: Answered, right: BoolArray) -> dict[str, Any]:
     """Figures of photographs of known classes, of which `right` (N,) says whether the class is right, and of others.
 
     Returns
@@ -35,8 +35,8 @@ def score_open_set(known: Judged, other: Judged, right: BoolArray) -> dict[str, 
 
     Examples
     --------
-    >>> near = Judged(np.array([0.1, 0.2]), np.array([True, True]), np.array([0.9, 0.6]))
-    >>> far = Judged(np.array([0.6]), np.array([False]), np.array([0.8]))
+    >>> near = Answered(np.array([0.1, 0.2]), np.array([True, True]), np.array([0.9, 0.6]))
+    >>> far = Answered(np.array([0.6]), np.array([False]), np.array([0.8]))
     >>> figures = score_open_set(near, far, np.array([True, False]))
     >>> [figures[name] for name in ("auroc", "accepted", "accuracy_accepted", "auroc_probability")]
     [1.0, 0.0, 0.5, 0.5]
