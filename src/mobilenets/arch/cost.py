@@ -22,10 +22,24 @@ BYTES_PER_ACTIVATION = 4  # float32
 class RowCost:
     """What one row takes and gives.
 
-    `size` and `channels` are the input's side in pixels and channels, `out_size` and `out` the output's;
-    `stride` is the reduction of the output against the image. `macs` counts multiply-accumulates of
-    convolutions and linear layers (the papers' MAdds), `params` also BatchNorm's scale and shift;
-    `activation_bytes` is the largest float32 input plus output of one of its layers at batch 1.
+    Attributes
+    ----------
+    name
+        As in the network: "stem", "blocks.0" …
+    row
+        The row of the table; None for the classifier.
+    size, channels
+        Side in pixels and channels of the input.
+    out_size, out
+        Of the output.
+    stride
+        Reduction of the output against the image.
+    params
+        Numbers that are learned, BatchNorm's scale and shift among them.
+    macs
+        Multiply-accumulates of convolutions and linear layers (the papers' MAdds).
+    activation_bytes
+        The largest float32 input plus output of one of its layers at batch 1.
     """
 
     name: str

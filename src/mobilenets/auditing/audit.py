@@ -40,11 +40,33 @@ class SplitSample:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found. `findings`: from every kind to its findings, the worst first; `notes`: what stood in the way.
+    """What was found in a data set.
 
-    `members` are the readable pictures and `pairs` their duplicates, as indices into `members`. `val` and `seed` are
-    what unsplit data was split with; `omitted` are the kinds that were not looked for; `range` is what deep pictures
-    were seen in.
+    Attributes
+    ----------
+    data, classes
+        Where it lies; the names of its classes, in the order of the labels.
+    files
+        How many were looked at.
+    findings
+        From every kind to its findings, the worst first; kinds without any have an empty list.
+    notes
+        What stood in the way, a sentence each.
+    members, pairs
+        The photos that could be read, and their duplicates, as indices into `members`.
+    val, seed
+        What unsplit data was split with.
+    omitted
+        The kinds that were not looked for.
+    range
+        Black and white of 16-bit, integer and float photos; None where there are none.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> found = mn.audit("photos", weights="none")
+    >>> "unreadable" in found.clean, "likely_mislabelled" in found.omitted
+    (True, True)
     """
 
     data: Path
@@ -90,21 +112,10 @@ def audit(
     doubter
         With it and an extractor, labels are judged.
 
-    Returns
-    -------
-    Audit
-        Every kind of fault with its findings, the worst first.
-
     Raises
     ------
     UserError
         Nothing usable there, fewer than two classes, bad rows of a CSV.
-
-    Examples
-    --------
-    >>> result = audit("photos")
-    >>> result.files, result.findings["unreadable"]
-    (18, [])
     """
     data = Path(data)
     classes, named = read_named_splits(data)

@@ -82,7 +82,27 @@ LIMITS = FaultLimits()
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """One fault: the files, how bad (0 to 1 within its kind, 1 is worst), why in words, and its own figures."""
+    """One fault.
+
+    Attributes
+    ----------
+    kind
+        A key of `Audit.findings`, as "leak".
+    paths
+        The files that have it.
+    score
+        How bad, 0 to 1 within its kind; 1 is worst.
+    why
+        In words.
+    details
+        Figures of its own, as "labels" of a photo that two classes have.
+
+    Examples
+    --------
+    >>> finding = AuditFinding("blurred", (Path("rose.jpg"),), 0.5, "unsharper than the others")
+    >>> finding.to_dict()
+    {'path': 'rose.jpg', 'score': 0.5, 'why': 'unsharper than the others'}
+    """
 
     kind: str
     paths: tuple[Path, ...]

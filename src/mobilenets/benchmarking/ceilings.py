@@ -16,7 +16,15 @@ COPY_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Giga multiply-adds per second by precision, None where it was not measured, and GB/s of memory traffic."""
+    """What this machine can do at most.
+
+    Attributes
+    ----------
+    gmacs
+        By precision, giga multiply-accumulates per second of a matrix product; None where it was not measured.
+    gigabytes
+        Of memory traffic per second.
+    """
 
     gmacs: dict[str, float | None]
     gigabytes: float

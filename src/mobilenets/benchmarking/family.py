@@ -26,7 +26,17 @@ ENGINES = tuple(name for name, kind in KINDS.items() if ".onnx" in kind.suffixes
 
 @dataclass(frozen=True)
 class Point:
-    """A published network and its figures here; `pareto`: none of the others is both as fast and more accurate."""
+    """A published network and its figures here.
+
+    Attributes
+    ----------
+    published
+        Model, width, input size and accuracy on ImageNet as published.
+    row
+        What was measured here.
+    pareto
+        Whether none of the others is both as fast and more accurate.
+    """
 
     published: Published
     row: Row

@@ -25,13 +25,33 @@ Start = Callable[[Task, Open], Worker]
 
 @dataclass(frozen=True)
 class Row:
-    """One task's figures: times in milliseconds, memory in MB, the file in bytes, work in million multiply-adds.
+    """The figures of one file in one engine.
 
-    `quiet_ms` is what a call takes when nothing else runs (`system.timing`), with its interval: rows are ordered by it.
-    `median_ms`, `p10_ms` and `p90_ms` are of all calls, as they were here and now.
-    `precision`: what is computed in; "float16 weights" are computed in float32.
-    `share_of_ceiling`: of the matrix products per second the machine reaches in this precision; None where
-    that was not measured.
+    Attributes
+    ----------
+    model, engine
+        What was measured, in what.
+    precision
+        What is computed in; "float16 weights" are computed in float32.
+    threads, batch
+        Of the engine; photos at a time.
+    quiet_ms, quiet_low_ms, quiet_high_ms
+        What a call takes when nothing else runs, in milliseconds, with its interval: rows are ordered by it.
+    median_ms, p10_ms, p90_ms
+        Of all calls, in milliseconds, as they were here and now.
+    images_per_s
+        Photos a second, by the median.
+    load_ms
+        Opening the file, in milliseconds.
+    peak_mb
+        Memory of the process at most, in MB; None where the system does not say.
+    bytes
+        Of the file.
+    mmacs
+        Million multiply-accumulates of a photo.
+    share_of_ceiling
+        Of the matrix products per second that the machine reaches in this precision, 0 to 1; None where that was not
+        measured.
     """
 
     model: str

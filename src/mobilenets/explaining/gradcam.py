@@ -39,10 +39,17 @@ IntArray = NDArray[np.integer[Any]]
 class Explanation:
     """Which part of an image speaks for a class.
 
-    `crop`: what the network saw of the image, uint8 (h, w, C), in the image's proportions and without padding:
-    a square of the input's size where the centre is cropped. `heat`: float32 (h, w), 0 to 1, where 1 is the strongest
-    place of this image; all 0 where nothing speaks for the class. `label` and `probability`: the
-    class explained, which need not be the one predicted.
+    Attributes
+    ----------
+    prediction
+        What the network answers.
+    label, probability
+        The class explained, which need not be the one predicted, and its probability, 0 to 1.
+    crop
+        What the network saw of the image, uint8 (h, w, C), in the image's proportions and without padding: a square of
+        the input's size where the centre is cropped.
+    heat
+        float32 (h, w), 0 to 1, where 1 is the strongest place of this image; all 0 where nothing speaks for the class.
     """
 
     prediction: Prediction

@@ -38,20 +38,38 @@ class Preprocess:
 
     Parameters
     ----------
-    size: side in pixels of the square the network sees, 1 to 4096.
-    crop: fraction of the resized side that the input shows, 0.1 to 1. Published networks are scored at
-        0.875 (256 → 224): objects then appear as large as random-resized-crop training showed them.
-    interpolation: "bilinear" or "bicubic", both antialiased.
-    mean, std: per channel, for values in 0..1.
-    mode: "RGB", or "L" for one grey channel.
-    range: what of 16-bit, integer and floating-point pictures becomes black and white; 8-bit ones stay as they are.
-        None: nothing is known, and each such picture is judged by itself.
-    fit: "crop" (the short side fills the input, the centre of the long one is seen), "pad" (the long side fills it, the
+    size
+        Side in pixels of the square the network sees, 1 to 4096.
+    crop
+        Fraction of the resized side that the input shows, 0.1 to 1. Published networks are scored at 0.875 (256 → 224):
+        objects then appear as large as random-resized-crop training showed them.
+    interpolation
+        "bilinear" or "bicubic", both antialiased.
+    mean, std
+        Per channel, for values in 0..1; `std` above 0.
+    mode
+        "RGB", or "L" for one grey channel.
+    range
+        What of 16-bit, integer and floating-point photos becomes black and white; 8-bit ones stay as they are. None:
+        nothing is known, and each such photo is judged by itself.
+    fit
+        "crop" (the short side fills the input, the centre of the long one is seen), "pad" (the long side fills it, the
         rest is grey) or "squash" (both fill it); see `mobilenets.preprocess.fit`.
 
     Raises
     ------
-    UserError: a value outside these ranges.
+    UsageError
+        A value outside these ranges.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> preprocess = mn.Preprocess(size=160, crop=1.0)
+    >>> pixels = preprocess.pixels(preprocess.read("rose.jpg"))
+    >>> pixels.shape, pixels.dtype
+    ((160, 160, 3), dtype('uint8'))
+    >>> preprocess.normalize(pixels[None]).shape
+    (1, 3, 160, 160)
     """
 
     size: int = 224
@@ -113,7 +131,7 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
-        """Read `to_dict`'s form; missing fields take their default, unknown ones are refused."""
+        """Read the `values` that `to_dict` gave; missing fields take their default, unknown ones are refused."""
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
         _require(not unknown, f"unknown field {', '.join(map(repr, unknown))}: known are {', '.join(known)}")
@@ -126,13 +144,26 @@ class Preprocess:
         min_side: int | None = None,
         max_pixels: int | None = None,
     ) -> Decoded:
-        """Decode a picture for this preprocess, as everything that a network is shown is decoded: `pixels` takes it.
+        """Decode a photo for this preprocess, as everything that a network is shown is decoded: `pixels` takes it.
 
-        `source`: as of `decode.decoded`, or an image that was opened elsewhere, of any of Pillow's modes. `min_side`:
-        short side in pixels that is wanted of it, 0 for every pixel of the file; by default what `pixels` needs.
+        Parameters
+        ----------
+        source
+            A path, the bytes of a file, an open file, or an image that was opened elsewhere, of any of Pillow's modes.
+        min_side
+            Short side in pixels that is wanted of it, 0 for every pixel of the file; None: what `pixels` needs.
+        max_pixels
+            Decode at most so many; None: 120 million.
 
-        Raises:
-            UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
+        Returns
+        -------
+        Decoded
+            Upright, of mode `mode`, 8 bits a channel.
+
+        Raises
+        ------
+        UnreadableImage
+            The file cannot be decoded, or more than `max_pixels` would have to be decoded; a `DataError`.
         """
         if isinstance(source, Image.Image):
             guessed = self.range is None and depth.kind(source) not in (None, *depth.IN_TWO)
@@ -147,11 +178,26 @@ class Preprocess:
         return decoded
 
     def pixels(self, decoded: Decoded | Image.Image) -> NDArray[np.uint8]:
-        """Resize and crop, pad or squash: uint8, (size, size, channels), 0..255.
+        """Resize and crop, pad or squash.
 
         With `fit` "crop" it equals torchvision's Resize(resize_side, antialias) and CenterCrop(size) exactly.
-        `decoded` is RGB or L, as `read` returns it. One decoded at reduced scale is resized and cropped in one step,
-        to the crop of the full photo within a few grey levels; one longer than 8 times its width, within 2.
+        A photo decoded at reduced scale is resized and cropped in one step, to the crop of the full photo within a few
+        grey levels; one longer than 8 times its width, within 2.
+
+        Parameters
+        ----------
+        decoded
+            What `read` returned, or an image of mode RGB or L.
+
+        Returns
+        -------
+        ndarray
+            uint8 (size, size, channels), 0..255.
+
+        Raises
+        ------
+        UsageError
+            An image of another mode.
         """
         image, covered = (decoded.image, decoded.box) if isinstance(decoded, Decoded) else (decoded, None)
         _require(image.mode in _CHANNELS, f"image of mode {image.mode}: pass it through Preprocess.read")
@@ -178,7 +224,7 @@ class Preprocess:
         return padded
 
     def resize_box(self, image: Image.Image, box: Box) -> Image.Image:
-        """The part of an RGB or L image inside `box` (left, top, right, bottom, in its pixels) at the input's size.
+        """The part of an RGB or L `image` inside `box` (left, top, right, bottom, in its pixels) at the input's size.
 
         What training's random crops use; the result is as antialiased as `pixels`. Where the box reaches beyond the
         image there is padding.
@@ -200,19 +246,19 @@ class Preprocess:
         return view
 
     def window(self, width: float, height: float) -> Window:
-        """Which part of a photograph of `width` × `height` the input shows, and where."""
+        """Which part of a photo of `width` × `height` pixels the input shows, and where."""
         return window(self.fit, self.size, self.resize_side, width, height)
 
     def seen(self, width: float, height: float) -> Box:
-        """The part of a photograph of `width` × `height` that the input shows, in the photograph's pixels."""
+        """The part of a photo of `width` × `height` that the input shows, in the photo's pixels."""
         w = self.window(width, height)
         x, y = width / w.wide, height / w.high
         return w.left * x, w.top * y, w.right * x, w.bottom * y
 
     def photo_part(self, values: NDArray[Any], width: float, height: float) -> NDArray[Any]:
-        """What values of the input (size, size) or (size, size, C) say of the photograph: padding cut, squash undone.
+        """What `values` of the input (size, size) or (size, size, C) say of the photo: padding cut, squash undone.
 
-        (h, w) or (h, w, C), in the proportions of the part of a `width` × `height` photograph that was seen.
+        (h, w) or (h, w, C), in the proportions of the part of a `width` × `height` photo that was seen.
         """
         w = self.window(width, height)
         part = values[w.rows, w.columns]
@@ -224,14 +270,14 @@ class Preprocess:
         return np.stack(stretched, axis=2) if values.ndim == 3 else stretched[0]
 
     def reducible(self, width: int, height: int, side: int) -> tuple[int, int]:
-        """How many pixels across and down may be averaged so that crops of it are as sharp as of one of `side`."""
+        """How many pixels across (`width`) and down (`height`) may be averaged for crops as sharp as of `side`."""
         if self.fit == "squash":
             return max(1, width // side), max(1, height // side)
         factor = max(1, (max(width, height) if self.fit == "pad" else min(width, height)) // side)
         return factor, factor
 
     def normalize(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, H, W, C) to float32 (N, C, H, W), contiguous: (pixel / 255 - mean) / std."""
+        """uint8 `pixels` (N, H, W, C) to float32 (N, C, H, W), contiguous: (pixel / 255 - mean) / std."""
         mean = np.array(self.mean, np.float32).reshape(-1, 1, 1)
         std = np.array(self.std, np.float32).reshape(-1, 1, 1)
         result = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)

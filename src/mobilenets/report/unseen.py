@@ -19,9 +19,16 @@ VALIDATED_BY = "validated_by"  # likewise: of those among the others that chose 
 
 @dataclass(frozen=True)
 class Figures:
-    """`unseen` and `trained`: the content of metrics.json for photographs that were not and that were trained on.
+    """Figures of a run on photos it was not trained on, and on those it was.
 
-    `validated`: of those among `unseen` that validated the run. None where there are none. `quality`: the main figure.
+    Attributes
+    ----------
+    quality
+        The main figure, as "accuracy".
+    unseen, trained
+        The content of metrics.json for photos that were not, and that were, trained on; None where there are none.
+    validated
+        Likewise of those among `unseen` that validated the run.
     """
 
     quality: str

@@ -34,28 +34,29 @@ def audit(
     max_pixels: int | None = None,
     progress: Report | None = None,
 ) -> Audit:
-    """Find unreadable, duplicate, leaking, blurred and mislabelled photographs; no file is changed.
+    """Find unreadable, duplicate, leaking, blurred and mislabelled photos; no file is changed.
 
     Parameters
     ----------
     data
         Class folders, train/ and val/, a CSV, shards or parquet.
     html
-        New page with thumbnails.
+        New `.html` page with thumbnails.
     write_clean
-        New CSV: the data set without what should not be learned.
+        New `.csv`: the data set without what should not be learned.
     model
-        Network that sees the pictures; None: mobilenet_v3_large, or that of a file.
+        Network that looks at the photos, a name of `list_models`; None: mobilenet_v3_large, or that of a file.
     weights
-        Its weights; None: the most accurate, where they are at hand; "none": files only, no network.
+        Its weights, a tag or file as for `train`; None: the most accurate, where they are at hand; "none": no network,
+        so that labels and near duplicates are judged by the files alone.
     size
-        Side of its input; None: that of the weights.
+        Side of its input in pixels; None: that of the weights.
     val
-        As for `train`: what would validate; None: a fifth.
+        As for `train`: the fraction, between 0 and 1, or folder that would validate; None: a fifth.
     seed
-        As for `train`: of the split.
+        As for `train`: of the split, 0 or more.
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     progress
         Called with what is done, what there is in all and what it is.
 
@@ -66,8 +67,19 @@ def audit(
 
     Raises
     ------
-    UserError
-        Nothing usable there, fewer than two classes, or a file that exists already.
+    DataError
+        Nothing usable there, or fewer than two classes.
+    UsageError
+        A file to be written that exists already or has another ending.
+    MissingExtraError
+        `html`, or a network that was asked for, needs a package that is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> found = mn.audit("photos", weights="none")
+    >>> found.files, len(found.findings["leak"])
+    (18, 0)
     """
     from mobilenets.auditing import audit as auditing
     from mobilenets.auditing import clean

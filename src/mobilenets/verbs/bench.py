@@ -24,9 +24,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BenchReport:
-    """A row for each file in each engine, and the machine's `ceilings`.
+    """What was measured; to go through it is to go through its rows.
 
-    `points`: with `family`, each row with the accuracy that was published for it.
+    Attributes
+    ----------
+    rows
+        A `Row` for each file in each engine.
+    ceilings
+        What this machine can do at most.
+    points
+        With `family`: each row beside the accuracy that was published for it.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> report = mn.bench("runs/photos", engine="onnxruntime")  # doctest: +SKIP
+    >>> [(row.engine, row.quiet_ms) for row in report]  # doctest: +SKIP
+    [('onnxruntime', 3.9)]
     """
 
     rows: tuple[Row, ...]
@@ -70,18 +84,36 @@ def bench(
     precision
         "float32", "half" (openvino, where the processor has it), or "auto": both, in turns.
     threads
-        Of the engine; None: one per core.
+        Of the engine, 1 or more; None: one per core.
     batch
-        Pictures at a time.
+        Photos at a time, 1 or more.
     save
-        New PNG with the latencies.
+        New `.png` with the latencies.
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    BenchReport
+        A row for each file in each engine, times in milliseconds; `to_dict()` is what `mobilenets bench --json` prints.
+
     Raises
     ------
-    UserError
-        No such model or engine, or nothing that runs it is installed.
+    ModelFileError
+        No such model, or one that no engine runs.
+    UsageError
+        Options out of range or that do not go together, no model at all, or a file `save` that exists already.
+    MissingExtraError
+        An engine that was asked for is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.bench("runs/photos", engine="onnxruntime").rows[0].quiet_ms  # doctest: +SKIP
+    3.9
+    >>> mn.bench()
+    Traceback (most recent call last):
+    mobilenets.errors.UsageError: give a MODEL, or --family for the published networks
     """
     for name, value in (("threads", threads), ("batch", batch)):
         if value is not None and value < 1:

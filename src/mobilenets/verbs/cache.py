@@ -10,7 +10,22 @@ from mobilenets.verbs.verb import verb
 
 @dataclass(frozen=True)
 class CacheContents:
-    """The cache `folder`, the files in it with their bytes, and the bytes that were `freed` (None: not asked to)."""
+    """What is kept.
+
+    Attributes
+    ----------
+    folder
+        The cache folder.
+    files
+        The files in it, each with its bytes; none after they were deleted.
+    freed
+        Bytes that were deleted; None where nothing was to be.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> total_bytes = sum(size for _, size in mn.cache().files)
+    """
 
     folder: Path
     files: tuple[tuple[Path, int], ...]
@@ -25,6 +40,23 @@ def cache(*, clear: bool = False) -> CacheContents:
     ----------
     clear
         Delete all of it.
+
+    Returns
+    -------
+    CacheContents
+        The folder, and the files in it with their sizes in bytes.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be read, or a file in it cannot be deleted.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> contents = mn.cache()
+    >>> contents.freed is None  # nothing was deleted
+    True
     """
     from mobilenets.system.cache_dir import cached_files, clear_cache, home
 

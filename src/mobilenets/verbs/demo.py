@@ -30,7 +30,24 @@ CHANGES: dict[str, Any] = {"freeze": 4, "augment.crop_scale": (0.75, 1.0), "augm
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo came to: its run, two predictions of each class, and the sheet they are drawn on."""
+    """What the demo came to.
+
+    Attributes
+    ----------
+    run
+        The training.
+    predictions
+        Of two validation photos of each class.
+    sheet
+        The `.png` that they are drawn on.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> result = mn.demo(out="runs/cells")  # doctest: +SKIP
+    >>> result.run.metrics["accuracy"], [p.label for p in result.predictions]  # doctest: +SKIP
+    (0.881, ['defective', 'defective', 'functional', 'functional'])
+    """
 
     run: Run
     predictions: tuple[Prediction, ...]
@@ -41,23 +58,38 @@ class DemoResult:
 def demo(
     *, out: str | Path | None = None, minutes: float = 2.25, seed: int = 0, progress: Report | None = None
 ) -> DemoResult:
-    """Train on photographs of solar cells, evaluate and predict, in under three minutes.
+    """Train on photos of solar cells, evaluate and predict, in under three minutes.
 
     Parameters
     ----------
     out
-        Where to put everything; None: runs/demo.
+        Where to put everything, a new folder; None: runs/demo.
     minutes
-        Time to train.
+        Time to train, above 0.
     seed
-        Of the split and the training.
+        Of the split and the training, 0 or more.
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    DemoResult
+        The run, four predictions and the picture of them.
+
     Raises
     ------
-    UserError
-        `out` exists, or what it needs is not installed.
+    UsageError
+        `out` exists, or `minutes` is not a time.
+    MissingExtraError
+        The photos (elpv-dataset) or what trains is not installed.
+    DownloadError
+        The weights cannot be fetched.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.demo(minutes=1).run.path  # doctest: +SKIP
+    PosixPath('runs/demo/run')
     """
     try:
         from mobilenets.report.sheets import save_predictions
@@ -91,13 +123,15 @@ def demo(
 
 
 def write_csv(path: Path) -> Path:
-    """List the photographs of the installed `elpv-dataset` as training data: path, label, stratum.
+    """List the photos of the installed `elpv-dataset` as training data: path, label, stratum.
 
     A cell is "defective" where its published defect probability is 0.5 or more. The stratum is the cell
     type (mono- or polycrystalline), so that both halves of the split have the same mixture.
 
-    Raises:
-        MissingExtraError: the package is not installed.
+    Raises
+    ------
+    MissingExtraError
+        The package is not installed.
     """
     package = find_spec("elpv_dataset")
     if package is None or package.origin is None:

@@ -27,11 +27,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How right a model is on `total` photographs, of which those of `failures` could not be read.
+    """How right a model is on photos with known answers.
 
-    `metrics`: the content of `evaluate --json`, of a run without the photographs it was trained on; with photographs of
-    another kind also `unknown`, how well these are told from the others. `apart`: of a run, the figures of what it was
-    trained on and of the rest apart.
+    Attributes
+    ----------
+    metrics
+        The content of `evaluate --json`; of a run without the photos it was trained on. With photos of another kind
+        also "unknown", how well these are told from the others.
+    total
+        Photos, unreadable ones among them.
+    failures
+        Those that could not be read.
+    apart
+        Of a run the figures of photos it was not trained on, of those it was, and of those that validated it; None of
+        what is no run.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> result = mn.evaluate("runs/photos", "photos")
+    >>> result.total, result.failures, result.all_trained
+    (18, (), False)
     """
 
     metrics: dict[str, Any]
@@ -66,7 +82,9 @@ def evaluate(
     max_pixels: int | None = None,
     progress: Report | None = None,
 ) -> Evaluation:
-    """Measure a model on photographs with known classes.
+    """Measure a model on photos with known answers.
+
+    Photos that the run was trained on, copies included, are kept apart.
 
     Parameters
     ----------
@@ -75,24 +93,40 @@ def evaluate(
     data
         Class folders, train/val folders, a CSV, shards or parquet.
     split
-        Which part of split data; None: test, else val.
+        Which split of data that has them: "train", "val" or "test"; None: test, else val.
     unknown
-        Photographs of another kind (a file, a folder, a glob, or several): how well the model tells them from those of
+        Photos of another kind (a file, a folder, a glob, or several): how well the model tells them from those of
         `data`, which needs a run with an index.
     engine
         What runs the file; "auto": the fastest that is installed.
     precision
         "float32", "half", or "auto": half where that is faster here.
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    Evaluation
+        `accuracy`, and `metrics` with all figures; `to_dict()` is the content of `mobilenets evaluate --json`.
+
     Raises
     ------
-    UserError
-        No such model or data, classes the model does not know, no photograph that can be read, or `unknown` for a model
-        without an index.
+    ModelFileError
+        No such model, a damaged one, or `unknown` for one without an index.
+    DataError
+        No such data, classes that the model does not know, or no photo that can be read.
+    UsageError
+        An engine or precision that does not run this file.
+    MissingExtraError
+        The engine is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> 0 <= mn.evaluate("runs/photos", "photos").accuracy <= 1
+    True
     """
     import numpy as np
 

@@ -21,10 +21,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Explanations:
-    """A stream of results, one for each picture in its order; it can be gone through once.
+    """A stream of results, one for each photo in its order; it can be gone through once.
 
-    A picture that could not be read is a `Failure` in its place. What was left out of folders, and how many could not
+    A photo that could not be read is a `Failure` in its place. What was left out of folders, and how many could not
     be read, is logged when the stream ends; the sheet of `save` is written then.
+
+    Attributes
+    ----------
+    classes
+        Names, in the order of the outputs.
+    results
+        An `Explanation` or a `Failure` for each photo.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> len(list(mn.explain("runs/photos", "photos/rose")))
+    6
     """
 
     classes: tuple[str, ...]
@@ -45,29 +58,47 @@ def explain(
     max_pixels: int | None = None,
     progress: Report | None = None,
 ) -> Explanations:
-    """Show by Grad-CAM which part of a picture speaks for its class.
+    """Show by Grad-CAM which part of a photo speaks for its class.
 
     Parameters
     ----------
     model
-        Run folder, `.safetensors` or published name.
+        Run folder, `.safetensors` or published name: an exported graph has no gradients.
     image
         A file, a folder, a glob, or several of these; "-" for paths on standard input.
     save
-        New PNG with the first 16: picture, heat over it, heat map alone.
+        New `.png` with the first 16: photo, heat over it, heat map alone.
     top
-        Only the K most probable classes; None: all.
+        Only the K most probable classes, 1 or more; None: all.
     label
         What speaks for this class (`--class`); None: the predicted one.
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     progress
         Called with what is done, what there is in all (None) and what it is.
 
+    Returns
+    -------
+    Explanations
+        A stream with, for each photo, what the network saw of it and how strongly each place speaks for the class.
+
     Raises
     ------
-    UserError
-        No such model or picture, a class that the model does not know.
+    DataError
+        No such photo.
+    ModelFileError
+        No such model, or a file that holds a graph and no network.
+    UsageError
+        A class that the model does not know, a model whose answers are no classes, a file `save` that exists already.
+    MissingExtraError
+        torch or captum is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> (seen,) = mn.explain("runs/photos", "rose.jpg", label="rose")
+    >>> seen.label, seen.heat.shape == seen.crop.shape[:2]
+    ('rose', True)
     """
     if top is not None and top < 1:
         raise UsageError(f"--top: {top} is too few; use 1 or more")

@@ -35,9 +35,25 @@ QAT_MINUTES = 3.0
 class ExportResult:
     """An exported file and how far it is from its network.
 
-    `path`: the file; of one that does not give the network's answers under another name, which no program takes for a
-    model. `layer_noise`: with 8 bits, signal to noise in decibels of each layer, the worst first. `losses`: what
-    rounded weights cost, in words, where that is more than a point. `hint`: what to do with the file next.
+    Attributes
+    ----------
+    path
+        The file; one that does not give the network's answers has another name, which no program takes for a model.
+    verification
+        What the comparison came to; the content of `verify.json`.
+    layer_noise
+        With 8 bits: from each layer to its signal to noise in decibels, the worst first.
+    losses
+        What rounded weights cost, in words, where that is more than a point of accuracy.
+    hint
+        What to do with the file next; None: nothing is special about it.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> result = mn.export("runs/photos", "onnx")  # doctest: +SKIP
+    >>> result.agrees, result.verification.top1_agreement  # doctest: +SKIP
+    (True, 1.0)
     """
 
     path: Path
@@ -78,13 +94,14 @@ def export(
     model
         Run folder, `.safetensors` or published name.
     to
-        The target: onnx, openvino, executorch, litert, coreml, ncnn, torch or web.
+        The target: "onnx", "openvino", "executorch", "litert", "coreml", "ncnn", "torch" or "web".
     out
         New folder; None: MODEL/exports/TARGET.
     data
-        Photographs to compare on and calibrate with; None: the run's.
+        Photos to compare on and calibrate with; None: the run's.
     input
-        "full" (onnx, openvino): the file takes a picture of any size and resizes and crops it itself.
+        "full" (onnx, openvino): the file takes a photo of any size and resizes and crops it itself; "cropped": it takes
+        uint8 (N, size, size, C).
     int8
         8-bit integers: smaller and faster, nearly as right.
     half
@@ -94,14 +111,34 @@ def export(
     qat_minutes
         With `int8`, where that costs more than a point of accuracy: train for 8 bits, at most so long; 0: never.
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    ExportResult
+        The file, and how far it is from the network.
+
     Raises
     ------
-    UserError
-        No such model or target, `out` exists, a converter is not installed, no photograph to calibrate with.
+    ModelFileError
+        No such model, or a file that holds a graph and no network.
+    UsageError
+        A folder `out` that exists, options out of range or that do not go together, a target that cannot do it.
+    DataError
+        No photo to calibrate with.
+    MissingExtraError
+        The target's converter is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.export("runs/photos", "litert", int8=True).path  # doctest: +SKIP
+    PosixPath('runs/photos/exports/litert-int8/model.tflite')
+    >>> mn.export("runs/photos", "onnx", int8=True, half=True)
+    Traceback (most recent call last):
+    mobilenets.errors.UsageError: --half: not with --int8, which has a precision of its own; leave one of them out
     """
     from mobilenets.exporting.job import check_free, folder_of
     from mobilenets.exporting.job import export as write_and_verify

@@ -15,7 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FetchedData:
-    """A data set that was fetched: its `folder`, and for each class how many train and how many validate."""
+    """A data set that was fetched.
+
+    Attributes
+    ----------
+    folder
+        Where it is, in train/ and val/.
+    counts
+        For each class how many train and how many validate.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.fetch("flowers").counts["roses"]  # doctest: +SKIP
+    (577, 64)
+    """
 
     folder: Path
     counts: dict[str, tuple[int, int]]
@@ -35,20 +49,33 @@ def fetch(
     Parameters
     ----------
     what
-        "flowers": five classes, 3,670 photographs, 229 MB.
+        "flowers": five classes, 3,670 photos, 229 MB.
     out
         New folder.
     val
-        Fraction held out of every class.
+        Fraction held out of every class, between 0 and 1.
     seed
-        Of the split.
+        Of the split, 0 or more.
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    FetchedData
+        The folder, and how many train and validate.
+
     Raises
     ------
-    UserError
-        `out` exists, no network, or not the published archive.
+    UsageError
+        `out` exists, no such data set, a fraction or seed out of range.
+    DownloadError
+        It cannot be fetched, or is not the published archive.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> data = mn.fetch("flowers", out="flowers")  # doctest: +SKIP
+    >>> run = mn.train(data.folder)  # doctest: +SKIP
     """
     if what != "flowers":
         raise UsageError(f"fetch: no data set is called {what!r}; there is flowers")

@@ -14,10 +14,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """Weights that can be fetched by their network's name and their tag: what they cost and how right they are.
+    """Weights that can be fetched by their network's name and their tag.
 
-    `default`: whether `weights="default"` takes them. `macs`: multiply-accumulates for one picture of `size` pixels.
-    `top1`: published accuracy on ImageNet, in percent.
+    Attributes
+    ----------
+    model
+        Name of the network.
+    width
+        Its width multiplier.
+    tag
+        What `weights=` takes.
+    default
+        Whether `weights="default"` takes them.
+    parameters
+        Numbers that are learned.
+    macs
+        Multiply-accumulates for one photo of `size` pixels.
+    top1
+        Published accuracy on ImageNet, in percent.
+    size
+        Side of the input in pixels.
+    licence
+        Of the weights, as its SPDX name.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> best = max(mn.models(), key=lambda weights: weights.top1)
+    >>> best.model.startswith("mobilenet_v4")
+    True
     """
 
     model: str
@@ -42,7 +67,12 @@ def models(pattern: str = "*") -> list[PublishedWeights]:
     Parameters
     ----------
     pattern
-        Of models or MODEL/TAG, of shell kind.
+        A shell pattern of models or MODEL/TAG, as "*v3*".
+
+    Returns
+    -------
+    list of PublishedWeights
+        By network, the widest first.
 
     Raises
     ------

@@ -19,12 +19,29 @@ if TYPE_CHECKING:
 class Run:
     """A finished (or interrupted) training: its folder, card and validation metrics.
 
+    Attributes
+    ----------
+    path
+        The run folder.
+    card
+        Network, classes, preprocess and metrics of what was trained.
+    interrupted
+        Whether it was stopped before its end; `train(out=path, resume=True)` goes on.
+
     Examples
     --------
     >>> import mobilenets as mn
     >>> run = mn.train("photos", minutes=5)  # doctest: +SKIP
     >>> run.classifier().predict("rose.jpg").label  # doctest: +SKIP
     'rose'
+
+    One that was trained before, from its folder:
+
+    >>> from pathlib import Path
+    >>> from mobilenets.model_card import read_card
+    >>> run = mn.Run(Path("runs/photos"), read_card(Path("runs/photos")))
+    >>> run.metrics["classes"]
+    ['daisy', 'rose', 'tulip']
     """
 
     path: Path
@@ -41,10 +58,33 @@ class Run:
     ) -> Classifier:
         """The run as a `Classifier`, for answers that are classes; as `mobilenets.load`.
 
+        Parameters
+        ----------
+        engine
+            What runs it; "auto": the fastest that is installed.
+        threads
+            Of the engine, 1 or more; None: one per core.
+        precision
+            "float32", "half", or "auto": half where that is faster here.
+
+        Returns
+        -------
+        Classifier
+            Opened, ready to predict.
+
         Raises
         ------
         UsageError
-            It answers another task.
+            It answers another task, or the engine does not run it.
+        MissingExtraError
+            The engine is not installed.
+
+        Examples
+        --------
+        >>> from mobilenets.model_card import read_card
+        >>> run = Run(Path("runs/photos"), read_card(Path("runs/photos")))
+        >>> run.classifier("onnxruntime", threads=1).classes
+        ('daisy', 'rose', 'tulip')
         """
         from mobilenets.errors import UsageError
         from mobilenets.runtime.classifier import Classifier
@@ -65,7 +105,30 @@ class Run:
         max_pixels: int | None = None,
         progress: Report | None = None,
     ) -> Evaluation:
-        """How right the run is on photographs with known classes; as `mobilenets.evaluate`."""
+        """How right the run is on photos with known answers; as `mobilenets.evaluate`.
+
+        Parameters
+        ----------
+        data, split, engine, precision, max_pixels, progress
+            As there.
+
+        Returns
+        -------
+        Evaluation
+            With the photos that it was trained on kept apart.
+
+        Raises
+        ------
+        UserError
+            As there.
+
+        Examples
+        --------
+        >>> from mobilenets.model_card import read_card
+        >>> run = Run(Path("runs/photos"), read_card(Path("runs/photos")))
+        >>> run.evaluate("photos", engine="onnxruntime").total
+        18
+        """
         from mobilenets.verbs.evaluate import evaluate
 
         return evaluate(
@@ -92,7 +155,29 @@ class Run:
         max_pixels: int | None = None,
         progress: Report | None = None,
     ) -> ExportResult:
-        """The run as a file for another runtime; as `mobilenets.export`."""
+        """The run as a file for another runtime; as `mobilenets.export`.
+
+        Parameters
+        ----------
+        to, out, data, input, int8, half, float_ends, qat_minutes, max_pixels, progress
+            As there.
+
+        Returns
+        -------
+        ExportResult
+            The file, and how far it is from the network.
+
+        Raises
+        ------
+        UserError
+            As there.
+
+        Examples
+        --------
+        >>> run = mn.train("photos", minutes=5)  # doctest: +SKIP
+        >>> run.export("web").path  # doctest: +SKIP
+        PosixPath('runs/photos/exports/web')
+        """
         from mobilenets.verbs.export import export
 
         return export(

@@ -44,40 +44,61 @@ def search(
     run
         Run folder of the network to start from (`--from`).
     latency_ms
-        What one picture may take on this machine: milliseconds, or a text as "2.0ms", "1500us", "0.002s" (`--latency`).
+        What one photo may take on this machine: milliseconds, or a text as "2.0ms", "1500us", "0.002s" (`--latency`).
     out
         New run folder; None: runs/RUN-LATENCY.
     resume
         Go on with the interrupted search in `out`.
     moved_to
-        With `resume`: where the photographs are now (`--data`).
+        With `resume`: where the photos are now (`--data`).
     engine
         Measure in "onnxruntime" (None) or "openvino".
     threads
-        Of the engine; None: 1.
+        Of the engine, 1 or more; None: 1.
     method
         "netadapt" (None): narrow the run's network step by step; "evolve": search other blocks too.
     minutes
-        Time for the search and the training after it; None: 20.
+        Time for the search and the training after it, above 0; None: 20.
     seed
-        Of every random number; None: 0.
+        Of every random number, 0 or more; None: 0.
     tune
-        Batches that each proposal (evolve: the supernet) is trained for; None: planned.
+        Batches that each proposal (evolve: the supernet) is trained for, 0 or more; None: planned.
     epochs
-        Of the training at the end; None: planned.
+        Of the training at the end, 1 or more; None: planned.
     evaluations
-        evolve: networks that are evaluated; None: planned.
+        evolve: networks that are evaluated, 1 or more; None: planned.
     exponent
         evolve: a soft budget: the best accuracy * (ms / budget)^exponent, from -10 to 0.
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    SearchResult
+        The folder of the run that was found, and its figures; `to_dict()` is the content of `search.json`.
+
     Raises
     ------
-    UserError
-        No such run or data, an engine that cannot measure, a budget out of reach, an existing `out`.
+    DataError
+        No such data, or other photos than the run was trained on.
+    ModelFileError
+        No such run, or one that holds no network.
+    UsageError
+        A budget out of reach, options out of range or that do not go together, an `out` that exists.
+    MissingExtraError
+        What trains, or the engine, is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> found = mn.search("photos", run="runs/photos", latency_ms=2.0)  # doctest: +SKIP
+    >>> found.summary["accuracy"], found.summary["latency_ms"]  # doctest: +SKIP
+    (0.94, 1.93)
+    >>> mn.search("photos", run="runs/photos")
+    Traceback (most recent call last):
+    mobilenets.errors.UsageError: --latency MS: is missing; for example: mobilenets search ...
     """
     asked: dict[str, Any] = {
         "engine": engine, "threads": threads, "method": method, "minutes": minutes, "seed": seed, "tune": tune,

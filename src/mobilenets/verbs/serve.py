@@ -20,7 +20,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Service:
-    """What is about to be served: the model's name, and where a browser finds it."""
+    """What is about to be served.
+
+    Attributes
+    ----------
+    name
+        The model's.
+    url
+        Where a browser finds it.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.serve("runs/photos", ready=lambda service: print(service.url))  # doctest: +SKIP
+    http://127.0.0.1:8000
+    """
 
     name: str
     url: str

@@ -20,9 +20,25 @@ MAX_SIZE = 8192
 
 @dataclass(frozen=True)
 class NetworkTable:
-    """A network as its table: what it is made of (`net`), and what each row costs for a picture of `size` pixels.
+    """A network as its table.
 
-    `stored`: whether it is that of a run folder or model file.
+    Attributes
+    ----------
+    net
+        What it is made of.
+    size
+        Side of the photo in pixels that the costs are for.
+    rows
+        What each row costs.
+    stored
+        Whether it is the network of a run folder or model file.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> table = mn.show("mobilenet_v3_large", size=160)
+    >>> table.macs, table.peak.name
+    (112472000, 'blocks.1')
     """
 
     net: Net
@@ -64,28 +80,37 @@ def show(
     model
         A network's name, a run folder or a model file.
     width
-        Width multiplier; None: 1.
+        Width multiplier, above 0; None: 1.
     size
-        Side of the input in pixels; None: the run's, or 224.
+        Side of the input in pixels, 32 to 8192; None: the run's, or 224.
     flavor
-        Whose rounding of channels; None: as published best.
+        Whose rounding of channels: "torchvision", "timm" or "tf"; None: as published best.
     reduced_tail
         V3 with half the channels in its last stage.
     output_stride
         32 (None), or 16 or 8 by dilation.
     classes
-        Outputs; None: 1000.
+        Outputs, 0 (no classifier) or more; None: 1000.
+
+    Returns
+    -------
+    NetworkTable
+        Rows with parameters, multiply-accumulates and bytes of activations, and their sums.
 
     Raises
     ------
     UsageError
-        No such network, or an option that a stored one has for itself.
+        No such network, a value out of range, or an option that a stored network has for itself.
+    ModelFileError
+        A file that carries no model card.
 
     Examples
     --------
     >>> import mobilenets as mn
     >>> mn.show("mobilenet_v1").parameters
     4231976
+    >>> [row.channels for row in mn.show("runs/photos").rows][:2]
+    [3, 16]
     """
     from mobilenets.arch import NAMES, build
     from mobilenets.arch.cost import costs

@@ -55,7 +55,7 @@ def train(
     config: str | Path | None = None,
     progress: Report | None = None,
 ) -> Run:
-    """Train a classifier on a folder of photos and write a run folder.
+    """Train a network on a folder of photos and write a run folder.
 
     None leaves a setting as `Settings` and the recipe have it: what is not given may not differ from an interrupted
     run's, which what is given must not.
@@ -65,7 +65,7 @@ def train(
     data
         Class folders, train/ and val/, a CSV, shards or parquet.
     model
-        Network; None: mobilenet_v3_large, or that of `weights`.
+        Network, a name of `list_models`; None: mobilenet_v3_large, or that of `weights`.
     weights
         Start from these: a tag of `mobilenets.models`, a file, or "default", the most accurate. None, or "none": from
         random ones.
@@ -74,47 +74,47 @@ def train(
     recipe
         "auto" (None), "probe", "finetune" or "scratch".
     minutes
-        Plan the training into this time; None: 5 for "auto".
+        Plan the training into this time, above 0; None: 5 for "auto".
     epochs
-        Train this many epochs instead.
+        Train this many epochs instead, 1 or more.
     size
-        Side of the input; None: that of the weights.
+        Side of the input in pixels, 32 or more; None: that of the weights.
     crop
-        Fraction of the resized side that is seen, 1.0 for all; None: that of the weights.
+        Fraction of the resized side that is seen, 0.1 to 1.0 (all); None: that of the weights.
     fit
         What is not square: "crop" its centre (None), "pad" or "squash" it, or "auto" by their shapes.
     val
-        Validate on this fraction (None: 0.2) or on this folder.
+        Validate on this fraction, between 0 and 1 (None: 0.2), or on this folder.
     seed
-        Of every random number; None: 0.
+        Of every random number, 0 or more; None: 0.
     device
         "auto" (None), "cpu", "cuda" or "mps".
     precision
         "auto" (None, measured), "fp32" or "bf16".
     workers
-        Decoding threads; None: by the machine.
+        Decoding threads, 0 or more; None: by the machine.
     threads
-        Of a training step on a CPU; None: measured.
+        Of a training step on a CPU, 1 or more; None: measured.
     cache
-        Keep decoded photographs: "auto" (None), "ram", "disk" or "off".
+        Keep decoded photos: "auto" (None), "ram", "disk" or "off".
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     range
-        Black and white of 16-bit, integer and float photographs: "auto" (None), "LOW,HIGH" or "none".
+        Black and white of 16-bit, integer and float photos: "auto" (None), "LOW,HIGH" or "none".
     rare
         Classes too small to validate: "keep" (None, warns), "drop" or "refuse".
     dropout
-        Before the classifier; None: the network's.
+        Its probability before the classifier, 0 up to 1; None: the network's.
     any_orientation
-        Pictures without an up: also flip and turn them; None: "auto" finds out.
+        Photos without an up: also flip and turn them; None: "auto" finds out.
     freeze
         Keep still: "backbone", the first K blocks (a number), or "none".
     balance
         For unequal classes: "sampler" or "loss"; None: none.
     batch_size
-        Images per step.
+        Photos per step, 2 or more.
     lr
-        Peak learning rate.
+        Peak learning rate, above 0.
     sync_bn
         Under torchrun: BatchNorm statistics of the whole batch.
     changes
@@ -132,14 +132,30 @@ def train(
     progress
         Called with what is done, what there is in all and what it is.
 
+    Returns
+    -------
+    Run
+        The folder, with `metrics` of the validation photos.
+
     Raises
     ------
-    UserError
-        Unusable data, values that are out of range or contradict each other, an existing `out`.
+    DataError
+        Data that cannot be learned from.
+    UsageError
+        Values that are out of range or contradict each other, an existing `out`.
+    ModelFileError
+        Weights, or a run to go on with, that are not there or damaged.
+    DownloadError
+        Weights that cannot be fetched.
+    MissingExtraError
+        What trains is not installed.
 
     Examples
     --------
     >>> import mobilenets as mn
+    >>> run = mn.train("photos", minutes=5)  # doctest: +SKIP
+    >>> run.path, run.metrics["accuracy"]  # doctest: +SKIP
+    (PosixPath('runs/photos'), 0.93)
     >>> mn.train("photos", epoch=3)
     Traceback (most recent call last):
     mobilenets.errors.UsageError: train: no option is called 'epoch'; did you mean epochs?

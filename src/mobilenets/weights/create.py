@@ -38,7 +38,7 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns
     -------
     list of str
-        In the order of their papers.
+        In the order of their papers; none where the pattern matches none.
 
     Examples
     --------
@@ -75,18 +75,18 @@ def create(
         None: random ones; "default": the most accurate published ones of this network and width; a tag of
         `mobilenets models`; or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's, Keras' or our layout.
     num_classes
-        Outputs (default: those of the weights, else 1000). Where it differs from the weights', the backbone is kept and
-        the classifier new: `model.provenance["classifier"]` says which.
+        Outputs, 0 for none (default: those of the weights, else 1000). Where it differs from the weights', the backbone
+        is kept and the classifier new: `model.provenance["classifier"]` says which.
     width
-        The width multiplier (default 1).
+        The width multiplier, above 0 (default 1).
     in_channels
-        Of the image (default 3): a stem for three colours is made to fit any number.
+        Of the image, 1 or more (default 3): a stem for three colours is made to fit any number.
     reduced_tail
         V3 only: half the channels in the last stage (default False).
     output_stride
         32 (default), or 16 or 8 by dilation.
     dropout
-        Its probability before the classifier (default: the paper's).
+        Its probability before the classifier, 0 up to 1 (default: the paper's).
     flavor
         Whose rounding, padding and BatchNorm apply: "torchvision", "timm" or "tf" (default: that of the weights, else
         that of the network's most accurate published ones).
@@ -94,12 +94,17 @@ def create(
     Returns
     -------
     MobileNet
-        In training mode; `preprocess` is that of the weights, `provenance` says where they are from.
+        A `torch.nn.Module` in training mode, from images float32 (N, in_channels, H, W), normalised as `preprocess`
+        says, to logits (N, num_classes). `preprocess` is that of the weights, `provenance` says where they are from.
 
     Raises
     ------
-    UserError
-        Unknown names or tags, files that are no weights or do not fit, arguments that a file contradicts.
+    UsageError
+        Unknown names or tags, values out of range.
+    ModelFileError
+        Files that are no weights or do not fit, arguments that a file contradicts.
+    DownloadError
+        Weights that cannot be fetched, or are not those published.
 
     Examples
     --------
