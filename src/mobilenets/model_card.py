@@ -39,8 +39,30 @@ Array = NDArray[Any]
 class ModelCard:
     """Everything needed to use a model besides its weights, and where it came from.
 
-    `classes` in the order of the outputs, none where answers are no names; `metrics` as in metrics.json; `provenance`
-    of the weights it started from (tag, source, sha256, licence); `task` by its name in `mobilenets.tasks`.
+    Parameters
+    ----------
+    name
+        Of the network, as `list_models` has it.
+    net
+        Its table.
+    classes
+        Names in the order of the outputs; none where answers are no names.
+    preprocess
+        How a photo becomes its input.
+    metrics
+        As in metrics.json.
+    provenance
+        Of the weights it started from: tag, source, digest, licence.
+    task
+        What photos are asked, by its name in `mobilenets.tasks`.
+
+    Examples
+    --------
+    >>> card = read_card(Path("runs/photos"))
+    >>> card.classes, card.preprocess.size, card.task
+    (('daisy', 'rose', 'tulip'), 32, 'classify')
+    >>> ModelCard.from_json(card.to_json()) == card
+    True
     """
 
     name: str
@@ -67,10 +89,12 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
-        """The inverse of `to_json`.
+        """The card whose `to_json` gave this `text`.
 
-        Raises:
-            UserError: not a card, or one of a later format.
+        Raises
+        ------
+        ModelFileError
+            Not a card, or one of a later format.
         """
         try:
             content = json.loads(text)
@@ -102,8 +126,19 @@ def _object(content: Mapping[str, Any], key: str) -> dict[str, Any]:
 def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard) -> None:
     """Write tensors and card as one self-describing `.safetensors` file, atomically.
 
-    Raises:
-        UserError: a dtype outside float64/32/16, int64/32, uint8 and bool.
+    Parameters
+    ----------
+    path
+        The file.
+    tensors
+        Arrays by name: float64, float32, float16, int64, int32, uint8 or bool, of any shape.
+    card
+        Its description.
+
+    Raises
+    ------
+    ModelFileError
+        Another dtype.
     """
     header: dict[str, Any] = {"__metadata__": {METADATA_KEY: card.to_json()}}
     offset = 0
@@ -122,8 +157,12 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], card: ModelCard)
 def read_tensors(path: Path) -> dict[str, Array]:
     """All tensors of a `.safetensors` file by name, in its order; needs safetensors, as installs with torch have.
 
-    Raises:
-        UserError: truncated, damaged, not such a file, or one with a dtype that numpy has not.
+    Raises
+    ------
+    ModelFileError
+        Truncated, damaged, not such a file, or one with a dtype that numpy has not.
+    MissingExtraError
+        safetensors is not installed.
     """
     try:
         from safetensors import SafetensorError
@@ -166,10 +205,27 @@ def has_card(path: Path) -> bool:
 
 
 def read_card(path: Path) -> ModelCard:
-    """The card of a run folder, a `.safetensors` or an `.onnx` file; never imports torch.
+    """The card of a model on disk; never imports torch.
 
-    Raises:
-        UserError: none there, or not readable.
+    Parameters
+    ----------
+    path
+        A run folder, a `.safetensors` or an `.onnx` file.
+
+    Returns
+    -------
+    ModelCard
+        As it was written.
+
+    Raises
+    ------
+    ModelFileError
+        None there, or not readable.
+
+    Examples
+    --------
+    >>> sorted(read_card(Path("runs/photos/model.onnx")).metrics)[:2]
+    ['accuracy', 'accuracy_ci95']
     """
     if path.is_dir():
         for name in ("model.safetensors", "model.onnx"):
@@ -199,10 +255,12 @@ def _onnx_metadata(path: Path) -> Mapping[str, str]:
 
 
 def card_of(path: Path, metadata: Mapping[str, str]) -> ModelCard:
-    """The card among a file's metadata.
+    """The card among the `metadata` of the file at `path`.
 
-    Raises:
-        UserError: there is none: the file was not written by this package.
+    Raises
+    ------
+    ModelFileError
+        There is none: the file was not written by this package.
     """
     if METADATA_KEY not in metadata:
         raise ModelFileError(

@@ -123,8 +123,10 @@ def verify(
     at every layer, for a whole time slice where another process has the core of one of them. Without an `engine` the
     runtime does not exist here and nothing is run. `texts`: what the labels of the images number.
 
-    Raises:
-        UserError: no images.
+    Raises
+    ------
+    UserError
+        No images.
     """
     if engine is None:
         return Verification(target, precision, "cropped", False, 0, None, None, None, None, None, size)

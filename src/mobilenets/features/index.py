@@ -33,10 +33,14 @@ FEW_HELD_OUT = 100
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like the training photographs one photograph is.
+    """How like the training photos one photo is.
 
-    `distance`: from the nearest of them, 0 to 2. `known`: which share of known photographs is as far or farther, above
-    0 and up to 1. `nearest`: the paths of those that it is most like, the nearest first.
+    Attributes
+    ----------
+    distance, known
+        From the nearest of them, 0 to 2; which fraction of known photos is as far or farther, above 0 and up to 1.
+    nearest
+        The paths of those that it is most like, the nearest first.
     """
 
     distance: float
@@ -46,7 +50,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class FeatureIndex:
-    """Features of training photographs.
+    """Features of training photos: `index.safetensors` of a run.
 
     Attributes
     ----------
@@ -57,9 +61,17 @@ class FeatureIndex:
     paths
         As `data.csv` of the run has them.
     known
-        How known a photograph is at which distance.
+        How known a photo is at which distance.
     model
         What tells the network with its classes from others: `model_id` of its card.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> index = mn.load("runs/photos").index
+    >>> own = index.nearest(index.features[:2])
+    >>> [index.paths[row] == path for row, path in zip(own.rows[:, 0], index.paths)]
+    [True, True]
     """
 
     features: NDArray[np.float16]
@@ -77,11 +89,23 @@ class FeatureIndex:
         return roots(self.features)
 
     def nearest(self, features: NDArray[np.floating], k: int = 1) -> Neighbours:
-        """The `k` nearest photographs for each of `features` (n, D).
+        """The nearest training photos.
+
+        Parameters
+        ----------
+        features
+            float (n, D), as the engine of the same run gives them.
+        k
+            How many for each, 1 or more.
+
+        Returns
+        -------
+        Neighbours
+            Distances float32 (n, k), 0 to 2, and rows int64 (n, k) of this index, the nearest first.
 
         Raises
         ------
-        UserError
+        ModelFileError
             Features of another size, or such that are no numbers.
         """
         if features.ndim != 2 or features.shape[1] != self.features.shape[1]:
@@ -94,11 +118,21 @@ class FeatureIndex:
         return nearest(roots(features), self.rows, k)
 
     def likeness(self, features: NDArray[np.floating]) -> list[Likeness]:
-        """How like the training photographs each of `features` (n, D) is.
+        """How like the training photos each photo is.
+
+        Parameters
+        ----------
+        features
+            float (n, D), as the engine of the same run gives them.
+
+        Returns
+        -------
+        list of Likeness
+            One for each, with its nearest three.
 
         Raises
         ------
-        UserError
+        ModelFileError
             As `nearest`.
         """
         near = self.nearest(features, NEAREST)
@@ -109,7 +143,7 @@ class FeatureIndex:
         ]
 
     def write(self, path: Path) -> None:
-        """Write the file in one step; the same index gives the same bytes."""
+        """Write the file at `path` in one step; the same index gives the same bytes."""
         texts = [path.encode("utf-8", "surrogateescape") for path in self.paths]
         tensors: dict[str, Array] = {
             "features": self.features,

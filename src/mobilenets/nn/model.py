@@ -81,7 +81,7 @@ class MobileNet(nn.Module):
         return self.net.head_width
 
     def forward_features(self, x: torch.Tensor, after: int | None = None) -> torch.Tensor:
-        """Images float (N, in_channels, H, W), normalised → the last map (N, C, H / 32, W / 32).
+        """Images `x`, float (N, in_channels, H, W), normalised → the last map (N, C, H / 32, W / 32).
 
         With `after`, `x` is the map behind that many blocks.
         """
@@ -93,7 +93,7 @@ class MobileNet(nn.Module):
         return y
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """The last map → logits (N, num_classes), or with `pre_logits` the classifier's input (N, head_width)."""
+        """`features`, the last map → logits (N, num_classes); with `pre_logits` the classifier's input (N, head_width)."""
         vector: torch.Tensor = self.hidden(average(features)).flatten(1)  # (N, head_width)
         if pre_logits:
             return vector

@@ -47,10 +47,13 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 @dataclass(frozen=True)
 class Decoded:
-    """An upright picture, and the box of it that the photo covers where it was decoded at reduced scale.
+    """An upright photo; at reduced scale sides are rounded up: of the last column and row only a fraction is photo.
 
-    A reduced side is rounded up: of the last column and row only a fraction is photo. `guessed`: it has values beyond
-    8 bits, whose black and white were found for it alone.
+    Attributes
+    ----------
+    image, box, guessed
+        Its pixels; the box of them that the photo covers (None: all); whether it has values beyond 8 bits, whose black
+        and white were found for it alone.
     """
 
     image: Image.Image

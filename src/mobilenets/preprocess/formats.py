@@ -236,8 +236,10 @@ def kind_of(path: str | Path) -> str:
 def open_image(file: BinaryIO) -> Image.Image:
     """The picture in a file, by the one decoder that its content asks for; no pixel is decoded yet.
 
-    Raises:
-        UnidentifiedImageError: none of a kind read here; the message says what the file is and what to do.
+    Raises
+    ------
+    UnidentifiedImageError
+        None of a kind read here; the message says what the file is and what to do.
     """
     kind = sniff(file.read(SNIFFED))
     file.seek(0)

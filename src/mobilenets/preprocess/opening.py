@@ -49,8 +49,10 @@ def open_unlimited(file: BinaryIO, formats: Sequence[str]) -> ImageFile.ImageFil
 
     The plugins of the formats must have been imported.
 
-    Raises:
-        UnidentifiedImageError: none of these formats; and whatever their readers raise.
+    Raises
+    ------
+    UnidentifiedImageError
+        None of these formats; and whatever their readers raise.
     """
     file.seek(0)
     prefix = file.read(16)

@@ -48,8 +48,10 @@ def open_fastest(
     does not let it decide, that is told, the first engine is taken in float32, and the next start measures again.
     `open` makes an engine, `clock` times it.
 
-    Raises:
-        UserError: no engine for this file is installed, or it is damaged.
+    Raises
+    ------
+    UserError
+        No engine for this file is installed, or it is damaged.
     """
     names = [name for name, kind in KINDS.items() if path.suffix in kind.suffixes] if engine == "auto" else [engine]
     installed = [name for name in names if find_spec(KINDS[name].module)]
@@ -88,8 +90,10 @@ def open_fastest(
 def half_engine(path: Path) -> str:
     """The engine that computes `path` in half precision.
 
-    Raises:
-        UserError: none does.
+    Raises
+    ------
+    UserError
+        None does.
     """
     able = [name for name, kind in KINDS.items() if kind.open_half]
     for name in able:

@@ -61,8 +61,10 @@ class Engine(Protocol):
     def after_fork(self) -> Engine:
         """An engine of the same model for a process that was forked from the one of this: its threads are not there.
 
-        Raises:
-            UserError: the library cannot do that.
+        Raises
+        ------
+        UserError
+            The library cannot do that.
         """
         ...
 
@@ -89,8 +91,10 @@ def has_features(engine: Engine) -> bool:
 def features_engine(engine: Engine) -> FeatureEngine:
     """The engine, which is to give features.
 
-    Raises:
-        UserError: it gives none.
+    Raises
+    ------
+    UserError
+        It gives none.
     """
     if not has_features(engine):
         file = engine.origin.path if engine.origin else engine.card.name

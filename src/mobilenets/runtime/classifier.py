@@ -15,10 +15,32 @@ class Classifier(Predictor[Prediction]):
     --------
     >>> import mobilenets as mn
     >>> classifier = mn.load("runs/photos")
-    >>> classifier.predict("rose.jpg").label in classifier.classes
+    >>> classifier.classes
+    ('daisy', 'rose', 'tulip')
+    >>> answer = classifier.predict("rose.jpg")
+    >>> [label for label, probability in answer.top if probability == answer.probability][0] in classifier.classes
     True
     """
 
     def probabilities(self, pixels: Pixels) -> Outputs:
-        """uint8 (N, size, size, C) from `card.preprocess.pixels` → float32 (N, K), rows summing to 1."""
+        """What the network says of pixels.
+
+        Parameters
+        ----------
+        pixels
+            uint8 (N, size, size, C), 0..255, from `card.preprocess.pixels`.
+
+        Returns
+        -------
+        ndarray
+            float32 (N, K), rows summing to 1, in the order of `classes`.
+
+        Examples
+        --------
+        >>> import mobilenets as mn
+        >>> classifier = mn.load("runs/photos")
+        >>> pixels = classifier.pixels("rose.jpg")
+        >>> classifier.probabilities(pixels[None]).shape
+        (1, 3)
+        """
         return self.outputs(pixels)

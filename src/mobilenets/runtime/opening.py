@@ -24,12 +24,12 @@ _NOT_HERE = {
 
 
 def predictor_of(engine: Engine, accept: float | None = None) -> Predictor[Any]:
-    """What answers with `engine`: a `Classifier`, where answers are classes.
+    """What answers with `engine`: a `Classifier`, where answers are classes; `accept` is that of `load`.
 
-    `accept`: as `load`.
-
-    Raises:
-        UserError: an index beside the engine's file that is damaged or of another network, or none for `accept`.
+    Raises
+    ------
+    UserError
+        An index beside the engine's file that is damaged or of another network, or none for `accept`.
     """
     if accept is not None and not 0 < accept <= 1:
         raise UsageError(f"--accept: {accept:g} is no share of the known photographs; use one above 0 and up to 1")
@@ -51,18 +51,45 @@ def load(
     precision: str = FLOAT,
     accept: float | None = None,
 ) -> Predictor[Any]:
-    """Open a run folder, a `.onnx`, a `.safetensors` or another exported file; a `Classifier`, if answers are classes.
+    """Open a run folder or a file to predict with; no torch is needed for a run folder.
 
-    `engine`: one of `ENGINES`; "auto" takes the fastest of those installed that run this file, and of a run
-    folder the `.onnx`, for which no torch is needed. `threads`: None for one per core.
-    `precision`: "float32"; "half", bfloat16 or float16 arithmetic in OpenVINO, on processors that have it; or "auto",
-    half where that is faster here, which is then told in a line.
-    `accept`: of known photographs the share that is taken for known (None: 0.95), where an index of the training
-    photographs lies beside the file; others are answered by None.
+    Parameters
+    ----------
+    path
+        A run folder, a `.onnx`, a `.safetensors` or another exported file.
+    engine
+        "onnxruntime", "openvino", "torch", "executorch", "litert" or "ncnn"; "auto": the fastest that is installed and
+        runs this file, and of a run folder the `.onnx`.
+    threads
+        Of the engine, 1 or more; None: one per core.
+    precision
+        "float32"; "half", bfloat16 or float16 arithmetic in OpenVINO, on processors that have it; or "auto", half where
+        that is faster here, which is then logged.
+    accept
+        Of known photos the fraction that is taken for known, above 0 and up to 1 (None: 0.95), where an index of the
+        training photos lies beside the file; the label of others is None.
 
-    Raises:
-        UserError: nothing there, not one of these files, an engine that does not run it, half precision where
-            engine or processor has none, or `accept` for a model without an index.
+    Returns
+    -------
+    Classifier or Predictor
+        A `Classifier`, where answers are classes.
+
+    Raises
+    ------
+    ModelFileError
+        Nothing there, not one of these files, a damaged one, or `accept` for a model without an index.
+    UsageError
+        An engine that does not run this file, or half precision where engine or processor has none.
+    MissingExtraError
+        The engine is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> classifier = mn.load("runs/photos")
+    >>> answer = classifier.predict("rose.jpg")
+    >>> len(answer.top), round(sum(probability for _, probability in answer.top), 3)
+    (3, 1.0)
     """
     if engine not in ENGINES:
         raise UsageError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
@@ -95,8 +122,10 @@ def load_for_one(path: str | Path, threads: int | None = None, accept: float | N
 def onnx_file(path: str | Path) -> Path:
     """The `.onnx` of a run folder, or the file itself.
 
-    Raises:
-        UserError: it is none that this package wrote.
+    Raises
+    ------
+    UserError
+        It is none that this package wrote.
     """
     file = _model_file(Path(path), "onnxruntime")
     if file.suffix != ".onnx":

@@ -35,29 +35,60 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be read, and why."""
+    """A photo that could not be read.
+
+    Attributes
+    ----------
+    path
+        The file; None for one in memory.
+    error
+        Why, in one line that names the remedy.
+    """
 
     path: str | None
     error: str
 
 
 class Row(NamedTuple):
-    """What is computed of one picture: `outputs` (W,), and how like the training photographs it is, with an index."""
+    """What is computed of one photo.
+
+    Attributes
+    ----------
+    outputs
+        float32 (W,), as the task has them.
+    likeness
+        How like the training photos it is; None without an index.
+    """
 
     outputs: Outputs
     likeness: Likeness | None = None
 
 
 class Predictor(Generic[A]):
-    """A model with its card and task: `predict` one picture, `predict_many` any number of them.
+    """A model with its card and task: `predict` one photo, `predict_many` any number of them.
 
     Threads may share one. A copy, also one that is pickled for another process, opens the file again, in the same
-    engine; so does a forked process at its first picture (what OpenVINO had of a `.onnx`, in onnxruntime). Such a
+    engine; so does a forked process at its first photo (what OpenVINO had of a `.onnx`, in onnxruntime). Such a
     process ends by `os._exit`, as those of multiprocessing do: on the usual way out onnxruntime waits for threads that
     were not forked.
 
-    With an `index` of the training photographs it also tells what is unknown: of the known photographs the share
-    `accept` is taken for known.
+    Parameters
+    ----------
+    engine
+        What computes; `load` opens one.
+    index
+        The features of the training photos, by which it also tells what is unknown.
+    accept
+        With an index: the fraction of known photos that is taken for known, above 0 and up to 1.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> predictor = mn.load("runs/photos")
+    >>> predictor.task.name, predictor.outputs(predictor.pixels("rose.jpg")[None]).shape
+    ('classify', (1, 3))
+    >>> [answer.path for answer in predictor.predict_many(["rose.jpg", "photos/tulip/000.jpg"])]
+    ['rose.jpg', 'photos/tulip/000.jpg']
     """
 
     def __init__(self, engine: Engine, index: FeatureIndex | None = None, accept: float = ACCEPT) -> None:
@@ -75,8 +106,10 @@ class Predictor(Generic[A]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the file.
 
-        Raises:
-            UserError: it is not there, or holds another model by now.
+        Raises
+        ------
+        UserError
+            It is not there, or holds another model by now.
         """
         engine = state.get("engine")
         if engine is None:
@@ -108,28 +141,23 @@ class Predictor(Generic[A]):
         return self.card.classes
 
     def outputs(self, pixels: Pixels) -> Outputs:
-        """uint8 (N, size, size, C) from `card.preprocess.pixels` → float32 (N, W), the answer of each in a row."""
+        """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""
         return self._engine(pixels)
 
     def rows_of(self, images: list[Pixels]) -> Iterator[Row]:
-        """A row for each of `images` as `pixels` gives them, run together where they are of one size."""
+        """A row for each of `images`, as `pixels` gives them, run together where they are of one size."""
         return self._rows_of(self._engine, images)
 
     def pixels(self, source: Source, max_pixels: int | None = None) -> Pixels:
-        """What the engine takes of one picture: uint8 (size, size, C), or all of it (H, W, 3) if it is `whole`.
+        """What the engine takes of one photo: uint8 (size, size, C), or all of it (H, W, 3) if it accepts full images.
 
-        Raises:
-            UnreadableImage: the file cannot be decoded, or more than `max_pixels` would have to be decoded.
+        `source` and errors are those of `predict`; `max_pixels`: decode at most so many (None: 120 million).
         """
         decoded = self.decoded(source, max_pixels)
         return np.asarray(decoded.image) if self._engine.accepts_full_image else self.card.preprocess.pixels(decoded)
 
     def decoded(self, source: Source, max_pixels: int | None = None) -> Decoded:
-        """The picture that `pixels` are made of.
-
-        Raises:
-            UnreadableImage: the file cannot be decoded, or claims more than `max_pixels`.
-        """
+        """The photo that `pixels` are made of, of the same `source` and with the same `max_pixels`."""
         if isinstance(source, Decoded):
             return source
         if isinstance(source, np.ndarray):
@@ -140,21 +168,46 @@ class Predictor(Generic[A]):
         return self.card.preprocess.read(source, min_side=min_size, max_pixels=max_pixels)
 
     def predict(self, source: Source) -> A:
-        """Answer one picture: a path, the bytes of a file, a PIL image, what `card.preprocess.read` made of one,
-        or a uint8 array (H, W, 3).
+        """Answer one photo.
 
-        Raises:
-            UnreadableImage: the file cannot be decoded.
+        Parameters
+        ----------
+        source
+            A path, the bytes of a file, an open file, a PIL image, what `card.preprocess.read` made of one, or an array
+            uint8 (H, W, 3) or (H, W), 0..255.
+
+        Returns
+        -------
+        Answer
+            That of the task: a `Prediction`, where answers are classes.
+
+        Raises
+        ------
+        UnreadableImage
+            The file cannot be decoded; a `DataError`.
+        UsageError
+            An array of another shape or dtype.
         """
         return self.answer(source, next(self.rows_of([self.pixels(source)])))
 
     def predict_many(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
     ) -> Iterator[A | Failure]:
-        """Answer a stream of pictures, in its order, in constant memory.
+        """Answer a stream of photos, in its order, in constant memory.
 
-        `workers` threads (default: one per core) each decode `batch` pictures and run them; a picture that cannot be
-        read becomes a `Failure` in its place.
+        Parameters
+        ----------
+        sources
+            As those of `predict`.
+        batch
+            Photos that are run together.
+        workers
+            Threads that each decode and run; None: one per core.
+
+        Yields
+        ------
+        Answer or Failure
+            As `predict`; a photo that cannot be read is a `Failure` in its place.
         """
         for source, row in self.rows(sources, batch, workers):
             yield row if isinstance(row, Failure) else self.answer(source, row)
@@ -162,7 +215,7 @@ class Predictor(Generic[A]):
     def rows(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
     ) -> Iterator[tuple[Source, Row | Failure]]:
-        """As `predict_many`: each source with its row."""
+        """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
         workers = workers or available_cores()
@@ -210,7 +263,7 @@ class Predictor(Generic[A]):
         return map(Row, outputs, self.index.likeness(features))
 
     def answer(self, source: Source | None, row: Row) -> A:
-        """What the row of one picture says."""
+        """What the `row` of the photo `source` says."""
         answer = self.task.answer(_name(source), row.outputs, self.card.classes)
         if row.likeness is None:
             return answer

@@ -95,8 +95,10 @@ def find_half(name: str) -> str | None:
 def open_engine(path: Path, name: str, threads: int | None = None, precision: str = FLOAT) -> Engine:
     """`path` in the engine `name`, computing in `precision` ("float32", "half"), without what its library prints.
 
-    Raises:
-        UserError: the engine is not installed, it does not run this file or not so, or the file is damaged.
+    Raises
+    ------
+    UserError
+        The engine is not installed, it does not run this file or not so, or the file is damaged.
     """
     kind = KINDS[name]
     open_ = kind.open_half if precision == HALF else kind.open

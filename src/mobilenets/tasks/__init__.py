@@ -18,6 +18,16 @@ TASKS: dict[str, Task[Any]] = {task.name: task for task in (Classify(),)}
 def task_of(card: ModelCard) -> Task[Any]:
     """The task that a model was trained for.
 
+    Parameters
+    ----------
+    card
+        The model's.
+
+    Returns
+    -------
+    Task
+        Of the name that the card has.
+
     Raises
     ------
     ModelFileError

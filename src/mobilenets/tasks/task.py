@@ -65,7 +65,7 @@ class Loss(Protocol):
 
 
 class Task(ABC, Generic[A]):
-    """A question that photographs are asked.
+    """A question that photos are asked.
 
     Attributes
     ----------
@@ -82,7 +82,26 @@ class Task(ABC, Generic[A]):
     quality : str
         The figure, the higher the better, by which training chooses: `train_…` and `val_…` in history.csv.
     headline : tuple of str
-        The main figures of `score`: those told of test photographs.
+        The main figures of `score`: those told of test photos.
+
+    Notes
+    -----
+    In all methods:
+
+    * label texts (`labels`, or `texts` beside numbers): the V different texts of the label column;
+    * `labels` beside `texts`: int64 (N,), of each photo the number of its text;
+    * `classes`: the names in the model card, in the order of the outputs;
+    * `outputs`: float32 (N, W), a row for each photo, behind `head`; `row`: one of them, (W,);
+    * `targets`: float32 (V, T), what the network is to say of a photo with each text.
+
+    Examples
+    --------
+    >>> from mobilenets.tasks import TASKS
+    >>> task = TASKS["classify"]
+    >>> task.width(("daisy", "rose")), task.quality
+    (2, 'accuracy')
+    >>> task.answer("rose.jpg", np.array([0.25, 0.75], np.float32), ("daisy", "rose")).label
+    'rose'
     """
 
     name: ClassVar[str]
@@ -95,40 +114,40 @@ class Task(ABC, Generic[A]):
 
     @abstractmethod
     def check(self, data: Path, labels: Sequence[str], images: int) -> None:
-        """Refuse label texts that nothing can be learned from; `images` photographs of `data` have them.
+        """Refuse `labels` that nothing can be learned from; `images` photos of `data` have them.
 
         Raises
         ------
         DataError
-            As said.
+            In a line that names `data` and the remedy.
         """
 
     @abstractmethod
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """The names that the model card lists; none where answers are no names."""
+        """The names that the model card lists for these `labels`; none where answers are no names."""
 
     @abstractmethod
     def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
-        """What the network is to say, float32 (V, T), of a photograph with each of the V label texts."""
+        """What the network is to say, float32 (V, T), of a photo with each of the V `labels`."""
 
     @abstractmethod
     def strata(self, labels: Sequence[str]) -> Labels:
-        """Which label texts (V,) are held out for validation in the same proportion."""
+        """Which of the V `labels` are held out for validation in the same proportion: int64 (V,), equal for those."""
 
     def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
-        """The number that a model with `classes` has for each label text (`UNKNOWN`: none), and what it numbers."""
+        """The number that a model with `classes` has for each of `labels` (`UNKNOWN`: none), and what it numbers."""
         return list(range(len(labels))), labels
 
     @abstractmethod
     def width(self, classes: Sequence[str]) -> int:
-        """How many outputs the network has."""
+        """How many outputs, W, a network for `classes` has."""
 
     @abstractmethod
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> A:
-        """The answer that one row (W,) is."""
+        """The answer that one `row` (W,) is, of the photo at `path` (None: one in memory)."""
 
     def with_known(self, answer: A, known: float, nearest: tuple[str, ...], is_accepted: bool) -> A:
-        """The answer with how known its photograph is, 0 to 1, and which training photographs it is most like.
+        """The `answer` with how `known` its photo is, 0 to 1, and the `nearest` training photos, the nearest first.
 
         `is_accepted`: whether that is known enough to be answered. A task without a word for it says nothing.
         """
@@ -140,31 +159,31 @@ class Task(ABC, Generic[A]):
 
     @abstractmethod
     def recorded(self, classes: Sequence[str]) -> list[str]:
-        """The columns of predictions.csv behind `path` and `label`."""
+        """The columns of predictions.csv behind `path` and `label`, of a model with `classes`."""
 
     @abstractmethod
     def record(self, row: Outputs, classes: Sequence[str]) -> list[str]:
-        """What predictions.csv says of a row of outputs (W,), in these columns."""
+        """What predictions.csv says of a `row` (W,), in the columns of `recorded`."""
 
     @abstractmethod
     def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:
-        """The content of metrics.json, with `quality` and `n` among it; `labels` number the label `texts`."""
+        """The content of metrics.json, with `quality` and `n` among it, of `outputs` (N, W) and `labels` (N,)."""
 
     @abstractmethod
     def validate(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> tuple[float, float]:
-        """Loss and quality alone, which is what training chooses by after every epoch."""
+        """Loss and quality alone, of the same as `score`, which is what training chooses by after every epoch."""
 
     @abstractmethod
     def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
-        """The share of photographs with the same answer, and the largest difference of an output."""
+        """The fraction of photos with the same answer in `expected` and `found`, (N, W), and the largest difference."""
 
     @abstractmethod
     def head(self, outputs: Tensor) -> Tensor:
-        """From what the network gives, float (N, W), to `output`; a part of the exported graph, without weights."""
+        """From what the network gives, `outputs` float (N, W), to `output`; a part of the exported graph."""
 
     @abstractmethod
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
-        """The loss for photographs with these labels, of which `targets` (V, T) say what is wanted.
+        """The loss for photos with these `labels` (N,), of which `targets` (V, T) say what is wanted.
 
         `balanced`: what is rare counts more; `smoothing`: of the labels, 0 to 1.
         """

@@ -195,8 +195,10 @@ def _open_set(
 ) -> dict[str, Any]:
     """How well `rows`, of photographs with these labels, are told from those at `paths`, of another kind.
 
-    Raises:
-        UserError: none of these can be read.
+    Raises
+    ------
+    UserError
+        None of these can be read.
     """
     import numpy as np
 

@@ -26,8 +26,10 @@ def open_model(
 
     `one`: for a single picture, for which "auto" is the engine that starts the soonest. `accept`: as `load`.
 
-    Raises:
-        UserError: no such file or name, no half precision for it, or no index for `accept`.
+    Raises
+    ------
+    UserError
+        No such file or name, no half precision for it, or no index for `accept`.
     """
     if not _is_published(text):
         if one and engine == "auto" and precision == FLOAT:
@@ -47,8 +49,10 @@ def open_model(
 def open_network(text: str) -> Network:
     """MODEL as a network with its weights in torch: what can be exported and explained.
 
-    Raises:
-        UserError: no such file or name, or a file that holds a graph and no network.
+    Raises
+    ------
+    UserError
+        No such file or name, or a file that holds a graph and no network.
     """
     if _is_published(text):
         return _published(text)

@@ -9,7 +9,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from mobilenets.errors import MissingExtraError, UsageError, UserError
+from mobilenets.errors import UsageError, UserError
+from mobilenets.verbs.predict_on_ray import PredictionFolder as PredictionFolder
+from mobilenets.verbs.predict_on_ray import predict_on_ray
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -28,11 +30,25 @@ DRAWN = 16  # pictures on a sheet
 
 @dataclass(frozen=True)
 class Predictions:
-    """A stream of results, one for each picture in its order, in constant memory; it can be gone through once.
+    """A stream of results, one for each photo in its order, in constant memory; it can be gone through once.
 
-    A picture that could not be read is a `Failure` in its place. What was left out of folders, and how many could not
-    be read, is logged when the stream ends; the sheet of `save` is written then. `knows_unknown`: whether answers say
-    how known a picture is.
+    A photo that could not be read is a `Failure` in its place. What was left out of folders, and how many could not
+    be read, is logged when the stream ends; the sheet of `save` is written then.
+
+    Attributes
+    ----------
+    card
+        Of the model.
+    results
+        An answer of the model's task, as a `Prediction`, or a `Failure` for each photo.
+    knows_unknown
+        Whether answers say how known a photo is.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> sum(answer.probability > 0 for answer in mn.predict("runs/photos", "photos/rose"))
+    6
     """
 
     card: ModelCard
@@ -41,20 +57,6 @@ class Predictions:
 
     def __iter__(self) -> Iterator[Answer | Failure]:
         return self.results
-
-
-@dataclass(frozen=True)
-class PredictionFolder:
-    """What Ray wrote: the `folder` of results, of how many pictures in how many parts, and what could not be read.
-
-    `done` and `failed` are of this time, not of parts that were there before.
-    """
-
-    folder: Path
-    images: int
-    parts: int
-    done: int
-    failed: int
 
 
 @overload
@@ -111,7 +113,7 @@ def predict(
     max_pixels: int | None = None,
     progress: Report | None = None,
 ) -> Predictions | PredictionFolder:
-    """Say what pictures show.
+    """Say what photos show.
 
     Parameters
     ----------
@@ -120,14 +122,14 @@ def predict(
     source
         A file, a folder, a glob, or several of these; "-" for paths on standard input.
     top
-        Only the K most probable classes; None: all.
+        Only the K most probable classes, 1 or more; None: all.
     accept
-        Of known pictures the share that is taken for known; what is less like the training photographs is unknown,
-        its label None. None: 0.95, where the model has an index of them.
+        Of known photos the fraction that is taken for known, above 0 and up to 1; what is less like the training photos
+        is unknown, its label None. None: 0.95, where the model has an index of them.
     save
-        New PNG with the first 16 pictures and their titles.
+        New `.png` with the first 16 photos and their titles.
     sort_into
-        New folder: the pictures are copied into a folder for each class in it, and `unknown`.
+        New folder: the photos are copied into a folder for each class in it, and `unknown`.
     link
         With `sort_into`: symbolic links instead of copies.
     engine
@@ -135,9 +137,9 @@ def predict(
     precision
         "float32", "half", or "auto": half where that is faster here.
     threads
-        In all; None: one per core.
+        In all, 1 or more; None: one per core.
     batch
-        Pictures per step; None: 4.
+        Photos per step, 1 or more; None: 4.
     ray
         On every core of a Ray cluster or this machine, into `out`, which is completed where it was begun.
     out
@@ -145,14 +147,32 @@ def predict(
     format
         With `ray`: "parquet" (None) or "jsonl".
     max_pixels
-        Decode at most so many pixels of a picture; None: 120 million.
+        Decode at most so many pixels of a photo; None: 120 million.
     progress
         Called with what is done, what there is in all (None) and what it is.
 
+    Returns
+    -------
+    Predictions or PredictionFolder
+        A stream of answers; with `ray` what was written.
+
     Raises
     ------
-    UserError
-        No such model or source, options that do not go together, an engine that is not installed.
+    DataError
+        No such source, or none with a photo in it.
+    ModelFileError
+        No such model, a damaged one, or one without an index for `accept`.
+    UsageError
+        Options out of range or that do not go together, a file or folder to be written that exists already.
+    MissingExtraError
+        The engine, or Ray, is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> (answer,) = mn.predict("runs/photos", "rose.jpg", top=1)
+    >>> answer.path, len(answer.top), 0 < answer.probability <= 1
+    ('rose.jpg', 1, True)
     """
     for name, value in (("top", top), ("threads", threads), ("batch", batch)):
         if value is not None and value < 1:
@@ -166,7 +186,7 @@ def predict(
     sources = [str(source)] if isinstance(source, (str, Path)) else [str(one) for one in source]
     if ray:
         given = {"save": save, "threads": threads, "batch": batch, "accept": accept, "sort-into": sort_into}
-        return _bulk(model, sources, top, engine, precision, out, format, given)
+        return predict_on_ray(model, sources, top, engine, precision, out, format, given)
     if out is not None or format is not None:
         raise UsageError(f"{'--out' if out else f'--format {format}'}: is for --ray; without it results are printed")
     from mobilenets.data.sources.survey import Survey
@@ -212,8 +232,10 @@ def predict(
 def _sorter(folder: Path, predictor: Predictor[Any], link: bool) -> Sorter:
     """What puts pictures into class folders.
 
-    Raises:
-        UserError: answers that are no classes, or a folder that holds something.
+    Raises
+    ------
+    UserError
+        Answers that are no classes, or a folder that holds something.
     """
     from mobilenets.model_card import CLASSIFY
     from mobilenets.verbs.sort_into import Sorter
@@ -260,53 +282,3 @@ def _save(shown: list[Answer], path: Path, read: int, predictor: Predictor[Any])
 def _log_left_out(survey: Survey) -> None:
     for line in survey.lines():
         log.warning("%s", line)
-
-
-def _bulk(
-    model: str | Path,
-    sources: list[str],
-    top: int | None,
-    engine: str,
-    precision: str,
-    out: str | Path | None,
-    format: str | None,
-    given: dict[str, Any],
-) -> PredictionFolder:
-    """Predict on Ray into a folder of parts; a folder begun is completed."""
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"--{name}: has no meaning with --ray: its workers have one thread and write answers")
-    if engine not in ("auto", "onnxruntime"):
-        raise UsageError(f"--engine: {engine!r} with --ray; its workers run onnxruntime, leave it out")
-    if precision == "half":
-        raise UsageError("--precision: 'half' with --ray; its workers run onnxruntime in float32, leave it out")
-    if out is None:
-        raise UsageError("--out: say which folder the results of --ray go to")
-    if format not in (None, "parquet", "jsonl"):
-        raise UsageError(f"--format: {format!r} with --ray; use parquet or jsonl")
-    try:
-        from mobilenets.bulk.ray import predict_parts
-    except ModuleNotFoundError as missing:
-        raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
-    from mobilenets.bulk.shards import claim, make_manifest
-    from mobilenets.data.sources.survey import Survey
-    from mobilenets.features.index import FILE as INDEX
-    from mobilenets.runtime.opening import onnx_file
-    from mobilenets.verbs.sources import expand
-
-    file = onnx_file(model)
-    content = file.read_bytes()
-    if (file.parent / INDEX).exists():
-        log.warning("--ray: nothing is told to be unknown, which predict without it does")
-    survey = Survey()
-    paths = list(expand(sources, survey))
-    _log_left_out(survey)
-    manifest = make_manifest(content, paths, format or "parquet", top)
-    folder = Path(out)
-    claim(folder, manifest)
-    if found := manifest.parts - len(manifest.missing(folder)):
-        log.info("%s: %d of %d parts are there already", out, found, manifest.parts)
-    done, failed = predict_parts(content, paths, manifest, folder)
-    if failed:
-        log.warning("%d of %d could not be read", failed, done)
-    return PredictionFolder(folder, manifest.pictures, manifest.parts, done, failed)

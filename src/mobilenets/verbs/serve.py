@@ -68,33 +68,45 @@ def serve(
     host
         Listen here; 127.0.0.1: only this machine.
     port
-        0: any that is free.
+        1 to 65535; 0: any that is free.
     engine
         What runs the file; "auto": the fastest that is installed.
     precision
         "float32", "half", or "auto": half where that is faster here.
     threads
-        Of the engine; None: one per core.
+        Of the engine, 1 or more; None: one per core.
     accept
-        Of known pictures the share that is taken for known; others have no label. None: 0.95, where the model has an
-        index of its training photographs.
+        Of known photos the fraction that is taken for known, above 0 and up to 1; others have no label. None: 0.95,
+        where the model has an index of its training photos.
     max_mb
-        Of a request.
+        Megabytes of a request, above 0.
     max_megapixels
-        Of a picture.
+        Million pixels of a photo, above 0.
     max_waiting
-        Pictures in work.
+        Photos in work, 1 or more.
     allow_origin
         Web pages from there may ask it (CORS), as http://localhost:3000; "*": all.
     timeout
-        Seconds for a request to arrive, and to be answered.
+        Seconds for a request to arrive, and to be answered, above 0.
     ready
-        Called once it listens.
+        Called once it listens, with its `Service`.
 
     Raises
     ------
-    UserError
-        No such model, a port that is taken, a package that is not installed.
+    UsageError
+        A port that is taken, options out of range.
+    ModelFileError
+        No such model, a damaged one, or one without an index for `accept`.
+    MissingExtraError
+        FastAPI or another package of the extra `serve` is not installed.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> mn.serve("runs/photos", port=8080)  # doctest: +SKIP
+    >>> mn.serve("runs/photos", timeout=0)
+    Traceback (most recent call last):
+    mobilenets.errors.UsageError: --timeout: 0 must be above 0
     """
     limited = {
         "threads": threads, "max_mb": max_mb, "max_megapixels": max_megapixels, "max_waiting": max_waiting,

@@ -21,8 +21,10 @@ def expand(sources: list[str], survey: Survey) -> Iterator[str]:
     finds them), and of folders also those in them that cannot be opened, so that they count as unreadable. What is
     left out is counted in `survey`. Every source is looked at before the first path is given out.
 
-    Raises:
-        UserError: a source that does not exist, a folder or pattern without pictures, no paths on standard input.
+    Raises
+    ------
+    UserError
+        A source that does not exist, a folder or pattern without pictures, no paths on standard input.
     """
     return chain.from_iterable([_expand(source, survey) for source in sources])
 

@@ -40,8 +40,10 @@ class Converted:
 def recognise(keys: Iterable[str]) -> str:
     """The layout ("ours", "torchvision", "timm" or "keras") that has these keys.
 
-    Raises:
-        UserError: none has.
+    Raises
+    ------
+    UserError
+        None has.
     """
     names = set(keys)
     for layout, key in _SIGNATURES.items():
@@ -147,8 +149,10 @@ def adapt_stem(weight: Tensor, in_channels: int) -> Tensor:
 def read_h5(path: Path) -> dict[str, Tensor]:
     """Keras' weight file as {"layer/parameter": tensor}; V3's old names of layers become the new ones.
 
-    Raises:
-        UserError: h5py is not installed, or the file is not one of Keras' weight files with names of layers.
+    Raises
+    ------
+    UserError
+        h5py is not installed, or the file is not one of Keras' weight files with names of layers.
     """
     try:
         import h5py

@@ -24,8 +24,10 @@ _FAMILIES = {
 def module_names(net: Net, layout: str) -> dict[str, str]:
     """For every module of ours that has weights, its name in `layout`.
 
-    Raises:
-        UserError: the layout's library has no such network.
+    Raises
+    ------
+    UserError
+        The layout's library has no such network.
     """
     if layout == "ours":
         return {name: name for name in _ours(net)}

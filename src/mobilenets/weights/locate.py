@@ -41,8 +41,10 @@ def _cache_path(checkpoint: Checkpoint) -> Path:
 def locate(checkpoint: Checkpoint) -> Path:
     """The checkpoint's verified file, fetched if need be.
 
-    Raises:
-        UserError: it cannot be fetched; the message names what else of the same network is at hand.
+    Raises
+    ------
+    UserError
+        It cannot be fetched; the message names what else of the same network is at hand.
     """
     cached = _cache_path(checkpoint)
     if cached.exists():

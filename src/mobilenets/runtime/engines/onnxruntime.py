@@ -19,8 +19,10 @@ _FATAL_ONLY = 4  # what goes wrong is raised, and told in one line
 def make_session(model: Path | bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
     """A session on `threads` threads (None: one per core), silent.
 
-    Raises:
-        UserError: not a model that onnxruntime reads.
+    Raises
+    ------
+    UserError
+        Not a model that onnxruntime reads.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY

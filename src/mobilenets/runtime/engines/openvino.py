@@ -59,8 +59,10 @@ def compile_model(
     Left to itself OpenVINO computes in bfloat16 on such processors: faster, but no longer the network that was
     verified. `arithmetic`: "float32", or what `find_half` found.
 
-    Raises:
-        UserError: not a model that OpenVINO reads.
+    Raises
+    ------
+    UserError
+        Not a model that OpenVINO reads.
     """
     core = openvino.Core()
     options = {
@@ -108,8 +110,10 @@ class OpenVinoEngine:
     def after_fork(self) -> Engine:
         """A `.onnx` in onnxruntime, and a line that says so: OpenVINO waits for threads that were not forked, for ever.
 
-        Raises:
-            UserError: for OpenVINO's own files.
+        Raises
+        ------
+        UserError
+            For OpenVINO's own files.
         """
         if self._path.suffix != ".onnx":
             raise ModelFileError(f"{self._path}: OpenVINO does not run in a forked process; start processes by spawn")

@@ -36,8 +36,10 @@ class TorchEngine:
     def read(cls, path: Path, threads: int | None = None) -> TorchEngine:
         """The engine of a `.safetensors` file with a card.
 
-        Raises:
-            UserError: no card, or tensors that are not those of its network.
+        Raises
+        ------
+        UserError
+            No card, or tensors that are not those of its network.
         """
         network = read_network(path)
         return cls(network.model, network.card, threads)

@@ -30,10 +30,30 @@ KNOWN_COLUMNS = ["known", "nearest"]  # of a CSV, with an index
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one photograph shows: the best class, and all of them with their probabilities, best first.
+    """What one photo shows.
 
-    Of a model with an index of its training photographs also how `known` the photograph is, the share of known ones
-    that are as unlike those or more, 0 to 1, and the `nearest` of them. `label`: None where that is too little.
+    Attributes
+    ----------
+    path
+        The file; None for one in memory.
+    label
+        The most probable class; None for a photo that is unlike all that were trained on.
+    probability
+        Of that class, 0 to 1.
+    top
+        Every class with its probability, the best first.
+    known
+        Of a model with an index of its training photos: the fraction of known photos that are as unlike those or more,
+        0 to 1.
+    nearest
+        The training photos that it is most like, the nearest first.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> answer = mn.load("runs/photos").predict("rose.jpg")
+    >>> answer.top[0][1] == answer.probability
+    True
     """
 
     path: str | None
@@ -65,7 +85,7 @@ class Prediction:
         return {"label": self.label, "probability": self.probability, "top": top, **known}
 
     def lines(self, classes: Sequence[str]) -> list[str]:
-        """As the tutorial printed it: every class with its probability, best first; before them that it is unknown."""
+        """What a person reads, of `classes`: each with its probability, best first; before them that it is unknown."""
         width = max(map(columns_of, classes))
         lines = [f"class: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
         if self.label is None:

@@ -1,0 +1,111 @@
+"""`predict --ray`: very many photos, on every core of a Ray cluster or of this machine, into a folder of parts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilenets.errors import MissingExtraError, UsageError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PredictionFolder:
+    """What Ray wrote.
+
+    Attributes
+    ----------
+    folder
+        Where the results are.
+    images
+        How many photos there are in all.
+    parts
+        In how many files their results are.
+    done, failed
+        How many were predicted this time, not in parts that were there before, and how many of these could not be read.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> written = mn.predict("runs/photos", "album", ray=True, out="answers")  # doctest: +SKIP
+    >>> written.images, written.failed  # doctest: +SKIP
+    (100000, 2)
+    """
+
+    folder: Path
+    images: int
+    parts: int
+    done: int
+    failed: int
+
+
+def predict_on_ray(
+    model: str | Path,
+    sources: list[str],
+    top: int | None,
+    engine: str,
+    precision: str,
+    out: str | Path | None,
+    format: str | None,
+    given: dict[str, Any],
+) -> PredictionFolder:
+    """Predict on Ray into a folder of parts; a folder begun is completed.
+
+    Parameters
+    ----------
+    model, sources, top, engine, precision, out, format
+        As `predict` has them.
+    given
+        Options of `predict` that mean nothing here, by name; refused where they are not None.
+
+    Returns
+    -------
+    PredictionFolder
+        What was written.
+
+    Raises
+    ------
+    UserError
+        As `predict`.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--{name}: has no meaning with --ray: its workers have one thread and write answers")
+    if engine not in ("auto", "onnxruntime"):
+        raise UsageError(f"--engine: {engine!r} with --ray; its workers run onnxruntime, leave it out")
+    if precision == "half":
+        raise UsageError("--precision: 'half' with --ray; its workers run onnxruntime in float32, leave it out")
+    if out is None:
+        raise UsageError("--out: say which folder the results of --ray go to")
+    if format not in (None, "parquet", "jsonl"):
+        raise UsageError(f"--format: {format!r} with --ray; use parquet or jsonl")
+    try:
+        from mobilenets.bulk.ray import predict_parts
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
+    from mobilenets.bulk.shards import claim, make_manifest
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.features.index import FILE as INDEX
+    from mobilenets.runtime.opening import onnx_file
+    from mobilenets.verbs.sources import expand
+
+    file = onnx_file(model)
+    content = file.read_bytes()
+    if (file.parent / INDEX).exists():
+        log.warning("--ray: nothing is told to be unknown, which predict without it does")
+    survey = Survey()
+    paths = list(expand(sources, survey))
+    for line in survey.lines():
+        log.warning("%s", line)
+    manifest = make_manifest(content, paths, format or "parquet", top)
+    folder = Path(out)
+    claim(folder, manifest)
+    if found := manifest.parts - len(manifest.missing(folder)):
+        log.info("%s: %d of %d parts are there already", out, found, manifest.parts)
+    done, failed = predict_parts(content, paths, manifest, folder)
+    if failed:
+        log.warning("%d of %d could not be read", failed, done)
+    return PredictionFolder(folder, manifest.pictures, manifest.parts, done, failed)
