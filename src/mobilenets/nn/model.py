@@ -93,7 +93,7 @@ class MobileNet(nn.Module):
         return y
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """`features`, the last map → logits (N, num_classes); with `pre_logits` the classifier's input (N, head_width)."""
+        """`features`, the last map → logits (N, num_classes); by `pre_logits` the vector before (N, head_width)."""
         vector: torch.Tensor = self.hidden(average(features)).flatten(1)  # (N, head_width)
         if pre_logits:
             return vector

@@ -52,8 +52,7 @@ class Decoded:
     Attributes
     ----------
     image, box, guessed
-        Its pixels; the box of them that the photo covers (None: all); whether it has values beyond 8 bits, whose black
-        and white were found for it alone.
+        Its pixels; what of them the photo covers (None: all); whether black and white were found for it alone.
     """
 
     image: Image.Image
