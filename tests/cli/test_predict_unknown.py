@@ -148,6 +148,22 @@ def test_the_engines_agree(run: Path, file: str) -> None:
     assert (other.known, other.nearest, other.label) == (ours.known, ours.nearest, None)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(options.split(), marks=[] if "full" in options else pytest.mark.slow, id=options)
+        for options in ("onnx --input full", "onnx --half", "onnx --int8 --qat-minutes 0", "openvino")
+    ],
+)
+def test_exported_files_tell_the_unknown_too(cli: Cli, run: Path, tmp_path: Path, options: list[str]) -> None:
+    exported = cli("export", run, "--to", *options, "--out", tmp_path / "out")
+    assert exported.returncode == 0, exported.stderr
+    other = lines(cli("predict", tmp_path / "out", run.parent / "other", "--format", "jsonl").stdout)
+    assert [line["label"] for line in other] == [None] * 4
+    known = lines(cli("predict", tmp_path / "out", run.parent / "known", "--format", "jsonl").stdout)
+    assert sum(line["label"] is not None for line in known) >= 10
+
+
 def test_a_run_without_an_index_answers_as_before(cli: Cli, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("index.safetensors"))
     (line,) = lines(cli("predict", tmp_path / "run", run.parent / "other" / "0.png", "--format", "jsonl").stdout)

@@ -142,7 +142,14 @@ def export(
     """
     from mobilenets.exporting.job import check_free, folder_of
     from mobilenets.exporting.job import export as write_and_verify
-    from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, quantizer, with_full_input
+    from mobilenets.exporting.targets.table import (
+        FEATURE_TARGETS,
+        TARGETS,
+        exporter,
+        half_exporter,
+        quantizer,
+        with_full_input,
+    )
     from mobilenets.exporting.verify import FLOAT16, INT8, losses
     from mobilenets.model_card import CLASSIFY
     from mobilenets.runtime.base import FLOAT
@@ -172,9 +179,25 @@ def export(
         write = with_full_input(to, write)
     log.info("exporting %s to %s, which takes up to a minute", network.card.name, to)
     path, result = write_and_verify(network, to, write, folder, validation, precision, retrain, texts)
+    if to in FEATURE_TARGETS:
+        _copy_index(Path(model), folder, result)
     hint = TARGETS[to].hint
     next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
     return ExportResult(path, result, noise, tuple(losses(result)), next_step)
+
+
+def _copy_index(model: Path, folder: Path, result: Verification) -> None:
+    """Put the run's index beside an exported file that gives features, so that it tells what is unknown, too."""
+    from mobilenets.features.index import FILE
+    from mobilenets.system.files import write_atomic
+
+    index = (model if model.is_dir() else model.parent) / FILE
+    if not index.is_file():
+        return
+    if result.trained:
+        log.warning("a network that was trained for 8 bits has other features: the file tells nothing to be unknown")
+        return
+    write_atomic(folder / FILE, index.read_bytes())
 
 
 def _calibration(
