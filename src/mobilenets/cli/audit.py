@@ -20,14 +20,14 @@ _SHOWN = 5  # findings of a kind on the terminal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/ and val/, or a CSV")
-    shown = parser.add_argument_group("what is told")
+    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
+    shown = parser.add_argument_group("what is written")
     shown.add_argument("--json", action="store_true", help="print every finding as JSON")
     shown.add_argument("--html", type=Path, metavar="FILE", help="write a page with thumbnails")
     shown.add_argument("--write-clean", type=Path, metavar="CSV", help="write the cleaned data set; no file is changed")
-    seen = parser.add_argument_group("what sees the pictures")
+    seen = parser.add_argument_group("what sees the photos")
     seen.add_argument(
-        "--model", metavar="M", help=f"network that sees the pictures (default {DEFAULT_NAME}, or a file's)"
+        "--model", metavar="M", help=f"network that sees the photos (default {DEFAULT_NAME}, or a file's)"
     )
     seen.add_argument(
         "--weights", metavar="TAG|PATH|none", help="its weights (default: the most accurate; none: files only)"

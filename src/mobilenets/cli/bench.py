@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         | {"help": "default %(default)s; half (openvino, where the processor has it), or auto: both, in turns"},
     )
     how.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
-    how.add_argument("--batch", type=int, metavar="B", help="pictures at a time (default %(default)s)")
+    how.add_argument("--batch", type=int, metavar="B", help="photos at a time (default %(default)s)")
     shown = parser.add_argument_group("what is shown")
     shown.add_argument("--json", action="store_true", help="print rows as JSON")
     shown.add_argument("--save", type=Path, metavar="PNG", help="draw the latencies")

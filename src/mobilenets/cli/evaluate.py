@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
-    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/val folders, or a CSV")
-    parser.add_argument("--split", **one_of(choices.Split), help="which part of split data (default: test, else val)")
+    parser.add_argument("model", metavar="MODEL", help="run folder, exported file, .safetensors or published name")
+    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
+    parser.add_argument(
+        "--split", **one_of(choices.Split), help="which split, of data that has them (default: test, else val)"
+    )
     parser.add_argument(
         "--unknown",
         action="append",
         metavar="OTHER",
-        help="photographs of another kind (file, folder or glob; may be repeated): how well they are told from DATA",
+        help="photos of another kind (file, folder or glob; may be repeated): how well they are told from DATA",
     )
     parser.add_argument("--engine", **ENGINE)
     parser.add_argument("--precision", **PRECISION)

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "image", nargs="+", metavar="IMAGE", help="file, folder, glob, or - for paths on standard input"
     )
     parser.add_argument(
-        "--save", type=Path, metavar="PNG", help="draw the first 16: picture, heat over it, heat map alone"
+        "--save", type=Path, metavar="PNG", help="draw the first 16: photo, heat over it, heat map alone"
     )
     parser.add_argument(
         "--top", type=int, metavar="K", help="the K most probable classes (default: all, at most 5 of many)"

@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", required=True, **one_of(choices.Target), help="the target")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (default MODEL/exports/TARGET)")
     parser.add_argument(
-        "--data", type=Path, metavar="DATA", help="photographs to compare on and calibrate with (default: the run's)"
+        "--data", type=Path, metavar="DATA", help="photos to compare on and calibrate with (default: the run's)"
     )
     parser.add_argument(
         "--input",
         **one_of(choices.Input),
-        help="full (onnx, openvino): the file takes a picture of any size and resizes and crops it itself",
+        help="full (onnx, openvino): the file takes a photo of any size and resizes and crops it itself",
     )
     parser.add_argument("--max-pixels", **MAX_PIXELS)
     smaller = parser.add_argument_group("smaller files")

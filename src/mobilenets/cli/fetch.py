@@ -10,9 +10,11 @@ from mobilenets.cli.options import SEED, call
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("what", choices=("flowers",), metavar="flowers", help="five classes, 3,670 photographs, 229 MB")
+    parser.add_argument("what", choices=("flowers",), metavar="flowers", help="five classes, 3,670 photos, 229 MB")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (default %(default)s)")
-    parser.add_argument("--val", type=float, metavar="FRACTION", help="held out of every class (default %(default)s)")
+    parser.add_argument(
+        "--val", type=float, metavar="FRACTION", help="fraction held out of every class (default %(default)s)"
+    )
     parser.add_argument("--seed", **SEED, help="seed of the split (default %(default)s)")
 
 

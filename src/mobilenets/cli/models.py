@@ -18,7 +18,9 @@ HEADER = ("model", "width", "tag", "params", "MACs", "top-1", "licence")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("pattern", nargs="?", metavar="PATTERN", help="of models or MODEL/TAG, for example '*v3*'")
+    parser.add_argument(
+        "pattern", nargs="?", metavar="PATTERN", help="shell pattern of MODEL or MODEL/TAG, for example '*v3*'"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON list, for other programs")
 
 

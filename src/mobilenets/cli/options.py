@@ -55,21 +55,24 @@ def fraction_or_folder(text: str) -> float | str:
         return text
 
 
-ENGINE: dict[str, Any] = {**one_of(choices.Engine), "help": "what runs the file (default %(default)s: the fastest)"}
+ENGINE: dict[str, Any] = {
+    **one_of(choices.Engine),
+    "help": "what runs the file (default %(default)s: the fastest here)",
+}
 PRECISION: dict[str, Any] = {
     **one_of(choices.Precision),
     "help": "default %(default)s; half: bfloat16 or float16, in openvino on processors that have it; auto: half where "
-    "that is faster here, which is then told",
+    "that is faster here, and a line says so",
 }
 MAX_PIXELS: dict[str, Any] = {
     "type": pixels,
     "metavar": "N",
-    "help": "decode at most so many pixels of a picture (default 120M); larger JPEGs are read at reduced scale",
+    "help": "decode at most so many pixels of a photo (default 120M); larger JPEGs are read at reduced scale",
 }
 ACCEPT: dict[str, Any] = {
     "type": float,
     "metavar": "P",
-    "help": "of known pictures the share that is taken for known (default 0.95; 1: all); what is less like the "
-    "training photographs is unknown",
+    "help": "fraction of known photos that are taken for known (default 0.95; 1: all); a photo that is less like the "
+    "training photos is unknown",
 }
 SEED: dict[str, Any] = {"type": int, "metavar": "S"}

@@ -15,7 +15,7 @@ FORMATS = ("table", "jsonl", "csv", "parquet")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
+    parser.add_argument("model", metavar="MODEL", help="run folder, exported file, .safetensors or published name")
     parser.add_argument(
         "source", nargs="+", metavar="SOURCE", help="file, folder, glob, or - for paths on standard input"
     )
@@ -27,18 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=FORMATS, help="table (default), jsonl or csv; with --ray parquet (default) or jsonl"
     )
     shown.add_argument("--accept", **ACCEPT)
-    shown.add_argument("--save", type=Path, metavar="PNG", help="draw the first 16 pictures with their titles")
+    shown.add_argument("--save", type=Path, metavar="PNG", help="draw the first 16 photos with their titles")
     shown.add_argument(
-        "--sort-into", type=Path, metavar="DIR", help="copy the pictures into a new folder's class folders and unknown/"
+        "--sort-into", type=Path, metavar="DIR", help="copy the photos into a new folder's class folders and unknown/"
     )
     shown.add_argument("--link", action="store_true", help="with --sort-into: links instead of copies")
     how = parser.add_argument_group("how it is computed")
     how.add_argument("--engine", **ENGINE)
     how.add_argument("--precision", **PRECISION)
     how.add_argument("--threads", type=int, metavar="N", help="threads in all (default: one per core)")
-    how.add_argument("--batch", type=int, metavar="N", help="pictures per step (default 4)")
+    how.add_argument("--batch", type=int, metavar="N", help="photos per step (default 4)")
     how.add_argument("--max-pixels", **MAX_PIXELS)
-    many = parser.add_argument_group("very many pictures")
+    many = parser.add_argument_group("very many photos")
     many.add_argument("--ray", action="store_true", help="on every core of a Ray cluster or this machine, into --out")
     many.add_argument("--out", type=Path, metavar="DIR", help="with --ray: folder of results; one begun is completed")
 

@@ -22,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latency",
         dest="latency_ms",
         metavar="MS",
-        help="what one picture may take on this machine: 2.0ms, 1500us, 0.002s",
+        help="what one photo may take on this machine: 2.0ms, 1500us, 0.002s",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="new run folder (default runs/RUN-LATENCY)")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted search in --out")
     parser.add_argument(
-        "--data", dest="moved_to", type=Path, metavar="NEW", help="with --resume: where the photographs are now"
+        "--data", dest="moved_to", type=Path, metavar="NEW", help="with --resume: where the photos are now"
     )
     measured = parser.add_argument_group("what is measured")
     measured.add_argument(

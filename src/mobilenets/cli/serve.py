@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, .onnx, .safetensors or published name")
+    parser.add_argument("model", metavar="MODEL", help="run folder, exported file, .safetensors or published name")
     parser.add_argument("--host", help="listen here (default %(default)s: only this machine)")
-    parser.add_argument("--port", type=int, metavar="P", help="default %(default)s; 0: any that is free")
+    parser.add_argument("--port", type=int, metavar="P", help="port (default %(default)s; 0: any that is free)")
     parser.add_argument(
         "--allow-origin",
         action="append",
@@ -28,11 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--precision", **PRECISION)
     how.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: one per core)")
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-mb", type=float, metavar="MB", help="bytes of a request (default %(default)s)")
-    limits.add_argument("--max-megapixels", type=float, metavar="MP", help="of a picture (default %(default)s)")
-    limits.add_argument("--max-waiting", type=int, metavar="N", help="pictures in work (default %(default)s)")
+    limits.add_argument("--max-mb", type=float, metavar="MB", help="megabytes of a request (default %(default)s)")
     limits.add_argument(
-        "--timeout", type=float, metavar="S", help="seconds to arrive, and to be answered (default %(default)s)"
+        "--max-megapixels", type=float, metavar="MP", help="million pixels of a photo (default %(default)s)"
+    )
+    limits.add_argument("--max-waiting", type=int, metavar="N", help="photos in work at a time (default %(default)s)")
+    limits.add_argument(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help="seconds for a request to arrive, and for its answer (default %(default)s)",
     )
 
 

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
     _run(parser.add_argument_group("the run"))
     _network(parser.add_argument_group("the network"))
-    _photos(parser.add_argument_group("the photographs"))
+    _photos(parser.add_argument_group("the photos"))
     _training(parser.add_argument_group("the training"))
     _machine(parser.add_argument_group("the machine"))
 
@@ -68,7 +68,7 @@ def _photos(group: Any) -> None:
     group.add_argument(
         "--any-orientation",
         action=argparse.BooleanOptionalAction,
-        help="pictures without an up: also flip and turn them (auto finds out)",
+        help="photos without an up: also flip and turn them (auto finds out)",
     )
     group.add_argument(
         "--val",
@@ -85,7 +85,11 @@ def _photos(group: Any) -> None:
 
 
 def _training(group: Any) -> None:
-    group.add_argument("--recipe", **one_of(choices.RecipeName), help="default auto")
+    group.add_argument(
+        "--recipe",
+        **one_of(choices.RecipeName),
+        help="what is trained, and how (default auto: as much as fits into --minutes)",
+    )
     group.add_argument("--minutes", type=float, metavar="T", help="plan the training into this time (auto: 5)")
     group.add_argument("--epochs", type=int, metavar="N", help="train this many epochs instead")
     group.add_argument("--seed", **SEED, help="seed of every random number (default 0)")
@@ -93,28 +97,26 @@ def _training(group: Any) -> None:
     group.add_argument(
         "--balance", **one_of(choices.Balance), help="for unequal classes: sampler or loss (default none)"
     )
-    group.add_argument("--batch-size", metavar="N", help="images per step")
-    group.add_argument("--lr", metavar="LR", help="peak learning rate")
+    group.add_argument("--batch-size", metavar="N", help="photos per step (default: the recipe's)")
+    group.add_argument("--lr", metavar="LR", help="peak learning rate (default: the recipe's)")
     group.add_argument(
         "--set",
         dest="changes",
         type=_pair,
         action="append",
         metavar="NAME=VALUE",
-        help="change any value of the recipe",
+        help="change any value of the recipe, as lr=0.001; may be repeated",
     )
 
 
 def _machine(group: Any) -> None:
     group.add_argument("--device", metavar="D", help="auto (default), cpu, cuda or mps")
     group.add_argument("--precision", **one_of(choices.TrainPrecision), help="auto (default, measured), fp32 or bf16")
-    group.add_argument("--workers", type=int, metavar="N", help="decoding threads")
+    group.add_argument("--workers", type=int, metavar="N", help="decoding threads (default: by the machine)")
     group.add_argument(
         "--threads", type=int, metavar="N", help="threads of a training step on a CPU (default: measured)"
     )
-    group.add_argument(
-        "--cache", **one_of(choices.Cache), help="keep decoded photographs: auto (default), ram, disk or off"
-    )
+    group.add_argument("--cache", **one_of(choices.Cache), help="keep decoded photos: auto (default), ram, disk or off")
     group.add_argument("--sync-bn", action="store_true", help="under torchrun: BatchNorm statistics of the whole batch")
 
 
