@@ -28,10 +28,14 @@ class RowCost:
         As in the network: "stem", "blocks.0" …
     row
         The row of the table; None for the classifier.
-    size, channels
-        Side in pixels and channels of the input.
-    out_size, out
-        Of the output.
+    size
+        Side of the input in pixels.
+    channels
+        Of the input.
+    out_size
+        Side of the output in pixels.
+    out
+        Channels of the output.
     stride
         Reduction of the output against the image.
     params

@@ -29,16 +29,28 @@ class Row:
 
     Attributes
     ----------
-    model, engine
-        What was measured, in what.
+    model
+        What was measured.
+    engine
+        In what.
     precision
         What is computed in; "float16 weights" are computed in float32.
-    threads, batch
-        Of the engine; photos at a time.
-    quiet_ms, quiet_low_ms, quiet_high_ms
-        What a call takes when nothing else runs, in milliseconds, with its interval: rows are ordered by it.
-    median_ms, p10_ms, p90_ms
+    threads
+        Of the engine.
+    batch
+        Photos at a time.
+    quiet_ms
+        What a call takes when nothing else runs, in milliseconds: rows are compared by it.
+    quiet_low_ms
+        The lower end of its interval.
+    quiet_high_ms
+        The upper end.
+    median_ms
         Of all calls, in milliseconds, as they were here and now.
+    p10_ms
+        Their 10th percentile.
+    p90_ms
+        Their 90th percentile.
     images_per_s
         Photos a second, by the median.
     load_ms

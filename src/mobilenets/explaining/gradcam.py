@@ -43,8 +43,10 @@ class Explanation:
     ----------
     prediction
         What the network answers.
-    label, probability
-        The class explained, which need not be the one predicted, and its probability, 0 to 1.
+    label
+        The class explained, which need not be the one predicted.
+    probability
+        Of that class, 0 to 1.
     crop
         What the network saw of the image, uint8 (h, w, C), in the image's proportions and without padding: a square of
         the input's size where the centre is cropped.

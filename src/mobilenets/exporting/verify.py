@@ -52,8 +52,10 @@ class Verification:
         Fraction of them that get the same answer, as a class.
     max_probability_difference
         Over all photos and outputs.
-    accuracy_before, accuracy_after
-        Of the network and of the file, or the task's own figure (`Task.quality`); None for photos without a label.
+    accuracy_before
+        Of the network, or the task's own figure (`Task.quality`); None for photos without a label.
+    accuracy_after
+        Likewise of the file.
     latency_ms
         Median for one photo on one thread (ExecuTorch: on those it chooses), pixels to probabilities, in milliseconds.
     bytes

@@ -25,8 +25,10 @@ class Figures:
     ----------
     quality
         The main figure, as "accuracy".
-    unseen, trained
-        The content of metrics.json for photos that were not, and that were, trained on; None where there are none.
+    unseen
+        The content of metrics.json for photos that were not trained on; None where there are none.
+    trained
+        Likewise of those that were.
     validated
         Likewise of those among `unseen` that validated the run.
     """

@@ -24,8 +24,10 @@ class PredictionFolder:
         How many photos there are in all.
     parts
         In how many files their results are.
-    done, failed
-        How many were predicted this time, not in parts that were there before, and how many of these could not be read.
+    done
+        How many were predicted this time, not in parts that were there before.
+    failed
+        How many of these could not be read.
 
     Examples
     --------
