@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mobilenets.arch import build
 from mobilenets.errors import UserError
 from mobilenets.features.coverage import choose_covering
+from mobilenets.features.images import ImageFeatures
 from mobilenets.features.index import FeatureIndex, build_index, find_index, model_id, need_index, read_index
 from mobilenets.features.known import MAX_DISTANCES, Known, is_accepted
 from mobilenets.features.neighbours import nearest, unit
@@ -31,7 +32,15 @@ def features(n: int, seed: int = 0, direction: int = 0) -> np.ndarray:
 
 def make_index(n: int = 40, held_out: int = 120) -> FeatureIndex:
     names = [f"known/{i}.jpg" for i in range(n - 1)] + ["too/雏菊 \udcff\n.jpg"]
-    return build_index(features(n), np.arange(n) % 2, names, model_id(CARD), features(held_out, seed=1))
+    train = ImageFeatures.of(features(n), np.arange(n) % 2, names)
+    return build_index(train, some(features(held_out, seed=1), first_group=n), model_id(CARD))
+
+
+def some(vectors: np.ndarray, groups: np.ndarray | None = None, first_group: int = 0) -> ImageFeatures:
+    """Photographs of one class."""
+    count = len(vectors)
+    groups = np.arange(first_group, first_group + count) if groups is None else groups
+    return ImageFeatures.of(vectors, np.zeros(count, np.int64), [f"{i}.jpg" for i in range(count)], groups)
 
 
 def test_it_is_read_as_it_was_written_and_the_same_bytes_again(tmp_path: Path) -> None:
@@ -42,6 +51,8 @@ def test_it_is_read_as_it_was_written_and_the_same_bytes_again(tmp_path: Path) -
     assert np.array_equal(again.features, index.features)
     assert (again.paths, again.labels.tolist(), again.model) == (index.paths, index.labels.tolist(), index.model)
     assert np.array_equal(again.known.values, index.known.values)
+    assert np.array_equal(again.train.vectors, index.train.vectors)
+    assert (again.held_out.paths, again.held_out.groups.tolist()) == (index.held_out.paths, list(range(40, 160)))
     again.write(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "index.safetensors").read_bytes()
     assert find_index(tmp_path / "model.onnx", CARD) is not None
@@ -116,17 +127,18 @@ def test_few_held_out_photographs_are_helped_by_the_training_photographs_without
 def test_no_photograph_of_the_own_group_counts_as_neighbour() -> None:
     shots = features(30)
     groups = np.arange(30)
-    torn = build_index(shots, groups * 0, ["x"] * 30, "", shots, groups, groups)
-    whole = build_index(shots, groups * 0, ["x"] * 30, "", shots)
+    torn = build_index(some(shots), some(shots), "")
+    whole = build_index(some(shots), some(shots, first_group=30), "")
     assert torn.known.distances.min() > 0.1 > whole.known.distances.min()
-    one_group = build_index(shots, groups * 0, ["x"] * 30, "", shots, groups * 0, groups * 0)
+    one_group = build_index(some(shots, groups * 0), some(shots, groups * 0), "")
     assert len(one_group.known.distances) == 0
 
 
 def test_of_many_photographs_those_that_cover_each_class_are_kept() -> None:
     kinds = np.repeat(np.arange(5), 20)
     rows = np.concatenate([features(20, seed=k, direction=k) for k in kinds[::20]])
-    index = build_index(rows, kinds % 2, [str(i) for i in range(100)], "", rows[:5], per_class=10)
+    train = ImageFeatures.of(rows, kinds % 2, [str(i) for i in range(100)])
+    index = build_index(train, some(rows[:5]), "", per_class=10)
     assert np.bincount(index.labels).tolist() == [10, 10]
     assert {kinds[int(name)] for name in index.paths} == {0, 1, 2, 3, 4}
 
@@ -149,9 +161,9 @@ def test_features_of_another_size_or_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(UserError, match="no numbers"):
         index.nearest(np.full((1, WIDTH), np.nan, np.float32))
     with pytest.raises(UserError, match="no numbers"):
-        build_index(np.full((2, 4), np.inf), np.zeros(2, np.int64), ["a", "b"], "", np.zeros((1, 4)))
+        build_index(some(np.full((2, 4), np.nan)), some(np.ones((1, 4))), "")
     with pytest.raises(UserError, match="one or more"):
-        build_index(np.zeros((0, 4)), np.zeros(0, np.int64), [], "", np.zeros((1, 4)))
+        build_index(some(np.zeros((0, 4))), some(np.ones((1, 4))), "")
 
 
 def test_the_index_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -175,6 +187,10 @@ def test_the_index_of_another_model_is_refused(tmp_path: Path) -> None:
         ("labels", np.zeros(39, np.int32)),
         ("path_ends", np.arange(40, dtype=np.int64)[::-1].copy()),
         ("path_ends", np.arange(40, dtype=np.int64)),
+        ("lengths", np.full(40, -1, np.float32)),
+        ("groups", np.zeros(39, np.int64)),
+        ("held_out_labels", np.full(120, 2, np.int32)),
+        ("held_out_path_ends", None),
         ("distances", np.full(120, np.nan, np.float32)),
         ("distances", np.arange(120, dtype=np.float32)),
         ("known", np.zeros(120, np.float32)),
@@ -194,6 +210,6 @@ def test_a_damaged_index_is_refused_in_a_line(tmp_path: Path, name: str, value: 
 
 
 def test_an_index_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.safetensors").write_bytes(pack({}, {"format": "2"}))
+    (tmp_path / "index.safetensors").write_bytes(pack({}, {"format": "3"}))
     with pytest.raises(UserError, match="not an index that this version reads"):
         read_index(tmp_path / "index.safetensors", CARD)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +13,19 @@ from numpy.typing import NDArray
 
 from mobilenets.errors import DataError, ModelFileError
 from mobilenets.features.coverage import choose_covering
-from mobilenets.features.known import Known
-from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots, unit
+from mobilenets.features.images import ImageFeatures, check_tensors
+from mobilenets.features.known import MAX_DISTANCES, Known
+from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots
 from mobilenets.model_card import ModelCard
 from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
 
 FILE = "index.safetensors"
+HELD_OUT = "held_out_"  # before the names of their tensors
 MAX_IMAGES = 20_000  # of a larger data set so many are looked at, and of each class those kept that cover it
 PER_CLASS = 200
 NEAREST = 3  # of the training photographs, that are named beside an answer
-FORMAT = "1"
+FORMAT = "2"  # 1 had neither lengths nor held-out photographs
 MAX_BYTES = 2**31
 # Fewer held-out photographs than these tell little of the farthest twentieth; the training photographs, each without
 # itself and its group, then count too.
@@ -54,12 +55,10 @@ class FeatureIndex:
 
     Attributes
     ----------
-    features
-        float16 (N, D), each of length 1.
-    labels
-        int64 (N,), as the classes of the network are numbered.
-    paths
-        As `data.csv` of the run has them.
+    train
+        The training photographs, or of many those that cover each class; paths as `data.csv` of the run has them.
+    held_out
+        Photographs that the network was not trained on, or of many some; paths as `predictions.csv` has them.
     known
         How known a photo is at which distance.
     model
@@ -74,11 +73,25 @@ class FeatureIndex:
     [True, True]
     """
 
-    features: NDArray[np.float16]
-    labels: Indices
-    paths: tuple[str, ...]
+    train: ImageFeatures
+    held_out: ImageFeatures
     known: Known
     model: str
+
+    @property
+    def features(self) -> NDArray[np.float16]:
+        """Of the training photographs, float16 (N, D), each of length 1."""
+        return self.train.features
+
+    @property
+    def labels(self) -> Indices:
+        """Of the training photographs, int64 (N,), as the classes of the network are numbered."""
+        return self.train.labels
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of the training photographs."""
+        return self.train.paths
 
     def __len__(self) -> int:
         return len(self.features)
@@ -144,12 +157,9 @@ class FeatureIndex:
 
     def write(self, path: Path) -> None:
         """Write the file at `path` in one step; the same index gives the same bytes."""
-        texts = [path.encode("utf-8", "surrogateescape") for path in self.paths]
         tensors: dict[str, Array] = {
-            "features": self.features,
-            "labels": self.labels.astype(np.int32),
-            "paths": np.frombuffer(b"".join(texts), np.uint8),
-            "path_ends": np.cumsum([len(text) for text in texts], dtype=np.int64),
+            **self.train.tensors(""),
+            **self.held_out.tensors(HELD_OUT),
             "distances": self.known.distances,
             "known": self.known.values,
         }
@@ -163,28 +173,19 @@ def model_id(card: ModelCard) -> str:
 
 
 def build_index(
-    features: NDArray[np.floating],
-    labels: Indices,
-    paths: Sequence[str],
-    model: str,
-    held_out: NDArray[np.floating],
-    groups: Indices | None = None,
-    held_out_groups: Indices | None = None,
-    per_class: int | None = None,
+    train: ImageFeatures, held_out: ImageFeatures, model: str, per_class: int | None = None
 ) -> FeatureIndex:
     """The index of training photographs.
 
     Parameters
     ----------
-    features, labels, paths
-        Of the training photographs: (N, D), int64 (N,) and N names.
+    train
+        The training photographs.
+    held_out
+        Photographs that the network was not trained on, which say how far known ones may be. None of the own group
+        counts as neighbour: groups are numbered as those of `train`.
     model
         `model_id` of the network's card.
-    held_out
-        Features (M, D) of photographs that the network was not trained on, which say how far known ones may be.
-    groups, held_out_groups
-        Numbers int64 (N,) and (M,), equal for photographs that belong together: none of the own group counts as
-        neighbour. None: each photograph stands for itself.
     per_class
         Keep at most so many of each class, those that cover it; None: all.
 
@@ -193,25 +194,20 @@ def build_index(
     UserError
         No training photographs, or features that are no numbers.
     """
-    if len(features) == 0:
+    if len(train) == 0:
         raise DataError("no training photographs: an index needs one or more")
-    if not (np.isfinite(features).all() and np.isfinite(held_out).all()):
+    if not (np.isfinite(train.lengths).all() and np.isfinite(held_out.lengths).all()):
         raise ModelFileError("features that are no numbers: the network is damaged; train it again")
-    groups = np.arange(len(features)) if groups is None else groups
-    held_out_groups = -1 - np.arange(len(held_out)) if held_out_groups is None else held_out_groups
     if per_class is not None:
-        kept = choose_covering(roots(features), labels, per_class)
-        features, labels, groups, paths = features[kept], labels[kept], groups[kept], [paths[i] for i in kept]
-    stored = unit(features).astype(np.float16)
-    rows = roots(stored)  # distances as they will be seen
-    distances = nearest(roots(held_out), rows, 1, held_out_groups, groups).distances[:, 0]
-    if len(np.unique(held_out_groups)) < FEW_HELD_OUT:
-        distances = np.append(distances, nearest(rows, rows, 1, groups, groups).distances[:, 0])
-        held_out_groups = np.append(held_out_groups, groups)
+        train = train.take(choose_covering(roots(train.features), train.labels, per_class))
+    rows, groups = roots(train.features), held_out.groups
+    distances = nearest(roots(held_out.features), rows, 1, groups, train.groups).distances[:, 0]
+    if len(np.unique(groups)) < FEW_HELD_OUT:
+        distances = np.append(distances, nearest(rows, rows, 1, train.groups, train.groups).distances[:, 0])
+        groups = np.append(groups, train.groups)
     near = np.isfinite(distances)  # of a single group nothing can be told
-    return FeatureIndex(
-        stored, labels.astype(np.int64), tuple(paths), Known.of(distances[near], held_out_groups[near]), model
-    )
+    some = np.unique(np.linspace(0, len(held_out) - 1, min(len(held_out), MAX_DISTANCES)).astype(np.int64))
+    return FeatureIndex(train, held_out.take(some), Known.of(distances[near], groups[near]), model)
 
 
 def read_index(path: Path, card: ModelCard) -> FeatureIndex:
@@ -267,33 +263,16 @@ def _checked(tensors: dict[str, Array], card: ModelCard, model: str) -> FeatureI
     ValueError, KeyError
         They contradict each other or the card.
     """
-    features, labels, text, ends = (tensors[name] for name in ("features", "labels", "paths", "path_ends"))
+    width, classes = card.net.head_width, len(card.classes)
+    train, held_out = (ImageFeatures.from_tensors(tensors, prefix, width, classes) for prefix in ("", HELD_OUT))
+    if len(train) == 0:
+        raise ValueError("no photograph")
     known = Known(tensors["distances"], tensors["known"])
-    count, width, named = len(features), card.net.head_width, len(known.distances)
-    shapes = {
-        "features": (np.float16, (count, width)),
-        "labels": (np.int32, (count,)),
-        "paths": (np.uint8, (len(text),)),
-        "path_ends": (np.int64, (count,)),
-        "distances": (np.float32, (named,)),
-        "known": (np.float32, (named + 1,)),
-    }
-    for name, (dtype, shape) in shapes.items():
-        if tensors[name].dtype != dtype or tensors[name].shape != shape:
-            raise ValueError(f"{name} of another size or kind")
-    lengths = np.linalg.norm(features.astype(np.float32), axis=1)
-    if count == 0 or not (np.abs(lengths - 1) < 0.01).all():
-        raise ValueError("features that have not the length 1")
-    if labels.min() < 0 or labels.max() >= len(card.classes):
-        raise ValueError("labels beyond the classes")
-    starts = np.append(0, ends[:-1])
-    if (ends < starts).any() or ends[0] < 0 or ends[-1] != len(text):
-        raise ValueError("paths that do not follow each other")
+    named = len(known.distances)
+    check_tensors(tensors, {"distances": (np.float32, (named,)), "known": (np.float32, (named + 1,))})
     for values, low, high in ((known.distances, 0, 2), (known.values[::-1], 0, 1)):
         if not (np.isfinite(values).all() and (np.diff(values) >= 0).all()):
             raise ValueError("distances in no order")
         if len(values) and not low <= values.min() <= values.max() <= high:
             raise ValueError("distances out of range")
-    content = text.tobytes()
-    paths = tuple(content[a:b].decode("utf-8", "surrogateescape") for a, b in zip(starts, ends, strict=True))
-    return FeatureIndex(features, labels.astype(np.int64), paths, known, model)
+    return FeatureIndex(train, held_out, known, model)

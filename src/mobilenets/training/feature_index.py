@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from mobilenets.data.loader import Loader
 from mobilenets.data.manifest import names_below
 from mobilenets.data.samples import Samples
+from mobilenets.features.images import ImageFeatures
 from mobilenets.features.index import FILE, MAX_IMAGES, PER_CLASS, build_index, model_id
 from mobilenets.model_card import ModelCard
-from mobilenets.runtime.base import FeatureEngine, Features
-from mobilenets.system.progress import Progress
+from mobilenets.runtime.base import Features
+from mobilenets.tasks.classify.predictions import path_text
+from mobilenets.training.vectors import VectorEngine
 
 Groups = NDArray[np.int64]
 
@@ -36,7 +38,7 @@ class TrainImages:
 
 def write_index(
     folder: Path,
-    engine: FeatureEngine,
+    engine: VectorEngine,
     card: ModelCard,
     train: TrainImages,
     val_features: Features,
@@ -50,33 +52,22 @@ def write_index(
     """
     images, features = train.loader.samples, train.probed
     if not is_probe or features is None or len(features) != len(images):
-        features, shown = _features(engine, train.loader)
+        features, shown = engine.vectors(train.loader, "index")
         images = images.take(shown)
     if len(images) == 0:  # they were readable when the training began
         return
     groups = _group_numbers(images, val_images)
     index = build_index(
-        features,
-        images.labels,
-        names_below(images, train.base),
+        ImageFeatures.of(features, images.labels, names_below(images, train.base), groups[: len(images)]),
+        ImageFeatures.of(val_features, val_images.labels, _names(val_images), groups[len(images) :]),
         model_id(card),
-        val_features,
-        groups[: len(images)],
-        groups[len(images) :],
         per_class=PER_CLASS if train.total > MAX_IMAGES else None,
     )
     index.write(folder / FILE)
 
 
-def _features(engine: FeatureEngine, loader: Loader) -> tuple[Features, NDArray[np.int64]]:
-    """Features (N, D) and indices (N,) of the photographs that can be read."""
-    rows, shown = [np.zeros((0, engine.card.net.head_width), np.float32)], [np.zeros(0, np.int64)]
-    with Progress("index", len(loader.labels), "image") as progress:
-        for batch in loader.epoch(0):
-            rows.append(engine.with_features(batch.pixels)[1])
-            shown.append(batch.indices)
-            progress.advance(len(batch.labels))
-    return np.concatenate(rows), np.concatenate(shown)
+def _names(images: Samples) -> list[str]:
+    return [path_text(image.path) for image in images]
 
 
 def _group_numbers(*parts: Samples) -> Groups:

@@ -20,7 +20,6 @@ from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.nn.io import read_network, write_network
-from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import path_text
@@ -28,6 +27,7 @@ from mobilenets.tasks.objective import Objective
 from mobilenets.tasks.task import Labels, Outputs
 from mobilenets.training.feature_index import TrainImages, write_index
 from mobilenets.training.plan import Plan
+from mobilenets.training.vectors import VectorEngine
 from mobilenets.weights.kept import KEPT, PROBE, TEST
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
@@ -75,7 +75,7 @@ def finish(
     network = read_network(folder / "model.safetensors")
     model, card = network.model, network.card
     export_onnx(model, card, folder / "model.onnx")
-    engine = OnnxRuntimeEngine(folder / "model.onnx")
+    engine = VectorEngine(folder / "model.onnx")
     answers = _answers(engine, val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")
@@ -108,13 +108,13 @@ class _Answers(NamedTuple):
     shown: Labels
 
 
-def _answers(engine: OnnxRuntimeEngine, loader: Loader) -> _Answers | None:
+def _answers(engine: VectorEngine, loader: Loader) -> _Answers | None:
     """Those of a loader's photographs; None where none can be read."""
-    batches = [(*engine.with_features(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
+    batches = [(*engine(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
     return _Answers(*map(np.concatenate, zip(*batches, strict=True))) if batches else None
 
 
-def _tested(engine: OnnxRuntimeEngine, objective: Objective, test: Loader | None) -> dict[str, Any]:
+def _tested(engine: VectorEngine, objective: Objective, test: Loader | None) -> dict[str, Any]:
     """The main figures of the test photographs; nothing where there are none that can be read."""
     answers = _answers(engine, test) if test is not None else None
     if answers is None:

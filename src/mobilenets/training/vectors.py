@@ -1,0 +1,56 @@
+"""The exported model of a run, from which what its classifier sees is learned: features that have their lengths yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from mobilenets.data.loader import Loader
+from mobilenets.errors import ModelFileError
+from mobilenets.model_card import card_of
+from mobilenets.runtime.base import FEATURES, Features, Pixels
+from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.system.progress import Progress
+from mobilenets.tasks import task_of
+from mobilenets.tasks.task import Labels, Outputs
+
+
+class VectorEngine:
+    """Runs a `model.onnx`, and gives beside its answers the vectors that they were made of.
+
+    Raises:
+        UserError: not such a file, or an older one, which has no features.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            graph = onnx.load(path)
+        except FileNotFoundError:
+            raise ModelFileError(f"{path}: no such file; a run folder has its model there") from None
+        except Exception as error:  # what the parser raises differs between its versions
+            raise ModelFileError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
+        divisions = [node for node in graph.graph.node if FEATURES in node.output]
+        if not divisions:
+            raise ModelFileError(f"{path}: gives no features, as files of older versions; train again")
+        self._vectors = divisions[0].input[0]  # what is divided by its length
+        graph.graph.output.append(onnx.helper.make_tensor_value_info(self._vectors, onnx.TensorProto.FLOAT, None))
+        self.card = card_of(path, {entry.key: entry.value for entry in graph.metadata_props})
+        self._output = task_of(self.card).output
+        self._session = make_session(graph.SerializeToString())
+
+    def __call__(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """uint8 (N, size, size, C) → outputs float32 (N, W) and vectors float32 (N, D)."""
+        outputs, vectors = self._session.run([self._output, self._vectors], {"image": pixels})
+        return np.asarray(outputs), np.asarray(vectors)
+
+    def vectors(self, loader: Loader, title: str) -> tuple[Features, Labels]:
+        """Vectors (N, D) and indices (N,) of the photographs that can be read."""
+        rows, shown = [np.zeros((0, self.card.net.head_width), np.float32)], [np.zeros(0, np.int64)]
+        with Progress(title, len(loader.labels), "image") as progress:
+            for batch in loader.epoch(0):
+                rows.append(self(batch.pixels)[1])
+                shown.append(batch.indices)
+                progress.advance(len(batch.labels))
+        return np.concatenate(rows), np.concatenate(shown)
