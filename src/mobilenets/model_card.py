@@ -23,6 +23,7 @@ from mobilenets.system.files import write_atomic
 
 METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
 FORMAT = 1
+MULTILABEL = "multilabel"  # the task of several labels a photograph
 CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
@@ -55,6 +56,8 @@ class ModelCard:
         Of the weights it started from: tag, source, digest, licence.
     task
         What photos are asked, by its name in `mobilenets.tasks`.
+    thresholds
+        From which output on each class is there, 0 to 1, where a photo may show several; none: the task knows.
 
     Examples
     --------
@@ -72,6 +75,7 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     task: str = CLASSIFY
+    thresholds: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """One JSON object, readable by people too."""
@@ -80,6 +84,7 @@ class ModelCard:
             "name": self.name,
             **({} if self.task == CLASSIFY else {"task": self.task}),
             "classes": list(self.classes),
+            **({"thresholds": list(self.thresholds)} if self.thresholds else {}),
             "preprocess": self.preprocess.to_dict(),
             "provenance": self.provenance,
             "metrics": self.metrics,
@@ -108,11 +113,16 @@ class ModelCard:
                 metrics=_object(content, "metrics"),
                 provenance=_object(content, "provenance"),
                 task=str(content.get("task", CLASSIFY)),
+                thresholds=tuple(map(float, content.get("thresholds", ()))),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelFileError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
         if card.task == CLASSIFY and len(card.classes) != card.net.num_classes:
             raise ModelFileError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
+        if card.thresholds and len(card.thresholds) != len(card.classes):
+            raise ModelFileError(f"model card: {len(card.thresholds)} thresholds for {len(card.classes)} classes")
+        if not all(0 <= threshold <= 1 for threshold in card.thresholds):
+            raise ModelFileError("model card: a threshold that is not from 0 to 1; put back the run's own")
         return card
 
 

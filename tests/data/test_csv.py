@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilenets.data.sources.csv import read_table
 from mobilenets.data.sources.read import read_named_splits
 from mobilenets.errors import UserError
+from mobilenets.model_card import CLASSIFY, MULTILABEL
 
 ROWS = [(f"im/{colour}{i}.png", colour) for colour in ("red", "blue") for i in range(3)]
 
@@ -222,10 +224,8 @@ def test_capitals_that_differ_are_read_and_counted(table: Path, capsys: pytest.C
         ("path,category,class\nim/red0.png,a,b\n", "'category' and 'class' may each be the label"),
         ("filename,image,label\na.png,b.png,c\n", "'filename' and 'image' may each be the path"),
         ("path,path,label\na.png,b.png,c\n", "'path' and 'path' may each be the path"),
-        (
-            "filename, red, blue\nim/red0.png, 1, 0\nim/blue0.png, 0, 1\n",
-            "lacks the column label: the columns 'red', 'blue' hold 0 and 1.*several labels .* not read",
-        ),
+        ("path,a|b,c\nim/red0.png,1,0\nim/red1.png,1,1\n", r"line 1: the label 'a\|b' has a '\|' in its name"),
+        ("path,a,b\n" + "im/red0.png,1,0\n" * 300 + "im/red1.png,1,x\n", "line 302: b is 'x'; use 1 where"),
         ("path,label\nim/red0.png,red,shiny\n", "line 2: more values than columns, 3 for 2: .*'shiny'.*quotes"),
         ('path,label\nim/red0.png,"red\nim/red1.png,red\n', "line 2: label has a line break"),
         ("path,label\nhttps://a.b/red0.png,red\n", "line 2: .*web addresses are not fetched"),
@@ -250,28 +250,62 @@ def test_a_spreadsheets_own_file_under_the_name_csv_is_told(table: Path) -> None
 # --- several labels in one ------------------------------------------------------------------------------
 
 
-def _with_labels(table: Path, *labels: str) -> Path:
+def _with_labels(table: Path, *labels: str, column: str = "label") -> Path:
     with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("path", "label"), *((ROWS[i][0], label) for i, label in enumerate(labels))])
+        csv.writer(file).writerows([("path", column), *((ROWS[i][0], label) for i, label in enumerate(labels))])
     return table
 
 
+def _sets(table: Path, task: str = CLASSIFY) -> tuple[str, list[str]]:
+    samples, survey = read_table(table, task)
+    return survey.task, [samples.names[k] for k in samples.labels]
+
+
 @pytest.mark.parametrize(
-    ("labels", "line"),
+    ("labels", "sets"),
     [
-        (("red", "blue", "red,shiny"), 4),
-        (("red|shiny", "blue|shiny", "red|dull"), 2),
-        (("red,shiny", "blue,shiny"), 2),
-        (("red", "red; shiny"), 3),
-        (("red, shiny", "shiny, red"), 2),
-        (("red", '["red", "shiny"]'), 3),
-        (("red", '{"choices":["red","shiny"]}'), 3),
+        (("red", "blue", "red,shiny"), ["red", "blue", "red|shiny"]),
+        (("red|shiny", "blue|shiny", "red|dull"), ["red|shiny", "blue|shiny", "dull|red"]),
+        (("red,shiny", "blue,shiny"), ["red|shiny", "blue|shiny"]),
+        (("red", "red; shiny", ""), ["red", "red|shiny", "|"]),
+        (("red, shiny", "shiny, red"), ["red|shiny", "red|shiny"]),
+        (("red", '["red", "shiny"]', "[]"), ["red", "red|shiny", "|"]),
+        (("red", "['red', 'shiny']"), ["red", "red|shiny"]),
+        (("red", '{"choices":["red","shiny"]}'), ["red", "red|shiny"]),
+        (("rose, red|shiny", "shiny"), ["rose, red|shiny", "shiny"]),
     ],
     ids=str,
 )
-def test_several_labels_in_one_are_refused_with_line_and_value(table: Path, labels: tuple[str, ...], line: int) -> None:
-    with pytest.raises(UserError, match=rf"line {line}: label is .*several labels of one photograph are not read"):
-        _labels(_with_labels(table, *labels))
+def test_several_labels_in_one_are_read_as_a_set_and_it_is_told(
+    table: Path, labels: tuple[str, ...], sets: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _sets(_with_labels(table, *labels)) == (MULTILABEL, sets)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"several labels a photograph: {len({*'|'.join(sets).split('|')} - {''})} labels" in line
+    assert f"on each of {len(sets)} photographs, {sets.count('|')} without any" in line
+    assert "is several (" in line, "what shows it"
+
+
+def test_a_column_called_labels_has_several_where_a_photograph_has_none(table: Path) -> None:
+    assert _sets(_with_labels(table, "red", "", column="labels")) == (MULTILABEL, ["red", "|"])
+    assert _sets(_with_labels(table, "red", "blue", column="labels")) == (CLASSIFY, ["red", "blue"])
+
+
+def test_where_several_labels_are_asked_for_single_ones_are_sets_of_one(table: Path) -> None:
+    assert _sets(_with_labels(table, "red", "blue;dull"), MULTILABEL) == (MULTILABEL, ["red", "blue|dull"])
+
+
+def test_a_column_of_0_and_1_for_each_label(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text("path,red,shiny,note\nim/red0.png,1,1,a\nim/red1.png,0,0,b\nim/blue0.png,0,1.0,c\n")
+    assert _sets(table) == (MULTILABEL, ["red|shiny", "|", "shiny"])
+    error = capsys.readouterr().err
+    assert "not read: 'note'; several labels a photograph: 2 labels ('red', 'shiny')" in error
+
+
+def test_columns_of_which_exactly_one_is_1_are_classes(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text("filename, dog, small, cat\nim/red0.png, 1, 0, 0\nim/blue0.png, 0, 1, 0\nim/red1.png, 0, 0, 1\n")
+    assert _sets(table) == (CLASSIFY, ["dog", "small", "cat"])
+    assert "classes: each photograph has 1 in one of 3 columns" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Squared:
 class Brightness(Task[Reading]):
     name = label = output = "brightness"
     fields = {"brightness": float}  # noqa: RUF012
-    quality = "near"
+    quality = train_quality = "near"
     headline = ("near", "n")
     labels_are_classes = False
 
@@ -78,7 +78,7 @@ class Brightness(Task[Reading]):
     def targets(self, labels: Sequence[str]) -> np.ndarray:
         return np.array([[float(text)] for text in labels], np.float32)
 
-    def strata(self, labels: Sequence[str]) -> Labels:
+    def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
         return np.array([int(4 * float(text)) for text in labels])
 
     def width(self, classes: Sequence[str]) -> int:

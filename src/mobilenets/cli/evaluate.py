@@ -87,10 +87,8 @@ def _apart(model: str, figures: Figures) -> list[str]:
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:
-    if "confusion" not in metrics:  # of a task without classes
-        return table(
-            [(name, f"{value:.4g}") for name, value in metrics.items() if isinstance(value, (int, float))], "l"
-        )
+    if "confusion" not in metrics:  # of a task whose answers do not exclude each other
+        return _figures(metrics)
     low, high = metrics["accuracy_ci95"]
     figures = [
         ("photographs", str(metrics["n"])),
@@ -121,3 +119,24 @@ def _table(metrics: dict[str, Any]) -> list[str]:
         "most frequent confusions (truth → answer)",
         *(confusions or ["     none"]),
     ]
+
+
+def _figures(metrics: dict[str, Any]) -> list[str]:
+    """Every figure by its name, with its interval; then those of each class, where there are some."""
+    rows = []
+    for name, value in metrics.items():
+        if isinstance(value, (int, float)):
+            low, high = metrics.get(f"{name}_ci95") or (None, None)
+            interval = "" if low is None else f"   (95 % interval {low:.4f} to {high:.4f})"
+            rows.append((name, f"{value:.4g}{interval}"))
+    lines = table(rows, "l")
+    per_class = {name: figures for name, figures in metrics.get("per_class", {}).items() if figures["n"]}
+    if per_class:
+        columns = next(iter(per_class.values())).keys()
+        cells = [(name, *(_cell(figures[key]) for key in columns)) for name, figures in per_class.items()]
+        lines += ["", *table([("class", *columns), *cells], "lr")]
+    return lines
+
+
+def _cell(value: float | int | None) -> str:
+    return "–" if value is None else str(value) if isinstance(value, int) else f"{value:.4f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.survey import Survey
@@ -22,8 +23,13 @@ def overview(splits: Splits) -> list[str]:
     by_split = {name: samples for name, samples in by_split.items() if len(samples)}
     if TASKS[splits.survey.task].labels_are_classes:
         return [*class_table(splits.classes, by_split), *splits.survey.lines()]
-    counts = [_row("", [len(samples) for samples in by_split.values()])]
-    return [*table([(splits.survey.task, *by_split), *counts], "lr"), *splits.survey.lines()]
+    objective, totals = splits.objective, [len(samples) for samples in by_split.values()]
+    members = objective.task.members(splits.classes)
+    counts = [np.bincount(samples.labels, minlength=len(members)) @ members for samples in by_split.values()]
+    rows = _count_table(
+        splits.survey.task, objective.classes, [*by_split], np.stack(counts, axis=1), _row("photographs", totals)
+    )
+    return [*rows, *splits.survey.lines()]
 
 
 def splits_overview(classes: Sequence[str], splits: Mapping[str, Samples], survey: Survey) -> list[str]:
@@ -38,6 +44,12 @@ def class_table(classes: Sequence[str], splits: Mapping[str, Samples]) -> list[s
     Of more than 20 classes the five largest and the five smallest are shown.
     """
     counts = np.stack([np.bincount(samples.labels, minlength=len(classes)) for samples in splits.values()], axis=1)
+    return _count_table("", classes, [*splits], counts, _row(f"{len(classes):,} classes", counts.sum(0).tolist()))
+
+
+def _count_table(
+    title: str, classes: Sequence[str], parts: Sequence[str], counts: NDArray[np.int64], last: tuple[str, ...]
+) -> list[str]:
     rows = [_row(name, numbers) for name, numbers in zip(classes, counts.tolist(), strict=True)]
     between = []
     if len(classes) > MAX_ROWS:
@@ -46,8 +58,7 @@ def class_table(classes: Sequence[str], splits: Mapping[str, Samples]) -> list[s
         rest = counts[order[_SHOWN:-_SHOWN]].sum(1)
         between = [f"… {len(rest):,} more, of {rest.min():,} to {rest.max():,} each"]
         rows = [*largest, *smallest]
-    rows.append(_row(f"{len(classes):,} classes", counts.sum(0).tolist()))
-    header, *lines = table([("", *splits), *rows], "lr")
+    header, *lines = table([(title, *parts), *rows, last], "lr")
     return [header, *lines[:_SHOWN], *between, *lines[_SHOWN:]]
 
 

@@ -16,7 +16,12 @@ Mask = NDArray[np.bool_]
 
 
 def train_val_split(
-    samples: Sequence[Sample], labels: Sequence[str], fraction: float, seed: int, strata: Indices | None = None
+    samples: Sequence[Sample],
+    labels: Sequence[str],
+    fraction: float,
+    seed: int,
+    strata: Indices | None = None,
+    classes: Mask | None = None,
 ) -> tuple[Samples, Samples]:
     """Part `samples` into (train, validation), with about `fraction` of every stratum in the second.
 
@@ -24,7 +29,8 @@ def train_val_split(
     Without groups each is off by at most one sample. Samples of one group, or of one path, stay together; a group
     counts for the stratum of its first sample, and a stratum is off by at most its largest group. The result depends
     on paths, labels and `seed`, not on the order of `samples`. A label too small for both parts, or in too few groups,
-    is in the first only.
+    is in the first only. `classes` (V, K): which of K classes each label has, where it is none itself; each
+    is trained on.
 
     Raises:
         UserError: `fraction` outside (0, 1).
@@ -52,6 +58,9 @@ def train_val_split(
         chosen[taken] = True
         debt += due - sizes[taken].sum()
     _give_every_class_both_parts(unit, sizes, number, int(strata.max(initial=-1)) + 1, chosen)
+    if classes is not None:
+        for own in classes[ordered.labels].T:
+            _train_on(np.unique(unit[own]), sizes, chosen)
     validating = chosen[unit]
     return ordered.take(~validating), ordered.take(validating)
 
@@ -106,7 +115,13 @@ def _give_every_class_both_parts(unit: Indices, sizes: Indices, labels: Indices,
             smallest = movable[np.argmin(sizes[movable])]
             chosen[smallest] = not chosen[smallest]
     for start, end in itertools.pairwise(bounds):
-        own = np.unique(unit[by_label[start:end]])
-        if len(own) and chosen[own].all():
-            # Others may lose their validation by it: what is not validated is told, what is not trained on is useless.
-            chosen[own[np.argmin(sizes[own])]] = False
+        _train_on(np.unique(unit[by_label[start:end]]), sizes, chosen)
+
+
+def _train_on(own: Indices, sizes: Indices, chosen: Mask) -> None:
+    """Move the smallest of a class's `own` units to training, where none is there.
+
+    Others may lose their validation by it: what is not validated is told, what is not trained on is useless.
+    """
+    if len(own) and chosen[own].all():
+        chosen[own[np.argmin(sizes[own])]] = False

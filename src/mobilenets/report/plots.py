@@ -110,7 +110,8 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
             if kept.probe is not None and f"val_{name}" in kept.probe:
                 label = f"{'kept: ' if kept.is_probe else ''}the {kept.beginning}"
                 axes.axhline(kept.probe[f"val_{name}"], label=label, **_PROBE)
-            axes.plot(epochs, history[f"train_{name}"], marker=marker, markersize=3.5, **_TRAINING)
+            if f"train_{name}" in history:  # a mean over epochs is not known of every figure
+                axes.plot(epochs, history[f"train_{name}"], marker=marker, markersize=3.5, **_TRAINING)
             axes.plot(epochs, history[f"val_{name}"], marker=marker, markersize=3.5, **_VALIDATION)
             axes.set(xlabel="epoch", title=name)
             margin = max(0.5, 0.03 * len(epochs))  # a single epoch has no extent of its own
@@ -120,7 +121,7 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
             if name == "accuracy":
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         # Below the panels, where no line can run through it.
-        handles, names = axes.get_legend_handles_labels()
+        handles, names = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
         return png(figure)
 

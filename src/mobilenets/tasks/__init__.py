@@ -10,9 +10,10 @@ from typing import Any
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
 from mobilenets.tasks.classify import Classify
+from mobilenets.tasks.multilabel import Multilabel
 from mobilenets.tasks.task import Task
 
-TASKS: dict[str, Task[Any]] = {task.name: task for task in (Classify(),)}
+TASKS: dict[str, Task[Any]] = {task.name: task for task in (Classify(), Multilabel())}
 
 
 def task_of(card: ModelCard) -> Task[Any]:
@@ -48,4 +49,4 @@ def task_of(card: ModelCard) -> Task[Any]:
         )
     if task.width(card.classes) != card.net.num_classes:
         raise ModelFileError(f"{card.name}: {len(card.classes)} class names for {card.net.num_classes} outputs")
-    return task
+    return task.of(card)

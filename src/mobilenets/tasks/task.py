@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mobilenets.model_card import ModelCard
+
 Outputs = NDArray[np.floating[Any]]
 """What a network answers, float32 (N, W): a row for each photograph."""
 Labels = NDArray[np.int64]
@@ -79,10 +81,19 @@ class Task(ABC, Generic[A]):
         What `Answer.to_dict` gives, by name; the types as annotations of a dataclass have them.
     labels_are_classes : bool
         Whether each label text is a class, of which the others know too, so that a rare one is told.
+    probe : str or None
+        How a last layer is fitted to features of a frozen network: "softmax", where one class excludes the others;
+        "sigmoid", each class by itself, as `members` says; None: not at all.
+    reads : tuple of str
+        Other tasks whose label texts are its own too.
     quality : str
-        The figure, the higher the better, by which training chooses: `train_…` and `val_…` in history.csv.
+        The figure, the higher the better, by which training chooses: `val_…` in history.csv.
+    train_quality : str
+        The fraction of right answers (`Loss.right`) that the loop counts: `train_…` in history.csv.
     headline : tuple of str
         The main figures of `score`: those told of test photos.
+    thresholds : tuple of float
+        From which output on each class is there, where validation photos choose that; in the model card.
 
     Notes
     -----
@@ -109,8 +120,20 @@ class Task(ABC, Generic[A]):
     output: ClassVar[str]
     fields: ClassVar[dict[str, Any]]
     labels_are_classes: ClassVar[bool]
+    probe: ClassVar[str | None] = None
+    reads: ClassVar[tuple[str, ...]] = ()
     quality: ClassVar[str]
+    train_quality: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
+    thresholds: tuple[float, ...] = ()
+
+    def of(self, card: ModelCard) -> Task[A]:
+        """The task as a trained model answers it, with what its card has settled."""
+        return self
+
+    def settled(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> Task[A]:
+        """The task with what the answers to validation photographs decide; arguments as of `score`."""
+        return self
 
     @abstractmethod
     def check(self, data: Path, labels: Sequence[str], images: int) -> None:
@@ -130,9 +153,16 @@ class Task(ABC, Generic[A]):
     def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
         """What the network is to say, float32 (V, T), of a photo with each of the V `labels`."""
 
+    def members(self, labels: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of the K `classes` each label text has, bool (V, K); K is 0 where a text is a class itself."""
+        return np.zeros((len(labels), 0), np.bool_)
+
     @abstractmethod
-    def strata(self, labels: Sequence[str]) -> Labels:
-        """Which of the V `labels` are held out for validation in the same proportion: int64 (V,), equal for those."""
+    def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
+        """Which of the V `labels` are held out for validation in the same proportion: int64 (V,), equal for those.
+
+        `counts`: int64 (V,), photos of each.
+        """
 
     def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
         """The number that a model with `classes` has for each of `labels` (`UNKNOWN`: none), and what it numbers."""

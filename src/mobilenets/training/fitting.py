@@ -26,7 +26,8 @@ from mobilenets.training.plan import Plan
 from mobilenets.training.planning import plan_depth, plan_input, plan_speed, plan_steps, seconds_left
 from mobilenets.training.probe.activation_cache import ActivationCache
 from mobilenets.training.probe.features import Extractor, extractor, extractors, features
-from mobilenets.training.probe.head import Head, fit_head
+from mobilenets.training.probe.fit import fit_last_layer
+from mobilenets.training.probe.head import Head
 from mobilenets.training.probe.warm_start import warm_start
 from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.training.speed import measure_speed
@@ -73,8 +74,9 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
     with Interrupt() as interrupt:
         if run.origin is not None and not resumed:
             start = keep_origin(run, plan, run.origin)
-        if plan.has_probe and run.splits.objective.task.labels_are_classes and not resumed:
-            if plan.is_open:
+        task = run.splits.objective.task
+        if plan.has_probe and task.probe is not None and not resumed:
+            if plan.is_open and task.labels_are_classes:  # its questions are put to heads for classes
                 plan = plan_input(run, plan)
                 _write(run, plan)
             start = probe(run, plan, start)
@@ -122,14 +124,16 @@ def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:
     extract, exact = extractors(run.model, plan.preprocess, run.loaders.device)
     x, y, look_image_s = _timed_features(run, extract, train, recipe.flip)
     val_x, val_y = features(exact, val, "features (validation)", group=run.group)
-    head = fit_head(x, y, recipe, plan.settings.seed, balanced=plan.recipe.balance != "none")
+    objective = run.splits.objective
+    head = fit_last_layer(objective, x, y, recipe, plan.settings.seed, plan.recipe.balance != "none")
     head.put_into(_last_layer(run))
-    figures = run.group.agreed(run.splits.objective.validation_figures(head.probabilities(val_x), val_y))
+    figures = run.group.agreed(objective.validation_figures(head.probabilities(val_x), val_y))
     if run.group.is_main:  # what the report compares the model with
         write_atomic(run.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
-    log.info("probe: validation accuracy %.3f (C %g)", figures["val_accuracy"], head.strength)
+    quality = objective.task.quality
+    log.info("probe: validation %s %.3f (C %g)", quality, figures[f"val_{quality}"], head.strength)
     best = start.best
-    if run.splits.objective.better(figures, best):
+    if objective.better(figures, best):
         best = {**figures, KEPT: PROBE}
         keep_model(run, plan, run.model, best)
     return Start(best, look_image_s, x)

@@ -126,7 +126,7 @@ class Trainer:
                 started, before = time.monotonic(), self.state.seen
                 for loss, quality in islice(self.steps(), self.steps_in_all - self.state.step):
                     rate = (self.state.seen - before) / (time.monotonic() - started)
-                    figures = {"loss": loss, self.objective.task.quality: quality, "images_per_s": rate}
+                    figures = {"loss": loss, self.objective.task.train_quality: quality, "images_per_s": rate}
                     progress.advance(1, **figures, **self._val_note())
                     stopped, is_due = group.flags(interrupt.requested, time.monotonic() - saved > CHECKPOINT_EVERY_S)
                     if stopped:
@@ -210,13 +210,13 @@ class Trainer:
         state = self.state
         self._fetch()
         figures = self.objective.validation_figures(*self.predict(self.ema.model, self.val))
-        quality = self.objective.task.quality
+        quality, train_quality = self.objective.task.quality, self.objective.task.train_quality
         state.history.append(
             {
                 "epoch": state.epoch + 1,
                 "lr": self.optimizer.param_groups[0]["lr"],
                 "train_loss": state.loss_sum / state.seen,
-                f"train_{quality}": state.correct / state.seen,
+                f"train_{train_quality}": state.correct / state.seen,
                 "val_loss": figures["val_loss"],
                 f"val_{quality}": figures[f"val_{quality}"],
                 "images_per_s": images_per_s,

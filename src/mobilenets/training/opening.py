@@ -69,7 +69,7 @@ def open_run(
     asked, device, is_begun = settings, pick_device(settings.device), _is_begun(folder)
     origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
     listed = open_splits(folder, settings, resuming=True) if is_begun else _draw(settings, origin)
-    _check_task(listed, settings)
+    _check_task(listed, settings, recipe)
     torch.manual_seed(settings.seed)  # of what starts random
     with group.one_per_machine_first():
         model = _create(settings, listed.objective.width)
@@ -116,14 +116,16 @@ def _draw(settings: Settings, origin: Origin | None) -> Splits:
     return origin.keep_splits(splits, settings)
 
 
-def _check_task(listed: Splits, settings: Settings) -> None:
+def _check_task(listed: Splits, settings: Settings, recipe: Recipe) -> None:
     """Refuse what is made for classes where the labels are none."""
     task = listed.objective.task
     if task.labels_are_classes:
         return
+    if recipe.balance == "sampler":
+        raise UsageError(f"balance: sampler draws classes, and {settings.data} asks for {task.name!r}; use loss")
     if settings.from_run is not None:
         raise UsageError(f"--from: {settings.data} asks for {task.name!r}, not for classes; use --weights instead")
-    if settings.recipe == "probe":
+    if settings.recipe == "probe" and task.probe is None:
         raise UsageError(f"--recipe probe: fits classes, and {settings.data} asks for {task.name!r}; use finetune")
 
 

@@ -58,9 +58,8 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     settings = with_data_at(settings, run, data)
     manifest, found = manifest_of(run), draw_splits(settings)
     if manifest is None:
-        is_trained = (run / "model.safetensors").exists() and found.objective.task.labels_are_classes
-        classes = read_card(run).classes if is_trained else found.classes
-        _check_classes(run, settings, classes, found.classes)
+        classes = read_card(run).classes if (run / "model.safetensors").exists() else found.objective.classes
+        _check_classes(run, settings, classes, found.objective.classes)
         log.warning(
             "%s: has no %s, as runs of older versions: its split is drawn anew from %s, "
             "and is the same only if no photograph came or went",
@@ -69,7 +68,8 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
             settings.data,
         )
         return found
-    _check_classes(run, settings, manifest.classes, found.classes)
+    known = found.objective.task.classes(manifest.classes)
+    _check_classes(run, settings, known, found.objective.classes)
     matched = match(manifest, found, Path(settings.data), Path(settings.val) if isinstance(settings.val, str) else None)
     for line in matched.describe():
         log.warning("%s: %s", settings.data, line)
@@ -81,9 +81,10 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     for name, samples in (("training", splits.train), ("validation", splits.val)):
         if len(samples) == 0:
             raise DataError(f"{settings.data}: no {name} photograph of {run} is left there as it was; put some back")
-    lost = sorted(set(range(len(splits.classes))) - set(splits.train.labels.tolist()))
-    if lost and splits.objective.task.labels_are_classes:
-        names = some([splits.classes[k] for k in lost])
+    objective = splits.objective
+    left = objective.task.classes([splits.classes[k] for k in sorted(set(splits.train.labels.tolist()))])
+    if lost := [name for name in objective.classes if name not in set(left)]:
+        names = some(lost)
         raise DataError(f"{settings.data}: no training photograph of {names} is left as {run} had it; put some back")
     return splits
 

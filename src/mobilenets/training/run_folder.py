@@ -81,7 +81,9 @@ def finish(
         raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")
     outputs, features, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
+    objective = replace(objective, task=objective.task.settled(outputs, labels, objective.texts))
     figures = objective.task.score(outputs, labels, objective.texts)
+    card = replace(card, thresholds=objective.task.thresholds)
     card = replace(card, metrics={**figures, **kept, **_tested(engine, objective, test)})
     images = val.samples.take(shown)
     write_network(folder / "model.safetensors", model, card)

@@ -150,7 +150,7 @@ def evaluate(
     others = expand([str(source) for source in sources], others_survey)
     task, survey = predictor.task, Survey()
     known_classes = predictor.classes if task.labels_are_classes else None
-    texts, samples = read_samples(Path(data), known_classes, split, survey, task.name)
+    texts, samples = read_samples(Path(data), known_classes, split, survey, task)
     objective = Objective(task, texts)
     for line in survey.lines():
         log.warning("%s", line)

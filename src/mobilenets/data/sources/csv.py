@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.samples import Samples, SamplesBuilder
-from mobilenets.data.sources.csv_format import Format, find_format, open_rows
+from mobilenets.data.sources.csv_format import FLAGS, Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
-from mobilenets.data.sources.several_labels import find_several, label_notes
+from mobilenets.data.sources.several_labels import find_several, label_counts, label_notes, taken_apart
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, UserError
-from mobilenets.tasks import TASKS
+from mobilenets.model_card import CLASSIFY, MULTILABEL
+from mobilenets.tasks.multilabel.targets import NO_LABELS, SEPARATOR, names_of, text_of
 
 log = logging.getLogger(__name__)
 
@@ -30,30 +31,30 @@ METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
 Row = dict[str, str]
 
 
-def read_table(table: Path) -> tuple[Samples, Survey]:
+def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
     """The rows of a CSV. A row that repeats another one is a photograph to be shown twice.
 
-    What is not as `path,label` separated by commas is found out and told in one line.
+    What is not as `path,label` separated by commas is found out and told in one line, as several labels a photograph
+    are. `task`: what the labels are to answer, where that is known.
 
     Raises:
-        UserError: not a CSV, a bad row (by its line), a missing file, several labels in one, or a photograph that is
-            listed twice with different labels, parts or groups.
+        UserError: not a CSV, a bad row (by its line), a missing file, or a photograph that is listed twice with
+            different labels, parts or groups.
     """
     found = SamplesBuilder(str(table.parent))
     form, guesses = _add(found, table)
     samples = found.samples()
     found.survey.task = form.task
-    if TASKS[form.task].labels_are_classes:
-        _check_labels(table, form, samples.names)
+    if form.task in (CLASSIFY, MULTILABEL):
+        samples, found.survey.task, notes = _classes_or_labels(table, form, samples, task)
+        guesses += notes
     _check_repeats(table, form, samples)
-    if TASKS[form.task].labels_are_classes:
-        guesses += label_notes(samples.names)
     if guesses:
         _log_once(f"{table}: {'; '.join(guesses)}")
     return samples, found.survey
 
 
-def read_metadata(folder: Path) -> tuple[Samples, Survey] | None:
+def read_metadata(folder: Path, task: str = CLASSIFY) -> tuple[Samples, Survey] | None:
     """What Hugging Face's `metadata.csv` in a folder of images says; None without one, or where it has no labels."""
     table = folder / METADATA
     if not table.is_file():
@@ -64,7 +65,7 @@ def read_metadata(folder: Path) -> tuple[Samples, Survey] | None:
         _log_once(f"{error}; the folders are read without it")
         return None
     _log_once(f"{folder}: read by its {METADATA}")
-    return read_table(table)
+    return read_table(table, task)
 
 
 def _add(found: SamplesBuilder, table: Path) -> tuple[Format, list[str]]:
@@ -73,9 +74,9 @@ def _add(found: SamplesBuilder, table: Path) -> tuple[Format, list[str]]:
     finder = Finder(table.parent)
     for line, row in _rows(table, form):
         where = f"{table}, line {line}"
+        if not row["path"]:
+            raise DataError(f"{where}: path is empty")
         for column in ("path", "label"):
-            if not row[column]:
-                raise DataError(f"{where}: {column} is empty")
             if "\n" in row[column] or "\r" in row[column]:
                 raise DataError(f"{where}: {column} has a line break in it; is a quote not closed?")
         split = row["split"].lower()
@@ -84,7 +85,8 @@ def _add(found: SamplesBuilder, table: Path) -> tuple[Format, list[str]]:
         path = finder.find(row["path"])
         if path is None:
             raise DataError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
-        found.add(path, row["label"], SPLIT_NAMES[split] if split else "", row["group"] or None, row["stratum"] or None)
+        label = row["label"] or NO_LABELS  # whether there may be none is told by all rows
+        found.add(path, label, SPLIT_NAMES[split] if split else "", row["group"] or None, row["stratum"] or None)
     return form, [*form.notes, *finder.describe()]
 
 
@@ -96,25 +98,46 @@ def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:
         if count > form.width and any(values[form.width :]):
             raise DataError(
                 f"{table}, line {line}: more values than columns, {count} for {form.width}: {_shown(values)}; put "
-                "quotes around a value with the separator in it; several labels of one photograph are not read"
+                "quotes around a value with the separator in it"
             )
-        yield line, {name: values[k].strip() if k < count else "" for name, k in wanted}
+        row = {name: values[k].strip() if k < count else "" for name, k in wanted}
+        if form.flags:
+            row["label"] = SEPARATOR.join(_flagged(table, line, form, values))
+        yield line, row
+
+
+def _flagged(table: Path, line: int, form: Format, values: Sequence[str]) -> Iterator[str]:
+    """The labels whose columns have a 1."""
+    for name, k in form.flags.items():
+        value = values[k].strip() if k < len(values) else ""
+        if value not in FLAGS:
+            raise DataError(f"{table}, line {line}: {name} is {value!r}; use 1 where the photograph has it, else 0")
+        if FLAGS[value]:
+            yield name
 
 
 def _shown(values: Sequence[str]) -> str:
     return ", ".join(repr(value[:40]) for value in values[:6])
 
 
-def _check_labels(table: Path, form: Format, names: Sequence[str]) -> None:
-    several = find_several(names)
-    if several is None:
-        return
-    label, why = several
-    line = next(line for line, row in _rows(table, form) if row["label"] == label)
-    raise DataError(
-        f"{table}, line {line}: label is {label[:80]!r}, which is several ({why}); several labels of one photograph "
-        "are not read: give each one label"
-    )
+def _classes_or_labels(table: Path, form: Format, samples: Samples, task: str) -> tuple[Samples, str, list[str]]:
+    """The samples by classes or by label texts, their task, and what is to be told of that.
+
+    They have several labels where columns, or `task`, or the labels themselves say so, but not where each has one.
+    """
+    names, several = samples.names, None if form.flags else find_several(samples.names)
+    if several is not None or form.task == MULTILABEL or task == MULTILABEL:
+        texts = [text_of(names_of(name)) for name in names] if form.flags else taken_apart(names)
+        if task == MULTILABEL or any(len(names_of(text)) != 1 for text in texts):
+            number = {text: k for k, text in enumerate(sorted(set(texts)))}
+            samples = samples.relabelled([number[text] for text in texts], tuple(number))
+            seen = [f"{several[0][:80]!r} is several ({several[1]})"] if several is not None else []
+            return samples, MULTILABEL, [label_counts(samples), *seen]
+    if NO_LABELS in names:
+        line = next(line for line, row in _rows(table, form) if not row["label"] or row["label"] == NO_LABELS)
+        raise DataError(f"{table}, line {line}: label is empty")
+    notes = [f"classes: each photograph has 1 in one of {len(form.flags)} columns"] if form.flags else []
+    return samples, CLASSIFY, [*notes, *label_notes(names)]
 
 
 def _check_repeats(table: Path, form: Format, samples: Samples) -> None:

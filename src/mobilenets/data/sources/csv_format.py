@@ -5,16 +5,17 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.errors import DataError, UserError
-from mobilenets.model_card import CLASSIFY
+from mobilenets.model_card import CLASSIFY, MULTILABEL
 from mobilenets.tasks import TASKS
+from mobilenets.tasks.multilabel.targets import SEPARATOR
 
 # Of each column: its own name, others that say the same, and some that may. Letters and digits only, without capitals.
 NAMES: dict[str, tuple[frozenset[str], ...]] = {
@@ -41,6 +42,7 @@ NAMES: dict[str, tuple[frozenset[str], ...]] = {
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what Excel reads and writes as a first line
 _HEAD = 200  # lines that are looked at
+FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True}  # whether a photograph has the label of a column
 _SHOWN = 6  # columns named in a message
 
 
@@ -49,6 +51,7 @@ class Format:
     """How to read a CSV: `skip` lines come before the first values; `columns`: the position of each that is there.
 
     `notes`: what was guessed, for people. `task`: that of the column of labels, by its name in `TASKS`.
+    `flags`: of labels that have a column of 0 and 1 each, their positions, where there is no column of labels.
     """
 
     encoding: str
@@ -58,6 +61,7 @@ class Format:
     columns: dict[str, int]
     notes: tuple[str, ...]
     task: str = CLASSIFY
+    flags: dict[str, int] = field(default_factory=dict)
 
 
 def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
@@ -102,13 +106,15 @@ def find_format(table: Path) -> Format:
     tables = {s: rows or [[]] for s, rows in tables.items()}
     where = f"{table}: line {skip + 1}"
     for separator, rows in tables.items():
-        if {"path", "label"} <= _named(rows[0]).keys():
+        named = _named(rows[0])
+        if {"path", "label"} <= named.keys() or ("path" in named and _flags(where, rows, named)):
             columns = _choose(where, table.parent, rows)
-            task = _task_of(rows[0][columns["label"]])
+            flags = {} if "label" in columns else _flags(where, rows, columns)
+            task = MULTILABEL if flags else _task_of(rows[0][columns["label"]])
             notes = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
-            notes += _guesses(rows[0], columns)
+            notes += _guesses(rows[0], columns, flags)
             skip += _lines_of_header(head, separator)
-            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task)
+            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task, flags)
     for separator, rows in tables.items():
         bare = _without_header(table.parent, rows[0])
         if bare:
@@ -166,13 +172,18 @@ def _named(header: Sequence[str]) -> dict[str, list[int]]:
     found = {}
     for column, tiers in NAMES.items():
         # Another task's own column is as sure a name as "label".
-        own = frozenset(_key(task.label) for task in TASKS.values()) if column == "label" else frozenset()
+        own = _own_names() if column == "label" else frozenset()
         for names in (tiers[0] | own, *tiers[1:]):
             at = [k for k, key in enumerate(keys) if key in names]
             if at:
                 found[column] = at
                 break
     return found
+
+
+def _own_names() -> frozenset[str]:
+    """Columns that tasks have for their labels, but for those that others call classes."""
+    return frozenset(_key(task.label) for task in TASKS.values()).difference(*NAMES["label"][1:])
 
 
 def _task_of(name: str) -> str:
@@ -208,15 +219,15 @@ def _exists(folder: Path, row: Sequence[str], k: int) -> bool:
         return False
 
 
-def _guesses(header: Sequence[str], columns: dict[str, int]) -> list[str]:
+def _guesses(header: Sequence[str], columns: dict[str, int], flags: dict[str, int]) -> list[str]:
     """What is not said by the columns' own names; and those that nobody reads."""
-    own = {_key(task.label) for task in TASKS.values()}
     notes = [
         f"{c} from {header[k].strip()!r}"
         for c, k in columns.items()
-        if _key(header[k]) != c and not (c == "label" and _key(header[k]) in own)
+        if _key(header[k]) != c and not (c == "label" and _key(header[k]) in _own_names())
     ]
-    others = [header[k].strip() for k in range(len(header)) if k not in columns.values()]
+    read = {*columns.values(), *flags.values()}
+    others = [header[k].strip() for k in range(len(header)) if k not in read]
     others = [name for name in others if name and not name.startswith("Unnamed:")]  # pandas' index
     return [*notes, f"not read: {_listed(others)}"] if others else notes
 
@@ -243,17 +254,20 @@ def _no_columns(where: str, rows: Sequence[Sequence[str]]) -> UserError:
     lacks = f"{where} lacks the column {' and '.join(missing)}"
     if not any(header):
         return DataError(f"{lacks}: there is nothing in it; the first line names the columns, such as path,label")
-    used = {k for at in named.values() for k in at}
-    flags = [k for k in range(len(header)) if k not in used and header[k] and _is_flag(rows[1:], k)]
-    if "path" in named and len(flags) > 1:
-        classes = _listed([header[k] for k in flags])
-        return DataError(
-            f"{lacks}: the columns {classes} hold 0 and 1, a column for each class; several labels of one photograph "
-            "are not read: write the class of each as one column 'label'"
-        )
     return DataError(f"{lacks}; found columns: {_listed(header)}; call them {' and '.join(missing)}")
+
+
+def _flags(where: str, rows: Sequence[Sequence[str]], others: Mapping[str, int | list[int]]) -> dict[str, int]:
+    """The columns that hold 0 and 1 alone, of which each is a label, without `others`; none, if it is only one."""
+    header, used = rows[0], {k for at in others.values() for k in (at if isinstance(at, list) else [at])}
+    found = {header[k].strip(): k for k in range(len(header)) if k not in used and _is_flag(rows[1:], k)}
+    found.pop("", None)
+    bad = next((name for name in found if SEPARATOR in name), None)
+    if bad is not None and len(found) > 1:
+        raise DataError(f"{where}: the label {bad!r} has a {SEPARATOR!r} in its name; rename the column")
+    return found if len(found) > 1 else {}
 
 
 def _is_flag(rows: Sequence[Sequence[str]], k: int) -> bool:
     values = {row[k].strip() for row in rows if k < len(row)}
-    return bool(values) and values <= {"0", "1", "0.0", "1.0"}
+    return bool(values) and values <= FLAGS.keys()

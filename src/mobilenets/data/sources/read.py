@@ -5,7 +5,10 @@ from __future__ import annotations
 import glob
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
+
+import numpy as np
 
 from mobilenets.data.rare import Rare, settle_rare
 from mobilenets.data.samples import Samples, Splits
@@ -17,6 +20,7 @@ from mobilenets.data.split import train_val_split
 from mobilenets.errors import DataError, UsageError
 from mobilenets.model_card import CLASSIFY
 from mobilenets.tasks import TASKS
+from mobilenets.tasks.task import Task
 
 DEFAULT_VAL = 0.2
 
@@ -36,8 +40,10 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
         UserError: nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
     """
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
-    held_out = None if folder is None else _held_out(data, Path(folder))
+    if folder is not None and Path(folder).resolve() == data.resolve():
+        raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
     found, survey = _find(data, without=None if folder is None else Path(folder))
+    held_out = None if folder is None else _held_out(Path(folder), survey.task)
     _check_empty(survey, rare)
     validating = found.of_splits("val") if held_out is None else held_out[0]
     if len(validating) and fraction is not None:
@@ -48,14 +54,19 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
             survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
     training = found.of_splits("train", "")
     task = TASKS[survey.task]
-    classes = _texts(data, training, survey.task)
-    train, test = _numbered(data, "train", training, classes), _numbered(data, "test", found.of_splits("test"), classes)
+    testing = found.of_splits("test")
+    classes = _texts(data, training, task)
+    if not task.labels_are_classes:
+        classes = _with_texts_of(data, (validating, testing), classes, task)
+    train, test = _numbered(data, "train", training, classes), _numbered(data, "test", testing, classes)
     if len(validating):
         held = _numbered(data, "val", validating, classes)
     else:
-        train, held = train_val_split(
-            train, classes, DEFAULT_VAL if fraction is None else fraction, seed, task.strata(classes)
-        )
+        counts = np.bincount(train.labels, minlength=len(classes))
+        strata = task.strata(classes, counts)
+        members = None if task.labels_are_classes else task.members(classes)
+        fraction = DEFAULT_VAL if fraction is None else fraction
+        train, held = train_val_split(train, classes, fraction, seed, strata, members)
         if len(held) == 0:
             raise DataError(
                 f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
@@ -70,9 +81,9 @@ def read_samples(
     classes: Sequence[str] | None = None,
     split: str | None = None,
     survey: Survey | None = None,
-    task: str = CLASSIFY,
+    task: Task[Any] | None = None,
 ) -> tuple[tuple[str, ...], Samples]:
-    """Label texts (class names) and samples of `data`, for the evaluation of a model for `task`.
+    """Label texts (class names) and samples of `data`, for the evaluation of a model for `task` (None: classes).
 
     Of split data, `split`: "train", "val" or "test"; by default the test part if there is one, else the
     validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
@@ -80,8 +91,9 @@ def read_samples(
     Raises:
         UserError: nothing usable there, no such part, labels of another task, or a class that is not among `classes`.
     """
-    found, own_survey = _find(data, known=classes or ())
-    _check_task(data, own_survey, task)
+    task = task or TASKS[CLASSIFY]
+    found, own_survey = _find(data, known=classes or (), task=task.name)
+    _check_task(data, own_survey, task.name)
     _pass_on(own_survey, survey)
     there = found.split_names()
     chosen = split or next(p for p in ("test", "val", "", "train") if p in there)
@@ -104,12 +116,12 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     found, own_survey = _find(data)
     _check_task(data, own_survey, CLASSIFY)
     _pass_on(own_survey, survey)
-    classes, names = _texts(data, found, CLASSIFY), sorted(found.split_names())
+    classes, names = _texts(data, found, TASKS[CLASSIFY]), sorted(found.split_names())
     return classes, {split: _numbered(data, split, found.of_splits(split), classes) for split in names}
 
 
 def _check_task(data: Path, survey: Survey, task: str) -> None:
-    if survey.task != task:
+    if survey.task not in (task, *TASKS[task].reads):
         raise DataError(f"{data}: its labels answer {survey.task!r}, where {task!r} is asked; give other data")
 
 
@@ -134,17 +146,21 @@ def _check_empty(survey: Survey, rare: Rare) -> None:
     )
 
 
-def _held_out(data: Path, folder: Path) -> tuple[Samples, Survey]:
+def _held_out(folder: Path, task: str) -> tuple[Samples, Survey]:
     """The photographs of other data for validation: its validation part, where it has parts."""
-    if folder.resolve() == data.resolve():
-        raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
-    found, survey = _find(folder)
+    found, survey = _find(folder, task=task)
+    _check_task(folder, survey, task)
     return found.of_splits("val") if "val" in found.split_names() else found, survey
 
 
-def _find(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> tuple[Samples, Survey]:
-    """The photographs of `data`, labels numbered as the classes come, and what reading them came upon."""
-    found, survey = _read(data, known, without)
+def _find(
+    data: Path, *, known: Collection[str] = (), without: Path | None = None, task: str = CLASSIFY
+) -> tuple[Samples, Survey]:
+    """The photographs of `data`, labels numbered as the classes come, and what reading them came upon.
+
+    `task`: what the labels are to answer, where that is known.
+    """
+    found, survey = _read(data, known, without, task)
     if len(found) == 0:
         lines = survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
@@ -152,7 +168,7 @@ def _find(data: Path, *, known: Collection[str] = (), without: Path | None = Non
     return found, survey
 
 
-def _read(data: Path, known: Collection[str], without: Path | None) -> tuple[Samples, Survey]:
+def _read(data: Path, known: Collection[str], without: Path | None, task: str) -> tuple[Samples, Survey]:
     """The photographs of `data`, whatever it is; the readers of containers are imported where one is met."""
     files = _containers(data)
     if files and files[0].suffix.lower() == ".parquet":
@@ -166,9 +182,9 @@ def _read(data: Path, known: Collection[str], without: Path | None) -> tuple[Sam
     if not data.exists():
         raise DataError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
     if data.is_dir():
-        return read_metadata(data) or read_folder(data, known=known, without=without)
+        return read_metadata(data, task) or read_folder(data, known=known, without=without)
     if data.suffix.lower() in (".csv", ".tsv"):
-        return read_table(data)
+        return read_table(data, task)
     raise DataError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
 
 
@@ -197,11 +213,22 @@ def _containers(data: Path) -> list[Path]:
     return files
 
 
-def _texts(data: Path, samples: Samples, task: str) -> tuple[str, ...]:
+def _texts(data: Path, samples: Samples, task: Task[Any]) -> tuple[str, ...]:
     """The label texts that occur, fit for their task."""
     texts = samples.classes()
-    TASKS[task].check(data, texts, len(samples))
+    task.check(data, texts, len(samples))
     return texts
+
+
+def _with_texts_of(data: Path, others: Sequence[Samples], texts: tuple[str, ...], task: Task[Any]) -> tuple[str, ...]:
+    """The label texts `texts` of the training photographs, and those of others, which are of the same classes."""
+    texts_of_all = tuple(sorted({*texts, *(text for samples in others for text in samples.classes())}))
+    untrained = set(task.classes(texts_of_all)) - set(task.classes(texts))
+    if untrained:
+        raise DataError(
+            f"{data}: no training photograph has {named(map(repr, sorted(untrained)))}, which others have; move some"
+        )
+    return texts_of_all
 
 
 def _numbered(data: Path, split: str, samples: Samples, classes: tuple[str, ...]) -> Samples:

@@ -1,12 +1,20 @@
-"""Labels that are several in one: what a classifier, which gives a photograph one class, must not read as a class."""
+"""Labels that are several in one: how they are told from a class with a comma in its name, and taken apart."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
+from mobilenets.data.samples import Samples
+from mobilenets.data.sources.survey import count_text
+from mobilenets.tasks.multilabel.targets import NO_LABELS, classes_of, names_of, text_of
+
 _LIST = re.compile(r"[\[{(].*[\]})]", re.DOTALL)
+_SEPARATORS = "|;,"  # the first of them that occurs is the one; what follows it may be part of a name
 _SHOWN = 3
 
 
@@ -32,6 +40,18 @@ def find_several(names: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
+def taken_apart(names: Sequence[str]) -> list[str]:
+    """The label text of each of these labels, which are lists, or joined by what separates them.
+
+    Examples
+    --------
+    >>> taken_apart(["cat; dog", "cat", '["dog", "cat"]', "dog, small"])
+    ['cat|dog', 'cat', 'cat|dog', 'dog, small']
+    """
+    separator = next((sign for sign in _SEPARATORS if any(sign in name for name in names if name != NO_LABELS)), ",")
+    return [text_of(_items(name) if _LIST.fullmatch(name) else _stripped(name.split(separator))) for name in names]
+
+
 def label_notes(names: Sequence[str]) -> list[str]:
     """What looks like several labels and is read as one."""
     known = set(names)
@@ -45,9 +65,37 @@ def label_notes(names: Sequence[str]) -> list[str]:
     return lines
 
 
+def label_counts(samples: Samples) -> str:
+    """How many labels photographs have, of label texts, in words."""
+    counts = np.bincount(samples.labels, minlength=len(samples.names))
+    sizes = np.array([len(names_of(text)) for text in samples.names])
+    each, without = float(counts @ sizes) / max(1, len(samples)), int(counts[sizes == 0].sum())
+    classes = classes_of(samples.names)
+    return (
+        f"several labels a photograph: {len(classes):,} labels ({_listed(classes)}), {each:.1f} on each of "
+        f"{count_text(len(samples))}, {without:,} without any"
+    )
+
+
 def _parts(name: str) -> list[str]:
-    parts = [part.strip() for part in re.split("[,;|]", name)]
+    parts = [part.strip() for part in re.split(f"[{_SEPARATORS}]", name)]
     return parts if all(parts) else [name]
+
+
+def _items(text: str) -> list[str]:
+    """The items of a list as JSON, Label Studio or Python write it."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return _stripped(re.split(f"[{_SEPARATORS}]", text[1:-1]))
+    if isinstance(value, dict):
+        value = next((item for item in value.values() if isinstance(item, list)), [])
+    return _stripped([str(item) for item in value])
+
+
+def _stripped(parts: Sequence[str]) -> list[str]:
+    """Without white space and quotes around them; what is empty then is none."""
+    return [part for text in parts if (part := text.strip().strip("'\"").strip())]
 
 
 def _listed(names: Sequence[str]) -> str:

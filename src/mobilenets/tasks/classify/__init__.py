@@ -26,7 +26,8 @@ class Classify(Task[Prediction]):
     output = "probabilities"
     fields = answers.FIELDS
     labels_are_classes = True
-    quality = "accuracy"
+    probe = "softmax"
+    quality = train_quality = "accuracy"
     headline = ("accuracy", "accuracy_ci95", "balanced_accuracy", "macro_f1", "log_loss", "ece", "n")
 
     def check(self, data: Path, labels: Sequence[str], images: int) -> None:
@@ -41,7 +42,7 @@ class Classify(Task[Prediction]):
         """1 for the class, 0 for all others: float32 (K, K)."""
         return targets.one_hot(len(labels))
 
-    def strata(self, labels: Sequence[str]) -> Labels:
+    def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
         """Each class is one."""
         return np.arange(len(labels))
 

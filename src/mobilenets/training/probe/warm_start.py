@@ -11,8 +11,7 @@ from mobilenets.training.context import autocast
 from mobilenets.training.freeze import set_training
 from mobilenets.training.loop import Trainer
 from mobilenets.training.prediction import Batches
-from mobilenets.training.probe.head import fit_head
-from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.training.probe.fit import refit_last_layer
 
 ENOUGH_IMAGES = 640  # a mean over 640 × 7 × 7 values and more per channel no longer moves
 ENOUGH_PER_CLASS = 4
@@ -38,7 +37,8 @@ def warm_start(trainer: Trainer, loader: Batches) -> None:
         norm.momentum = None  # a plain mean over all batches
     rows, labels = [], []
     counts = np.zeros(len(trainer.objective.texts), np.int64)
-    enough = np.minimum(np.bincount(loader.labels, minlength=len(counts)), ENOUGH_PER_CLASS)
+    per_class = ENOUGH_PER_CLASS if trainer.objective.task.labels_are_classes else 0
+    enough = np.minimum(np.bincount(loader.labels, minlength=len(counts)), per_class)
     for batch in loader.epoch(0):
         with autocast(trainer.ctx.device, trainer.ctx.precision):
             pooled = model.forward_head(
@@ -51,11 +51,8 @@ def warm_start(trainer: Trainer, loader: Batches) -> None:
             break
     for norm, value in zip(norms, momentum, strict=True):
         norm.momentum = value
-    met = np.flatnonzero(counts)
-    if len(met) > 1 and trainer.objective.task.labels_are_classes:
-        balanced = trainer.recipe.balance != "none"
-        numbers = np.searchsorted(met, np.concatenate(labels))
-        head = fit_head(np.concatenate(rows), numbers, ProbeRecipe(), trainer.ctx.seed, balanced)
-        assert isinstance(model.classifier, nn.Linear)
-        head.put_into(model.classifier, met)
+    assert isinstance(model.classifier, nn.Linear)
+    balanced = trainer.recipe.balance != "none"
+    x, y = np.concatenate(rows), np.concatenate(labels)
+    refit_last_layer(model.classifier, trainer.objective, x, y, trainer.ctx.seed, balanced)
     trainer.ema.model.load_state_dict(model.state_dict())

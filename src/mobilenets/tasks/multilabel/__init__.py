@@ -1,0 +1,129 @@
+"""Several labels per photograph, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.model_card import MULTILABEL, ModelCard
+from mobilenets.tasks.multilabel import answers, metrics, targets
+from mobilenets.tasks.multilabel.answers import LabelSet
+from mobilenets.tasks.task import UNKNOWN, Labels, Loss, Outputs, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Multilabel(Task[LabelSet]):
+    """Which of the labels a photograph has, each by itself.
+
+    Parameters
+    ----------
+    known
+        The labels of a model, in the order of its outputs; empty: those that occur.
+    thresholds
+        From which probability on each is there; empty: one half.
+    """
+
+    known: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+    name = MULTILABEL
+    label = "labels"
+    output = "probabilities"
+    fields = answers.FIELDS
+    labels_are_classes = False
+    probe = "sigmoid"
+    reads = ("classify",)
+    quality = "mAP"
+    train_quality = "exact_match"
+    headline = ("mAP", "mAP_ci95", "macro_f1", "micro_f1", "exact_match", "exact_match_ci95", "log_loss", "n")
+
+    def of(self, card: ModelCard) -> Multilabel:
+        """With the labels and thresholds of the card."""
+        return Multilabel(card.classes, card.thresholds)
+
+    def settled(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> Multilabel:
+        """With the thresholds that are best for these photographs."""
+        chosen = metrics.choose_thresholds(outputs, self.members(texts)[labels])
+        return replace(self, thresholds=tuple(map(float, chosen)))
+
+    def check(self, data: Path, labels: Sequence[str], images: int) -> None:
+        """One label at least; of a model, labels that it knows."""
+        targets.check(data, labels, images, self.known)
+
+    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Those of the model, or those that occur, sorted."""
+        return self.known or targets.classes_of(labels)
+
+    def members(self, labels: Sequence[str]) -> NDArray[np.bool_]:
+        """Which labels each text is made of."""
+        return targets.members(labels, self.classes(labels))
+
+    def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """1 for each of its labels, 0 for all others: float32 (V, K)."""
+        return self.members(labels).astype(np.float32)
+
+    def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
+        """By their rarest label."""
+        return targets.rarest(self.members(labels), counts)
+
+    def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
+        """As they are, but for texts with a label that the model does not know."""
+        fits = [set(targets.names_of(text)) <= set(classes) for text in labels]
+        return [k if fit else UNKNOWN for k, fit in enumerate(fits)], labels
+
+    def width(self, classes: Sequence[str]) -> int:
+        """One for each label."""
+        return len(classes)
+
+    def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> LabelSet:
+        """The labels that reach their threshold, and the probability of each."""
+        return answers.label_set(path, row, classes, self._thresholds(len(row)))
+
+    def columns(self, top: int) -> list[str]:
+        """labels; label, probability; label2, probability2 … for further ones."""
+        return answers.columns(top)
+
+    def recorded(self, classes: Sequence[str]) -> list[str]:
+        """The labels predicted, and the probability of each."""
+        return ["predicted", *classes]
+
+    def record(self, row: Outputs, classes: Sequence[str]) -> list[str]:
+        """By the columns of `recorded`."""
+        return [targets.text_of(self.answer(None, row, classes).labels), *(f"{p:.6f}" for p in row)]
+
+    def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:
+        """Average precision, F1 and exact match, and the figures of each label."""
+        classes = self.classes(texts)
+        return metrics.score(outputs, self.members(texts)[labels], classes, self._thresholds(len(classes)))
+
+    def validate(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> tuple[float, float]:
+        """Binary cross-entropy and mean average precision."""
+        truth = self.members(texts)[labels]
+        return metrics.log_loss(outputs, truth), metrics.mean_average_precision(outputs, truth)
+
+    def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
+        """The share with the same labels, and the largest difference of a probability."""
+        return metrics.compare(expected, found, self._thresholds(expected.shape[1]))
+
+    def head(self, outputs: Tensor) -> Tensor:
+        """Sigmoid."""
+        from mobilenets.tasks.multilabel.head import sigmoid
+
+        return sigmoid(outputs)
+
+    def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
+        """Binary cross-entropy; nothing is smoothed, as labels do not exclude each other."""
+        from mobilenets.tasks.multilabel.loss import BinaryCrossEntropy
+
+        return BinaryCrossEntropy(labels, targets, balanced)
+
+    def _thresholds(self, count: int) -> NDArray[np.float64]:
+        return np.array(self.thresholds) if self.thresholds else np.full(count, 0.5)

@@ -1,0 +1,83 @@
+"""Outputs become answers: the labels that a photograph has, and how probable each is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.system.terminal import columns as columns_of
+from mobilenets.system.terminal import padded
+from mobilenets.tasks.classify.answers import ClassProbability
+from mobilenets.tasks.classify.answers import columns as class_columns
+from mobilenets.tasks.multilabel.targets import SEPARATOR
+from mobilenets.tasks.task import Outputs
+
+FIELDS = {"labels": list[str], "top": list[ClassProbability]}
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """What one photograph shows: its labels, and all that there are with their probabilities, both best first."""
+
+    path: str | None
+    labels: tuple[str, ...]
+    top: tuple[tuple[str, float], ...]
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """The labels."""
+        return ", ".join(self.labels) or "no label", ""
+
+    def cut(self, top: int | None) -> LabelSet:
+        """With the `top` most probable labels alone in the list of all."""
+        return replace(self, top=self.top[:top])
+
+    def to_dict(self) -> dict[str, Any]:
+        """`labels`, a list of names, and `top`, a list of names and probabilities.
+
+        Examples
+        --------
+        >>> LabelSet(None, ("cat",), (("cat", 0.75), ("dog", 0.25))).cut(1).to_dict()
+        {'labels': ['cat'], 'top': [{'label': 'cat', 'probability': 0.75}]}
+        """
+        top = [{"label": label, "probability": probability} for label, probability in self.top]
+        return {"labels": list(self.labels), "top": top}
+
+    def lines(self, classes: Sequence[str]) -> list[str]:
+        """The labels in one line, then the probability of each."""
+        width = max(map(columns_of, classes))
+        rows = [f"label: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
+        return [f"labels: {', '.join(self.labels) or 'none'}", *rows]
+
+    def cells(self, top: int) -> dict[str, str]:
+        """The cells of a CSV, by the names of `columns`."""
+        values = [value for label, p in self.top[:top] for value in (label, f"{p:.6f}")]
+        return {"labels": SEPARATOR.join(self.labels), **dict(zip(class_columns(top), values, strict=False))}
+
+
+def label_set(path: str | None, row: Outputs, classes: Sequence[str], thresholds: NDArray[np.floating]) -> LabelSet:
+    """Probabilities (K,) of one photograph, by name; its labels are those that reach their thresholds (K,).
+
+    Examples
+    --------
+    >>> label_set("a.jpg", np.array([0.4, 0.7]), ("cat", "dog"), np.array([0.3, 0.5])).labels
+    ('dog', 'cat')
+    """
+    order = np.argsort(-row, kind="stable")
+    top = tuple((classes[k], float(row[k])) for k in order)
+    return LabelSet(path, tuple(classes[k] for k in order if row[k] >= thresholds[k]), top)
+
+
+def columns(top: int) -> list[str]:
+    """The columns of a CSV: the labels, then the `top` most probable ones with their probabilities.
+
+    Examples
+    --------
+    >>> columns(1)
+    ['labels', 'label', 'probability']
+    """
+    return ["labels", *class_columns(top)]
