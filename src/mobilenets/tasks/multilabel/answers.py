@@ -21,7 +21,22 @@ FIELDS = {"labels": list[str], "top": list[ClassProbability]}
 
 @dataclass(frozen=True)
 class LabelSet:
-    """What one photograph shows: its labels, and all that there are with their probabilities, both best first."""
+    """What one photo shows, where it may have several labels or none.
+
+    Attributes
+    ----------
+    path
+        The file; None for one in memory.
+    labels
+        Those that reach their thresholds, the most probable first.
+    top
+        Every label with its probability, 0 to 1, the best first.
+
+    Examples
+    --------
+    >>> LabelSet("a.jpg", ("cat",), (("cat", 0.75), ("dog", 0.25))).title
+    ('cat', '')
+    """
 
     path: str | None
     labels: tuple[str, ...]
@@ -48,7 +63,7 @@ class LabelSet:
         return {"labels": list(self.labels), "top": top}
 
     def lines(self, classes: Sequence[str]) -> list[str]:
-        """The labels in one line, then the probability of each."""
+        """What a person reads, of `classes`: the labels in one line, then the probability of each."""
         width = max(map(columns_of, classes))
         rows = [f"label: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
         return [f"labels: {', '.join(self.labels) or 'none'}", *rows]
