@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mobilenets.verbs.bench import bench
     from mobilenets.verbs.cache import cache
     from mobilenets.verbs.demo import demo
+    from mobilenets.verbs.embed import embed
     from mobilenets.verbs.evaluate import evaluate
     from mobilenets.verbs.explain import explain
     from mobilenets.verbs.export import export
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mobilenets.verbs.search import search
     from mobilenets.verbs.serve import serve
     from mobilenets.verbs.show import show
+    from mobilenets.verbs.similar import similar
     from mobilenets.verbs.train import train
     from mobilenets.weights.create import create, list_models
 
@@ -53,16 +55,16 @@ _HOME = {
     **{
         name: f"verbs.{name}"
         for name in (
-            "audit", "bench", "cache", "demo", "evaluate", "explain", "export", "fetch", "models", "predict", "search",
-            "serve", "show", "train",
+            "audit", "bench", "cache", "demo", "embed", "evaluate", "explain", "export", "fetch", "models", "predict",
+            "search", "serve", "show", "similar", "train",
         )
     },
 }  # fmt: skip
 
 __all__ = [
     "Classifier", "DataError", "DownloadError", "MissingExtraError", "ModelFileError", "Preprocess", "Run",
-    "UsageError", "UserError", "audit", "bench", "cache", "create", "demo", "evaluate", "explain", "export", "fetch",
-    "list_models", "load", "models", "predict", "search", "serve", "show", "train",
+    "UsageError", "UserError", "audit", "bench", "cache", "create", "demo", "embed", "evaluate", "explain", "export",
+    "fetch", "list_models", "load", "models", "predict", "search", "serve", "show", "similar", "train",
 ]  # fmt: skip
 
 

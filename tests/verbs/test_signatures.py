@@ -25,6 +25,7 @@ from mobilenets.cli.parser import full_parser, parse
 PRINTED = {"json"}
 CALLED = {"progress", "ready"}
 NEEDED = {"model": ["m"], "show": ["m"], "audit": ["d"], "evaluate": ["m", "d"], "predict": ["m", "s"],
+          "embed": ["m", "s", "--out", "o"], "similar": ["m", "p"],
           "explain": ["m", "i"], "export": ["m", "--to", "onnx"], "serve": ["m"], "fetch": ["flowers"]}  # fmt: skip
 
 

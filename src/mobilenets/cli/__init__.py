@@ -11,6 +11,8 @@ COMMANDS = {
     "audit": "find unreadable, duplicate, leaking, blurred and mislabelled photos",
     "evaluate": "measure a model on photos with known classes",
     "predict": "say what photos show",
+    "embed": "write what a network sees in photos, as vectors",
+    "similar": "find the photos that are most like one",
     "explain": "show which part of a photo speaks for its class",
     "export": "write a model for another runtime, run it there and compare",
     "bench": "measure latency, memory and size in every installed engine",

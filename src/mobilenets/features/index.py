@@ -168,7 +168,7 @@ class FeatureIndex:
 
 def model_id(card: ModelCard) -> str:
     """What tells a trained network from others in all its forms, exported ones included."""
-    facts = [card.name, list(card.classes), card.metrics]
+    facts = [card.name, list(card.classes), card.metrics, card.provenance]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

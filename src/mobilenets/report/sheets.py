@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -16,7 +16,6 @@ from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
-from mobilenets.tasks.task import Answer
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +30,20 @@ _FONT_SIZE = 18
 _OTHERS = "0123456789.…"  # that a title has besides the name
 
 
+class Titled(Protocol):
+    """An image and what stands above it: what may be shortened, and what may not."""
+
+    @property
+    def path(self) -> str | None:
+        """The file; None: it has none, and is not drawn."""
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """As a name and a figure."""
+
+
 def save_predictions(
-    predictions: Sequence[Answer], path: Path, classes: Sequence[str], value_range: Range | None = None
+    predictions: Sequence[Titled], path: Path, classes: Sequence[str], value_range: Range | None = None
 ) -> None:
     """Draw the first 16 pictures with their titles on one PNG, in a grid.
 
@@ -86,7 +97,7 @@ def _draw(
     sheet: Image.Image,
     corner: tuple[int, int],
     tile: int,
-    prediction: Answer,
+    prediction: Titled,
     name: str,
     value_range: Range | None,
 ) -> None:

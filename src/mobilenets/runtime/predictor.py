@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, NamedTuple
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +19,13 @@ from mobilenets.features.index import FeatureIndex, Likeness
 from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores, features_engine
+from mobilenets.runtime.base import Engine, Features, Origin, Pixels, features_engine
 from mobilenets.runtime.registry import open_engine
+from mobilenets.runtime.streaming import Compute, each, stream
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import A, Outputs, Task
 
+R = TypeVar("R")
 Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8]
 
 # Per picture onnxruntime takes the same time for 1 to 4 at a time and more for 8, torch a third less for 4 than for 1;
@@ -146,7 +146,7 @@ class Predictor(Generic[A]):
 
     def rows_of(self, images: list[Pixels]) -> Iterator[Row]:
         """A row for each of `images`, as `pixels` gives them, run together where they are of one size."""
-        return self._rows_of(self._engine, images)
+        return each(self._together, self._engine, images)
 
     def pixels(self, source: Source, max_pixels: int | None = None) -> Pixels:
         """What the engine takes of one photo: uint8 (size, size, C), or all of it (H, W, 3) if it accepts full images.
@@ -216,45 +216,37 @@ class Predictor(Generic[A]):
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
     ) -> Iterator[tuple[Source, Row | Failure]]:
         """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row."""
-        from concurrent.futures import Future, ThreadPoolExecutor
+        return self._stream(self._together, sources, batch, workers)
 
-        workers = workers or available_cores()
-        engine = self._concurrent
-        remaining = iter(sources)
-        pending: deque[Future[list[tuple[Source, Row | Failure]]]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                while group := list(islice(remaining, batch)):
-                    pending.append(pool.submit(self._run, engine, group))
-                    if len(pending) >= 2 * workers:
-                        yield from pending.popleft().result()
-                while pending:
-                    yield from pending.popleft().result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+    def features(
+        self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
+    ) -> Iterator[tuple[Source, Features | Failure]]:
+        """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its features.
+
+        These are what its answer would be made of, float32 (D,) of length 1.
+
+        Raises
+        ------
+        ModelFileError
+            The model gives none.
+        """
+        features_engine(self._engine)
+        return self._stream(_features, sources, batch, workers)
+
+    def _stream(
+        self, compute: Compute[R], sources: Iterable[Source], batch: int, workers: int | None
+    ) -> Iterator[tuple[Source, R | Failure]]:
+        return stream(compute, self._concurrent, self._decoded, sources, batch, workers)
 
     @cached_property
     def _concurrent(self) -> Engine:
         return self._engine.concurrent()
-
-    def _run(self, engine: Engine, sources: list[Source]) -> list[tuple[Source, Row | Failure]]:
-        decoded = [self._decoded(source) for source in sources]
-        rows = self._rows_of(engine, [pixels for pixels in decoded if not isinstance(pixels, Failure)])
-        return [
-            (source, pixels if isinstance(pixels, Failure) else next(rows))
-            for source, pixels in zip(sources, decoded, strict=True)
-        ]
 
     def _decoded(self, source: Source) -> Pixels | Failure:
         try:
             return self.pixels(source)
         except UserError as error:
             return Failure(_name(source), str(error))
-
-    def _rows_of(self, engine: Engine, images: list[Pixels]) -> Iterator[Row]:
-        if engine.accepts_full_image:  # of sizes of their own
-            return (row for image in images for row in self._together(engine, image[None]))
-        return iter(self._together(engine, np.stack(images)) if images else ())
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None:
@@ -291,6 +283,10 @@ def _leave_to_parent() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _features(engine: Engine, pixels: Pixels) -> Iterable[Features]:
+    return features_engine(engine).with_features(pixels)[1]
 
 
 def _name(source: Source | None) -> str | None:

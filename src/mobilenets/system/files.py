@@ -11,16 +11,16 @@ from typing import TextIO
 from mobilenets.errors import UsageError
 
 
-def check_new_file(option: str, path: Path, suffix: str) -> None:
+def check_new_file(option: str, path: Path, *suffixes: str) -> None:
     """Refuse before the work what would be lost after it: the value of an option that names a file to write.
 
     Raises:
-        UserError: `path` exists, does not end in `suffix`, or lies in a folder that is not there or cannot be written.
+        UserError: `path` exists, ends in none of `suffixes`, or lies in a folder that is missing or cannot be written.
     """
     if path.exists():
         raise UsageError(f"{option} {path}: exists already; name a new file")
-    if path.suffix.lower() != suffix:
-        raise UsageError(f"{option} {path}: name a file that ends in {suffix}")
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{option} {path}: name a file that ends in {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first, or name another file")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -33,7 +33,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     Raises:
         OSError: about `path`, whichever step failed; nothing is left behind.
     """
-    with _replacing(path) as part, part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
@@ -46,14 +46,14 @@ def open_atomic(path: Path) -> Iterator[TextIO]:
     Raises:
         OSError: as `write_atomic`.
     """
-    with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A new file beside `path`, which takes its place at the end; an `OSError` inside is one about `path`."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""`predict --sort-into`: photographs copied or linked into a folder for each class, `unknown/` among them."""
+"""`predict --sort-into`: photos copied or linked into a folder for each class, `unknown/` among them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNUSABLE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')  # in names of folders, on one 
 
 
 class Sorter:
-    """Puts photographs into the folders of their classes; nothing that exists is ever written over.
+    """Puts photos into the folders of their classes; nothing that exists is ever written over.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Sorter:
             raise UsageError(f"--sort-into {folder}: cannot be made ({error.strerror}); name another folder") from None
 
     def add(self, path: Path, label: str | None) -> Path:
-        """Put the photograph at `path` into the folder of its class, or of the unknown, and give its new path.
+        """Put the photo at `path` into the folder of its class, or of the unknown, and give its new path.
 
         Raises
         ------
@@ -82,7 +82,7 @@ def _folders(folder: Path, classes: Iterable[str]) -> dict[str | None, Path]:
 
 
 def _unused(path: Path) -> Path:
-    """`path`, or with a number where another photograph has this name."""
+    """`path`, or with a number where another photo has this name."""
     new, number = path, 2
     while os.path.lexists(new):
         new, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1

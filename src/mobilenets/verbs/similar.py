@@ -1,0 +1,226 @@
+"""`mobilenets.similar`: the photos that are most like one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.errors import DataError, ModelFileError, UsageError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.choices import Engine, Precision
+    from mobilenets.features.neighbours import Features
+    from mobilenets.runtime.predictor import Predictor
+    from mobilenets.system.progress import Report
+
+log = logging.getLogger(__name__)
+
+Sources = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A photo that was found.
+
+    Attributes
+    ----------
+    path
+        Its file; of a training photo that is no longer there, its name in the run's data.csv.
+    similarity
+        Up to 1, for the same photo.
+
+    Examples
+    --------
+    >>> Match("photos/rose/000.jpg", 0.97312).title
+    ('000.jpg', '0.973')
+    """
+
+    path: str
+    similarity: float
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """Its name and how similar it is."""
+        return Path(self.path).name, f"{self.similarity:.3f}"
+
+
+@dataclass(frozen=True)
+class Similar:
+    """The photos most like `photo`, the most similar first.
+
+    Attributes
+    ----------
+    photo
+        What was asked about.
+    matches
+        What was found.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> found = mn.similar("runs/photos", "rose.jpg", among="photos/rose")
+    >>> len(found.matches)
+    6
+    """
+
+    photo: str
+    matches: tuple[Match, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `mobilenets similar --json`."""
+        found = [{"path": match.path, "similarity": match.similarity} for match in self.matches]
+        return {"path": self.photo, "similar": found}
+
+
+@verb
+def similar(
+    model: str | Path,
+    photo: str | Path,
+    *,
+    among: Sources | None = None,
+    top: int = 12,
+    save: str | Path | None = None,
+    engine: Engine = "auto",
+    precision: Precision = "float32",
+    max_pixels: int | None = None,
+    progress: Report | None = None,
+) -> Similar:
+    """Find the photos that a network sees as most like one.
+
+    Parameters
+    ----------
+    model
+        Run folder, `.onnx`, OpenVINO's `.xml`, `.safetensors` or published name.
+    photo
+        What to look for.
+    among
+        Where to look: a file, a folder, a glob, several of these, or a file that `embed` wrote with the same model;
+        None: among the training photos of the run.
+    top
+        How many to find.
+    save
+        New `.png` with the photo and the first 15 that were found.
+    engine
+        What runs the file; "auto": the fastest that is installed.
+    precision
+        "float32", "half", or "auto": half where that is faster here.
+    max_pixels
+        Decode at most so many pixels of a photo; None: 120 million.
+    progress
+        Called with what is done, what there is in all (None) and what it is.
+
+    Returns
+    -------
+    Similar
+        What was found, the most similar first.
+
+    Raises
+    ------
+    DataError
+        No such photo, or none to look among.
+    ModelFileError
+        No such model, one that gives no features, or features of another model.
+    UsageError
+        A number below 1, a file `save` that exists.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> found = mn.similar("runs/photos", "rose.jpg", among="photos", top=3)
+    >>> Path(found.matches[0].path).name, round(found.matches[0].similarity, 3)
+    ('000.jpg', 1.0)
+    """
+    from mobilenets.features.neighbours import nearest, roots
+    from mobilenets.runtime.predictor import Failure
+    from mobilenets.system.files import check_new_file
+    from mobilenets.verbs.model_argument import open_model
+
+    if top < 1:
+        raise UsageError(f"--top: {top} is too few; use 1 or more")
+    if save is not None:
+        check_new_file("--save", Path(save), ".png")
+    predictor = open_model(str(model), engine, precision=precision)
+    rows, paths = _looked_among(predictor, Path(model), among)
+    ((_, asked),) = predictor.features([str(photo)])
+    if isinstance(asked, Failure):
+        raise DataError(asked.error)
+    near = nearest(roots(asked[None]), rows, top)
+    matches = (Match(paths[i], 1 - float(d)) for d, i in zip(near.distances[0], near.rows[0], strict=True))
+    result = Similar(str(photo), tuple(matches))
+    if save is not None:
+        _save(result, Path(save), predictor)
+    return result
+
+
+def _looked_among(predictor: Predictor[Any], model: Path, among: Sources | None) -> tuple[Features, Sequence[str]]:
+    """Roots of features (N, D) and their paths.
+
+    Raises:
+        UserError: nothing to look among.
+    """
+    from mobilenets.features.files import SUFFIXES, read_features
+    from mobilenets.features.index import model_id, need_index
+    from mobilenets.features.neighbours import roots
+
+    if among is None:
+        index = predictor.index or need_index(model, predictor.card)
+        return index.rows, _files(model, index.paths)
+    if isinstance(among, (str, Path)) and Path(among).suffix in SUFFIXES:
+        stored = read_features(Path(among))
+        if stored.model != model_id(predictor.card):
+            raise ModelFileError(f"{among}: features of another model than {model}; embed the photos with it again")
+        return roots(stored.features), stored.paths
+    return _embedded(predictor, [str(among)] if isinstance(among, (str, Path)) else [str(one) for one in among])
+
+
+def _embedded(predictor: Predictor[Any], sources: list[str]) -> tuple[Features, Sequence[str]]:
+    import numpy as np
+
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.features.neighbours import roots
+    from mobilenets.runtime.predictor import Failure
+    from mobilenets.system.progress import Progress
+    from mobilenets.verbs.sources import expand
+
+    survey, rows, paths, failed = Survey(), [], [], 0
+    images = expand(sources, survey)
+    with Progress("embedding", None, "photo") as bar:
+        for path, found in predictor.features(images):
+            bar.advance()
+            if isinstance(found, Failure):
+                log.warning("%s", found.error)
+                failed += 1
+            else:
+                rows.append(found)
+                paths.append(str(path))
+    for line in survey.lines():
+        log.warning("%s", line)
+    if not rows:
+        raise DataError(f"--among: none of the {failed} photos can be read; the lines above say why")
+    return roots(np.stack(rows)), paths
+
+
+def _files(model: Path, names: Sequence[str]) -> list[str]:
+    """The files of training photos, where they still are; else their names."""
+    from mobilenets.data.manifest import manifest_of, run_of
+
+    run = run_of(model)
+    manifest = manifest_of(run) if run is not None else None
+    folder = {} if manifest is None else dict(zip(manifest.paths, manifest.folders, strict=True))
+    files = (Path(folder[name], name) if name in folder else None for name in names)
+    return [str(file) if file is not None and file.is_file() else name for name, file in zip(names, files, strict=True)]
+
+
+def _save(result: Similar, path: Path, predictor: Predictor[Any]) -> None:
+    from mobilenets.report.sheets import save_predictions
+
+    asked = Match(result.photo, 1.0)
+    there = [match for match in result.matches if Path(match.path).is_file()]
+    if len(there) < len(result.matches):
+        log.warning("%d of the photos are no longer there and not drawn", len(result.matches) - len(there))
+    save_predictions([asked, *there], path, (), predictor.card.preprocess.range)
+    log.info("saved %s", path)
