@@ -1,5 +1,6 @@
 """What the documentation says can be done: every command parses, every relative link leads somewhere, Python runs."""
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -41,6 +42,17 @@ def test_a_documented_command_is_one_the_program_takes(page: str, command: str) 
 def test_relative_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_names_of_ours_that_a_page_mentions_are_there(page: Path) -> None:
+    """But for decisions, which name scripts that went."""
+    code = re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8")))
+    bases = (ROOT, ROOT / "src" / "mobilenets", ROOT / "docs")
+    for name in re.findall(r"(?<![\w./-])(?:\w+/)+\w+\.(?:py|js|md)(?!\w)", "\n".join(code)):
+        assert page.parent.name == "decisions" or any((base / name).exists() for base in bases), name
+    for name in filter(None, (re.fullmatch(r"(mobilenets(?:\.\w+)+)(?:\(.*\))?", span) for span in code)):
+        assert pkgutil.resolve_name(name[1]), name[1]
 
 
 def test_the_command_reference_is_what_the_commands_declare() -> None:
