@@ -63,8 +63,10 @@ def predict_parts(model: bytes, paths: Iterable[str], manifest: Manifest, folder
     Joins the cluster that RAY_ADDRESS names or that runs on this machine, else starts one here that ends with it.
     All its machines must see the pictures and `folder` under the same paths.
 
-    Raises:
-        UserError: no cluster, or work that failed for another reason than an unreadable picture.
+    Raises
+    ------
+    UserError
+        No cluster, or work that failed for another reason than an unreadable picture.
     """
     missing = set(manifest.missing(folder))
     if not missing:

@@ -63,8 +63,10 @@ def make_manifest(model: bytes, paths: Iterable[str], form: str, top: int | None
 def claim(folder: Path, manifest: Manifest) -> None:
     """Make `folder` the place of these parts, or recognise it as such.
 
-    Raises:
-        UserError: it holds something else, or parts of another model, source, form or `top`.
+    Raises
+    ------
+    UserError
+        It holds something else, or parts of another model, source, form or `top`.
     """
     path = folder / MANIFEST
     if path.exists():

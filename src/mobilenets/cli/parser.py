@@ -40,8 +40,10 @@ class _Parser(_CommandParser):
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """The command and its options: `command`, `execute` and what its `add_arguments` declares.
 
-    Raises:
-        SystemExit: wrong use, told in one line; or help and version, printed.
+    Raises
+    ------
+    SystemExit
+        Wrong use, told in one line; or help and version, printed.
     """
     parser, commands = _words()
     command = next((word for word in given if not word.startswith("-")), None)

@@ -35,8 +35,10 @@ def fetch_flowers(
 
     The archive is kept in the cache folder; `out` appears complete or not at all.
 
-    Raises:
-        UserError: `out` exists, no network, a wrong digest, or an archive of another layout.
+    Raises
+    ------
+    UserError
+        `out` exists, no network, a wrong digest, or an archive of another layout.
     """
     if out.exists():
         raise UsageError(f"{out}: exists already; choose another --out")

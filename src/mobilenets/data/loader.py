@@ -147,8 +147,10 @@ class Loader:
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
         """The epoch's batches from `start_batch` on.
 
-        Raises:
-            UnreadableImage: a photograph cannot be read, and there is no `skipped`; or none can be.
+        Raises
+        ------
+        UnreadableImage
+            A photograph cannot be read, and there is no `skipped`; or none can be.
         """
         order = self.order(epoch)
         jobs = self.jobs(start_batch)

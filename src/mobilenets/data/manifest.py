@@ -136,8 +136,10 @@ class Manifest:
     def read(cls, path: Path) -> Manifest:
         """Read what `write` wrote.
 
-        Raises:
-            UserError: not such a file, or a damaged one.
+        Raises
+        ------
+        UserError
+            Not such a file, or a damaged one.
         """
         paths: list[str] = []
         labels: list[str] = []
@@ -173,8 +175,10 @@ class Manifest:
 def manifest_of(run: Path) -> Manifest | None:
     """What a run folder says of its data; None where it says nothing, as of a run older than `data.csv`.
 
-    Raises:
-        UserError: its `data.csv` is damaged.
+    Raises
+    ------
+    UserError
+        Its `data.csv` is damaged.
     """
     path = run / FILE
     if not path.is_file() or not (_is_ours(path) or (run / "config.yaml").exists()):

@@ -20,8 +20,10 @@ CHOICES: tuple[Rare, ...] = ("keep", "drop", "refuse")
 def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
     """`splits` with the classes that have no validation photograph treated as `rare` says; a note names them.
 
-    Raises:
-        UserError: there are such classes and `rare` is "refuse", or fewer than two others and it is "drop".
+    Raises
+    ------
+    UserError
+        There are such classes and `rare` is "refuse", or fewer than two others and it is "drop".
     """
     count = len(splits.classes)
     trained = np.bincount(splits.train.labels, minlength=count)

@@ -67,8 +67,10 @@ def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Sp
 
     `rare`: as for `read_splits`; only with "keep" a class may be left without validation photographs.
 
-    Raises:
-        UserError: a class of which no training photograph is left, or, as said, none to validate.
+    Raises
+    ------
+    UserError
+        A class of which no training photograph is left, or, as said, none to validate.
     """
 
     def kept(samples: Samples, split: str) -> Samples:

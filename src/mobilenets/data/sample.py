@@ -18,8 +18,10 @@ class Container(Protocol):
     def read(self, offset: int, extent: int) -> bytes:
         """The bytes of the photograph with these coordinates (offset and extent), whose meaning is the container's own.
 
-        Raises:
-            UnreadableImage: the container is gone, damaged or no longer the one that was indexed.
+        Raises
+        ------
+        UnreadableImage
+            The container is gone, damaged or no longer the one that was indexed.
         """
 
 
@@ -54,8 +56,10 @@ class Sample:
     def open(self) -> Path | BinaryIO:
         """What `decode.read` takes: the path, or the bytes of a member under its name.
 
-        Raises:
-            UnreadableImage: the container cannot be read.
+        Raises
+        ------
+        UnreadableImage
+            The container cannot be read.
         """
         if self.member is None:
             return self.path

@@ -32,8 +32,10 @@ def train_val_split(
     is in the first only. `classes` (V, K): which of K classes each label has, where it is none itself; each
     is trained on.
 
-    Raises:
-        UserError: `fraction` outside (0, 1).
+    Raises
+    ------
+    UserError
+        `fraction` outside (0, 1).
     """
     if not 0 < fraction < 1:
         raise UsageError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")

@@ -55,8 +55,10 @@ class RangeDecision:
 def parse_range(value: str | Sequence[float] | None) -> Range | str:
     """What `--range` says: "auto", "none", or "LOW,HIGH" (also two numbers).
 
-    Raises:
-        UserError: none of these.
+    Raises
+    ------
+    UserError
+        None of these.
     """
     if value is None or value in (AUTO, NONE):
         return value or AUTO
@@ -83,8 +85,10 @@ def range_text(decided: Range | None, asked: str) -> str:
 def decide_range(samples: Samples, asked: str | Sequence[float] | None = AUTO) -> RangeDecision:
     """Look at pictures from all over `samples` and decide, or take what is `asked` for and say what that means.
 
-    Raises:
-        UserError: `asked` is no range, or the data holds kinds of pictures that cannot share one.
+    Raises
+    ------
+    UserError
+        `asked` is no range, or the data holds kinds of pictures that cannot share one.
     """
     wanted = parse_range(asked)
     if wanted == NONE:

@@ -18,8 +18,10 @@ from mobilenets.preprocess.onnx import resize_and_crop
 def check_full(preprocess: Preprocess) -> None:
     """Refuse what has no such graph.
 
-    Raises:
-        UserError: the network takes grey pictures.
+    Raises
+    ------
+    UserError
+        The network takes grey pictures.
     """
     if preprocess.mode != "RGB":
         raise UsageError("--input full: the network takes grey pictures; leave --input out")

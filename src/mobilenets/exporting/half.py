@@ -16,8 +16,10 @@ SUFFIX = "_float16"
 def check_range(model: MobileNet) -> None:
     """Refuse a network whose weights, BatchNorm folded, would be infinite in float16.
 
-    Raises:
-        UserError: one is.
+    Raises
+    ------
+    UserError
+        One is.
     """
     for name, weights in fold_norms(model).named_parameters():
         largest = weights.abs().max().item()

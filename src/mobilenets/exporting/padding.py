@@ -48,8 +48,10 @@ def _padding_alike(conv: nn.Conv2d) -> nn.Conv2d:
 def set_pads(graph: onnx.ModelProto, pads: Pads) -> None:
     """Give the convolutions of the exported `graph` the pads that `pad_alike` returned.
 
-    Raises:
-        ValueError: the weights of a convolution are not in the graph under their name.
+    Raises
+    ------
+    ValueError
+        The weights of a convolution are not in the graph under their name.
     """
     nodes = {node.input[1]: node for node in graph.graph.node if node.op_type == "Conv"}  # by their weights
     for name, (left, right, top, bottom) in pads.items():

@@ -36,9 +36,11 @@ def measure_reach(table: LatencyTable, base: Candidate, smallest: Candidate, bud
 def needs_search(config: SearchConfig, reach: Reach) -> bool:
     """Whether the run is slower than the budget. What could not be measured well enough to be sure is warned of.
 
-    Raises:
-        UserError: the budget is out of reach beyond doubt. A smallest network that seems slower than the one it was cut
-            from is no ground for that.
+    Raises
+    ------
+    UserError
+        The budget is out of reach beyond doubt. A smallest network that seems slower than the one it was cut
+        from is no ground for that.
     """
     budget_s, base, smallest = config.latency_ms / 1000, reach.base, reach.smallest
     if budget_s >= base.seconds:

@@ -68,8 +68,10 @@ class SearchConfig:
 def parse_latency(text: str) -> float:
     """Milliseconds that "2.0ms", "2.0", "1500us" or "0.002s" stand for.
 
-    Raises:
-        UserError: anything else.
+    Raises
+    ------
+    UserError
+        Anything else.
     """
     units: dict[str, float] = {"ms": 1.0, "us": 1e-3, "s": 1e3, "": 1.0}
     number = text.strip().rstrip("musµ ")

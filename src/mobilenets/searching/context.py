@@ -54,8 +54,10 @@ class SearchContext:
     `data` is split as the run split it, so that what validated the base network validates what is found. `folder`, of a
     search that is resumed, says how, where the run does not.
 
-    Raises:
-        UserError: no complete run, data that is gone or has other classes.
+    Raises
+    ------
+    UserError
+        No complete run, data that is gone or has other classes.
     """
 
     def __init__(self, run: Path, data: Path, seed: int = 0, folder: Path | None = None) -> None:
@@ -82,8 +84,10 @@ class SearchContext:
     def splits(self) -> SearchSplits:
         """The photographs that can be read, divided; the first time that is found out, and what cannot is named.
 
-        Raises:
-            UserError: a class without any.
+        Raises
+        ------
+        UserError
+            A class without any.
         """
         splits = readable_splits(self.listed, self._loaders.skipped, self.settings.rare)
         rest, holdout = train_val_split(splits.train, splits.classes, HOLDOUT_FRACTION, self.compute.seed)

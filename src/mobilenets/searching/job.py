@@ -45,8 +45,10 @@ def search(config: SearchConfig, out: Path | None = None, timer: Timer | None = 
 
     `timer`: what measures latencies, by default the engine on this machine.
 
-    Raises:
-        UserError: no such run or data, an engine that cannot measure, a budget out of reach, an existing `out`.
+    Raises
+    ------
+    UserError
+        No such run or data, an engine that cannot measure, a budget out of reach, an existing `out`.
     """
     conditions = Conditions(config.engine, config.threads)
     name = f"{Path(config.run).resolve().name}-{config.latency_ms:g}ms".replace(".", "_")
@@ -68,8 +70,10 @@ def search(config: SearchConfig, out: Path | None = None, timer: Timer | None = 
 def resume(folder: Path, data: Path | None = None, timer: Timer | None = None) -> SearchResult:
     """Go on with an interrupted search; `data`: where its photographs are now, if they were moved; `timer`: as before.
 
-    Raises:
-        UserError: nothing to go on with, or it is complete.
+    Raises
+    ------
+    UserError
+        Nothing to go on with, or it is complete.
     """
     state = SearchState.read(folder)
     if (folder / SUMMARY).exists():

@@ -65,8 +65,10 @@ class SearchState:
     def read(cls, folder: Path) -> SearchState:
         """The state of a search that was interrupted.
 
-        Raises:
-            UserError: there is none, or it cannot be read.
+        Raises
+        ------
+        UserError
+            There is none, or it cannot be read.
         """
         path = folder / FOLDER / FILE
         try:

@@ -46,8 +46,10 @@ class Batcher:
     def submit(self, images: list[bytes]) -> list[asyncio.Future[Row]]:
         """A future for each picture's row or `UnreadableImage`; a cancelled one costs no more work.
 
-        Raises:
-            Refusal: there is no room for them.
+        Raises
+        ------
+        Refusal
+            There is no room for them.
         """
         if self._waiting + len(images) > self._limits.waiting:
             raise busy()

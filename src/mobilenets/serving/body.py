@@ -42,9 +42,12 @@ class Bodies:
     async def uploads(self, request: Request) -> AsyncIterator[list[Upload]]:
         """The pictures of a request, whose bytes count as held until the end.
 
-        Raises:
-            Refusal: too large, too slow, malformed or without a picture.
-            ClientDisconnect: the client is gone.
+        Raises
+        ------
+        Refusal
+            Too large, too slow, malformed or without a picture.
+        ClientDisconnect
+            The client is gone.
         """
         body = bytearray()
         try:

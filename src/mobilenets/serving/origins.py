@@ -32,8 +32,10 @@ class Origins(CORSMiddleware):
 def check_origins(origins: Sequence[str]) -> list[str]:
     """Origins as browsers write them, or "*" for all.
 
-    Raises:
-        UserError: something else, such as an address with a path.
+    Raises
+    ------
+    UserError
+        Something else, such as an address with a path.
     """
     for origin in origins:
         parts = urlsplit(origin)

@@ -20,8 +20,10 @@ _BACKLOG = 1024
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket's address taken, before anything slow is done.
 
-    Raises:
-        UserError: no such host, or the port is taken or not allowed.
+    Raises
+    ------
+    UserError
+        No such host, or the port is taken or not allowed.
     """
     if not 0 <= port <= 65535:
         raise UsageError(f"--port: {port} is no port; use 1 to 65535, or 0 for any that is free")

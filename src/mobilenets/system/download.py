@@ -31,8 +31,10 @@ def fetch(url: str, path: Path, digest: str = "", *, timeout: float = TIMEOUT_S,
     `path`.part and is gone on with, in this call and the next. Of two processes the second waits for the first
     (on systems with flock).
 
-    Raises:
-        UserError: no network, a wrong digest, too large, not found; it names file, origin and place.
+    Raises
+    ------
+    UserError
+        No network, a wrong digest, too large, not found; it names file, origin and place.
     """
     if path.exists():
         return path

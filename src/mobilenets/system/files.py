@@ -14,8 +14,10 @@ from mobilenets.errors import UsageError
 def check_new_file(option: str, path: Path, *suffixes: str) -> None:
     """Refuse before the work what would be lost after it: the value of an option that names a file to write.
 
-    Raises:
-        UserError: `path` exists, ends in none of `suffixes`, or lies in a folder that is missing or cannot be written.
+    Raises
+    ------
+    UserError
+        `path` exists, ends in none of `suffixes`, or lies in a folder that is missing or cannot be written.
     """
     if path.exists():
         raise UsageError(f"{option} {path}: exists already; name a new file")
@@ -30,8 +32,10 @@ def check_new_file(option: str, path: Path, *suffixes: str) -> None:
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
 
-    Raises:
-        OSError: about `path`, whichever step failed; nothing is left behind.
+    Raises
+    ------
+    OSError
+        About `path`, whichever step failed; nothing is left behind.
     """
     with replacing(path) as part, part.open("wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
@@ -43,8 +47,10 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 def open_atomic(path: Path) -> Iterator[TextIO]:
     """As `write_atomic`, for UTF-8 text too long to be held at once: a file to write it to.
 
-    Raises:
-        OSError: as `write_atomic`.
+    Raises
+    ------
+    OSError
+        As `write_atomic`.
     """
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         yield file

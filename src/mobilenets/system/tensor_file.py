@@ -42,8 +42,10 @@ def pack(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
 def unpack(path: Path, max_bytes: int) -> tuple[dict[str, Array], dict[str, str]]:
     """Tensors and metadata of a file that `pack` made, which may be damaged; tensors cannot be written to.
 
-    Raises:
-        UserError: not there, longer than `max_bytes`, cut off, or with tensors that do not lie end to end in it.
+    Raises
+    ------
+    UserError
+        Not there, longer than `max_bytes`, cut off, or with tensors that do not lie end to end in it.
     """
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")

@@ -236,8 +236,10 @@ def seconds_each(steps: Iterable[object], clock: Clock = time.perf_counter) -> f
 
     A plan wants to know what will pass, and other work that slows these steps will slow the next ones.
 
-    Raises:
-        ValueError: there are none.
+    Raises
+    ------
+    ValueError
+        There are none.
     """
     moments = [clock()]
     for _ in steps:

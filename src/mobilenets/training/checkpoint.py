@@ -43,8 +43,10 @@ def save(path: Path, state: State, tensors: dict[str, dict[str, Any]]) -> None:
 def load(path: Path) -> tuple[State, dict[str, dict[str, Any]]]:
     """Read what `save` wrote; nothing but tensors and plain values is unpickled.
 
-    Raises:
-        UserError: the file is damaged or not a checkpoint.
+    Raises
+    ------
+    UserError
+        The file is damaged or not a checkpoint.
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")

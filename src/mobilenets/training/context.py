@@ -28,8 +28,10 @@ class ComputeContext:
 def pick_device(name: str) -> torch.device:
     """`auto`: CUDA, else MPS, else CPU. Of several processes on a machine each has a GPU of its own.
 
-    Raises:
-        UserError: a device this machine (or this build of torch) does not have, or not for every process.
+    Raises
+    ------
+    UserError
+        A device this machine (or this build of torch) does not have, or not for every process.
     """
     if name not in DEVICES:
         raise UsageError(f"device: {name!r} is not one of {', '.join(DEVICES)}")

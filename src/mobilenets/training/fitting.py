@@ -65,8 +65,10 @@ class Fitted:
 def fit(run: OpenedRun, plan: Plan) -> Fitted:
     """Learn what the plan says, from where an earlier process was stopped if there is a checkpoint.
 
-    Raises:
-        KeyboardInterrupt: stopped before there was anything to keep.
+    Raises
+    ------
+    KeyboardInterrupt
+        Stopped before there was anything to keep.
     """
     group = run.group
     resumed = group.agreed((run.folder / LAST).exists())

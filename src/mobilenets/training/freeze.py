@@ -12,8 +12,10 @@ from mobilenets.nn.model import MobileNet
 def frozen_modules(model: MobileNet, freeze: str | int) -> list[nn.Module]:
     """The parts that `freeze` ("none", "backbone" or a number of blocks) names, gradients turned off.
 
-    Raises:
-        UserError: more blocks than the network has.
+    Raises
+    ------
+    UserError
+        More blocks than the network has.
     """
     check_freeze(model.net, freeze)
     if freeze == "none" or freeze == 0:
@@ -30,8 +32,10 @@ def frozen_modules(model: MobileNet, freeze: str | int) -> list[nn.Module]:
 def check_freeze(net: Net, freeze: str | int) -> None:
     """Refuse more blocks than `net` has.
 
-    Raises:
-        UserError: as said.
+    Raises
+    ------
+    UserError
+        As said.
     """
     if isinstance(freeze, int) and freeze > len(net.blocks):
         raise UsageError(f"freeze: {freeze} blocks asked for; {net.name} has {len(net.blocks)}")

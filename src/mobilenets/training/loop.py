@@ -252,8 +252,10 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint, to the same final weights as without the interruption.
 
-        Raises:
-            UserError: the checkpoint cannot be read, or is of another network.
+        Raises
+        ------
+        UserError
+            The checkpoint cannot be read, or is of another network.
         """
         self.state, tensors = checkpoint.load(path)
         try:

@@ -62,8 +62,10 @@ def open_run(
 ) -> tuple[OpenedRun, Plan]:
     """Open what `settings` name and begin the run folder, or go on in it; the plan has what that has settled.
 
-    Raises:
-        UserError: unusable data, unknown names, a device that is not there, a folder that cannot be written.
+    Raises
+    ------
+    UserError
+        Unusable data, unknown names, a device that is not there, a folder that cannot be written.
     """
     started = time.monotonic() if started is None else started
     asked, device, is_begun = settings, pick_device(settings.device), _is_begun(folder)
@@ -150,8 +152,10 @@ def _check_parts(splits: Splits, plan: Plan, group: Group) -> None:
 def check_divisible(batch_size: int, images: int, processes: int) -> None:
     """Refuse batches that do not fall into equal parts: each would count for less or more than its images.
 
-    Raises:
-        UserError: as said.
+    Raises
+    ------
+    UserError
+        As said.
     """
     if processes == 1:
         return

@@ -42,8 +42,10 @@ class Origin:
     def open(cls, run: Path) -> Origin:
         """The run in a folder.
 
-        Raises:
-            UserError: there is none, or it is not finished.
+        Raises
+        ------
+        UserError
+            There is none, or it is not finished.
         """
         if not (run / "config.yaml").is_file():
             raise ModelFileError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
@@ -57,8 +59,10 @@ class Origin:
     def manifest(self) -> Manifest:
         """The photographs of the run; of one older than `data.csv` its split is drawn anew, with a line that says so.
 
-        Raises:
-            UserError: it is not known what the run was trained on.
+        Raises
+        ------
+        UserError
+            It is not known what the run was trained on.
         """
         remedy = f"start from its weights alone with --weights {self.run / 'model.safetensors'}"
         known = manifest_of(self.run)
@@ -81,8 +85,10 @@ class Origin:
     def check_classes(self, data: str, classes: tuple[str, ...]) -> None:
         """Refuse data that lacks some of the run's classes: what is not shown is forgotten.
 
-        Raises:
-            UserError: as said.
+        Raises
+        ------
+        UserError
+            As said.
         """
         lost = sorted(set(self.card.classes) - set(classes))
         if lost:
@@ -96,8 +102,10 @@ class Origin:
 
         Where the data names its own validation photographs, those that the run was trained on are left out of them.
 
-        Raises:
-            UserError: none is left to validate on.
+        Raises
+        ------
+        UserError
+            None is left to validate on.
         """
         named = isinstance(settings.val, str) or "val" in read_named_splits(Path(settings.data))[1]
         known = [np.array(self.manifest.recognise(part), object) for part in (splits.train, splits.val, splits.test)]

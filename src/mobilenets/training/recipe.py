@@ -127,8 +127,10 @@ class Recipe:
     def override(self, values: dict[str, Any]) -> Recipe:
         """This recipe with some values changed; `augment.NAME` reaches into the augmentation.
 
-        Raises:
-            UserError: a name that no recipe has, or a value of the wrong kind.
+        Raises
+        ------
+        UserError
+            A name that no recipe has, or a value of the wrong kind.
         """
         augment = {k.removeprefix(_AUGMENT): v for k, v in values.items() if k.startswith(_AUGMENT)}
         own = {k: v for k, v in values.items() if not k.startswith(_AUGMENT)}

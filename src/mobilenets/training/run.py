@@ -69,8 +69,10 @@ def train(
     `settings` are the fields of `Settings` (model, weights, recipe, minutes, epochs, size, val, seed, …);
     `changes` replaces values of the recipe by name, e.g. `{"lr": 3e-4, "augment.hflip": 0}`. No page is written.
 
-    Raises:
-        UserError: unusable data, unknown names, an existing `out`.
+    Raises
+    ------
+    UserError
+        Unusable data, unknown names, an existing `out`.
     """
     asked = Settings(data=str(data), **settings)
     return start(asked, asked.make_recipe(changes or {}), out)
@@ -147,8 +149,10 @@ def resume(
     `given` and `changes`: settings and values of the recipe, as in the command that began it; they change nothing.
     `data`: where the run's photographs are now, if they were moved.
 
-    Raises:
-        UserError: not a run folder, one whose training is complete, or settings that are not the run's.
+    Raises
+    ------
+    UserError
+        Not a run folder, one whose training is complete, or settings that are not the run's.
     """
     with processes() as group:
         config = folder / "config.yaml"
@@ -195,8 +199,10 @@ def _folder(out: str | Path | None, data: Path) -> Path:
 def new_folder(out: str | Path | None, data: Path) -> Path:
     """Where a new run goes; an existing folder is never reused.
 
-    Raises:
-        UserError: `out` exists.
+    Raises
+    ------
+    UserError
+        `out` exists.
     """
     if out is not None:
         if Path(out).exists():

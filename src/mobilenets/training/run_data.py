@@ -33,8 +33,10 @@ def draw_splits(settings: Settings) -> Splits:
 def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:
     """The settings of a run with the place where its photographs are now: `data`, else where they were.
 
-    Raises:
-        UserError: they are not there any more.
+    Raises
+    ------
+    UserError
+        They are not there any more.
     """
     if data is not None:
         return replace(settings, data=str(data))
@@ -52,8 +54,10 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     `data`: where they are now, if not where its settings say. What came, went or changed since is told in a line
     each. A run without `data.csv` has its splits drawn anew, with a line that says so.
 
-    Raises:
-        UserError: the data is gone or has other classes, or too little is left of it.
+    Raises
+    ------
+    UserError
+        The data is gone or has other classes, or too little is left of it.
     """
     settings = with_data_at(settings, run, data)
     manifest, found = manifest_of(run), draw_splits(settings)
@@ -92,8 +96,10 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
 def find_splits(run: Path, data: Path) -> Splits | None:
     """The photographs of a run that lie in `data`, in its splits; None where they are not enough of a run's own.
 
-    Raises:
-        UserError: `data` cannot be used, or the `data.csv` of `run` is damaged.
+    Raises
+    ------
+    UserError
+        `data` cannot be used, or the `data.csv` of `run` is damaged.
     """
     manifest = manifest_of(run)
     if manifest is None:

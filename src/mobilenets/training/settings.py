@@ -150,8 +150,10 @@ def write_config(
 def read_config(path: Path) -> tuple[Settings, Recipe]:
     """Read what `write_config` wrote; paths that were relative to another folder are absolute.
 
-    Raises:
-        UserError: no such file, not YAML, or settings this version does not know.
+    Raises
+    ------
+    UserError
+        No such file, not YAML, or settings this version does not know.
     """
     content = _content(path)
     try:
@@ -207,8 +209,10 @@ def check_same(
 
     A setting that a plan has replaced since agrees with either.
 
-    Raises:
-        UserError: one differs; names it with both values.
+    Raises
+    ------
+    UserError
+        One differs; names it with both values.
     """
     asked = read_asked(config)
     for name, value in given.items():

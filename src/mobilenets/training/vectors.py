@@ -20,8 +20,10 @@ from mobilenets.tasks.task import Labels, Outputs
 class VectorEngine:
     """Runs a `model.onnx`, and gives beside its answers the vectors that they were made of.
 
-    Raises:
-        UserError: not such a file, or an older one, which has no features.
+    Raises
+    ------
+    UserError
+        Not such a file, or an older one, which has no features.
     """
 
     def __init__(self, path: Path) -> None:

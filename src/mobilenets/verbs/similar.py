@@ -159,8 +159,10 @@ def similar(
 def _looked_among(predictor: Predictor[Any], model: Path, among: Sources | None) -> tuple[Features, Sequence[str]]:
     """Roots of features (N, D) and their paths.
 
-    Raises:
-        UserError: nothing to look among.
+    Raises
+    ------
+    UserError
+        Nothing to look among.
     """
     from mobilenets.features.files import SUFFIXES, read_features
     from mobilenets.features.index import model_id, need_index

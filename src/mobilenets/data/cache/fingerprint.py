@@ -22,8 +22,10 @@ class FileFingerprint(NamedTuple):
     def of(cls, path: Path) -> FileFingerprint:
         """The file's stamp now.
 
-        Raises:
-            UserError: it cannot be looked at.
+        Raises
+        ------
+        UserError
+            It cannot be looked at.
         """
         try:
             status = path.stat()
@@ -35,8 +37,10 @@ class FileFingerprint(NamedTuple):
     def opened(self, path: Path) -> Iterator[BinaryIO]:
         """The file, open for reading.
 
-        Raises:
-            UnreadableImage: it is gone, cannot be read or is no longer the one that has this stamp.
+        Raises
+        ------
+        UnreadableImage
+            It is gone, cannot be read or is no longer the one that has this stamp.
         """
         try:
             with path.open("rb") as file:

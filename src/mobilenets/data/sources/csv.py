@@ -37,9 +37,11 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
     What is not as `path,label` separated by commas is found out and told in one line, as several labels a photograph
     are. `task`: what the labels are to answer, where that is known.
 
-    Raises:
-        UserError: not a CSV, a bad row (by its line), a missing file, or a photograph that is listed twice with
-            different labels, parts or groups.
+    Raises
+    ------
+    UserError
+        Not a CSV, a bad row (by its line), a missing file, or a photograph that is listed twice with
+        different labels, parts or groups.
     """
     found = SamplesBuilder(str(table.parent))
     form, guesses = _add(found, table)

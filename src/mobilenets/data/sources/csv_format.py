@@ -67,8 +67,10 @@ class Format:
 def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
     """Every row of values with the line it begins on; blank rows are left out.
 
-    Raises:
-        UserError: not text, or not a CSV.
+    Raises
+    ------
+    UserError
+        Not text, or not a CSV.
     """
     try:
         with table.open(newline="", encoding=form.encoding) as file:
@@ -89,8 +91,10 @@ def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
 def find_format(table: Path) -> Format:
     """What the first lines of a CSV show.
 
-    Raises:
-        UserError: no text, or no columns for paths and labels: those that were found are named.
+    Raises
+    ------
+    UserError
+        No text, or no columns for paths and labels: those that were found are named.
     """
     encoding = _encoding(table)
     try:

@@ -20,9 +20,11 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
 
     `known`: class names of a model. `without`: a folder in `data` that is left alone, as its photographs validate.
 
-    Raises:
-        UserError: a folder that cannot be opened, photographs without class folders, or folders that may be parts or
-            classes.
+    Raises
+    ------
+    UserError
+        A folder that cannot be opened, photographs without class folders, or folders that may be parts or
+        classes.
     """
     survey = Survey()
     excluded = None if without is None else os.path.realpath(without)
@@ -61,8 +63,10 @@ def _without_images(folder: Path) -> Survey:
 def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
     """Count what lies directly in folders that hold class folders.
 
-    Raises:
-        UserError: all photographs do.
+    Raises
+    ------
+    UserError
+        All photographs do.
     """
     for folder in layout.holders:
         count = sum(1 for _ in images_among(_directly_in(folder, survey), survey))

@@ -57,8 +57,10 @@ def understand(data: Folder, survey: Survey, *, known: Collection[str] = (), hel
     `known`: class names; a folder called so is not gone down into. `held_out`: other photographs validate, so that
     folds all train.
 
-    Raises:
-        UserError: folders that are parts but do not say which, or parts without class folders.
+    Raises
+    ------
+    UserError
+        Folders that are parts but do not say which, or parts without class folders.
     """
     layout = Layout()
     data = _innermost(data, layout, survey, {key(name) for name in known})
@@ -98,8 +100,10 @@ def _innermost(data: Folder, layout: Layout, survey: Survey, known: Collection[s
 def _splits(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> dict[Folder, str]:
     """The folders that are parts by their names and what lies in them (rule 2); none where there is no training part.
 
-    Raises:
-        UserError: all are called as parts, but hold no class folders; or a part and classes cannot be told apart.
+    Raises
+    ------
+    UserError
+        All are called as parts, but hold no class folders; or a part and classes cannot be told apart.
     """
     all_called = len(called) == len(folders)
     with_folders = [f for f in folders if f.name in called and f.filled]
@@ -147,8 +151,10 @@ def _of_alike(
 ) -> dict[Folder, str]:
     """What folders are that hold the same folders: parts, or folds, or classes, noted in `layout` (rule 3).
 
-    Raises:
-        UserError: they do not say what they are.
+    Raises
+    ------
+    UserError
+        They do not say what they are.
     """
     nested = [f for f in folders if f.is_nested]
     inside = {f: splits_called(_names(f.filled)) for f in nested}

@@ -39,8 +39,10 @@ class ParquetFile:
     def read(self, offset: int, extent: int) -> bytes:
         """The file's bytes in row `extent` of row group `offset`.
 
-        Raises:
-            UnreadableImage: the parquet file is gone, damaged or was changed since, or the row is empty.
+        Raises
+        ------
+        UnreadableImage
+            The parquet file is gone, damaged or was changed since, or the row is empty.
         """
         content = _row_group(self, offset)[extent].as_py()
         if content is None:
@@ -64,8 +66,10 @@ def _row_group(file: ParquetFile, group: int) -> Any:
 def read_parquet(files: Sequence[Path]) -> tuple[Samples, Survey]:
     """The photographs of all files, each called FILE/ROW, followed by the name it had where that is known.
 
-    Raises:
-        UserError: a file that is no parquet, or without a column of images or of classes.
+    Raises
+    ------
+    UserError
+        A file that is no parquet, or without a column of images or of classes.
     """
     arrow = _arrow()
     found = SamplesBuilder()

@@ -36,8 +36,10 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     `rare`: what becomes of classes without validation photographs, as one that has a single one: "keep" trains on
     them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises.
 
-    Raises:
-        UserError: nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
+    Raises
+    ------
+    UserError
+        Nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
     """
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     if folder is not None and Path(folder).resolve() == data.resolve():
@@ -88,8 +90,10 @@ def read_samples(
     Of split data, `split`: "train", "val" or "test"; by default the test part if there is one, else the
     validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
 
-    Raises:
-        UserError: nothing usable there, no such part, labels of another task, or a class that is not among `classes`.
+    Raises
+    ------
+    UserError
+        Nothing usable there, no such part, labels of another task, or a class that is not among `classes`.
     """
     task = task or TASKS[CLASSIFY]
     found, own_survey = _find(data, known=classes or (), task=task.name)
@@ -110,8 +114,10 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on. What reading
     came upon goes to `survey`.
 
-    Raises:
-        UserError: nothing usable there, fewer than two classes, labels that are none, bad rows of a CSV.
+    Raises
+    ------
+    UserError
+        Nothing usable there, fewer than two classes, labels that are none, bad rows of a CSV.
     """
     found, own_survey = _find(data)
     _check_task(data, own_survey, CLASSIFY)

@@ -45,8 +45,10 @@ class TarShard:
     def read(self, offset: int, extent: int) -> bytes:
         """The member's bytes.
 
-        Raises:
-            UnreadableImage: the shard is gone or was changed since.
+        Raises
+        ------
+        UnreadableImage
+            The shard is gone or was changed since.
         """
         with self.fingerprint.opened(self.path) as file:
             file.seek(offset)
@@ -61,8 +63,10 @@ def expand(pattern: str) -> list[Path]:
 def read_shards(files: Sequence[Path]) -> tuple[Samples, Survey]:
     """The photographs of all shards, each called SHARD/NAME.
 
-    Raises:
-        UserError: a shard that is no tar, is compressed or damaged; a photograph without class.
+    Raises
+    ------
+    UserError
+        A shard that is no tar, is compressed or damaged; a photograph without class.
     """
     survey = Survey()
     found = SamplesBuilder(survey=survey)

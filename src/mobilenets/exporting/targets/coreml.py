@@ -20,8 +20,10 @@ with silent():
 def export_coreml(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write an ML program in float32 for iOS 15 / macOS 12 and later; the card is user-defined metadata.
 
-    Raises:
-        UserError: what was written does not describe this network.
+    Raises
+    ------
+    UserError
+        What was written does not describe this network.
     """
     _export(model, card, path, coremltools.precision.FLOAT32)
 

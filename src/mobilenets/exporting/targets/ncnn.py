@@ -27,8 +27,10 @@ def export_ncnn(model: MobileNet, card: ModelCard, path: Path) -> None:
     Input blob `in0`: float planes (C, size, size) of 0..255, as `ncnn::Mat::from_pixels` makes them; output
     blob `out0`: the probabilities. ncnn does not notice a truncated .bin, so the sums are part of the export.
 
-    Raises:
-        UserError: pnnx failed.
+    Raises
+    ------
+    UserError
+        pnnx failed.
     """
     _export(model, card, path, half=False)
 

@@ -60,8 +60,10 @@ def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, *outputs: 
 def answering_bytes(model: MobileNet, card: ModelCard) -> bytes:
     """A graph from pixels to outputs and features, without the card.
 
-    Raises:
-        UserError: the card is another network's.
+    Raises
+    ------
+    UserError
+        The card is another network's.
     """
     return onnx_bytes(deployed(model, card, features=True), card.preprocess, task_of(card).output, FEATURES)
 
@@ -69,8 +71,10 @@ def answering_bytes(model: MobileNet, card: ModelCard) -> bytes:
 def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
     """The content of `model.onnx`: from pixels to outputs, the card in its metadata.
 
-    Raises:
-        UserError: the card is another network's.
+    Raises
+    ------
+    UserError
+        The card is another network's.
     """
     graph = onnx.load_model_from_string(answering_bytes(model, card))
     graph.producer_name = "mobilenets"
@@ -93,8 +97,10 @@ def write_half_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
 def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `model` as a self-contained ONNX file, after comparing it with torch on random pixels.
 
-    Raises:
-        UserError: the exported graph does not give the network's outputs, or the card is another's.
+    Raises
+    ------
+    UserError
+        The exported graph does not give the network's outputs, or the card is another's.
     """
     content = onnx_file(model, card)
     difference = _difference(model, content, card)

@@ -26,8 +26,10 @@ _PLACE = b'["FILES"]'
 def export_web(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write the folder around `path`, its model.onnx, in float32.
 
-    Raises:
-        UserError: the runtime cannot be fetched.
+    Raises
+    ------
+    UserError
+        The runtime cannot be fetched.
     """
     _export(write_onnx, model, card, path)
 
@@ -35,8 +37,10 @@ def export_web(model: MobileNet, card: ModelCard, path: Path) -> None:
 def export_half_web(model: MobileNet, card: ModelCard, path: Path) -> None:
     """As `export_web`, the weights in float16.
 
-    Raises:
-        UserError: the runtime cannot be fetched.
+    Raises
+    ------
+    UserError
+        The runtime cannot be fetched.
     """
     _export(write_half_onnx, model, card, path)
 
@@ -44,8 +48,10 @@ def export_half_web(model: MobileNet, card: ModelCard, path: Path) -> None:
 def quantize_web(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
     """As `export_web`, the model in 8-bit integers.
 
-    Raises:
-        UserError: the runtime cannot be fetched.
+    Raises
+    ------
+    UserError
+        The runtime cannot be fetched.
     """
     _export(partial(quantize_onnx, calibration=calibration), model, card, path)
 

@@ -27,8 +27,10 @@ _MAX_BYTES = 64 * 2**20  # four times the larger of them
 def runtime_files() -> dict[str, bytes]:
     """The runtime's files by the name they have in an exported folder; fetched on first use (33 MB).
 
-    Raises:
-        UserError: no network, or the package kept is not the published one; it names file, origin and place.
+    Raises
+    ------
+    UserError
+        No network, or the package kept is not the published one; it names file, origin and place.
     """
     name = f"onnxruntime-web-{VERSION}.tgz"
     url = f"{registry()}/onnxruntime-web/-/{name}"

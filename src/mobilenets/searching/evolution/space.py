@@ -80,8 +80,10 @@ class SearchSpace:
 
     Stem, blocks without an expansion, last convolution and head stay the base network's.
 
-    Raises:
-        UserError: the base network's blocks are not inverted bottlenecks.
+    Raises
+    ------
+    UserError
+        The base network's blocks are not inverted bottlenecks.
     """
 
     def __init__(self, base: Net, size: int, options: Options | None = None) -> None:

@@ -47,8 +47,10 @@ class LatencyModel:
     def fit(cls, table: LatencyTable, candidates: Sequence[Candidate]) -> LatencyModel:
         """What has the least mean squared *relative* error on `candidates`, measured whole.
 
-        Raises:
-            ValueError: fewer than `MIN_FITTED` of them.
+        Raises
+        ------
+        ValueError
+            Fewer than `MIN_FITTED` of them.
         """
         if len(candidates) < MIN_FITTED:
             raise ValueError(f"{len(candidates)} networks are too few to fit; use {MIN_FITTED} or more")

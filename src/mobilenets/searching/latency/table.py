@@ -69,8 +69,10 @@ class LatencyTable:
     Safe to stop at any time: what was measured before is kept. Use it as a context: it holds a process. `timer`: what
     measures, by default the engine itself.
 
-    Raises:
-        UserError: the engine is not installed or does not measure subgraphs.
+    Raises
+    ------
+    UserError
+        The engine is not installed or does not measure subgraphs.
     """
 
     def __init__(self, conditions: Conditions, path: Path | None = None, timer: Timer | None = None) -> None:

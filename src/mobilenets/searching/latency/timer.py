@@ -52,8 +52,10 @@ class Timer(Protocol):
     def measure(self, parts: Sequence[Part], effort: Effort) -> Measured:
         """An estimate for each, and for a reference that is always the same.
 
-        Raises:
-            UserError: the engine cannot run one of them.
+        Raises
+        ------
+        UserError
+            The engine cannot run one of them.
         """
 
     def close(self) -> None:
@@ -82,8 +84,10 @@ OPENERS: dict[str, Callable[[Path, int], Run]] = {"onnxruntime": _onnxruntime, "
 def check_engine(engine: str) -> None:
     """Refuse what cannot measure parts of networks here.
 
-    Raises:
-        UserError: an engine that does not, or is not installed.
+    Raises
+    ------
+    UserError
+        An engine that does not, or is not installed.
     """
     if engine not in OPENERS:
         raise UsageError(f"--engine {engine}: searches measure in {' or '.join(OPENERS)}")

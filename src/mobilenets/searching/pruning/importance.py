@@ -63,8 +63,10 @@ def keep_important(scores: Mapping[str, torch.Tensor], sizes: Mapping[str, int])
 def slice_channels(model: MobileNet, keep: Keep) -> MobileNet:
     """A network with only the channels in `keep` (groups it does not name stay whole), with their weights.
 
-    Raises:
-        ValueError: numbers of channels that make another kind of network (see `groups.with_channels`).
+    Raises
+    ------
+    ValueError
+        Numbers of channels that make another kind of network (see `groups.with_channels`).
     """
     groups = channel_groups(model.net)
     net = with_channels(model.net, {name: len(indices) for name, indices in keep.items()})

@@ -120,8 +120,10 @@ def prune(model: MobileNet, sizes: Mapping[str, int], stats: PruningStats, ridge
 
     `ridge`: of the least squares, in mean variances of the channels that stay; 0 or more.
 
-    Raises:
-        ValueError: numbers of channels that make another kind of network (see `groups.with_channels`).
+    Raises
+    ------
+    ValueError
+        Numbers of channels that make another kind of network (see `groups.with_channels`).
     """
     keep = keep_important(stats.scores, sizes)
     narrow = slice_channels(model, keep)

@@ -137,8 +137,10 @@ def processes() -> Iterator[Group]:
     Within it only the main process prints and logs. An error that several of them meet is raised by the first; the
     others end quietly with its exit code.
 
-    Raises:
-        UserError: another process of the group died.
+    Raises
+    ------
+    UserError
+        Another process of the group died.
     """
     if torchrun_env.world() == 1 or dist.is_initialized():
         yield Group(dist.get_rank(), dist.get_world_size()) if torchrun_env.world() > 1 else ALONE

@@ -50,8 +50,10 @@ class ActivationCache:
     The views are those of the loader's epochs 0 to V - 1 in the order of the photographs; without augmentation one
     is enough. They are kept as float16 in a file in `folder`, which vanishes with the process.
 
-    Raises:
-        UserError: no room for them.
+    Raises
+    ------
+    UserError
+        No room for them.
     """
 
     def __init__(

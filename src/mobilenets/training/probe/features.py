@@ -105,8 +105,10 @@ def feature_extractor(name: str | None, weights: str, size: int | None = None) -
 
     The whole short side is seen. `name`: None for that of the file, or the default one.
 
-    Raises:
-        UserError: unknown names, weights that cannot be fetched, or a size outside 1 to 4096.
+    Raises
+    ------
+    UserError
+        Unknown names, weights that cannot be fetched, or a size outside 1 to 4096.
     """
     model = create(name_or_default(name, weights), weights=weights)
     preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)

@@ -24,8 +24,10 @@ def find_label_errors(
 
     Pictures of one group stay in one fold: a mislabelled shot must not vouch for its twin.
 
-    Raises:
-        UserError: cleanlab is not installed, or a class has too few pictures (or groups) for the folds.
+    Raises
+    ------
+    UserError
+        cleanlab is not installed, or a class has too few pictures (or groups) for the folds.
     """
     try:
         from cleanlab.filter import find_label_issues
@@ -47,8 +49,10 @@ def cross_validated(
 ) -> NDArray[np.float64]:
     """Probabilities (N, K) of each picture by a probe that was fitted without it and its group.
 
-    Raises:
-        UserError: a class in fewer than `FOLDS` groups.
+    Raises
+    ------
+    UserError
+        A class in fewer than `FOLDS` groups.
     """
     fewest = min(len(np.unique(groups[y == k])) for k in range(int(y.max()) + 1))
     if fewest < FOLDS or y.max() == 0:
