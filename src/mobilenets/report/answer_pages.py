@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mobilenets.model_card import CLASSIFY
+from mobilenets.model_card import CLASSIFY, MULTILABEL
 from mobilenets.report.answers import Answered, AnswerPages
 from mobilenets.report.class_answers import class_answers
+from mobilenets.report.label_answers import label_answers
 
 
 def answer_pages(answered: Answered) -> AnswerPages:
@@ -21,10 +22,14 @@ def _classes(answered: Answered) -> AnswerPages:
     return AnswerPages("run/classify", class_answers(answered))
 
 
+def _labels(answered: Answered) -> AnswerPages:
+    return AnswerPages("run/multilabel", label_answers(answered))
+
+
 def _figures(answered: Answered) -> AnswerPages:
     """Every figure by its name."""
     figures = [(name, value) for name, value in answered.card.metrics.items() if isinstance(value, (int, float))]
     return AnswerPages("run/figures", {"figures": figures})
 
 
-_PAGES: dict[str, Callable[[Answered], AnswerPages]] = {CLASSIFY: _classes}
+_PAGES: dict[str, Callable[[Answered], AnswerPages]] = {CLASSIFY: _classes, MULTILABEL: _labels}

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mobilenets.data.sample import Sample
 from mobilenets.report.answers import Answered
 from mobilenets.report.audit_section import faults_by_path
 from mobilenets.report.calibration_section import calibration_section
 from mobilenets.report.confusion import confusion_section
-from mobilenets.report.gallery import Opener, figures
+from mobilenets.report.gallery import figures, open_image
 from mobilenets.report.plots import Label, draw_confusion, labels_of
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import ImageAnswer, Predictions
@@ -34,7 +33,11 @@ def class_answers(answered: Answered) -> dict[str, Any]:
     """
     card, kept, explainer = answered.card, answered.kept, answered.explainer
     classes, metrics, value_range = card.classes, card.metrics, card.preprocess.range
-    predictions, opener = Predictions.parse(answered.predictions), _opener(answered.images)
+    predictions = Predictions.parse(answered.predictions)
+
+    def opener(answer: ImageAnswer) -> str | Path | bytes:
+        return open_image(answered.images, answer.row, answer.path)
+
     drawn, labels = None, labels_of(classes[:_MAX_DRAWN])
     if len(classes) <= _MAX_DRAWN:
         _warn(classes, labels)
@@ -55,18 +58,6 @@ def class_answers(answered: Answered) -> dict[str, Any]:
         "has_heat": explainer is not None,
         "calibration": calibration_section(metrics["accuracy"], predictions),
     }
-
-
-def _opener(images: Sequence[Sample] | None) -> Opener:
-    """What reads the image of an answer: the file of its path, or what `images` has in its row."""
-    if images is None:
-        return lambda answer: answer.path
-
-    def open(answer: ImageAnswer) -> Path | bytes:
-        source = images[answer.row].open()
-        return source if isinstance(source, Path) else source.read()
-
-    return open
 
 
 def _warn(classes: Sequence[str], labels: Sequence[Label]) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilenets.data.sample import Sample
 from mobilenets.errors import UserError
 from mobilenets.explaining.overlay import describe, overlay
 from mobilenets.preprocess.depth import Range
@@ -44,6 +45,14 @@ class CellPhotos:
     predicted: int
     count: int
     figures: list[Figure]
+
+
+def open_image(images: Sequence[Sample] | None, row: int, path: str) -> str | Path | bytes:
+    """The image of a row of predictions.csv: what `images` have there, or the file of its path."""
+    if images is None:
+        return path
+    source = images[row].open()
+    return source if isinstance(source, Path) else source.read()
 
 
 def figures(

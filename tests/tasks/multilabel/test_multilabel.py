@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from mobilenets.data.samples import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError, ModelFileError, UsageError
 from mobilenets.model_card import ModelCard, read_card
+from mobilenets.report.run_report import write_report
 from mobilenets.serving.app import make_app
 from mobilenets.tasks.multilabel import Multilabel
 from mobilenets.tasks.multilabel.loss import MAX_WEIGHT, BinaryCrossEntropy
+from mobilenets.tasks.multilabel.predictions import LabelError, label_errors
 from mobilenets.tasks.multilabel.targets import names_of
 from mobilenets.training.probe.sigmoid_head import fit_sigmoid_head
 from mobilenets.training.recipe import ProbeRecipe
@@ -149,6 +152,37 @@ def test_a_run_has_its_figures_its_thresholds_and_what_it_predicted(run: mn.Run)
         rows = list(csv.DictReader(file))
     assert np.mean([row["label"] == row["predicted"] for row in rows]) == run.metrics["exact_match"]
     assert json.loads((run.path / "probe.json").read_text())["val_mAP"] == pytest.approx(run.metrics["mAP"], abs=0.02)
+
+
+def test_the_report_has_each_label_with_its_threshold(run: mn.Run) -> None:
+    page = (run.path / "report.html").read_text()
+    assert f"mAP {100 * run.metrics['mAP']:.1f} %" in page
+    for name, figures in run.metrics["per_class"].items():
+        cells = (figures["ap"], figures["f1"], figures["precision"], figures["recall"])
+        numbers = [*(f"{value:.3f}" for value in cells), f"{figures['threshold']:.2f}", str(figures["n"])]
+        assert f"<bdi>{name}</bdi></td>" + "".join(f'<td class="n">{number}</td>' for number in numbers) in page
+
+
+def test_the_report_shows_the_photographs_with_wrong_labels(run: mn.Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run.path, tmp_path / "run"))
+    head, *rows = (folder / "predictions.csv").read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    swapped = [[path, "green" if "red" in truth else "red", *rest] for path, truth, *rest in cells]
+    (folder / "predictions.csv").write_text("\n".join([head, *map(",".join, swapped)]) + "\n")
+    write_report(folder)
+    page = (folder / "report.html").read_text()
+    assert f"{len(rows)} of {len(rows)} have a label too few or too many" in page
+    assert page.count("missed <bdi>") + page.count("too many <bdi>") >= len(rows)
+    assert page.count("data:image/jpeg") == 12
+    assert "no photograph</div>" not in page
+
+
+def test_photographs_with_wrong_labels_come_by_their_loss() -> None:
+    text = "path,label,predicted,a,b\n1,a,a,0.9,0.1\n2,|,a|b,0.6,0.7\n3,b,|,0.1,0.01\n"
+    assert label_errors(text) == [
+        LabelError(2, "3", (("b", 0.01),), ()),
+        LabelError(1, "2", (), (("a", 0.6), ("b", 0.7))),
+    ]
 
 
 def test_cards_of_classes_have_no_thresholds_and_bad_ones_are_refused(run: mn.Run) -> None:

@@ -132,8 +132,14 @@ def log_loss(probabilities: Floats, truth: Bools) -> float:
     >>> round(log_loss(np.array([[0.5, 0.5]]), np.array([[True, False]])), 4)
     0.6931
     """
+    return float(log_losses(probabilities, truth).mean())
+
+
+def log_losses(probabilities: Floats, truth: Bools) -> Floats:
+    """The binary cross-entropy of each photo and label (N, K), in nats."""
     right = np.where(truth, probabilities, 1 - probabilities).astype(np.float64)
-    return float(-np.log(np.clip(right, _SMALLEST, 1)).mean())
+    losses: Floats = -np.log(np.clip(right, _SMALLEST, 1))
+    return losses
 
 
 def choose_thresholds(probabilities: Floats, truth: Bools) -> Floats:
