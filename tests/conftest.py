@@ -36,7 +36,6 @@ LONG = (
     "training/test_run.py",
     "cli/test_search.py",
     "cli/test_demo.py",
-    "exporting/test_qat.py",
     "cli/test_bench.py",
     "cli/test_resume.py",
     "searching/test_job.py",

@@ -84,8 +84,6 @@ def test_a_file_that_disagrees_is_told_and_exit_code_1(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["RUN", "--to", "onnx", "--int8", "--qat-minutes", "-1"], "--qat-minutes -1.0: not a time"),
-        (["RUN", "--to", "onnx", "--int8", "--qat-minutes", "nan"], "--qat-minutes nan: not a time"),
         (["RUN", "--to", "ncnn", "--int8"], "--int8: not offered for ncnn"),
         (["nothing", "--to", "onnx"], "nothing: no such file, folder or published name"),
         (["EMPTY", "--to", "onnx"], "there are no weights"),

@@ -83,7 +83,7 @@ def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_o
     told = capsys.readouterr().err
     assert f"random pixels are compared: {run.parent / 'photos'}: the photographs of {run} were there" in told
     assert "--data NEW" in told
-    assert main(["export", str(run), "--to", "onnx", "--int8", "--qat-minutes", "0"]) == 2
+    assert main(["export", str(run), "--to", "onnx", "--int8"]) == 2
     assert "--data NEW" in capsys.readouterr().err
     train, val = samples(run, Path("../album"))
     assert (paths(train), paths(val)) == of_run(run)

@@ -58,7 +58,9 @@ def test_the_onnx_file_computes_in_integers_and_keeps_its_card(tmp_path: Path) -
     quantizer("onnx")(engine.model, engine.card, tmp_path / "model.onnx", Calibration(noise(8, engine.card.preprocess)))
     graph = onnx.load(tmp_path / "model.onnx").graph
     weights = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
-    convolutions = [n for n in graph.node if n.op_type == "Conv"]
+    first, second, *convolutions = [n for n in graph.node if n.op_type == "Conv"]
+    for layer in (first, second):  # it reads pixels, and the depthwise one what it gives
+        assert weights[layer.input[1]].dtype == np.float32
     sources = {o: n for n in graph.node for o in n.output}
     stored = [weights[sources[n.input[1]].input[0]] for n in convolutions]
     scales = [weights[sources[n.input[1]].input[1]] for n in convolutions]
@@ -76,7 +78,9 @@ def test_the_onnx_file_holds_nothing_that_is_not_read(tmp_path: Path) -> None:
     biases = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.INT32}
     read = [node for node in graph.node if biases & {*node.input}]
     assert {len(node.input) for node in read} == {2}  # a bias and its scale: its zero point is zero
-    assert len(read) == len([node for node in graph.node if node.op_type in ("Conv", "Gemm")])
+    assert (
+        len(read) == len([node for node in graph.node if node.op_type in ("Conv", "Gemm")]) - 2
+    )  # the first two are float
 
 
 @pytest.mark.exports
@@ -134,7 +138,7 @@ def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
     layers = [sources.get(n.input[1]) for n in graph.node if n.op_type in ("Conv", "Gemm")]
     assert layers[0] is None
     assert layers[-1] is None
-    assert set(layers[1:-1]) == {"DequantizeLinear"}
+    assert set(layers[2:-1]) == {"DequantizeLinear"}
 
 
 @pytest.mark.exports
@@ -168,7 +172,7 @@ def test_the_order_of_the_calibration_photographs_does_not_matter(target: str, t
         path.parent.mkdir()
         quantizer(target)(engine.model, engine.card, path, Calibration(order))
         answers.append(open_engine(path, TARGETS[target].engine or "")(pixels))
-    np.testing.assert_allclose(*answers, atol=0 if target in ("onnx", "litert") else 0.02)
+    np.testing.assert_allclose(*answers, atol=0.02)  # sums in another order now and then round the other way
 
 
 def test_the_layer_with_an_outlier_suffers_most() -> None:

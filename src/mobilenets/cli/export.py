@@ -32,13 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rounded.add_argument("--int8", action="store_true", help="8-bit integers: smaller and faster, nearly as right")
     rounded.add_argument("--half", action="store_true", help="weights in float16: half the size, nearly the same")
     smaller.add_argument("--float-ends", action="store_true", help="with --int8: first and last layer stay float")
-    smaller.add_argument(
-        "--qat-minutes",
-        type=float,
-        metavar="T",
-        help="with --int8, where that costs more than a point of accuracy: train for 8 bits, at most so long, and keep "
-        "the better file; 0: never (default %(default)g)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

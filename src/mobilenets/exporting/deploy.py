@@ -77,15 +77,6 @@ def deployed(model: MobileNet, card: ModelCard, features: bool = False) -> FromP
     return module
 
 
-def network_of(module: FromPixels, preprocess: Preprocess) -> MobileNet:
-    """The network inside a `deployed` module, which is used up: BatchNorm folded, for normalised images again."""
-    network = module.get_submodule("from_planes.network.network")
-    assert isinstance(network, MobileNet)
-    weight = network.get_parameter("stem.conv.weight")
-    weight.data = weight.data * 255 * torch.tensor(preprocess.std).view(1, -1, 1, 1)
-    return network
-
-
 def example_planes(preprocess: Preprocess) -> torch.Tensor:
     """`example_pixels` as `FromPlanes` takes them: float32 (1, C, size, size), contiguous."""
     return example_pixels(preprocess).permute(0, 3, 1, 2).float().contiguous()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,17 +14,12 @@ from mobilenets.data.sample import Sample
 from mobilenets.errors import UsageError
 from mobilenets.exporting.images import random_images, read_images
 from mobilenets.exporting.targets.table import TARGETS, Export, reopen
-from mobilenets.exporting.verify import FLOAT16, MAX_LOST, Verification, size_of, verify
+from mobilenets.exporting.verify import FLOAT16, Verification, size_of, verify
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import Network
-from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import FLOAT, HALF, Engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
-
-log = logging.getLogger(__name__)
-
-Retrain = Callable[[], MobileNet]
 
 MAX_IMAGES = 1000
 UNVERIFIED = ".unverified"
@@ -38,7 +32,6 @@ def export(
     out: Path,
     samples: Sequence[Sample],
     precision: str = FLOAT,
-    retrain: Retrain | None = None,
     texts: Sequence[str] = (),
 ) -> tuple[Path, Verification]:
     """Write `network` with `write` into the new folder `out` and compare on `samples`, or random pixels if none.
@@ -47,8 +40,6 @@ def export(
 
     A file with weights in float16 is also computed in half precision, where its runtime and this processor do that.
     A float32 file that disagrees is kept under another suffix. Nothing is left of an export that fails.
-    Where a file is more than a point less accurate, the network that `retrain` gives is written too, and the more
-    accurate file of the two kept. Interrupted in that, the first file is kept before the interrupt goes on.
 
     Raises:
         UserError: `out` exists or cannot be written, the network cannot be written so, or no photograph be read.
@@ -56,43 +47,24 @@ def export(
     check_free(out)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     made = [folder for folder in part.parents if not folder.exists()]
-    interrupted: KeyboardInterrupt | None = None
-
-    def attempt(model: MobileNet, folder: Path) -> tuple[Path, Verification]:
-        return folder, _attempt(model, network, target, write, folder, samples, precision, texts)
-
     try:
-        kept, result = attempt(network.model, part / "first")
-        if retrain is not None and result.lost > MAX_LOST:
-            try:
-                other, trained = attempt(retrain(), part / "second")
-                trained = replace(trained, trained=True)
-                if trained.lost < result.lost:
-                    kept, result, trained = other, trained, result
-                result = replace(result, other=trained)
-            except KeyboardInterrupt as stop:
-                interrupted = stop
+        result = _attempt(network, target, write, part, samples, precision, texts)
         file = TARGETS[target].file
         if not result.agrees:
-            file = (kept / file).rename(kept / f"{file}{UNVERIFIED}").name
+            file = (part / file).rename(part / f"{file}{UNVERIFIED}").name
         text = json.dumps(asdict(result), indent=2) + "\n"
-        (kept / "verify.json").write_text(text, encoding="utf-8")
-        kept.rename(out)
-        shutil.rmtree(part, ignore_errors=True)
+        (part / "verify.json").write_text(text, encoding="utf-8")
+        part.rename(out)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         with contextlib.suppress(OSError):  # another export is in one of them
             for folder in made:
                 folder.rmdir()
         raise
-    if interrupted is not None:
-        log.warning("kept the file without training, in %s", out)
-        raise interrupted
     return out / file, result
 
 
 def _attempt(
-    model: MobileNet,
     network: Network,
     target: str,
     write: Export,
@@ -101,10 +73,10 @@ def _attempt(
     precision: str,
     texts: Sequence[str],
 ) -> Verification:
-    """Write `model` into the new `folder` and compare that file with `network`."""
+    """Write `network` into the new `folder` and compare that file with `network`."""
     folder.mkdir(parents=True)
     file = folder / TARGETS[target].file
-    write(model, network.card, file)
+    write(network.model, network.card, file)
 
     def compare(engine: Engine | None, precision: str) -> Verification:
         preprocess = network.card.preprocess

@@ -62,10 +62,6 @@ class Verification:
         Of the file.
     runtime
         What ran the file.
-    trained
-        Whether its weights were trained for 8 bits.
-    other
-        The same of the file, trained or not, that this one was preferred to.
     half
         The same of this file computed in half precision, which `precision` names; None where it was not.
 
@@ -88,8 +84,6 @@ class Verification:
     latency_ms: float | None
     bytes: int
     runtime: str | None = None
-    trained: bool = False
-    other: Verification | None = None
     half: Verification | None = None
 
     @property
@@ -222,23 +216,15 @@ def size_of(path: Path) -> int:
 
 
 def table(result: Verification) -> list[str]:
-    """The result in lines to print, that of the file it was preferred to before its own."""
-    if result.other is None:
-        lines = _table(result, f"{result.target} {result.precision}")
-        if result.half is not None:
-            lines += _table(result.half, f"{result.target} {result.precision}, computed in {result.half.precision}")
-        elif result.precision == FLOAT16 and result.runtime in KINDS and KINDS[result.runtime].open_half:
-            lines.append(
-                f"{result.target} {result.precision}: not computed in half precision here (this processor has none)"
-            )
-        return lines
-    return [
-        line
-        for file, fate in ((result.other, "not kept"), (result, "kept"))
-        for line in _table(
-            file, f"{file.target} {file.precision} {'after training' if file.trained else 'without training'}: {fate}"
+    """The result in lines to print."""
+    lines = _table(result, f"{result.target} {result.precision}")
+    if result.half is not None:
+        lines += _table(result.half, f"{result.target} {result.precision}, computed in {result.half.precision}")
+    elif result.precision == FLOAT16 and result.runtime in KINDS and KINDS[result.runtime].open_half:
+        lines.append(
+            f"{result.target} {result.precision}: not computed in half precision here (this processor has none)"
         )
-    ]
+    return lines
 
 
 def _table(result: Verification, title: str) -> list[str]:

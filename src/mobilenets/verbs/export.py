@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from mobilenets.system.progress import Report
 
 log = logging.getLogger(__name__)
-
-QAT_MINUTES = 3.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,6 @@ def export(
     int8: bool = False,
     half: bool = False,
     float_ends: bool = False,
-    qat_minutes: float = QAT_MINUTES,
     max_pixels: int | None = None,
     progress: Report | None = None,
 ) -> ExportResult:
@@ -108,8 +104,6 @@ def export(
         Weights in float16: half the size, nearly the same.
     float_ends
         With `int8`: first and last layer stay float.
-    qat_minutes
-        With `int8`, where that costs more than a point of accuracy: train for 8 bits, at most so long; 0: never.
     max_pixels
         Decode at most so many pixels of a photo; None: 120 million.
     progress
@@ -155,8 +149,6 @@ def export(
     from mobilenets.runtime.base import FLOAT
     from mobilenets.verbs.model_argument import open_network
 
-    if not 0 <= qat_minutes < inf:
-        raise UsageError(f"--qat-minutes {qat_minutes}: not a time; give minutes, or 0 for never")
     if int8 and half:
         raise UsageError("--half: not with --int8, which has a precision of its own; leave one of them out")
     quantize = quantizer(to) if int8 else None
@@ -169,35 +161,29 @@ def export(
     name = f"{to}{'-full' if input == 'full' else ''}{ending}"
     folder = Path(out) if out else folder_of(str(model), network.card) / name
     check_free(folder)
-    retrain = None
     noise: dict[str, float] = {}
     if quantize is not None:
         calibration, noise = _calibration(network, training, float_ends)
         write = partial(_write_int8, quantize, calibration)
-        retrain = partial(_retrain, network, training, calibration, qat_minutes) if qat_minutes else None
     if input == "full":
         write = with_full_input(to, write)
     log.info("exporting %s to %s, which takes up to a minute", network.card.name, to)
-    path, result = write_and_verify(network, to, write, folder, validation, precision, retrain, texts)
+    path, result = write_and_verify(network, to, write, folder, validation, precision, texts)
     if to in FEATURE_TARGETS:
-        _copy_index(Path(model), folder, result)
+        _copy_index(Path(model), folder)
     hint = TARGETS[to].hint
     next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
     return ExportResult(path, result, noise, tuple(losses(result)), next_step)
 
 
-def _copy_index(model: Path, folder: Path, result: Verification) -> None:
+def _copy_index(model: Path, folder: Path) -> None:
     """Put the run's index beside an exported file that gives features, so that it tells what is unknown, too."""
     from mobilenets.features.index import FILE
     from mobilenets.system.files import write_atomic
 
     index = (model if model.is_dir() else model.parent) / FILE
-    if not index.is_file():
-        return
-    if result.trained:
-        log.warning("a network that was trained for 8 bits has other features: the file tells nothing to be unknown")
-        return
-    write_atomic(folder / FILE, index.read_bytes())
+    if index.is_file():
+        write_atomic(folder / FILE, index.read_bytes())
 
 
 def _calibration(
@@ -207,19 +193,12 @@ def _calibration(
     from mobilenets.exporting.int8.calibration import read_calibration
     from mobilenets.exporting.int8.quantize import layer_noise
 
-    calibration = read_calibration(network.card.preprocess, samples, skip_first_last, measured_on=network.model)
+    calibration = read_calibration(network.card.preprocess, samples, skip_first_last)
     return calibration, layer_noise(network.model, network.card, calibration)
 
 
 def _write_int8(quantize: Quantize, calibration: Calibration, model: MobileNet, card: ModelCard, path: Path) -> None:
     quantize(model, card, path, calibration)
-
-
-def _retrain(network: Network, samples: Sequence[Sample], calibration: Calibration, minutes: float) -> MobileNet:
-    from mobilenets.exporting.int8.qat import train_for_int8
-
-    log.info("more than a point lost: training for 8 bits, at most %s min; Ctrl-C keeps what there is", f"{minutes:g}")
-    return train_for_int8(network.model, network.card, samples, calibration, minutes)
 
 
 def _samples(

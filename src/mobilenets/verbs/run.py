@@ -151,7 +151,6 @@ class Run:
         int8: bool = False,
         half: bool = False,
         float_ends: bool = False,
-        qat_minutes: float = 3.0,
         max_pixels: int | None = None,
         progress: Report | None = None,
     ) -> ExportResult:
@@ -189,7 +188,6 @@ class Run:
             int8=int8,
             half=half,
             float_ends=float_ends,
-            qat_minutes=qat_minutes,
             max_pixels=max_pixels,
             progress=progress,
         )

@@ -15,7 +15,6 @@ import numpy as np
 from mobilenets.data.sample import Sample
 from mobilenets.errors import DataError
 from mobilenets.exporting.images import read_images
-from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import Pixels
 
@@ -24,23 +23,13 @@ NUM_IMAGES = 300  # the ranges have settled: the default of OpenVINO's NNCF too
 
 @dataclass(frozen=True)
 class Calibration:
-    """Pixels uint8 (N, size, size, C), and whether the first and the last layer stay float.
-
-    `measured_on`: the network whose activations give ONNX and LiteRT their ranges; None: the one that is written.
-    Weights that `qat.py` trained for the ranges of the float network lose part of what they gained with others.
-    """
+    """Pixels uint8 (N, size, size, C), and whether the first and the last layer stay float."""
 
     pixels: Pixels
     skip_first_last: bool = False
-    measured_on: MobileNet | None = None
 
 
-def read_calibration(
-    preprocess: Preprocess,
-    samples: Sequence[Sample],
-    skip_first_last: bool = False,
-    measured_on: MobileNet | None = None,
-) -> Calibration:
+def read_calibration(preprocess: Preprocess, samples: Sequence[Sample], skip_first_last: bool = False) -> Calibration:
     """At most 300 of `samples`.
 
     Raises:
@@ -49,4 +38,4 @@ def read_calibration(
     rows = [image.pixels for image in read_images(preprocess, samples, NUM_IMAGES, "calibration photographs")]
     if not rows:
         raise DataError("--int8: no training photograph to calibrate with can be read; give --data")
-    return Calibration(np.stack(rows), skip_first_last, measured_on)
+    return Calibration(np.stack(rows), skip_first_last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorData, TensorsData
 
 from mobilenets.exporting.int8.calibration import Calibration
-from mobilenets.exporting.int8.quantize import QParams
 from mobilenets.exporting.int8.ranges import HARD_SIGMOID, HARD_SWISH, Range, Ranges
 from mobilenets.exporting.quiet import quiet
 from mobilenets.exporting.targets.onnx import onnx_file
@@ -22,20 +20,12 @@ from mobilenets.system.files import write_atomic
 
 # Convolutions and the head: what processors have 8-bit arithmetic for. ReLU and ReLU6 (Clip) become the range of the
 # convolution before them. h-swish and the gates of squeeze-and-excite stay float between two conversions; rounding
-# them too costs accuracy and gains nothing. Sums stay float: see `_keep_sums_float`.
+# them too costs accuracy and gains nothing. Sums stay float: see `_keep_sums_float`. So does the first convolution: it
+# reads 256 levels of pixels, which lie in no grid of 256 steps once the mean of each colour is taken away. So does a
+# depthwise one behind it: in a V3 it reads channels of very different size, which h-swish keeps so (see `equalise.py`).
 LAYERS = ("Conv", "Gemm")
 INT8_OPERATORS = [*LAYERS, "Relu", "Clip"]
-QUANTIZED = "_quantized"  # what the quantiser appends to the name of a weight
 EFFECTIVE_RANGES = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
-
-
-@dataclass(frozen=True)
-class LayerQParams:
-    """Where one layer is rounded: what it reads, what it writes (after a ReLU), its weights."""
-
-    reads: QParams | None
-    writes: QParams | None
-    weights: bool
 
 
 def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
@@ -45,10 +35,12 @@ def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Ca
 
 def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> onnx.ModelProto:
     """What `quantize_onnx` writes."""
-    graph = _float_graph(model, card)
-    measured = calibration.measured_on or model
-    ranges = _ranges(graph if measured is model else _float_graph(measured, card), calibration.pixels)
-    layers = [node.name for node in graph.graph.node if node.op_type in LAYERS]
+    graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(onnx_file(model, card)))
+    ranges = _ranges(graph, calibration.pixels)
+    layers = [node for node in graph.graph.node if node.op_type in LAYERS]
+    kept = layers[:2] if _is_depthwise(layers[1]) else layers[:1]
+    if calibration.skip_first_last:
+        kept.append(layers[-1])
     with quiet():
         job = QDQQuantizer(
             graph,
@@ -58,7 +50,7 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
             activation_qType=QuantType.QUInt8,
             tensors_range=_tensors_data(ranges),
             nodes_to_quantize=[],
-            nodes_to_exclude=[layers[0], layers[-1]] if calibration.skip_first_last else [],
+            nodes_to_exclude=[node.name for node in kept],
             op_types_to_quantize=INT8_OPERATORS,
             extra_options={},
         )
@@ -69,30 +61,8 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
     return quantized
 
 
-def layer_qparams(quantized: onnx.ModelProto) -> dict[str, LayerQParams]:
-    """How every layer of a QDQ graph is rounded, by the name of its module in `graph.deployed`."""
-    graph = quantized.graph
-    stored = {tensor.name: tensor for tensor in graph.initializer}
-    writers = {name: node for node in graph.node for name in node.output}
-    rounders = {node.input[0]: node for node in graph.node if node.op_type == "QuantizeLinear"}
-
-    def qparams(node: onnx.NodeProto | None) -> QParams | None:
-        if node is None or node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-            return None
-        scale, zero = (onnx.numpy_helper.to_array(stored[name]) for name in node.input[1:3])
-        return float(scale), int(zero)
-
-    result = {}
-    for layer in (node for node in graph.node if node.op_type in LAYERS):
-        weights = writers.get(layer.input[1])
-        name = weights.input[0].removesuffix(QUANTIZED) if weights else layer.input[1]
-        reads, writes = qparams(writers[layer.input[0]]), qparams(rounders.get(layer.output[0]))
-        result[name.removesuffix(".weight")] = LayerQParams(reads, writes, weights is not None)
-    return result
-
-
-def _float_graph(model: MobileNet, card: ModelCard) -> onnx.ModelProto:
-    return onnx.shape_inference.infer_shapes(onnx.load_model_from_string(onnx_file(model, card)))
+def _is_depthwise(layer: onnx.NodeProto) -> bool:
+    return any(attribute.name == "group" and attribute.i > 1 for attribute in layer.attribute)
 
 
 def _ranges(graph: onnx.ModelProto, images: Pixels) -> dict[str, Range]:

@@ -66,11 +66,8 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
     with silent():
         from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
-        measured = calibration.measured_on or model
-        _convert(measured, card, path)
+        _convert(model, card, path)
         ranges = _ranges(path, calibration.pixels)
-        if measured is not model:
-            _convert(model, card, path)
         job = quantizer.Quantizer(str(path))
         for name in WEIGHTED_OPERATORS:
             job.add_static_config(

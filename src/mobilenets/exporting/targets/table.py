@@ -79,7 +79,13 @@ def quantizer(target: str) -> Quantize:
     quantize = _import(target).int8 if target in INT8_TARGETS or target not in TARGETS else None
     if quantize is None:
         raise UsageError(f"--int8: not offered for {target}; it is for {', '.join(INT8_TARGETS)}")
-    return quantize
+
+    def write_int8(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
+        from mobilenets.exporting.int8.prepare import prepare_for_int8
+
+        quantize(prepare_for_int8(model, card, calibration), card, path, calibration)
+
+    return write_int8
 
 
 def half_exporter(target: str) -> Export:
