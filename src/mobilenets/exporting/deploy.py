@@ -62,8 +62,10 @@ def deployed(model: MobileNet, card: ModelCard, features: bool = False) -> FromP
 
     `features`: and to the vector before the classifier, as a second output.
 
-    Raises:
-        UserError: the card is another network's.
+    Raises
+    ------
+    UserError
+        The card is another network's.
     """
     task = task_of(card)
     if task.width(card.classes) != model.net.num_classes:

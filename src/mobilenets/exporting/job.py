@@ -41,8 +41,10 @@ def export(
     A file with weights in float16 is also computed in half precision, where its runtime and this processor do that.
     A float32 file that disagrees is kept under another suffix. Nothing is left of an export that fails.
 
-    Raises:
-        UserError: `out` exists or cannot be written, the network cannot be written so, or no photograph be read.
+    Raises
+    ------
+    UserError
+        `out` exists or cannot be written, the network cannot be written so, or no photograph be read.
     """
     check_free(out)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
@@ -95,8 +97,10 @@ def _attempt(
 def check_free(out: Path) -> None:
     """Refuse before the work a folder that could not be made after it.
 
-    Raises:
-        UserError: `out` exists, or where it would lie nothing can be written.
+    Raises
+    ------
+    UserError
+        `out` exists, or where it would lie nothing can be written.
     """
     if out.exists():
         raise UsageError(f"{out}: exists already; choose another --out")

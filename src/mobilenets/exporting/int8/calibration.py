@@ -32,8 +32,10 @@ class Calibration:
 def read_calibration(preprocess: Preprocess, samples: Sequence[Sample], skip_first_last: bool = False) -> Calibration:
     """At most 300 of `samples`.
 
-    Raises:
-        UserError: none can be read.
+    Raises
+    ------
+    UserError
+        None can be read.
     """
     rows = [image.pixels for image in read_images(preprocess, samples, NUM_IMAGES, "calibration photographs")]
     if not rows:

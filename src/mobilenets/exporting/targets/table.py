@@ -64,8 +64,10 @@ class Writers(NamedTuple):
 def exporter(target: str) -> Export:
     """The function that writes `target` in float32.
 
-    Raises:
-        UserError: no such target, or its converter is not installed.
+    Raises
+    ------
+    UserError
+        No such target, or its converter is not installed.
     """
     return _import(target).float32
 
@@ -73,8 +75,10 @@ def exporter(target: str) -> Export:
 def quantizer(target: str) -> Quantize:
     """The function that writes `target` in 8-bit integers.
 
-    Raises:
-        UserError: no such target, its converter is not installed, or it has no 8-bit form here.
+    Raises
+    ------
+    UserError
+        No such target, its converter is not installed, or it has no 8-bit form here.
     """
     quantize = _import(target).int8 if target in INT8_TARGETS or target not in TARGETS else None
     if quantize is None:
@@ -91,8 +95,10 @@ def quantizer(target: str) -> Quantize:
 def half_exporter(target: str) -> Export:
     """The function that writes `target` with weights in float16.
 
-    Raises:
-        UserError: no such target, its converter is not installed, or it has no such form here.
+    Raises
+    ------
+    UserError
+        No such target, its converter is not installed, or it has no such form here.
     """
     half = _import(target).half if target in HALF_TARGETS or target not in TARGETS else None
     if half is None:
@@ -155,8 +161,10 @@ def _writers(target: str) -> Writers:
 def with_full_input(target: str, write: Export) -> Export:
     """`write`, and then the resize and the crop put into the file's graph.
 
-    Raises:
-        UserError: not offered for `target`.
+    Raises
+    ------
+    UserError
+        Not offered for `target`.
     """
     if target not in FULL_TARGETS:
         raise UsageError(f"--input full: not offered for {target}; it is for {' and '.join(FULL_TARGETS)}")
