@@ -84,6 +84,8 @@ def test_a_public_class_describes_what_it_holds_and_what_its_methods_take(name: 
         said = f"{getdoc(documented)}\n{getdoc(method)}"
         unsaid = [word for word in signature(method).parameters if not re.search(rf"\b{word}\b", said)]
         assert unsaid in ([], ["self"]), method.__qualname__
+        if described := _described(_sections(method).get("Parameters", "")):
+            assert described == {*signature(method).parameters} - {"self"}, method.__qualname__
         assert "Raises:" not in said, method.__qualname__
 
 

@@ -152,7 +152,7 @@ def test_the_engines_agree(run: Path, file: str) -> None:
     "options",
     [
         pytest.param(options.split(), marks=[] if "full" in options else pytest.mark.slow, id=options)
-        for options in ("onnx --input full", "onnx --half", "onnx --int8 --qat-minutes 0", "openvino")
+        for options in ("onnx --input full", "onnx --half", "onnx --int8", "openvino")
     ],
 )
 def test_exported_files_tell_the_unknown_too(cli: Cli, run: Path, tmp_path: Path, options: list[str]) -> None:

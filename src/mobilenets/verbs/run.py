@@ -158,7 +158,7 @@ class Run:
 
         Parameters
         ----------
-        to, out, data, input, int8, half, float_ends, qat_minutes, max_pixels, progress
+        to, out, data, input, int8, half, float_ends, max_pixels, progress
             As there.
 
         Returns
