@@ -1,9 +1,10 @@
 """What 8 bits cost and gain: accuracy, probabilities, size and latency, every int8 target against its float file.
 
     python benchmarks/int8.py [RUN...] [--targets TARGET...] [--work DIR]   # writes the files and compares answers
-    python benchmarks/int8.py --latency [--work DIR]                        # measures them, a minute on an idle machine
+    python benchmarks/int8.py --latency [--work DIR] [--result NAME]        # measures them, a minute on an idle machine
 
-The second command writes benchmarks/results/int8.md. RUN is a run on the demo's solar cells; without one, three are
+The second command writes benchmarks/results/int8.md (NAME.md). RUN is a run on any data, for example a linear probe:
+`mobilenets train cells.csv --recipe probe --val 0.25 --seed 1 --out cells-v2-1`. Without one, three on solar cells are
 trained, which takes half an hour: MobileNetV2 as `mobilenets demo` does (6 epochs, torchvision's weights), V3-Large (20
 epochs) and V3-Small (30) from random weights at 128 pixels. What WORK holds already is not made again.
 """
@@ -60,13 +61,14 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     parser.add_argument("--targets", nargs="+", choices=CHOSEN, default=CHOSEN, help="default: all")
     parser.add_argument("--work", type=Path, default=Path("int8-work"), metavar="DIR", help="kept between starts")
+    parser.add_argument("--result", default="int8", metavar="NAME", help="of the result (default %(default)s)")
     parser.add_argument("--latency", action="store_true", help="measure what was written, and write the result")
     args = parser.parse_args()
     if args.latency:
         written = sorted(args.work.glob(f"*/*-int8/{ANSWERS}"))
         if not written:
             parser.error(f"{args.work}: nothing to measure; run without --latency first")
-        tell([measured(answers) for answers in written])
+        tell([measured(answers) for answers in written], args.result)
         return
     for run in args.runs or trained(args.work):
         compare(run, args.targets, args.work / run.name)
@@ -96,6 +98,7 @@ def compare(run: Path, targets: tuple[str, ...], folder: Path) -> None:
         file = write(network, target, folder, calibration)
         given = probabilities(open_engine(file, str(TARGETS[target].engine)), pictures)
         answers = {
+            "run": run.name,
             "network": network.card.net.name,
             "pixels": preprocess.size,
             "target": target,
@@ -135,23 +138,24 @@ def measured(answers: Path) -> dict[str, Any]:
     return row | {"ms": [time.median_ms for time in times], "mb": [size_of(file) / 1e6 for file in files]}
 
 
-def tell(rows: list[dict[str, Any]]) -> None:
-    rows.sort(key=lambda row: (row["network"], CHOSEN.index(row["target"])))
+def tell(rows: list[dict[str, Any]], name: str) -> None:
+    rows.sort(key=lambda row: (row["network"], row["run"], CHOSEN.index(row["target"])))
     body = f"""\
-Calibrated with 300 photographs of the training part, compared on all {rows[0]["n"]} of the validation part.
+Calibrated with 300 photographs of the training part, compared on all of the validation part.
 *Same*: share of photographs that get the float network's class. *Off*: distance of a probability from the float
 network's, the largest over classes, mean over photographs. *ms*: one photograph, one thread (ExecuTorch chooses its
 threads itself), the float file and the 8-bit file in turns, each in its own process.
 
 {table(HEADER, [cells(row) for row in rows])}"""
-    write_result("int8", "8-bit integers on solar cells", "python benchmarks/int8.py --latency", body, "torch",
+    write_result(name, "8-bit integers", "python benchmarks/int8.py --latency", body, "torch",
                  "onnxruntime", "openvino", "nncf", "executorch", "ai-edge-litert", "ai-edge-quantizer")  # fmt: skip
 
 
 def cells(row: dict[str, Any]) -> list[object]:
     (before, after), (large, small) = row["ms"], row["mb"]
     return [
-        f"{row['network']}, {row['pixels']} px", row["target"], f"{row['before']:.4f}", f"{row['after']:.4f}",
+        f"{row['run']}: {row['network']}, {row['pixels']} px, {row['n']} photos", row["target"],
+        f"{row['before']:.4f}", f"{row['after']:.4f}",
         f"{100 * (row['after'] - row['before']):+.1f}", f"{row['same']:.3f}", f"{row['off']:.4f}",
         f"{large:.2f}", f"{small:.2f}", f"{small / large:.3f}",
         f"{before:.2f}", f"{after:.2f}", f"{before / after:.2f}",
