@@ -1,12 +1,14 @@
 """What is unknown: photographs of another kind, and classes that were left out, told from those of a run's own kind.
 
-    python benchmarks/unknown.py --trashnet FOLDER [--seeds 5] [--minutes 3]
+    python benchmarks/unknown.py --trashnet FOLDER [--seeds 5] [--epochs 2]
 
-Solar cells (`elpv-dataset`): a run learns functional and defective cells of one kind, mono- or polycrystalline, and is
-asked about held-out ones of it and all of the other kind; so are all of the cells against trashnet
-(github.com/garythung/trashnet, class folders). On trashnet each class is left out in turn. A quarter of the known
-photographs is held out from the runs, which draw their own validation from the rest. Beside it what a softmax would
-tell, what the index costs, and how many of the ten nearest cells are of the query's own kind.
+Solar cells (`elpv-dataset`): functional and defective cells of one kind, mono- or polycrystalline, are learned, and
+held-out ones of it told from all of the other kind; so are all of the cells from trashnet, class folders of
+github.com/garythung/trashnet. On trashnet each class is left out in turn. A quarter of the known photographs is held
+out, a fifth of the others says how far known ones may be. The features of the frozen network are computed once and
+indexed as a probe's are; `--epochs`: and a network is fine-tuned by `train` and asked by `evaluate --unknown`. Beside
+it what the softmax of the probe's head would tell, what the index costs, and how many of the ten nearest cells are of
+the query's own kind.
 """
 
 from __future__ import annotations
@@ -16,59 +18,106 @@ import csv
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import numpy as np
+import torch
 from common import spread, table, write_result
 
 import mobilenets as mn
-from mobilenets.features.index import FILE
+from mobilenets.data.loader import Loader
+from mobilenets.data.sample import Sample
+from mobilenets.features.images import ImageFeatures
+from mobilenets.features.index import FILE, build_index
+from mobilenets.features.known import ACCEPT, is_accepted
+from mobilenets.features.neighbours import nearest, roots
+from mobilenets.tasks.classify.open_set import Answered, score_open_set
+from mobilenets.training.probe.features import extractor, features
+from mobilenets.training.probe.head import Head, fit_head
+from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.weights.create import create
 
-Photo = tuple[Path, str]  # and its class
-PROBE = {"recipe": "probe", "size": 224, "crop": 1.0}
+MODEL, WEIGHTS, SIZE, CROP = "mobilenet_v2", "torchvision-v1", 224, 1.0
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A solar cell."""
+class Photos:
+    """Photographs with their features (N, D) and the numbers of their labels (N,)."""
 
-    path: Path
-    kind: str
-    label: str
+    paths: Sequence[Path]
+    x: np.ndarray
+    y: np.ndarray
 
-    @property
-    def photo(self) -> Photo:
-        """As it is learned."""
-        return self.path, self.label
+    def take(self, rows: np.ndarray) -> Photos:
+        """Some of them."""
+        return Photos([self.paths[i] for i in rows], self.x[rows], self.y[rows])
 
 
-def cells() -> list[Cell]:
+def cells() -> tuple[list[Path], np.ndarray, np.ndarray]:
+    """Paths of solar cells, whether each is monocrystalline, and whether it is defective."""
     package = find_spec("elpv_dataset")
     assert package is not None
     assert package.origin is not None, "pip install 'mobilenets[demo]'"
     folder = Path(package.origin).parent / "data"
-    rows = (line.split() for line in (folder / "labels.csv").read_text(encoding="utf-8").splitlines())
-    return [Cell(folder / p, kind, "defective" if float(x) >= 0.5 else "functional") for p, x, kind in rows]
+    rows = [line.split() for line in (folder / "labels.csv").read_text(encoding="utf-8").splitlines()]
+    kinds, defects = ([row[i] for row in rows] for i in (2, 1))
+    return (
+        [folder / row[0] for row in rows],
+        np.array([kind == "mono" for kind in kinds]),
+        np.array([float(probability) >= 0.5 for probability in defects]),
+    )
 
 
-def write_csv(path: Path, photos: Sequence[Photo]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("path", "label"), *((str(p), label) for p, label in photos)])
-    return path
+def seen(paths: Sequence[Path], labels: np.ndarray, title: str) -> Photos:
+    """The photographs as the frozen network sees them."""
+    model = create(MODEL, weights=WEIGHTS)
+    preprocess = replace(model.preprocess, size=SIZE, crop=CROP)
+    extract = extractor(model, preprocess, torch.device("cpu"), exact=True)
+    samples = [Sample(path, int(label)) for path, label in zip(paths, labels, strict=True)]
+    x, y = features(extract, Loader(samples, preprocess, 16, prefetch=0), title)
+    assert np.array_equal(y, labels)
+    return Photos(paths, x, y)
 
 
-def told(known: Sequence[Photo], other: Sequence[Path], seed: int, folder: Path, **settings: Any) -> dict[str, Any]:
-    """Figures of `evaluate --unknown` of a run on three quarters of `known`, on the last quarter and all of `other`."""
-    order = np.random.default_rng(seed).permutation(len(known))
-    parts = np.split(order, [len(known) // 4])
-    test, rest = (write_csv(folder / f"{name}.csv", [known[i] for i in p]) for name, p in zip("tr", parts, strict=True))
-    out = folder / "run"
-    run = mn.train(rest, out=out, model="mobilenet_v2", weights="torchvision-v1", seed=seed, **settings)
-    return mn.evaluate(run.path, test, unknown=[str(path) for path in other]).metrics["unknown"]
+def told(known: Photos, other: Photos, seed: int) -> dict[str, Any]:
+    """Figures of an index and a head from three quarters of `known`, on the last quarter and all of `other`."""
+    order = np.random.default_rng(seed).permutation(len(known.y))
+    test, rest = (known.take(rows) for rows in np.split(order, [len(order) // 4]))
+    val, train = (rest.take(rows) for rows in np.split(np.arange(len(rest.y)), [len(rest.y) // 5]))
+    _, numbers = np.unique(train.y, return_inverse=True)  # 0…K-1, whichever class was left out
+    head = fit_head(train.x, numbers, ProbeRecipe(), seed)
+    first, second = np.split(np.arange(len(rest.y)), [len(train.y)])  # no two of a group
+    learned = ImageFeatures.of(train.x, numbers, [str(path) for path in train.paths], first)
+    index = build_index(learned, ImageFeatures.of(val.x, np.zeros_like(second), [""] * len(second), second), "")
+
+    def answered(photos: Photos, head: Head) -> Answered:
+        found = index.likeness(photos.x)
+        accepted = np.array([is_accepted(one.known, ACCEPT) for one in found])
+        return Answered(np.array([one.distance for one in found]), accepted, head.probabilities(photos.x).max(1))
+
+    right = np.unique(train.y)[head.probabilities(test.x).argmax(1)] == test.y
+    return score_open_set(answered(test, head), answered(other, head), right)
+
+
+def fine_tuned(known: Photos, other: Photos, names: Sequence[str], epochs: int, folder: Path) -> dict[str, Any]:
+    """As `told`, of a network that `train` fine-tuned, asked by `evaluate --unknown`."""
+    test, rest = (
+        known.take(rows) for rows in np.split(np.random.default_rng(0).permutation(len(known.y)), [len(known.y) // 4])
+    )
+    lists = []
+    for name, photos in (("test", test), ("rest", rest)):
+        lists.append(folder / f"{name}.csv")
+        with lists[-1].open("w", newline="", encoding="utf-8") as file:
+            labels = (names[int(label)] for label in photos.y)
+            csv.writer(file).writerows([("path", "label"), *zip(map(str, photos.paths), labels, strict=True)])
+    options: dict[str, Any] = {"model": MODEL, "weights": WEIGHTS, "size": SIZE, "crop": CROP, "epochs": epochs}
+    run = mn.train(lists[1], out=folder / "run", recipe="finetune", **options)
+    figures: dict[str, Any] = mn.evaluate(run.path, lists[0], unknown=other.paths).metrics["unknown"]
+    return figures
 
 
 def row(name: str, figures: Sequence[dict[str, Any]]) -> list[object]:
@@ -79,6 +128,7 @@ def row(name: str, figures: Sequence[dict[str, Any]]) -> list[object]:
 def cost(run: Path, photos: Sequence[Path]) -> str:
     """What an answer takes with and without the index, in turns, on one thread; and the size of the index."""
     with_index, without = mn.load(run, "onnxruntime", threads=1), mn.load(run, "onnxruntime", threads=1)
+    assert with_index.index is not None
     without.index = None
     pixels = [with_index.pixels(path) for path in photos[:20]]
     taken: dict[bool, list[float]] = {True: [], False: []}
@@ -89,79 +139,60 @@ def cost(run: Path, photos: Sequence[Path]) -> str:
                 list(predictor.rows_of([picture]))
                 taken[known].append(time.perf_counter() - start)
     ms = {known: 1000 * median(values) for known, values in taken.items()}
-    size = (run / FILE).stat().st_size
-    count = len(with_index.index)
     return (
-        f"An answer takes {ms[True]:.2f} ms with the index of {count:,} photographs and {ms[False]:.2f} without "
-        f"({ms[True] / ms[False] - 1:+.1%}; from pixels, one at a time, one thread); {FILE} has {size / 1e6:.1f} MB."
+        f"An answer takes {ms[True]:.2f} ms with the index of {len(with_index.index):,} photographs and "
+        f"{ms[False]:.2f} ms without ({ms[True] / ms[False] - 1:+.1%}; from pixels, one at a time, one thread, medians "
+        f"in turns); {FILE} has {(run / FILE).stat().st_size / 1e6:.1f} MB."
     )
 
 
-def precision_at_10(run: Path, all_cells: Sequence[Cell]) -> float:
-    """Of the ten cells most like each, how many have its label and kind; all cells looked up among all others."""
-    engine = mn.load(run, "onnxruntime")
-    from mobilenets.features.neighbours import nearest, roots
-    from mobilenets.runtime.base import features_engine
-
-    rows = []
-    for start in range(0, len(all_cells), 16):
-        pixels = np.stack([engine.pixels(cell.path) for cell in all_cells[start : start + 16]])
-        rows.append(features_engine(engine._engine).with_features(pixels)[1])
-    features = roots(np.concatenate(rows))
-    own = np.arange(len(features))
-    found = nearest(features, features, 10, own, own).rows
-    kinds = np.array([cell.label + cell.kind for cell in all_cells])
-    return float((kinds[found] == kinds[:, None]).mean())
+def precision_at_10(photos: Photos, kinds: np.ndarray) -> float:
+    """Of the ten cells most like each, how many are of its kind; each is looked up among all others."""
+    rows, own = roots(photos.x), np.arange(len(photos.y))
+    return float((kinds[nearest(rows, rows, 10, own, own).rows] == kinds[:, None]).mean())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trashnet", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=3, help="of each fine-tuned run; 0: none")
+    parser.add_argument("--epochs", type=int, default=2, help="of the fine-tuned run; 0: none")
     args = parser.parse_args()
-    trash = [(path, path.parent.name) for path in sorted(args.trashnet.glob("*/*.jpg"))]
-    classes = sorted({label for _, label in trash})
-    everything = cells()
-    kinds = {kind: [c for c in everything if c.kind == kind] for kind in ("mono", "poly")}
+    files = sorted(args.trashnet.glob("*/*.jpg"))
+    classes, numbers = np.unique([path.parent.name for path in files], return_inverse=True)
+    trash = seen(files, numbers, "trashnet")
+    paths, mono, defective = cells()
+    both = seen(paths, defective.astype(np.int64), "cells")
+    kinds = {"mono": both.take(np.flatnonzero(mono)), "poly": both.take(np.flatnonzero(~mono))}
     rows: list[list[object]] = []
-    with tempfile.TemporaryDirectory() as name:
-        count = 0
-
-        def ask(known: Sequence[Photo], other: Sequence[Path], seed: int, **settings: Any) -> dict[str, Any]:
-            nonlocal count
-            count += 1
-            folder = Path(name, str(count))
-            folder.mkdir()
-            return told(known, other, seed, folder, **settings)
-
-        for one, two in (("mono", "poly"), ("poly", "mono")):
-            known, other = [c.photo for c in kinds[one]], [c.path for c in kinds[two]]
-            figures = [ask(known, other, seed, **PROBE) for seed in range(args.seeds)]
-            rows.append(row(f"{one} → {two}, probe", figures))
-            if args.minutes:
-                tuned = {**PROBE, "recipe": "auto", "minutes": args.minutes}
-                rows.append(row(f"{one} → {two}, auto, {args.minutes:g} minutes", [ask(known, other, 0, **tuned)]))
-        all_photos = [c.photo for c in everything]
-        rows.append(row("cells → trashnet, probe", [ask(all_photos, [p for p, _ in trash], 0, **PROBE)]))
-        of_all = Path(name, str(count), "run")
-        costs = cost(of_all, [c.path for c in everything])
-        precision = precision_at_10(of_all, everything)
-        left_out = []
-        for label in classes:
-            known, other = [p for p in trash if p[1] != label], [p for p, own in trash if own == label]
-            left_out.append(ask(known, other, 0, **PROBE))
-            rows.append(row(f"trashnet without {label}, probe", left_out[-1:]))
-        rows.append(row("trashnet, each class left out once", left_out))
-    header = ["known → unknown", "runs", "AUROC", "unknown accepted", "known accepted", "accuracy on those", "softmax"]
-    body = (
-        f"{table(header, rows)}\n\nMean ± standard deviation; 95 % of the known are to be accepted. Softmax: the AUROC "
-        f"of the best class's probability. Mean of the classes left out: {mean(f['auroc'] for f in left_out):.4f}."
-        f"\n\n{costs}\n\nOf the ten cells most like each of {len(everything):,}, {precision:.4f} are of its own kind "
-        "(functional or defective, mono- or polycrystalline)."
+    notes = []
+    for one, two in (("mono", "poly"), ("poly", "mono")):
+        rows.append(row(f"{one} → {two}", [told(kinds[one], kinds[two], seed) for seed in range(args.seeds)]))
+    rows.append(row("cells → trashnet", [told(both, trash, seed) for seed in range(args.seeds)]))
+    rows.append(row("trashnet → cells", [told(trash, both, seed) for seed in range(args.seeds)]))
+    left_out = []
+    for k, name in enumerate(classes):
+        known, other = trash.take(np.flatnonzero(numbers != k)), trash.take(np.flatnonzero(numbers == k))
+        left_out.append([told(known, other, seed) for seed in range(args.seeds)])
+        rows.append(row(f"trashnet without {name}", left_out[-1]))
+    notes.append(f"Mean AUROC of the six classes left out: {mean(f['auroc'] for some in left_out for f in some):.4f}.")
+    if args.epochs:
+        with tempfile.TemporaryDirectory() as folder:
+            names = ("functional", "defective")
+            figures = fine_tuned(kinds["mono"], kinds["poly"], names, args.epochs, Path(folder))
+            rows.append(row(f"mono → poly, fine-tuned, {args.epochs} epochs", [figures]))
+            notes.append(cost(Path(folder, "run"), paths))
+    notes.append(
+        f"Of the ten cells most like each of {len(paths):,}, {precision_at_10(both, 2 * mono + defective):.4f} are of "
+        "its own kind (functional or defective, mono- or polycrystalline)."
     )
-    command = f"python benchmarks/unknown.py --trashnet FOLDER --seeds {args.seeds} --minutes {args.minutes:g}"
-    write_result("unknown", "What is unknown: MobileNetV2, 224 pixels", command, body, "onnxruntime", "numpy")
+    header = ["known → unknown", "runs", "AUROC", "unknown accepted", "known accepted", "accuracy on those", "softmax"]
+    notes.insert(
+        0, "Mean ± standard deviation; 95 % of the known are to be accepted. Softmax: AUROC by the best class's."
+    )
+    command = f"python benchmarks/unknown.py --trashnet FOLDER --seeds {args.seeds} --epochs {args.epochs}"
+    title = f"What is unknown: MobileNetV2, {SIZE} pixels"
+    write_result("unknown", title, command, "\n\n".join([table(header, rows), *notes]), "onnxruntime", "numpy")
 
 
 if __name__ == "__main__":

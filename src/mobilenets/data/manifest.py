@@ -186,6 +186,14 @@ def manifest_of(run: Path) -> Manifest | None:
     return Manifest.read(path)
 
 
+def listed_files(run: Path, names: Sequence[str]) -> list[Path | None]:
+    """The files of photographs by their paths in the `data.csv` of a run; None of those that are not there any more."""
+    manifest = manifest_of(run)
+    folders = {} if manifest is None else dict(zip(manifest.paths, manifest.folders, strict=True))
+    files = (Path(folders[name], name) if name in folders else None for name in names)
+    return [file if file is not None and file.is_file() else None for file in files]
+
+
 def _is_ours(path: Path) -> bool:
     """Whether it begins as `Manifest.write` does: in a folder that is no run it may be a list of anybody's."""
     with path.open("rb") as file:

@@ -24,6 +24,7 @@ FILE = "index.safetensors"
 HELD_OUT = "held_out_"  # before the names of their tensors
 MAX_IMAGES = 20_000  # of a larger data set so many are looked at, and of each class those kept that cover it
 PER_CLASS = 200
+MAX_COMPARED = 5_000  # photographs with all others, for the strangest: a few seconds
 NEAREST = 3  # of the training photographs, that are named beside an answer
 FORMAT = "2"  # 1 had neither lengths nor held-out photographs
 MAX_BYTES = 2**31
@@ -129,6 +130,18 @@ class FeatureIndex:
         if not np.isfinite(features).all():
             raise ModelFileError("features that are no numbers: the model is damaged; train or export it again")
         return nearest(roots(features), self.rows, k)
+
+    def strangest(self, count: int) -> list[tuple[int, int, float]]:
+        """The photographs that are least like the others: each with the nearest of those, and how far it is.
+
+        Of more than `MAX_COMPARED` photographs so many are compared, from all over.
+        """
+        own = np.arange(len(self))
+        some = np.linspace(0, len(self) - 1, min(len(self), MAX_COMPARED)).round().astype(np.int64)
+        near = nearest(self.rows[some], self.rows, 1, some, own)
+        distances = near.distances[:, 0]
+        order = np.argsort(-distances, kind="stable")[:count]
+        return [(int(some[i]), int(near.rows[i, 0]), float(distances[i])) for i in order if np.isfinite(distances[i])]
 
     def likeness(self, features: NDArray[np.floating]) -> list[Likeness]:
         """How like the training photos each photo is.

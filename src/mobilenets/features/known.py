@@ -53,6 +53,13 @@ class Known:
         result: Features = self.values[np.searchsorted(self.distances, distances)]
         return result
 
+    def farthest(self, accept: float) -> float | None:
+        """The distance beyond which a photograph is no longer taken for known; None: none is refused."""
+        refused = np.flatnonzero([not is_accepted(float(value), accept) for value in self.values])
+        if len(refused) == 0:
+            return None
+        return float(self.distances[refused[0] - 1]) if refused[0] else 0.0
+
     def can_refuse(self, accept: float) -> bool:
         """Whether enough photographs were held out to tell what is farther than the share `accept` of the known."""
         return not is_accepted(float(self.values[-1]), accept)

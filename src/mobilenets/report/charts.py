@@ -121,6 +121,21 @@ def line_chart(
     )
 
 
+def histogram(counts: Sequence[int], edges: Sequence[float], what: str, across: str, mark: float | None) -> Chart:
+    """A bar for each of the `counts`, of `what` is from one of the `edges` to the next; a dashed line at `mark`."""
+    low, high, highest = edges[0], edges[-1], max(counts)
+    width = _SIDE / len(counts)
+    bars = [
+        Bar(_LEFT + k * width + 1, _y(n / highest), width - 2, _SIDE * n / highest, f"{n} {what} {a:.3f} to {b:.3f}")
+        for k, (n, a, b) in enumerate(zip(counts, edges, edges[1:], strict=False))
+        if n
+    ]
+    alt = f"{across}: " + "; ".join(bar.title for bar in bars)
+    ticks = [[f"{low + fraction * (high - low):.2f}" for fraction in _TICKS], [f"{f * highest:.0f}" for f in _TICKS]]
+    guide = [] if mark is None else [(_x((mark - low) / (high - low)), _y(f)) for f in (0.0, 1.0)]
+    return _chart(across, what, alt, *ticks, bars=bars, guide=guide)
+
+
 def _x(fraction: float) -> float:
     return _LEFT + _SIDE * fraction
 

@@ -14,6 +14,7 @@ from mobilenets.report.audit_section import faults_by_path
 from mobilenets.report.calibration_section import calibration_section
 from mobilenets.report.confusion import confusion_section
 from mobilenets.report.gallery import figures, open_image
+from mobilenets.report.known_section import known_section
 from mobilenets.report.plots import Label, draw_confusion, labels_of
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import ImageAnswer, Predictions
@@ -57,6 +58,7 @@ def class_answers(answered: Answered) -> dict[str, Any]:
         "hits": hits,
         "has_heat": explainer is not None,
         "calibration": calibration_section(metrics["accuracy"], predictions),
+        "known": known_section(answered.folder, card),
     }
 
 

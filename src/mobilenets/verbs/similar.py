@@ -208,13 +208,11 @@ def _embedded(predictor: Predictor[Any], sources: list[str]) -> tuple[Features, 
 
 def _files(model: Path, names: Sequence[str]) -> list[str]:
     """The files of training photos, where they still are; else their names."""
-    from mobilenets.data.manifest import manifest_of, run_of
+    from mobilenets.data.manifest import listed_files, run_of
 
     run = run_of(model)
-    manifest = manifest_of(run) if run is not None else None
-    folder = {} if manifest is None else dict(zip(manifest.paths, manifest.folders, strict=True))
-    files = (Path(folder[name], name) if name in folder else None for name in names)
-    return [str(file) if file is not None and file.is_file() else name for name, file in zip(names, files, strict=True)]
+    files = listed_files(run, names) if run is not None else [None] * len(names)
+    return [name if file is None else str(file) for name, file in zip(names, files, strict=True)]
 
 
 def _save(result: Similar, path: Path, predictor: Predictor[Any]) -> None:

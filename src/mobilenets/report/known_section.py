@@ -1,0 +1,84 @@
+"""The report on what is unknown: how far known photos are from the training photos, and the strangest of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilenets.data.manifest import listed_files
+from mobilenets.features.index import find_index
+from mobilenets.features.known import ACCEPT
+from mobilenets.model_card import ModelCard
+from mobilenets.preprocess.depth import Range
+from mobilenets.report.charts import Chart, histogram
+from mobilenets.report.page import PageImage
+from mobilenets.report.thumbnails import short_path, thumbnail
+
+MAX_STRANGE = 10
+_SIDE, _BARS = 112, 24
+
+
+@dataclass(frozen=True)
+class Strange:
+    """A training photo, its class, and of the one most like it the path, the class and the distance."""
+
+    image: PageImage
+    path: str
+    label: str
+    nearest: str
+    nearest_label: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class KnownSection:
+    """The distances of known photos drawn, the fraction of them that is accepted, and the strangest training photos.
+
+    `farthest`: the distance beyond which a photo is unknown; None: too few photos tell, and none is.
+    """
+
+    chart: Chart | None
+    accept: float
+    farthest: float | None
+    count: int
+    strangest: list[Strange]
+
+
+def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
+    """The section of a run with an index; None of others.
+
+    Raises
+    ------
+    UserError
+        The index is damaged.
+    """
+    index = find_index(folder, card)
+    if index is None:
+        return None
+    known = index.known
+    farthest = known.farthest(ACCEPT)
+    chart = None
+    if len(known.distances):
+        counts, edges = np.histogram(known.distances, _BARS, (0, max(float(known.distances[-1]), 1e-6)))
+        across = "distance from the nearest training photo"
+        chart = histogram(counts.tolist(), edges.tolist(), "known photos", across, farthest)
+    found = index.strangest(MAX_STRANGE)
+    files = listed_files(folder, [index.paths[row] for row, _, _ in found])
+    strangest = [
+        Strange(
+            _thumbnail(file, short_path(index.paths[row]), card.preprocess.range),
+            short_path(index.paths[row]),
+            card.classes[index.labels[row]],
+            short_path(index.paths[near]),
+            card.classes[index.labels[near]],
+            distance,
+        )
+        for (row, near, distance), file in zip(found, files, strict=True)
+    ]
+    return KnownSection(chart, ACCEPT, farthest, len(index), strangest)
+
+
+def _thumbnail(file: Path | None, alt: str, value_range: Range | None) -> PageImage:
+    return PageImage(alt, None) if file is None else thumbnail(lambda: file, _SIDE, alt, value_range)
