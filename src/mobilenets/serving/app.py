@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 import anyio
@@ -115,7 +116,15 @@ def _result(predictor: Predictor[Any], upload: Upload, outcome: Row | BaseExcept
     if isinstance(outcome, BaseException):
         return {"name": upload.name, **_refusal(outcome).content()}
     answer: dict[str, Any] = predictor.answer(None, outcome).cut(top).to_dict()
+    if "nearest" in answer:
+        answer["nearest"] = [_without_folders_of_the_server(path) for path in answer["nearest"]]
     return {"name": upload.name, **answer}
+
+
+def _without_folders_of_the_server(path: str) -> str:
+    """A path that a client may know: below the data's folder as it is, of any other the file's name alone."""
+    is_absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    return PureWindowsPath(path).name if is_absolute else path
 
 
 def _refusal(error: BaseException) -> Refusal:
