@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -17,7 +19,11 @@ from PIL import Image
 
 from conftest import Cli, is_one_line_error
 from mobilenets.errors import UserError
-from mobilenets.exporting.web import runtime
+from mobilenets.exporting.web import folder, runtime
+from mobilenets.features.images import ImageFeatures
+from mobilenets.features.index import build_index
+from mobilenets.features.known import ACCEPT, is_accepted
+from mobilenets.features.neighbours import unit
 from mobilenets.model_card import write_safetensors
 from mobilenets.preprocess import FITS, Preprocess
 from preprocess.node import pixels_in_node
@@ -156,3 +162,45 @@ def test_without_a_network_one_line_says_what_to_put_where(cli: Cli, tmp_path: P
     result.stderr = result.stderr.split("\n", 1)[1]  # after the line that says what is being done
     assert is_one_line_error(result, NAME, "http://127.0.0.1:9/onnxruntime-web/-/", str(tmp_path / "home" / "npm"))
     assert not (tmp_path / "run" / "exports").exists()
+
+
+_ASK = """
+import { readFileSync } from "node:fs";
+import { howKnown, isUnknown, readIndex } from "./known.mjs";
+const file = (name) => { const b = readFileSync(name); return b.buffer.slice(b.byteOffset, b.byteOffset + b.length); };
+const index = readIndex(file("index.safetensors"));
+const asked = new Float32Array(file("asked.f32"));
+const known = [];
+for (let i = 0; i < asked.length; i += index.width) known.push(howKnown(index, asked.subarray(i, i + index.width)));
+console.log(JSON.stringify(known.map((value) => [value, isUnknown(value)])));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_browser_knows_what_is_unknown_as_the_runtime_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    seen = np.abs(rng.normal(0, 0.3, (200, 24)).astype(np.float32)) * rng.choice([1, 1, 1, -1], (200, 24))
+    held_out = ImageFeatures.of(seen[100:], np.zeros(100, np.int64), ["x"] * 100, np.arange(100, 200))
+    index = build_index(ImageFeatures.of(seen[:100], np.zeros(100, np.int64), ["雏菊.jpg"] * 100), held_out, "")
+    index.write(tmp_path / "index.safetensors")
+    asked = unit(np.concatenate([seen[:5], seen[100:120], -seen[:5]]))
+    (tmp_path / "asked.f32").write_bytes(asked.astype("<f4").tobytes())
+    (tmp_path / "known.mjs").write_bytes((Path(folder.__file__).parent / "known.js").read_bytes())
+    (tmp_path / "ask.mjs").write_text(_ASK)
+    result = subprocess.run(["node", "ask.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    expected = [(one.known, not is_accepted(one.known, ACCEPT)) for one in index.likeness(asked)]
+    assert {refused for _, refused in expected} == {False, True}
+    for (known, refused), (ours, our_refused) in zip(json.loads(result.stdout), expected, strict=True):
+        assert known == pytest.approx(ours, abs=0.011)  # the last bit of a distance may be on the other side of one
+        assert refused == our_refused
+
+
+def test_the_page_is_told_of_the_index_that_lies_beside_it(tmp_path: Path) -> None:
+    here = Path(folder.__file__).parent
+    (tmp_path / "worker.js").write_bytes((here / "worker.js").read_bytes())
+    kept = (here / "offline.js").read_text().replace('["FILES"]', '["./", "model.onnx"]')
+    (tmp_path / "offline.js").write_text(kept)
+    folder.with_index(tmp_path, "index.safetensors")
+    assert 'const INDEX = "index.safetensors";' in (tmp_path / "worker.js").read_text()
+    assert '["./", "model.onnx", "index.safetensors"]' in (tmp_path / "offline.js").read_text()

@@ -170,13 +170,13 @@ def export(
     log.info("exporting %s to %s, which takes up to a minute", network.card.name, to)
     path, result = write_and_verify(network, to, write, folder, validation, precision, texts)
     if to in FEATURE_TARGETS:
-        _copy_index(Path(model), folder)
+        _copy_index(Path(model), folder, to)
     hint = TARGETS[to].hint
     next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
     return ExportResult(path, result, noise, tuple(losses(result)), next_step)
 
 
-def _copy_index(model: Path, folder: Path) -> None:
+def _copy_index(model: Path, folder: Path, target: str) -> None:
     """Put the run's index beside an exported file that gives features, so that it tells what is unknown, too."""
     from mobilenets.features.index import FILE
     from mobilenets.system.files import write_atomic
@@ -184,6 +184,10 @@ def _copy_index(model: Path, folder: Path) -> None:
     index = (model if model.is_dir() else model.parent) / FILE
     if index.is_file():
         write_atomic(folder / FILE, index.read_bytes())
+        if target == "web":
+            from mobilenets.exporting.web.folder import with_index
+
+            with_index(folder, FILE)
 
 
 def _calibration(

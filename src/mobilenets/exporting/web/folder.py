@@ -16,8 +16,9 @@ from mobilenets.exporting.web.runtime import runtime_files
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import BROWSER
+from mobilenets.system.files import write_atomic
 
-SCRIPTS = ("predictor.js", "worker.js")
+SCRIPTS = ("known.js", "predictor.js", "worker.js")
 # Compiling WebAssembly is the one thing this page may do beyond what the page of `serve` may.
 POLICY = {"script-src": "'self' 'wasm-unsafe-eval'", "worker-src": "'self'"}
 _PLACE = b'["FILES"]'
@@ -54,6 +55,17 @@ def quantize_web(model: MobileNet, card: ModelCard, path: Path, calibration: Cal
         The runtime cannot be fetched.
     """
     _export(partial(quantize_onnx, calibration=calibration), model, card, path)
+
+
+def with_index(folder: Path, index: str) -> None:
+    """Let the page in `folder` tell what is unknown, by the file `index` in it."""
+    for file, found, put in (
+        (folder / "worker.js", 'const INDEX = "";', f"const INDEX = {json.dumps(index)};"),
+        (folder / "offline.js", '"model.onnx"]', f'"model.onnx", {json.dumps(index)}]'),
+    ):
+        text = file.read_text(encoding="utf-8")
+        assert text.count(found) == 1
+        write_atomic(file, text.replace(found, put))
 
 
 def _export(write: Callable[[MobileNet, ModelCard, Path], None], model: MobileNet, card: ModelCard, path: Path) -> None:

@@ -25,7 +25,7 @@ export async function open() {
   return ask("open");
 }
 
-/** `{top: [{label, probability}, …], milliseconds}` of a picture file, best first. */
+/** `{top: [{label, probability}, …], unknown, milliseconds}` of a picture file, best first. */
 export async function predict(blob) {
   return ask("predict", blob);
 }

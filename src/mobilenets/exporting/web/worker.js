@@ -2,8 +2,10 @@
 
 import { env, InferenceSession, Tensor } from "./onnxruntime.js";
 import { kindOf, readPng, sizeOf } from "./depth.js";
+import { howKnown, isUnknown, readIndex } from "./known.js";
 import { pixels } from "./preprocess.js";
 
+const INDEX = ""; // the name of the training photos' index, where the export has one
 const MAX_PIXELS = 120_000_000; // decode.py
 
 // More threads than one need memory that is shared, which the server must allow by two headers.
@@ -26,12 +28,13 @@ self.addEventListener("message", async ({ data: { id, what, blob } }) => {
 });
 
 async function open() {
-  const [card, model] = await Promise.all([
+  const [card, model, index] = await Promise.all([
     load("card.json").then((response) => response.json()),
     load("model.onnx").then((response) => response.arrayBuffer()),
+    INDEX ? load(INDEX).then((response) => response.arrayBuffer()).then(readIndex) : null,
   ]);
   try {
-    return { card, session: await InferenceSession.create(model, { executionProviders: ["wasm"] }) };
+    return { card, index, session: await InferenceSession.create(model, { executionProviders: ["wasm"] }) };
   } catch (error) {
     throw failure("", `The model cannot be started: ${String(error.message ?? error).split("\n")[0]}`);
   }
@@ -49,15 +52,16 @@ function about({ card }) {
 }
 
 async function predict(blob) {
-  const { card, session } = await opened;
+  const { card, index, session } = await opened;
   const start = performance.now();
   const { size, mode } = card.preprocess;
   const input = (await deepPixels(card.preprocess, blob)) ?? (await shallowPixels(card.preprocess, blob));
   const image = new Tensor("uint8", input, [1, size, size, mode === "L" ? 1 : 3]);
-  const { probabilities } = await session.run({ image });
+  const { probabilities, features } = await session.run({ image });
+  const unknown = index !== null && isUnknown(howKnown(index, features.data));
   const milliseconds = performance.now() - start;
   const top = [...probabilities.data].map((probability, k) => ({ label: card.classes[k], probability }));
-  return { top: top.sort((a, b) => b.probability - a.probability), milliseconds };
+  return { top: top.sort((a, b) => b.probability - a.probability), unknown, milliseconds };
 }
 
 /** The network's input of a picture as the browser decodes it. */
