@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mobilenets.preprocess import Preprocess
     from mobilenets.runtime.classifier import Classifier
     from mobilenets.runtime.opening import load
+    from mobilenets.verbs.add_class import add_class
     from mobilenets.verbs.audit import audit
     from mobilenets.verbs.bench import bench
     from mobilenets.verbs.cache import cache
@@ -55,16 +56,17 @@ _HOME = {
     **{
         name: f"verbs.{name}"
         for name in (
-            "audit", "bench", "cache", "demo", "embed", "evaluate", "explain", "export", "fetch", "models", "predict",
-            "search", "serve", "show", "similar", "train",
+            "add_class", "audit", "bench", "cache", "demo", "embed", "evaluate", "explain", "export", "fetch",
+            "models", "predict", "search", "serve", "show", "similar", "train",
         )
     },
 }  # fmt: skip
 
 __all__ = [
     "Classifier", "DataError", "DownloadError", "MissingExtraError", "ModelFileError", "Preprocess", "Run",
-    "UsageError", "UserError", "audit", "bench", "cache", "create", "demo", "embed", "evaluate", "explain", "export",
-    "fetch", "list_models", "load", "models", "predict", "search", "serve", "show", "similar", "train",
+    "UsageError", "UserError", "add_class", "audit", "bench", "cache", "create", "demo", "embed", "evaluate",
+    "explain", "export", "fetch", "list_models", "load", "models", "predict", "search", "serve", "show", "similar",
+    "train",
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ FORMAT = 1
 MULTILABEL = "multilabel"  # the task of several labels a photograph
 CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
+EXTENDED_FROM = "extended_from"  # likewise of what add-class gave a class: the name of the run that had it not
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
 _MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file

@@ -17,20 +17,21 @@ import pytest
 
 import mobilenets as mn
 from mobilenets import choices
-from mobilenets.cli import COMMANDS
+from mobilenets.cli import COMMANDS, module_of
 from mobilenets.cli.options import defaults
 from mobilenets.cli.parser import full_parser, parse
 
 # What only the one has: how results are printed is the command's matter, what is called back is a program's.
 PRINTED = {"json"}
 CALLED = {"progress", "ready"}
-NEEDED = {"model": ["m"], "show": ["m"], "audit": ["d"], "evaluate": ["m", "d"], "predict": ["m", "s"],
+NEEDED = {"add-class": ["r", "p", "--name", "n"],
+          "model": ["m"], "show": ["m"], "audit": ["d"], "evaluate": ["m", "d"], "predict": ["m", "s"],
           "embed": ["m", "s", "--out", "o"], "similar": ["m", "p"],
           "explain": ["m", "i"], "export": ["m", "--to", "onnx"], "serve": ["m"], "fetch": ["flowers"]}  # fmt: skip
 
 
 def _verb(command: str) -> Callable[..., Any]:
-    return getattr(mn, command)
+    return getattr(mn, module_of(command))
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -130,14 +131,15 @@ def test_what_was_mistyped_is_told_with_what_is_nearest(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_verb_is_loaded_without_arrays_and_torch(command: str) -> None:
-    code = f"import sys, mobilenets; mobilenets.{command}; print({{'numpy', 'torch', 'PIL'}} & {{*sys.modules}})"
+    verb = module_of(command)
+    code = f"import sys, mobilenets; mobilenets.{verb}; print({{'numpy', 'torch', 'PIL'}} & {{*sys.modules}})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_each_command_has_its_two_files() -> None:
     for command in COMMANDS:
-        assert import_module(f"mobilenets.verbs.{command}")
-        assert import_module(f"mobilenets.cli.{command}")
+        assert import_module(f"mobilenets.verbs.{module_of(command)}")
+        assert import_module(f"mobilenets.cli.{module_of(command)}")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -13,7 +13,7 @@ _INDENT = 14  # of what a command does
 
 def help_text() -> str:
     """What `mobilenets --help` prints."""
-    commands = [f"    {name:<{_INDENT - 4}}{_wrapped(line, _INDENT)}" for name, line in COMMANDS.items()]
+    commands = [_command(name, line) for name, line in COMMANDS.items()]
     return "\n".join(
         [
             "usage: mobilenets [-h] [--version] COMMAND ...",
@@ -30,6 +30,12 @@ def help_text() -> str:
             "",
         ]
     )
+
+
+def _command(name: str, line: str) -> str:
+    """As argparse has it: a name too long for its column has a line of its own."""
+    text = _wrapped(line, _INDENT)
+    return f"    {name:<{_INDENT - 4}}{text}" if len(name) <= _INDENT - 6 else f"    {name}\n{' ' * _INDENT}{text}"
 
 
 def _wrapped(text: str, indent: int) -> str:

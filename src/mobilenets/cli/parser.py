@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from mobilenets._version import __version__
-from mobilenets.cli import COMMANDS
+from mobilenets.cli import COMMANDS, module_of
 from mobilenets.cli.options import defaults
 from mobilenets.cli.overview import DESCRIPTION, EXIT_USE, help_text
 from mobilenets.errors import did_you_mean
@@ -78,8 +78,9 @@ def _words() -> tuple[_Parser, Any]:
 
 def _add(commands: Any, command: str) -> None:
     """A command with its options, each with the default of the verb's signature."""
-    module = import_module(f"mobilenets.cli.{command}")
-    verb = getattr(import_module(f"mobilenets.verbs.{command}"), command)
+    name = module_of(command)
+    module = import_module(f"mobilenets.cli.{name}")
+    verb = getattr(import_module(f"mobilenets.verbs.{name}"), name)
     sub = commands.add_parser(command, help=COMMANDS[command], description=COMMANDS[command])
     module.add_arguments(sub)
     sub.set_defaults(**defaults(verb), execute=module.run, parser=sub)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import CLASSIFY, ModelCard
-from mobilenets.nn.io import read_network, write_network
+from mobilenets.nn.io import Network, read_network, write_network
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import path_text
@@ -88,12 +89,25 @@ def finish(
     images = val.samples.take(shown)
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
-    write_atomic(folder / "card.json", card.to_json())
-    write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
-    write_atomic(folder / "predictions.csv", _predictions(images, card, objective, outputs))
+    write_answers(folder, card, objective, [path_text(image.path) for image in images], labels, outputs)
     if train is not None and card.task == CLASSIFY:
         write_index(folder, engine, card, train, features, images, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
+
+
+def export_model(folder: Path, network: Network) -> None:
+    """Write a network, whose card has its figures, as the two files of a model."""
+    export_onnx(network.model, network.card, folder / "model.onnx")
+    write_network(folder / "model.safetensors", network.model, network.card)
+
+
+def write_answers(
+    folder: Path, card: ModelCard, objective: Objective, paths: Sequence[str], labels: Labels, outputs: Outputs
+) -> None:
+    """Write the card, the classes, and predictions.csv: the answers (N, W) to the validation photographs."""
+    write_atomic(folder / "card.json", card.to_json())
+    write_atomic(folder / "class_indices.json", _json({str(k): name for k, name in enumerate(card.classes)}))
+    write_atomic(folder / "predictions.csv", _predictions(paths, labels, card, objective, outputs))
 
 
 def complete(folder: Path, card: ModelCard) -> None:
@@ -129,10 +143,10 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def _predictions(samples: Samples, card: ModelCard, objective: Objective, outputs: Outputs) -> str:
+def _predictions(paths: Sequence[str], labels: Labels, card: ModelCard, objective: Objective, outputs: Outputs) -> str:
     text, task = io.StringIO(), objective.task
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["path", "label", *task.recorded(card.classes)])
-    for sample, row in zip(samples, outputs, strict=True):
-        rows.writerow([path_text(sample.path), objective.texts[sample.label], *task.record(row, card.classes)])
+    for path, label, row in zip(paths, labels.tolist(), outputs, strict=True):
+        rows.writerow([path, objective.texts[label], *task.record(row, card.classes)])
     return text.getvalue()

@@ -23,7 +23,7 @@ class Kept:
     older run does not say.
     `epochs`: how many there were; `best` of these (validation accuracy, or what the task has for it, first, then loss;
     0 where there is none) and its `best_quality`; `probe`: the probe's `val_accuracy` and `val_loss`, None where there
-    was no probe.
+    was no probe. `added`: the class that `beginning` was given, None of other runs.
     """
 
     epoch: int | None
@@ -32,6 +32,7 @@ class Kept:
     best_quality: float
     probe: dict[str, float] | None
     beginning: str = "linear probe"
+    added: str | None = None
 
     @property
     def is_probe(self) -> bool:
@@ -54,6 +55,8 @@ class Kept:
             return ""
         if not self.is_probe:
             return f"epoch {self.epoch} of {self.epochs}" + (", which validated best" if self.is_chosen else "")
+        if self.added is not None and not self.epochs:
+            return f"the {self.beginning}, to which the class {self.added} was added"
         if not self.epochs and self.beginning != "linear probe":
             return f"the {self.beginning}, as it came"
         if not self.epochs:
@@ -74,11 +77,11 @@ def weights_of(metrics: dict[str, Any]) -> int | None:
 def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
     """What the run folder says of its weights; `metrics`: the content of its metrics.json."""
     history, probe = read_history(folder / "history.csv"), read_probe(folder)
-    start, beginning = folder / START_FILE, "linear probe"
+    start, beginning, added = folder / START_FILE, "linear probe", None
     if start.exists() and metrics.get(KEPT) != PROBE:
         content = json.loads(start.read_text(encoding="utf-8"))
         probe = {name: value for name, value in content.items() if name.startswith("val_")}
-        beginning = f"network of {content['run']}"
+        beginning, added = f"network of {content['run']}", content.get("added")
     best = best_epoch(history) if history else None
     return Kept(
         weights_of(metrics),
@@ -87,6 +90,7 @@ def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
         0.0 if best is None else history[f"val_{quality_of(history)}"][best],
         probe,
         beginning,
+        added,
     )
 
 
