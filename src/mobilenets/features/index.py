@@ -16,7 +16,7 @@ from mobilenets.features.coverage import choose_covering
 from mobilenets.features.images import ImageFeatures, check_tensors
 from mobilenets.features.known import MAX_DISTANCES, Known
 from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
 
@@ -263,6 +263,8 @@ def need_index(model: Path, card: ModelCard) -> FeatureIndex:
         There is none, or a damaged one.
     """
     index = find_index(model, card)
+    if index is None and card.task != CLASSIFY:
+        raise ModelFileError(f"{model}: only models for classes tell what is unknown, and it answers {card.task!r}")
     if index is None:
         raise ModelFileError(f"{model}: has no {FILE} beside it, so nothing tells what is unknown; train again")
     return index

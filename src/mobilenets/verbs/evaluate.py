@@ -144,7 +144,8 @@ def evaluate(
     if unknown is None:
         predictor.index = None  # what is right is counted among all
     elif predictor.index is None:
-        raise ModelFileError(f"--unknown: {model} has no index of its training photographs; train again")
+        remedy = "train again" if predictor.task.labels_are_classes else "only models for classes have one"
+        raise ModelFileError(f"--unknown: {model} has no index of its training photographs; {remedy}")
     sources = [unknown] if isinstance(unknown, (str, Path)) else unknown or []
     others_survey = Survey()
     others = expand([str(source) for source in sources], others_survey)
