@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenets.features.neighbours import Features, Indices, unit
+from mobilenets.features.neighbours import Features, Indices, unit, widened
 from mobilenets.system.tensor_file import Array
 
 
@@ -59,7 +59,7 @@ class ImageFeatures:
     @property
     def vectors(self) -> Features:
         """What the network saw, float32 (N, D), as exactly as it is kept."""
-        result: Features = self.features.astype(np.float32) * self.lengths[:, None]
+        result: Features = widened(self.features) * self.lengths[:, None]
         return result
 
     def take(self, rows: Indices) -> ImageFeatures:
@@ -110,7 +110,7 @@ class ImageFeatures:
             },
         )
         if count:
-            if not (np.abs(np.linalg.norm(features.astype(np.float32), axis=1) - 1) < 0.01).all():
+            if not (np.abs(np.linalg.norm(widened(features), axis=1) - 1) < 0.01).all():
                 raise ValueError(f"{prefix}features that have not the length 1")
             if not (np.isfinite(lengths).all() and lengths.min() > 0):
                 raise ValueError(f"{prefix}lengths that are none")

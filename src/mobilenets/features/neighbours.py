@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +39,36 @@ def roots(features: NDArray[np.floating]) -> Features:
     coefficient of what they are made of. On solar cells and trashnet it told unknown photographs from known ones
     better than the cosine of the features themselves (`benchmarks/unknown.py`).
     """
-    rows = np.asarray(features, np.float32)
-    return unit(np.sign(rows) * np.sqrt(np.abs(rows)))
+    if features.dtype == np.float16:
+        rows = _half_roots()[features.view(np.uint16)]
+    else:
+        rows = _signed_roots(np.asarray(features, np.float32))
+    rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None], 1e-12)
+    return rows
+
+
+def _signed_roots(values: Features) -> Features:
+    roots: Features = np.copysign(np.sqrt(np.abs(values)), values)
+    return roots
+
+
+def widened(features: NDArray[np.float16]) -> Features:
+    """float16 as float32, looked up: numpy's own conversion takes ten times as long."""
+    return _halves()[features.view(np.uint16)]
+
+
+@cache
+def _halves() -> Features:
+    """Every number that 16 bits can be."""
+    with np.errstate(invalid="ignore"):  # of those that are no numbers
+        return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
+@cache
+def _half_roots() -> Features:
+    """Their roots."""
+    with np.errstate(invalid="ignore"):
+        return _signed_roots(_halves())
 
 
 def nearest(
@@ -70,7 +99,7 @@ def nearest(
     distances, found = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for start in range(0, len(queries), _BLOCK):
         part = slice(start, start + _BLOCK)
-        near = 1 - queries[part] @ rows.T
+        near = 1 - (rows @ queries[part].T).T  # in this order a few queries take half the time
         if query_groups is not None and row_groups is not None:
             near[query_groups[part, None] == row_groups[None]] = np.inf
         if k == 1:
