@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mobilenets.verbs.explain import explain
     from mobilenets.verbs.export import export
     from mobilenets.verbs.fetch import fetch
+    from mobilenets.verbs.label_next import label_next
     from mobilenets.verbs.models import models
     from mobilenets.verbs.predict import predict
     from mobilenets.verbs.run import Run
@@ -57,7 +58,7 @@ _HOME = {
         name: f"verbs.{name}"
         for name in (
             "add_class", "audit", "bench", "cache", "demo", "embed", "evaluate", "explain", "export", "fetch",
-            "models", "predict", "search", "serve", "show", "similar", "train",
+            "label_next", "models", "predict", "search", "serve", "show", "similar", "train",
         )
     },
 }  # fmt: skip
@@ -65,8 +66,8 @@ _HOME = {
 __all__ = [
     "Classifier", "DataError", "DownloadError", "MissingExtraError", "ModelFileError", "Preprocess", "Run",
     "UsageError", "UserError", "add_class", "audit", "bench", "cache", "create", "demo", "embed", "evaluate",
-    "explain", "export", "fetch", "list_models", "load", "models", "predict", "search", "serve", "show", "similar",
-    "train",
+    "explain", "export", "fetch", "label_next", "list_models", "load", "models", "predict", "search", "serve", "show",
+    "similar", "train",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from mobilenets.cli.parser import full_parser, parse
 # What only the one has: how results are printed is the command's matter, what is called back is a program's.
 PRINTED = {"json"}
 CALLED = {"progress", "ready"}
-NEEDED = {"add-class": ["r", "p", "--name", "n"],
+NEEDED = {"add-class": ["r", "p", "--name", "n"], "label-next": ["s"],
           "model": ["m"], "show": ["m"], "audit": ["d"], "evaluate": ["m", "d"], "predict": ["m", "s"],
           "embed": ["m", "s", "--out", "o"], "similar": ["m", "p"],
           "explain": ["m", "i"], "export": ["m", "--to", "onnx"], "serve": ["m"], "fetch": ["flowers"]}  # fmt: skip

@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "say what photos show",
     "embed": "write what a network sees in photos, as vectors",
     "similar": "find the photos that are most like one",
+    "label-next": "list the photos that are worth a label, the most valuable first",
     "explain": "show which part of a photo speaks for its class",
     "export": "write a model for another runtime, run it there and compare",
     "bench": "measure latency, memory and size in every installed engine",

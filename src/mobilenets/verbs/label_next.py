@@ -1,0 +1,195 @@
+"""`mobilenets.label_next`: which photos are worth a label."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.errors import DataError, MissingExtraError, UsageError
+from mobilenets.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from mobilenets.runtime.predictor import Predictor
+    from mobilenets.system.progress import Report
+
+log = logging.getLogger(__name__)
+
+NETWORK = "mobilenet_v3_large"  # whose features tell what is typical, where there is no run
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A photo that is worth a label, and why: "typical" or "unsure"."""
+
+    path: str
+    rank: int
+    why: str
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """For a sheet."""
+        return self.why, str(self.rank)
+
+
+@dataclass(frozen=True)
+class LabelNext:
+    """What is to be labelled next.
+
+    Attributes
+    ----------
+    photos
+        The most valuable first.
+    path
+        The list that was written.
+    copies
+        How many were left out as they show the same as another.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> done = mn.label_next("photos", from_run="runs/photos", n=2, out="next.csv")
+    >>> done.path.name, len(done.photos)
+    ('next.csv', 2)
+    """
+
+    photos: tuple[Wanted, ...]
+    path: Path
+    copies: int
+
+
+@verb
+def label_next(
+    source: str | Path | Sequence[str | Path],
+    *,
+    from_run: str | Path | None = None,
+    n: int = 50,
+    out: str | Path = "label-next.csv",
+    save: str | Path | None = None,
+    progress: Report | None = None,
+) -> LabelNext:
+    """List the photos that are worth a label, the most valuable first, in a CSV with an empty column `label`.
+
+    Without a run, and while its labels are fewer than 20 a class, these are typical photos: the densest of each kind
+    that has no label yet. Later they are those that the run is least sure of, unlike one another. Of near-identical
+    photos one is listed.
+
+    Parameters
+    ----------
+    source
+        Photos without labels: a file, a folder, a glob, or several of these; "-" for paths on standard input.
+    from_run
+        Folder of a run on the labels so far (`--from`); None: there are none yet.
+    n
+        How many.
+    out
+        New CSV with the columns `path`, `label` (empty) and `why`.
+    save
+        New PNG with the first 16.
+    progress
+        Called with what is done, what there is in all (None) and what it is.
+
+    Returns
+    -------
+    LabelNext
+        The photos in their order.
+
+    Raises
+    ------
+    DataError
+        No photo that can be read.
+    ModelFileError
+        No such run, or one without index.
+    UsageError
+        A file that exists, or a number below 1.
+
+    Examples
+    --------
+    >>> import mobilenets as mn
+    >>> wanted = mn.label_next("photos", from_run="runs/photos", n=2, out="label.csv").photos
+    >>> [(photo.rank, photo.why) for photo in wanted]
+    [(1, 'typical'), (2, 'typical')]
+    """
+    from mobilenets.system.files import check_new_file, write_atomic
+
+    if n < 1:
+        raise UsageError(f"--n: {n} is too few; use 1 or more")
+    check_new_file("--out", Path(out), ".csv")
+    if save is not None:
+        check_new_file("--save", Path(save), ".png")
+    try:
+        import numpy as np
+        from threadpoolctl import threadpool_limits
+
+        from mobilenets.training.label_next import TYPICAL_LABELS, typical, unsure
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
+    from mobilenets.features.index import need_index
+    from mobilenets.verbs.model_argument import open_model
+
+    sources = [str(source)] if isinstance(source, (str, Path)) else [str(one) for one in source]
+    predictor = open_model(NETWORK if from_run is None else str(from_run))
+    index = None if from_run is None else need_index(Path(from_run), predictor.card)
+    paths, rows = _seen(predictor, sources)
+    keep = _without_copies(paths, rows)
+    if not keep:
+        raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
+    copies, paths, rows = len(paths) - len(keep), [paths[i] for i in keep], rows[keep]
+    with threadpool_limits(1, user_api="blas"):  # more threads of BLAS wait for each other beside other work
+        if index is None or len(index) + len(index.held_out) < TYPICAL_LABELS * len(predictor.classes):
+            labelled = np.zeros((0, rows.shape[1]), np.float32) if index is None else index.features.astype(np.float32)
+            why, chosen = "typical", typical(rows, labelled, min(n, len(paths)))
+        else:
+            predictor.index = None
+            answers = [row.outputs for _, row in predictor.rows(paths)]  # type: ignore[union-attr]  # they were read
+            why, chosen = "unsure", unsure(rows, np.stack(answers), min(n, len(paths)))
+    photos = tuple(Wanted(paths[i], rank, why) for rank, i in enumerate(chosen.tolist(), 1))
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["path", "label", "why"])
+    lines.writerows([str(Path(photo.path).absolute()), "", photo.why] for photo in photos)
+    write_atomic(Path(out), text.getvalue())
+    if save is not None:
+        from mobilenets.report.sheets import save_predictions
+
+        save_predictions(photos, Path(save), (), predictor.card.preprocess.range)
+    return LabelNext(photos, Path(out), copies)
+
+
+def _seen(predictor: Predictor[Any], sources: list[str]) -> tuple[list[str], Any]:
+    """Paths and features (N, D) of the photos that can be read; each of the others is told."""
+    import numpy as np
+
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.runtime.predictor import Failure
+    from mobilenets.system.progress import Progress
+    from mobilenets.verbs.sources import expand
+
+    survey, paths, rows = Survey(), [], []
+    with Progress("features", None, "photo") as bar:
+        for path, found in predictor.features(expand(sources, survey)):
+            bar.advance()
+            if isinstance(found, Failure):
+                log.warning("%s", found.error)
+            else:
+                paths.append(str(path))
+                rows.append(found)
+    for line in survey.lines():
+        log.warning("%s", line)
+    return paths, np.stack(rows) if rows else np.zeros((0, predictor.card.net.head_width), np.float32)
+
+
+def _without_copies(paths: list[str], rows: Any) -> list[int]:
+    """Of photos that show the same, by the audit's hashes, the first."""
+    from mobilenets.auditing.duplicates import find_pairs
+    from mobilenets.auditing.measure import measure_images
+    from mobilenets.data.sample import Sample
+
+    measured = measure_images([Sample(Path(path), 0) for path in paths]).images
+    readable = {str(image.path) for image in measured}
+    copies = {str(measured[pair.second].path) for pair in find_pairs(measured)}
+    return [i for i, path in enumerate(paths) if path in readable and path not in copies]
