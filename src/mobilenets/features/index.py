@@ -132,7 +132,7 @@ class FeatureIndex:
         return nearest(roots(features), self.rows, k)
 
     def strangest(self, count: int) -> list[tuple[int, int, float]]:
-        """The photographs that are least like the others: each with the nearest of those, and how far it is.
+        """The `count` photographs that are least like the others: each with the nearest of those, and how far it is.
 
         Of more than `MAX_COMPARED` photographs so many are compared, from all over.
         """
