@@ -6,9 +6,9 @@ Solar cells (`elpv-dataset`): functional and defective cells of one kind, mono- 
 held-out ones of it told from all of the other kind; so are all of the cells from trashnet, class folders of
 github.com/garythung/trashnet. On trashnet each class is left out in turn. A quarter of the known photographs is held
 out, a fifth of the others says how far known ones may be. The features of the frozen network are computed once and
-indexed as a probe's are; `--epochs`: and a network is fine-tuned by `train` and asked by `evaluate --unknown`. Beside
-it what the softmax of the probe's head would tell, what the index costs, and how many of the ten nearest cells are of
-the query's own kind.
+indexed as a probe's are; a last row is of a run that `train` made and `evaluate --unknown` asked. Beside it what the
+softmax of the probe's head would tell, what the index costs, and how many of the ten nearest cells are of the query's
+own kind.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.features.neighbours import nearest, roots
 from mobilenets.tasks.classify.open_set import Answered, score_open_set
 from mobilenets.training.probe.features import extractor, features
-from mobilenets.training.probe.head import Head, fit_head
-from mobilenets.training.recipe import ProbeRecipe
+from mobilenets.training.probe.head import Head, fit
 from mobilenets.weights.create import create
 
 MODEL, WEIGHTS, SIZE, CROP = "mobilenet_v2", "torchvision-v1", 224, 1.0
+STRENGTH = 1e-3  # of the heads, which no distance depends on
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def told(known: Photos, other: Photos, seed: int) -> dict[str, Any]:
     test, rest = (known.take(rows) for rows in np.split(order, [len(order) // 4]))
     val, train = (rest.take(rows) for rows in np.split(np.arange(len(rest.y)), [len(rest.y) // 5]))
     _, numbers = np.unique(train.y, return_inverse=True)  # 0…K-1, whichever class was left out
-    head = fit_head(train.x, numbers, ProbeRecipe(), seed)
+    head = fit(train.x, numbers, STRENGTH, balanced=False)
     first, second = np.split(np.arange(len(rest.y)), [len(train.y)])  # no two of a group
     learned = ImageFeatures.of(train.x, numbers, [str(path) for path in train.paths], first)
     index = build_index(learned, ImageFeatures.of(val.x, np.zeros_like(second), [""] * len(second), second), "")
@@ -103,8 +103,8 @@ def told(known: Photos, other: Photos, seed: int) -> dict[str, Any]:
     return score_open_set(answered(test, head), answered(other, head), right)
 
 
-def fine_tuned(known: Photos, other: Photos, names: Sequence[str], epochs: int, folder: Path) -> dict[str, Any]:
-    """As `told`, of a network that `train` fine-tuned, asked by `evaluate --unknown`."""
+def trained(known: Photos, other: Photos, names: Sequence[str], epochs: int, folder: Path) -> dict[str, Any]:
+    """As `told`, of what `train` made (fine-tuned, or with 0 `epochs` a probe), asked by `evaluate --unknown`."""
     test, rest = (
         known.take(rows) for rows in np.split(np.random.default_rng(0).permutation(len(known.y)), [len(known.y) // 4])
     )
@@ -114,8 +114,8 @@ def fine_tuned(known: Photos, other: Photos, names: Sequence[str], epochs: int, 
         with lists[-1].open("w", newline="", encoding="utf-8") as file:
             labels = (names[int(label)] for label in photos.y)
             csv.writer(file).writerows([("path", "label"), *zip(map(str, photos.paths), labels, strict=True)])
-    options: dict[str, Any] = {"model": MODEL, "weights": WEIGHTS, "size": SIZE, "crop": CROP, "epochs": epochs}
-    run = mn.train(lists[1], out=folder / "run", recipe="finetune", **options)
+    recipe: dict[str, Any] = {"recipe": "finetune", "epochs": epochs} if epochs else {"recipe": "probe"}
+    run = mn.train(lists[1], out=folder / "run", model=MODEL, weights=WEIGHTS, size=SIZE, crop=CROP, **recipe)
     figures: dict[str, Any] = mn.evaluate(run.path, lists[0], unknown=other.paths).metrics["unknown"]
     return figures
 
@@ -156,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trashnet", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=2, help="of the fine-tuned run; 0: none")
+    parser.add_argument("--epochs", type=int, default=2, help="of the run that train makes; 0: a probe")
     args = parser.parse_args()
     files = sorted(args.trashnet.glob("*/*.jpg"))
     classes, numbers = np.unique([path.parent.name for path in files], return_inverse=True)
@@ -176,12 +176,11 @@ def main() -> None:
         left_out.append([told(known, other, seed) for seed in range(args.seeds)])
         rows.append(row(f"trashnet without {name}", left_out[-1]))
     notes.append(f"Mean AUROC of the six classes left out: {mean(f['auroc'] for some in left_out for f in some):.4f}.")
-    if args.epochs:
-        with tempfile.TemporaryDirectory() as folder:
-            names = ("functional", "defective")
-            figures = fine_tuned(kinds["mono"], kinds["poly"], names, args.epochs, Path(folder))
-            rows.append(row(f"mono → poly, fine-tuned, {args.epochs} epochs", [figures]))
-            notes.append(cost(Path(folder, "run"), paths))
+    with tempfile.TemporaryDirectory() as folder:
+        figures = trained(kinds["mono"], kinds["poly"], ("functional", "defective"), args.epochs, Path(folder))
+        how = f"fine-tuned for {args.epochs} epochs" if args.epochs else "a probe"
+        rows.append(row(f"mono → poly, `train` ({how}) and `evaluate --unknown`", [figures]))
+        notes.append(cost(Path(folder, "run"), paths))
     notes.append(
         f"Of the ten cells most like each of {len(paths):,}, {precision_at_10(both, 2 * mono + defective):.4f} are of "
         "its own kind (functional or defective, mono- or polycrystalline)."

@@ -19,6 +19,7 @@ from mobilenets.serving.app import make_app
 from mobilenets.training.run import train
 
 CLASSES = ("daisy", "rose")
+ENGINE = "--engine", "onnxruntime"  # without a measurement of which is fastest
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +41,14 @@ def lines(text: str) -> list[dict[str, object]]:
 
 
 def test_the_unknown_have_no_label_and_say_how_known_they_are_and_what_they_are_most_like(cli: Cli, run: Path) -> None:
-    other = lines(cli("predict", run, run.parent / "other", "--format", "jsonl").stdout)
+    other = lines(cli("predict", *ENGINE, run, run.parent / "other", "--format", "jsonl").stdout)
     assert [line["label"] for line in other] == [None] * 4
     for line in other:
         assert 0 < line["known"] < 0.05
         assert len(line["nearest"]) == 3
         assert all((run.parent / "photos" / path).exists() for path in line["nearest"])
         assert line["probability"] == line["top"][0]["probability"]
-    known = lines(cli("predict", run, run.parent / "known", "--format", "jsonl").stdout)
+    known = lines(cli("predict", *ENGINE, run, run.parent / "known", "--format", "jsonl").stdout)
     accepted = [line for line in known if line["label"] is not None]
     assert len(accepted) >= 13
     assert all(line["known"] > 0.05 and line["label"] in CLASSES for line in accepted)
@@ -55,11 +56,11 @@ def test_the_unknown_have_no_label_and_say_how_known_they_are_and_what_they_are_
 
 def test_the_table_and_csv_call_them_unknown(cli: Cli, run: Path) -> None:
     picture = run.parent / "other" / "0.png"
-    table = cli("predict", run, picture).stdout.splitlines()
+    table = cli("predict", *ENGINE, run, picture).stdout.splitlines()
     assert table[1].startswith("unknown (known: 0.0")
     assert "photos" not in table[1]
     assert table[2].startswith("class: ")
-    (row,) = csv.DictReader(io.StringIO(cli("predict", run, picture, "--format", "csv").stdout))
+    (row,) = csv.DictReader(io.StringIO(cli("predict", *ENGINE, run, picture, "--format", "csv").stdout))
     assert row["label"] == "unknown"
     assert float(row["known"]) < 0.05
     assert row["nearest"] in table[1]
@@ -67,7 +68,9 @@ def test_the_table_and_csv_call_them_unknown(cli: Cli, run: Path) -> None:
 
 def test_accept_says_how_many_of_the_known_are_taken_for_known(cli: Cli, run: Path) -> None:
     def accepted(share: str) -> int:
-        answers = lines(cli("predict", run, run.parent / "known", "--format", "jsonl", "--accept", share).stdout)
+        answers = lines(
+            cli("predict", *ENGINE, run, run.parent / "known", "--format", "jsonl", "--accept", share).stdout
+        )
         return sum(line["label"] is not None for line in answers)
 
     assert accepted("0.2") < accepted("0.9") <= accepted("1") == 20
@@ -75,13 +78,13 @@ def test_accept_says_how_many_of_the_known_are_taken_for_known(cli: Cli, run: Pa
 
 def test_pictures_are_sorted_into_the_folders_of_their_classes_and_unknown(cli: Cli, run: Path, tmp_path: Path) -> None:
     sources = run.parent / "other", run.parent / "known" / "rose" / "000.jpg"
-    assert cli("predict", run, *sources, "--sort-into", tmp_path / "sorted", "--accept", "0.9").returncode == 0
+    assert cli("predict", *ENGINE, run, *sources, "--sort-into", tmp_path / "sorted", "--accept", "0.9").returncode == 0
     found = {path.relative_to(tmp_path / "sorted").parts[0] for path in (tmp_path / "sorted").rglob("*.*")}
     assert found <= {*CLASSES, "unknown"}
     assert len([*(tmp_path / "sorted" / "unknown").iterdir()]) >= 4
-    again = cli("predict", run, *sources, "--sort-into", tmp_path / "sorted")
+    again = cli("predict", *ENGINE, run, *sources, "--sort-into", tmp_path / "sorted")
     assert is_one_line_error(again, "sorted: holds files already")
-    assert cli("predict", run, sources[0], "--sort-into", tmp_path / "links", "--link").returncode == 0
+    assert cli("predict", *ENGINE, run, sources[0], "--sort-into", tmp_path / "links", "--link").returncode == 0
     assert all(path.is_symlink() for path in (tmp_path / "links" / "unknown").iterdir())
 
 
@@ -97,7 +100,7 @@ def test_programs_get_none_as_label_and_a_pickled_classifier_answers_the_same(ru
 
 
 def test_the_service_says_so_too(run: Path) -> None:
-    app = make_app(mn.load(run))
+    app = make_app(mn.load(run, "onnxruntime"))
 
     async def ask(picture: Path) -> httpx.Response:
         options = {"transport": httpx.ASGITransport(app), "base_url": "http://x"}
@@ -115,16 +118,16 @@ def test_the_service_says_so_too(run: Path) -> None:
 
 def test_evaluate_says_how_well_others_are_told_from_the_known(cli: Cli, run: Path) -> None:
     options = run, run.parent / "known", "--unknown", run.parent / "other"
-    result = cli("evaluate", *options, "--json")
+    result = cli("evaluate", *ENGINE, *options, "--json")
     metrics = json.loads(result.stdout)
     found = metrics["unknown"]
     assert (metrics["n"], found["n"], found["accepted"]) == (20, 4, 0)
     assert found["auroc"] > 0.9
     assert found["known_accepted"] > 0.6
     assert found["accuracy_accepted"] == 1
-    assert "taken for known" in cli("evaluate", *options).stdout
+    assert "taken for known" in cli("evaluate", *ENGINE, *options).stdout
     # What the run was trained on is no known photograph that it could fail on.
-    mixed = json.loads(cli("evaluate", run, run.parent / "photos", *options[2:], "--json").stdout)
+    mixed = json.loads(cli("evaluate", *ENGINE, run, run.parent / "photos", *options[2:], "--json").stdout)
     assert mixed["n"] + mixed["trained_on"]["n"] == 60
     assert mixed["unknown"]["known_accepted"] < 1
 
@@ -132,12 +135,12 @@ def test_evaluate_says_how_well_others_are_told_from_the_known(cli: Cli, run: Pa
 def test_what_is_not_there_to_be_told_from_the_known_is_refused(cli: Cli, run: Path, tmp_path: Path) -> None:
     known = run.parent / "known"
     (tmp_path / "no.txt").write_text("no photograph")
-    refused = cli("evaluate", run, known, "--unknown", tmp_path / "no.txt")
+    refused = cli("evaluate", *ENGINE, run, known, "--unknown", tmp_path / "no.txt")
     assert refused.returncode == 2
     assert "none of these photographs can be read" in refused.stderr
-    assert is_one_line_error(cli("evaluate", run, known, "--unknown", tmp_path / "nowhere"), "no such file")
+    assert is_one_line_error(cli("evaluate", *ENGINE, run, known, "--unknown", tmp_path / "nowhere"), "no such file")
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("index.safetensors"))
-    assert is_one_line_error(cli("evaluate", tmp_path / "run", known, "--unknown", known), "has no index")
+    assert is_one_line_error(cli("evaluate", *ENGINE, tmp_path / "run", known, "--unknown", known), "has no index")
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "model.onnx"])
@@ -166,12 +169,16 @@ def test_exported_files_tell_the_unknown_too(cli: Cli, run: Path, tmp_path: Path
 
 def test_a_run_without_an_index_answers_as_before(cli: Cli, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("index.safetensors"))
-    (line,) = lines(cli("predict", tmp_path / "run", run.parent / "other" / "0.png", "--format", "jsonl").stdout)
+    (line,) = lines(
+        cli("predict", *ENGINE, tmp_path / "run", run.parent / "other" / "0.png", "--format", "jsonl").stdout
+    )
     assert line.keys() == {"path", "label", "probability", "top"}
     assert line["label"] in CLASSES
-    header = cli("predict", tmp_path / "run", run.parent / "other" / "0.png", "--format", "csv").stdout.splitlines()[0]
+    header = cli(
+        "predict", *ENGINE, tmp_path / "run", run.parent / "other" / "0.png", "--format", "csv"
+    ).stdout.splitlines()[0]
     assert header == "path,label,probability,error"
-    refused = cli("predict", tmp_path / "run", run.parent / "other", "--accept", "0.9")
+    refused = cli("predict", *ENGINE, tmp_path / "run", run.parent / "other", "--accept", "0.9")
     assert is_one_line_error(refused, "no index.safetensors beside it")
 
 
@@ -179,9 +186,11 @@ def test_an_index_of_another_run_and_a_damaged_one_are_refused(cli: Cli, run: Pa
     copy = shutil.copytree(run, tmp_path / "run")
     content = bytearray((copy / "index.safetensors").read_bytes())
     (copy / "index.safetensors").write_bytes(content[:-10])
-    assert is_one_line_error(cli("predict", copy, run.parent / "other"), "index.safetensors", "damaged")
-    (copy / "index.safetensors").write_bytes(content.replace(mn.load(run).index.model.encode(), b"0" * 64))
-    assert is_one_line_error(cli("predict", copy, run.parent / "other"), "the index of another model")
+    assert is_one_line_error(cli("predict", *ENGINE, copy, run.parent / "other"), "index.safetensors", "damaged")
+    (copy / "index.safetensors").write_bytes(
+        content.replace(mn.load(run, "onnxruntime").index.model.encode(), b"0" * 64)
+    )
+    assert is_one_line_error(cli("predict", *ENGINE, copy, run.parent / "other"), "the index of another model")
 
 
 @pytest.mark.parametrize(
@@ -194,4 +203,4 @@ def test_an_index_of_another_run_and_a_damaged_one_are_refused(cli: Cli, run: Pa
     ],
 )
 def test_what_makes_no_sense_is_refused(cli: Cli, run: Path, options: list[str], named: str) -> None:
-    assert is_one_line_error(cli("predict", run, run.parent / "other", *options), named)
+    assert is_one_line_error(cli("predict", *ENGINE, run, run.parent / "other", *options), named)

@@ -13,16 +13,16 @@ from conftest import Cli, is_one_line_error
 from mobilenets.errors import UserError
 from mobilenets.features.files import read_features, write_features
 
+ENGINE = "--engine", "onnxruntime"  # without a measurement of which is fastest
 
-@pytest.fixture
-def files(cli: Cli, trained: tuple[Path, Path], tmp_path: Path) -> dict[str, Path]:
+
+@pytest.fixture(scope="module")
+def files(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same features in each form."""
-    run, data = trained
-    made = {form: tmp_path / f"features.{form}" for form in ("npy", "parquet")}
+    folder = tmp_path_factory.mktemp("features")
+    made = {form: folder / f"features.{form}" for form in ("npy", "parquet")}
     for path in made.values():
-        result = cli("embed", run, data, "--out", path)
-        assert result.returncode == 0, result.stderr
-        assert result.stdout == f"wrote the features of 40 photos to {path}\n"
+        assert mn.embed(*trained, out=path, engine="onnxruntime", threads=1).images == 40
     return made
 
 
@@ -35,15 +35,15 @@ def test_each_form_has_a_row_of_length_1_for_every_picture(trained: tuple[Path, 
     assert np.abs(np.linalg.norm(npy.features, axis=1) - 1).max() < 1e-5
     assert np.array_equal(np.load(files["npy"]), npy.features)  # as anybody reads it
     engine = mn.load(run, "onnxruntime")._engine
-    pixels = mn.load(run).pixels(npy.paths[7])[None]
+    pixels = mn.load(run, "onnxruntime").pixels(npy.paths[7])[None]
     assert np.abs(engine.with_features(pixels)[1][0] - npy.features[7]).max() < 1e-4
 
 
 @pytest.mark.parametrize("form", ["npy", "parquet"])
 def test_the_same_pictures_give_the_same_bytes(cli: Cli, trained: tuple[Path, Path], tmp_path: Path, form: str) -> None:
-    engine = "--engine", "onnxruntime", "--threads", "1"
     for name in ("one", "two"):
-        cli("embed", trained[0], trained[1], "--out", tmp_path / f"{name}.{form}", *engine)
+        result = cli("embed", *ENGINE, "--threads", "1", *trained, "--out", tmp_path / f"{name}.{form}")
+        assert result.stdout == f"wrote the features of 40 photos to {tmp_path / name}.{form}\n"
     assert (tmp_path / f"one.{form}").read_bytes() == (tmp_path / f"two.{form}").read_bytes()
 
 
@@ -54,7 +54,7 @@ def test_a_picture_is_most_like_itself_wherever_it_is_looked_for(
     photo = data / "rose" / "003.jpg"
     answers = []
     for among in (data, *files.values()):
-        result = cli("similar", run, photo, "--among", among, "--top", "5", "--json")
+        result = cli("similar", *ENGINE, run, photo, "--among", among, "--top", "5", "--json")
         answers.append(json.loads(result.stdout))
     for answer in answers:
         assert answer["path"] == str(photo)
@@ -69,7 +69,7 @@ def test_without_a_place_to_look_the_training_photographs_are_looked_at(
     cli: Cli, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     run, data = trained
-    result = cli("similar", run, data / "daisy" / "000.jpg", "--top", "3", "--save", tmp_path / "sheet.png")
+    result = cli("similar", *ENGINE, run, data / "daisy" / "000.jpg", "--top", "3", "--save", tmp_path / "sheet.png")
     assert result.returncode == 0, result.stderr
     lines = [line.split("  ", 1) for line in result.stdout.splitlines()]
     assert len(lines) == 3
@@ -78,7 +78,7 @@ def test_without_a_place_to_look_the_training_photographs_are_looked_at(
     moved = shutil.copytree(run, tmp_path / "run")
     listed = (moved / "data.csv").read_text().replace(str(data), "/gone")
     (moved / "data.csv").write_text(listed)
-    gone = cli("similar", moved, data / "daisy" / "000.jpg", "--top", "3", "--save", tmp_path / "alone.png")
+    gone = cli("similar", *ENGINE, moved, data / "daisy" / "000.jpg", "--top", "3", "--save", tmp_path / "alone.png")
     assert [line.split("  ")[1].count("/") for line in gone.stdout.splitlines()] == [1, 1, 1]
     assert "3 of the photos are no longer there" in gone.stderr
 
@@ -86,15 +86,15 @@ def test_without_a_place_to_look_the_training_photographs_are_looked_at(
 def test_what_cannot_be_read_is_left_out_and_said(cli: Cli, trained: tuple[Path, Path], tmp_path: Path) -> None:
     run, data = trained
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no")
-    result = cli("embed", run, tmp_path / "broken.jpg", data / "rose", "--out", tmp_path / "f.npy")
+    result = cli("embed", *ENGINE, run, tmp_path / "broken.jpg", data / "rose", "--out", tmp_path / "f.npy")
     assert result.returncode == 1
     assert "1 of 21 could not be read" in result.stderr
     assert read_features(tmp_path / "f.npy").features.shape[0] == 20
-    nothing = cli("embed", run, tmp_path / "broken.jpg", "--out", tmp_path / "g.npy")
+    nothing = cli("embed", *ENGINE, run, tmp_path / "broken.jpg", "--out", tmp_path / "g.npy")
     assert nothing.returncode == 2
     assert "none of the 1 photos can be read" in nothing.stderr
     assert not (tmp_path / "g.npy").exists()
-    asked = cli("similar", run, tmp_path / "broken.jpg", "--among", data)
+    asked = cli("similar", *ENGINE, run, tmp_path / "broken.jpg", "--among", data)
     assert asked.returncode == 2
     assert "broken.jpg" in asked.stderr
 
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused(
     photo = data / "rose" / "000.jpg"
 
     def refused(*args: str | Path, named: str) -> bool:
-        return is_one_line_error(cli(*args), named)
+        return is_one_line_error(cli(args[0], *ENGINE, *args[1:]), named)
 
     assert refused("embed", run, data, "--out", files["npy"], named="exists already")
     assert refused("embed", run, data, "--out", tmp_path / "f.csv", named="ends in .npy or .parquet")
