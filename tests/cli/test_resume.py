@@ -53,7 +53,7 @@ def told(capfd: pytest.CaptureFixture[str]):
         capfd.readouterr()
         code = main([*map(str, arguments)])
         lines = capfd.readouterr().err.splitlines()
-        return code, [line for line in lines if line and not line.startswith(("training", "looking at", "checking"))]
+        return code, [line for line in lines if line and not line.startswith(("training", "looking at", "checking", "index"))]
 
     return call
 
