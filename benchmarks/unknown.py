@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `predict` does
 
 import numpy as np
 import torch
