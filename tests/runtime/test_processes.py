@@ -156,4 +156,4 @@ def _fork(run_folder: str, engine: str) -> None:
 
 
 def _many(classifier: Classifier, pictures: list[np.ndarray]) -> np.ndarray:
-    return np.stack([row for _, row in classifier.rows(pictures, batch=2, workers=2)])  # type: ignore[misc]
+    return np.stack([row.outputs for _, row in classifier.rows(pictures, batch=2, workers=2)])  # type: ignore[union-attr]
