@@ -53,7 +53,8 @@ def told(capfd: pytest.CaptureFixture[str]):
         capfd.readouterr()
         code = main([*map(str, arguments)])
         lines = capfd.readouterr().err.splitlines()
-        return code, [line for line in lines if line and not line.startswith(("training", "looking at", "checking", "index"))]
+        progress = ("training", "looking at", "checking", "index")
+        return code, [line for line in lines if line and not line.startswith(progress)]
 
     return call
 
