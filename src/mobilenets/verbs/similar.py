@@ -144,10 +144,10 @@ def similar(
     if save is not None:
         check_new_file("--save", Path(save), ".png")
     predictor = open_model(str(model), engine, precision=precision)
-    rows, paths = _looked_among(predictor, Path(model), among)
-    ((_, asked),) = predictor.features([str(photo)])
+    ((_, asked),) = predictor.features([str(photo)])  # first: a folder to look among may take minutes
     if isinstance(asked, Failure):
         raise DataError(asked.error)
+    rows, paths = _looked_among(predictor, Path(model), among)
     near = nearest(roots(asked[None]), rows, top)
     matches = (Match(paths[i], 1 - float(d)) for d, i in zip(near.distances[0], near.rows[0], strict=True))
     result = Similar(str(photo), tuple(matches))
