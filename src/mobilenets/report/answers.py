@@ -39,3 +39,13 @@ class AnswerPages:
 
     templates: str
     values: dict[str, Any]
+
+
+def rivals(metrics: dict[str, Any], kept: Kept, quality: str) -> list[tuple[str, str, float]]:
+    """(style, what, figure) of the model and of the other weights of its run: what it takes to beat it."""
+    rows = [("us", f"this model, the {kept.beginning}" if kept.is_probe else "this model", metrics[quality])]
+    if kept.probe is not None and not kept.is_probe:
+        rows.append(("", kept.beginning, kept.probe[f"val_{quality}"]))
+    if kept.is_probe and kept.epochs:
+        rows.append(("", f"fine-tuned, epoch {kept.best}", kept.best_quality))
+    return rows

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mobilenets.report.answers import Answered
+from mobilenets.report.answers import Answered, rivals
 from mobilenets.report.audit_section import faults_by_path
 from mobilenets.report.calibration_section import calibration_section
 from mobilenets.report.confusion import confusion_section
@@ -75,13 +75,8 @@ def _warn(classes: Sequence[str], labels: Sequence[Label]) -> None:
 
 def _rivals(metrics: dict[str, Any], kept: Kept) -> list[tuple[str, str, float]]:
     """(style, what, accuracy) of the model and of what it takes to beat it; the largest class comes last."""
-    rows = [("us", f"this model, the {kept.beginning}" if kept.is_probe else "this model", metrics["accuracy"])]
-    if kept.probe is not None and not kept.is_probe:
-        rows.append(("", kept.beginning, kept.probe["val_accuracy"]))
-    if kept.is_probe and kept.epochs:
-        rows.append(("", f"fine-tuned, epoch {kept.best}", kept.best_quality))
     largest = max(figures["n"] for figures in metrics["per_class"].values())
-    return [*rows, ("", "largest class", largest / metrics["n"])]
+    return [*rivals(metrics, kept, "accuracy"), ("", "largest class", largest / metrics["n"])]
 
 
 def _worst(metrics: dict[str, Any], classes: Sequence[str]) -> list[int] | None:

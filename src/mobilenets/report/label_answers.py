@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mobilenets.report.answers import Answered
+from mobilenets.report.answers import Answered, rivals
 from mobilenets.report.audit_section import faults_by_path
 from mobilenets.report.gallery import MAX_IN_GALLERY, open_image
 from mobilenets.report.page import PageImage
@@ -49,13 +49,8 @@ def label_answers(answered: Answered) -> dict[str, Any]:
 
 def _rivals(metrics: dict[str, Any], kept: Kept) -> list[tuple[str, str, float]]:
     """(style, what, mAP) of the model and of what it takes to beat it; chance comes last."""
-    rows = [("us", f"this model, the {kept.beginning}" if kept.is_probe else "this model", metrics["mAP"])]
-    if kept.probe is not None and not kept.is_probe:
-        rows.append(("", kept.beginning, kept.probe["val_mAP"]))
-    if kept.is_probe and kept.epochs:
-        rows.append(("", f"fine-tuned, epoch {kept.best}", kept.best_quality))
     counts = [figures["n"] for figures in metrics["per_class"].values() if figures["n"]]
-    return [*rows, ("", "in any order", sum(counts) / max(1, len(counts)) / metrics["n"])]
+    return [*rivals(metrics, kept, "mAP"), ("", "in any order", sum(counts) / max(1, len(counts)) / metrics["n"])]
 
 
 def _worst(metrics: dict[str, Any]) -> list[str] | None:
