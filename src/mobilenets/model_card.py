@@ -24,6 +24,7 @@ from mobilenets.system.files import write_atomic
 METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metadata_props
 FORMAT = 1
 MULTILABEL = "multilabel"  # the task of several labels a photograph
+DETECT = "detect"  # the task of objects, each with a box
 CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
 EXTENDED_FROM = "extended_from"  # likewise of what add-class gave a class: the name of the run that had it not

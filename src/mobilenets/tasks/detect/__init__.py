@@ -1,0 +1,1 @@
+"""Objects in a photo: a box and a class for each."""
