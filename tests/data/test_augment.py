@@ -21,7 +21,7 @@ IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), n
 
 
 def _view(seed: int = 0, **options: object) -> np.ndarray:
-    return Augment(**{**STILL, **options})(IMAGE, PREPROCESS, np.random.default_rng(seed))
+    return Augment(**{**STILL, **options})(IMAGE, PREPROCESS, np.random.default_rng(seed)).pixels
 
 
 def test_with_everything_off_the_picture_is_the_picture() -> None:
@@ -57,7 +57,7 @@ def test_grey_pictures_can_be_augmented() -> None:
     grey = Preprocess(size=24, crop=1.0, mode="L", mean=(0.5,), std=(0.5,))
     augment = Augment(rot90=True, jitter=0.4, trivial=True, erase=1.0)
     for seed in range(30):
-        assert augment(IMAGE.convert("L"), grey, np.random.default_rng(seed)).shape == (24, 24, 1)
+        assert augment(IMAGE.convert("L"), grey, np.random.default_rng(seed)).pixels.shape == (24, 24, 1)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -85,13 +85,70 @@ def test_a_random_crop_lies_inside_the_picture(width: int, height: int, low: flo
 @given(width=st.integers(1, 900), height=st.integers(1, 900), low=st.floats(0.001, 1), seed=st.integers(0, 99))
 def test_pictures_of_any_shape_can_be_cropped(width: int, height: int, low: float, seed: int) -> None:
     image = Image.new("RGB", (width, height), (10, 20, 30))
-    view = Augment(crop_scale=(low, 1.0))(image, PREPROCESS, np.random.default_rng(seed))
+    view = Augment(crop_scale=(low, 1.0))(image, PREPROCESS, np.random.default_rng(seed)).pixels
     assert (view == (10, 20, 30)).all()
+
+
+EVERYTHING = {"crop_scale": (0.4, 1.0), "hflip": 0.5, "vflip": 0.5, "rot90": True, "zoom_out": 2.5}
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+@pytest.mark.parametrize("options", [{"hflip": 1.0}, {"vflip": 1.0}, {"rot90": True}, EVERYTHING])
+def test_the_frame_says_where_a_point_of_the_photo_went(fit: str, options: dict) -> None:
+    if fit == "crop":
+        options = {**options, "zoom_out": 1.0}
+    preprocess, augment, seen = Preprocess(size=64, crop=1.0, fit=fit), Augment(**{**STILL, **options}), 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, y = rng.uniform(0.1, 0.9, 2)
+        ys, xs = np.mgrid[:90, :120]
+        spot = np.exp(-((xs + 0.5 - 120 * x) ** 2 + (ys + 0.5 - 90 * y) ** 2) / 50)
+        image = Image.fromarray((255 * spot).astype(np.uint8)).convert("RGB")
+        view = augment(image, preprocess, rng)
+        a, b, c, d, e, f = view.frame
+        at = np.array([a * x + b * y + c, d * x + e * y + f])
+        if ((at < 0.15) | (at > 0.85)).any():
+            continue  # cut off, or nearly so
+        seen += 1
+        light = view.pixels[:, :, 0].astype(float)
+        light[light == 114] = 0  # the padding
+        weight = np.where(light > 0.6 * light.max(), light, 0)
+        rows, columns = np.mgrid[:64, :64] + 0.5
+        found = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum() / 64
+        np.testing.assert_allclose(at, found, atol=0.02)
+    assert seen >= 5
+
+
+def test_a_crop_shows_one_of_the_points_that_it_must_not_lose() -> None:
+    augment, image = Augment(crop_scale=(0.1, 0.3), hflip=0.0), Image.new("RGB", (200, 100))
+    points = np.array([[0.2, 0.3], [0.8, 0.6]], np.float32)
+    lost = {False: 0, True: 0}
+    for seed in range(100):
+        for is_given in (False, True):
+            a, _, c, _, e, f = augment(
+                image, PREPROCESS, np.random.default_rng(seed), points if is_given else None
+            ).frame
+            there = points * (a, e) + (c, f)
+            lost[is_given] += not ((there >= 0) & (there <= 1)).all(1).any()
+    assert lost[False] > 30
+    assert lost[True] <= 5  # after ten attempts without luck
+
+
+def test_zooming_out_shows_the_whole_photo_smaller_in_grey() -> None:
+    white = Image.new("RGB", (60, 30), (255, 255, 255))
+    preprocess = Preprocess(size=48, crop=1.0, fit="squash")
+    views = [Augment(**STILL, zoom_out=2.0)(white, preprocess, np.random.default_rng(seed)) for seed in range(20)]
+    fractions = np.array([(view.pixels == 255).all(2).mean() for view in views])
+    assert (fractions == 1).sum() >= 5
+    assert 0.24 < fractions.min() < 0.5
+    for view, fraction in zip(views, fractions, strict=True):
+        assert view.frame[0] * view.frame[4] == pytest.approx(fraction, abs=0.01)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"zoom_out": 0.5},
         {"hflip": 1.5},
         {"erase": -1},
         {"jitter": 2},

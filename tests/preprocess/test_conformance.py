@@ -121,7 +121,7 @@ def _training(files: Pictures, preprocess: Preprocess, _: Any) -> dict[str, Pixe
     nothing = Augment(crop_scale=(1, 1), crop_ratio=(1, 1), hflip=0)
     rng = np.random.default_rng(0)
     square = {name: file for name, file in files.items() if preprocess.fit != "crop" or name in ("square", "one pixel")}
-    return {name: nothing(upright(file), preprocess, rng) for name, file in square.items()}
+    return {name: nothing(upright(file), preprocess, rng).pixels for name, file in square.items()}
 
 
 def _node(files: Pictures, preprocess: Preprocess, request: pytest.FixtureRequest) -> dict[str, Pixels]:

@@ -112,7 +112,7 @@ def test_training_shows_the_ends_of_wide_photographs_about_as_large_as_evaluatio
 ) -> None:
     preprocess, image = Preprocess(size=64, crop=1.0, fit=fit), marked(*size)
     augment = Augment(hflip=0)
-    views = [augment(image, preprocess, np.random.default_rng(seed)) for seed in range(60)]
+    views = [augment(image, preprocess, np.random.default_rng(seed)).pixels for seed in range(60)]
     shown = np.array([ends(view) for view in views])
     assert shown.any(1).mean() > 0.7  # an end or both
     assert shown.all(1).any()

@@ -17,12 +17,30 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from mobilenets.errors import UsageError
 from mobilenets.preprocess import Preprocess
-from mobilenets.preprocess.crops import random_box, random_view
+from mobilenets.preprocess.crops import ATTEMPTS, frame_of, random_box, random_view, zoomed_out
+from mobilenets.preprocess.decode import Box
 
 ERASE_AREA = (0.02, 0.33)  # of the picture, Zhong et al. 2017 (1708.04896)
 ERASE_RATIO = (0.3, 3.3)
+ZOOM_OUT_RATE = 0.5
+MAX_ZOOM_OUT = 4  # beyond it nothing of a photo is left to be seen
+
+# Linear parts of what is done to a view, and where the upper left corner goes, as a frame's third column has it.
+_MIRRORED, _UPSIDE_DOWN, _QUARTER = np.array([[[-1, 0], [0, 1]], [[1, 0], [0, -1]], [[0, 1], [-1, 0]]])
+_RIGHT, _BOTTOM = np.array([[[0, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]])
 
 Generator = np.random.Generator
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of a photo: uint8 `pixels` (size, size, C), and the `frame` float32 (6,) of it, a `crops.Frame`.
+
+    What TrivialAugment turns or shears is not in the frame.
+    """
+
+    pixels: NDArray[np.uint8]
+    frame: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,7 +50,8 @@ class Augment:
     `crop_scale`: area of the crop as a share of the picture, (1, 1) for all of it; `crop_ratio`: its width
     over its height. `rot90` turns by 0 to 3 quarters, `jitter` changes brightness, contrast and saturation by
     up to that share, `trivial` applies one operation of TrivialAugment (2103.10158, wide space), `erase` is the
-    probability of blanking a rectangle.
+    probability of blanking a rectangle. With a `zoom_out` above 1 every second photo is shown whole instead of cropped,
+    in grey of up to that many times its width and height.
     """
 
     crop_scale: tuple[float, float] = (0.35, 1.0)
@@ -43,6 +62,7 @@ class Augment:
     jitter: float = 0.0
     trivial: bool = False
     erase: float = 0.0
+    zoom_out: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("hflip", "vflip", "erase", "jitter"):
@@ -55,26 +75,54 @@ class Augment:
         low, high = self.crop_ratio
         if not 0 < low <= high < math.inf:
             raise UsageError(f"augment.crop_ratio: {self.crop_ratio} is no range of width over height")
+        if not 1 <= self.zoom_out <= MAX_ZOOM_OUT:
+            raise UsageError(f"augment.zoom_out: {self.zoom_out} is outside 1 (off) to {MAX_ZOOM_OUT}")
 
-    def __call__(self, image: Image.Image, preprocess: Preprocess, rng: Generator) -> NDArray[np.uint8]:
-        """An RGB or L image → one augmented view, uint8 (size, size, C)."""
-        box = random_view(preprocess.fit, *image.size, self.crop_scale, self.crop_ratio, rng)
+    def __call__(
+        self,
+        image: Image.Image,
+        preprocess: Preprocess,
+        rng: Generator,
+        points: NDArray[np.floating] | None = None,
+    ) -> View:
+        """An RGB or L image → one augmented view; `points` float (M, 2), 0 to 1: a crop shows one of them at least."""
+        box = self._box(image, preprocess, rng, points)
         view = preprocess.resize_box(image, box)
+        frame = np.array(frame_of(preprocess.size, box, *image.size)).reshape(2, 3)
         if self.trivial:
             view = trivial_augment(view, rng)
         if self.jitter:
             view = _jitter(view, self.jitter, rng)
         pixels = np.asarray(view).reshape(preprocess.size, preprocess.size, -1)
         if rng.random() < self.hflip:
-            pixels = pixels[:, ::-1]
+            pixels, frame = pixels[:, ::-1], _MIRRORED @ frame + _RIGHT
         if rng.random() < self.vflip:
-            pixels = pixels[::-1]
+            pixels, frame = pixels[::-1], _UPSIDE_DOWN @ frame + _BOTTOM
         if self.rot90:
-            pixels = np.rot90(pixels, int(rng.integers(4)))
+            quarters = int(rng.integers(4))
+            pixels = np.rot90(pixels, quarters)
+            for _ in range(quarters):
+                frame = _QUARTER @ frame + _BOTTOM
         pixels = np.array(pixels, order="C")
         if rng.random() < self.erase:
             _erase(pixels, preprocess.mean, rng)
-        return pixels
+        return View(pixels, frame.astype(np.float32).reshape(6))
+
+    def _box(
+        self, image: Image.Image, preprocess: Preprocess, rng: Generator, points: NDArray[np.floating] | None
+    ) -> Box:
+        """What is shown: a box around the photo, or a crop, drawn again until one of the `points` lies in it."""
+        if self.zoom_out > 1 and rng.random() < ZOOM_OUT_RATE:
+            return zoomed_out(preprocess.fit, *image.size, rng.uniform(1, self.zoom_out), rng)
+        box: Box = (0, 0, *image.size)
+        for _ in range(ATTEMPTS):
+            box = random_view(preprocess.fit, *image.size, self.crop_scale, self.crop_ratio, rng)
+            if points is None or len(points) == 0:
+                break
+            at = points * image.size
+            if ((at >= box[:2]) & (at <= box[2:])).all(1).any():
+                break
+        return box
 
 
 def _jitter(image: Image.Image, strength: float, rng: Generator) -> Image.Image:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets.data.augment import Augment
+from mobilenets.data.augment import Augment, View
 from mobilenets.data.cache.images import Cache, Shelf
 from mobilenets.data.sample import Sample
 from mobilenets.data.samples import Indices, Samples
@@ -36,6 +36,7 @@ PREFETCH = 2  # batches
 # one are averaged first. Crops of 0.44 of the area and more are then never enlarged, and a 12-megapixel photograph
 # takes 0.6 MB of the cache instead of 9.
 CROP_MARGIN = 1.5
+NO_FRAME = np.array([1, 0, 0, 0, 1, 0], np.float32)
 MAX_LOOKED_AT = 8  # photographs, to tell how large the pixels of all will be
 MAX_SKIPPED_LINES = 1000  # of a drive that is lost nobody wants a line for each of a million photographs
 
@@ -46,13 +47,15 @@ Pixels = NDArray[np.uint8]
 class Batch:
     """uint8 pixels (N, size, size, C), int64 labels (N,) and which samples of the loader these are, int64 (N,).
 
-    With `after`, the pixels are float16 activations (N, h, w, C) behind that many blocks of the network.
+    With `after`, the pixels are float16 activations (N, h, w, C) behind that many blocks of the network. `frames`
+    float32 (N, 6): where they show the photographs, as `crops.Frame`; None where nothing was augmented.
     """
 
     pixels: NDArray[Any]
     labels: Indices
     indices: Indices
     after: int | None = None
+    frames: NDArray[np.float32] | None = None
 
 
 class Skipped:
@@ -83,6 +86,7 @@ class Loader:
 
     With `skipped`, a photograph that cannot be read is told there. In training the next one of the epoch is
     shown in its place, so that batches keep their size; an evaluation goes without it. Otherwise it is an error.
+    `points`: by label the places (M, 2) in its photographs, 0 to 1, of which a crop shows one at least.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class Loader:
         balanced: bool = False,
         cache: Cache | None = None,
         skipped: Skipped | None = None,
+        points: Sequence[NDArray[np.floating]] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -107,7 +112,7 @@ class Loader:
             raise UsageError(f"workers: {workers} is negative; use 0 or more")
         self.samples = Samples.of(samples)
         self.labels = self.samples.labels
-        self.preprocess, self.augment, self.skipped = preprocess, augment, skipped
+        self.preprocess, self.augment, self.skipped, self.points = preprocess, augment, skipped, points
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.drop_last, self.balanced = drop_last, balanced
         self.workers = WORKERS if workers is None else workers
@@ -158,9 +163,11 @@ class Loader:
             shown = [view for view in views if view is not None]
             if shown:
                 indices = np.array([index for index, _ in shown], np.int64)
-                yield Batch(np.stack([pixels for _, pixels in shown]), self.labels[indices], indices)
+                pixels = np.stack([view.pixels for _, view in shown])
+                frames = np.stack([view.frame for _, view in shown]) if self.augment else None
+                yield Batch(pixels, self.labels[indices], indices, frames=frames)
 
-    def _shown(self, order: Indices, epoch: int, position: int) -> tuple[int, Pixels] | None:
+    def _shown(self, order: Indices, epoch: int, position: int) -> tuple[int, View] | None:
         """What is shown at a position of the epoch: the index of the sample and its pixels."""
         in_training = self.augment is not None or self.shuffle or self.balanced
         first: UnreadableImage | None = None
@@ -177,18 +184,20 @@ class Loader:
             raise first
         return None
 
-    def _view(self, index: int, epoch: int, position: int) -> Pixels:
+    def _view(self, index: int, epoch: int, position: int) -> View:
         pixels = self._shelf.get(index) if self._shelf else None
         if pixels is None:
             pixels = self._pixels(index)
             if self._shelf:
                 self._shelf.put(index, pixels)
         if self.augment is None:
-            return pixels
+            return View(pixels, NO_FRAME)
         # By position, not by index: sampling with replacement shows one picture twice, differently.
         rng = np.random.default_rng((self.seed, epoch, position))
         grey = pixels.shape[2] == 1
-        return self.augment(Image.fromarray(pixels[:, :, 0] if grey else pixels), self.preprocess, rng)
+        image = Image.fromarray(pixels[:, :, 0] if grey else pixels)
+        points = self.points[int(self.labels[index])] if self.points is not None else None
+        return self.augment(image, self.preprocess, rng, points)
 
     def _pixels(self, index: int) -> Pixels:
         """What is kept of a photograph: for evaluation what the network sees, (size, size, C).
@@ -218,13 +227,13 @@ def _part(batch: range, rank: int, world_size: int) -> range:
 
 
 def _in_order(
-    work: Callable[[int], tuple[int, Pixels] | None], jobs: Sequence[Sequence[int]], workers: int, prefetch: int
-) -> Iterator[list[tuple[int, Pixels] | None]]:
+    work: Callable[[int], tuple[int, View] | None], jobs: Sequence[Sequence[int]], workers: int, prefetch: int
+) -> Iterator[list[tuple[int, View] | None]]:
     """`work` over the items of each job, in order, `prefetch` jobs ahead."""
     if workers == 0:
         yield from ([work(item) for item in job] for job in jobs)
         return
-    pending: deque[list[Future[tuple[int, Pixels] | None]]] = deque()
+    pending: deque[list[Future[tuple[int, View] | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for job in jobs:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from mobilenets.errors import UsageError
 from mobilenets.preprocess import decode, depth
+from mobilenets.preprocess.crops import paste_box
 from mobilenets.preprocess.decode import Box, Decoded
 from mobilenets.preprocess.depth import Range
 from mobilenets.preprocess.fit import FITS, PADDING, Window, window
@@ -231,18 +232,13 @@ class Preprocess:
         """
         image = image if image.mode == self.mode else image.convert(self.mode)
         resample, size = _RESAMPLE[self.interpolation], self.size
-        (left, top, right, bottom), (width, height) = box, image.size
-        inside = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
-        if inside == tuple(box):
+        width, height = image.size
+        pasted = paste_box(size, box, width, height)
+        if pasted.inside == tuple(box):
             return image.resize((size, size), resample, box=box)
-        per_x, per_y = size / (right - left), size / (bottom - top)
-        wide = max(1, math.floor((inside[2] - inside[0]) * per_x + _SLACK))
-        high = max(1, math.floor((inside[3] - inside[1]) * per_y + _SLACK))
-        x = round(((inside[0] + inside[2]) / 2 - left) * per_x - wide / 2)  # a padded whole lies where `pixels` has it
-        y = round(((inside[1] + inside[3]) / 2 - top) * per_y - high / 2)
         view = Image.new(self.mode, (size, size), (PADDING,) * self.channels)
-        part = image.resize((wide, high), resample, box=inside)
-        view.paste(part, (x, y))
+        part = image.resize((pasted.wide, pasted.high), resample, box=pasted.inside)
+        view.paste(part, (pasted.x, pasted.y))
         return view
 
     def window(self, width: float, height: float) -> Window:

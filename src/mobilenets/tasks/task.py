@@ -153,6 +153,14 @@ class Task(ABC, Generic[A]):
     def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
         """What the network is to say, float32 (V, T), of a photo with each of the V `labels`."""
 
+    def points(self, labels: Sequence[str]) -> list[NDArray[np.float32]] | None:
+        """Of photos with each of `labels` the places (M, 2), 0 to 1, one of which a training crop shows; None: any."""
+        return None
+
+    def framed(self, targets: Tensor, frames: Tensor) -> Tensor:
+        """The `targets` (N, T) of photos as inputs show them: `frames` float (N, 6), each a `crops.Frame`."""
+        return targets
+
     def members(self, labels: Sequence[str]) -> NDArray[np.bool_]:
         """Which of the K `classes` each label text has, bool (V, K); K is 0 where a text is a class itself."""
         return np.zeros((len(labels), 0), np.bool_)

@@ -99,6 +99,8 @@ class Trainer:
     def step(self, model: nn.Module, batch: Batch, rng: np.random.Generator, precision: str) -> torch.Tensor:
         """Forward and backward of one batch; its mean loss and its number of right answers, float32 (2,)."""
         targets = self.targets[to_device(batch.labels, self.ctx.device)]
+        if batch.frames is not None:
+            targets = self.objective.task.framed(targets, to_device(batch.frames, self.ctx.device))
         images, targets = mix(self.images(batch.pixels), targets, rng, self.recipe.mixup, self.recipe.cutmix)
         with autocast(self.ctx.device, precision):
             outputs = model(images, batch.after).float()
