@@ -25,8 +25,9 @@ Every command, with every option it takes. `mobilenets COMMAND --help` prints th
 
 This page is written by `python tools/commands.py`; a test fails where it is not current.
 
-Exit codes: 0 all done; 1 done, but some inputs failed, each of which is named; 2 wrong use or unusable input; 130
-interrupted. Messages go to standard error. With `--json` and `--format` standard output holds the answer alone.
+Exit codes: 0 all done; 1 done, but some inputs failed, each of which is named, or an exported file is not the network
+or lost more than a point of accuracy; 2 wrong use or unusable input; 130 interrupted. Messages go to standard error.
+With `--json` and `--format` standard output holds the answer alone.
 """
 
 

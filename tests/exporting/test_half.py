@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
+from command import run_command
 from mobilenets.cli.main import main
 from mobilenets.errors import UserError
 from mobilenets.exporting.job import export
@@ -20,6 +23,7 @@ from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.opening import load
 from mobilenets.runtime.registry import find_half, open_engine
 from small import card_of, coloured, learned, network, noise
 
@@ -112,25 +116,27 @@ RESULT = Verification("onnx", FLOAT16, "cropped", True, 100, 0.97, 0.1, 0.90, 0.
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "verdict", "told"),
     [
-        (RESULT, ["2.0 points less accurate than the network"]),
-        (replace(RESULT, accuracy_after=0.89), []),  # a point, not more
-        (replace(RESULT, accuracy_after=0.91), []),
-        (replace(RESULT, precision="int8"), ["2.0 points less accurate than the network"]),
+        (RESULT, "loss", ["2.0 points less accurate than the network, on 100 photos"]),
+        (replace(RESULT, accuracy_after=0.89), "passed", []),  # a point, not more
+        (replace(RESULT, accuracy_after=0.91), "passed", []),
+        (replace(RESULT, precision="int8"), "loss", ["2.0 points less accurate than the network, on 100 photos"]),
         (
             replace(RESULT, accuracy_before=None, accuracy_after=None),
-            ["another class than the network's for 3.0% of the pictures"],
+            "unknown",
+            ["another class than the network's for 3.0% of the photos"],
         ),
         (
             replace(RESULT, accuracy_after=0.90, half=replace(RESULT, precision="bfloat16", accuracy_after=0.85)),
-            ["computed in bfloat16, 5.0 points less accurate than the network"],
+            "loss",
+            ["computed in bfloat16, 5.0 points less accurate than the network, on 100 photos"],
         ),
-        (Verification("coreml", FLOAT16, "cropped", False, 0, None, None, None, None, None, 1000), []),
+        (Verification("coreml", FLOAT16, "cropped", False, 0, None, None, None, None, None, 1000), "unknown", []),
     ],
 )
-def test_what_costs_more_than_a_point_is_told(result: Verification, told: list[str]) -> None:
-    assert losses(result) == told
+def test_what_costs_more_than_a_point_is_told(result: Verification, verdict: str, told: list[str]) -> None:
+    assert (result.verdict, losses(result)) == (verdict, told)
 
 
 # --- the command ----------------------------------------------------------------------------------------
@@ -158,19 +164,58 @@ def test_an_export_in_half_lies_beside_the_others_with_its_verification(
     assert "largest difference" in out
 
 
-def test_a_file_that_loses_more_than_a_point_says_so_and_is_kept(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def turned_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written in half gives the probabilities of the two classes the wrong way round."""
+
     def write(model: MobileNet, card: ModelCard, path: Path) -> None:
         wrong = copy.deepcopy(model)
         wrong.classifier.weight.data *= -1
+        wrong.classifier.bias.data *= -1
         half(wrong, card, path)
 
     half = half_exporter("onnx")
     monkeypatch.setattr("mobilenets.exporting.targets.table._writers", lambda target: Writers(half, half=write))
+
+
+@pytest.fixture
+def labelled(run: Path, tmp_path: Path) -> Path:
+    """Photos labelled with what the network says of them, so that it is always right; the rest validates."""
+    model, rows = load(run / "model.safetensors"), []
+    for i in range(16):
+        path = tmp_path / f"{i}.png"
+        Image.effect_noise((40, 40), 20 + 10 * i).convert("RGB").save(path)
+        rows.append((path.name, model.predict(path).label))
+    with (tmp_path / "photos.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "label"), *rows])
+    return tmp_path / "photos.csv"
+
+
+@pytest.mark.usefixtures("turned_around")
+def test_what_other_answers_cost_is_not_known_without_labels_and_no_reason_to_fail(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["export", str(run), "--to", "onnx", "--half"]) == 0
     assert "another class than the network's for " in capsys.readouterr().err
-    assert (run / "exports" / "onnx-half" / "model.onnx").exists()
+    folder = run / "exports" / "onnx-half"
+    assert json.loads((folder / "verify.json").read_text(encoding="utf-8"))["verdict"] == "unknown"
+
+
+@pytest.mark.usefixtures("turned_around")
+def test_a_file_that_loses_more_than_a_point_says_so_last_and_fails_unless_that_was_asked_for(
+    run: Path, labelled: Path, tmp_path: Path
+) -> None:
+    command = ["export", str(run), "--to", "onnx", "--half", "--data", str(labelled)]
+    fails, allowed = (
+        run_command(more, tmp_path, {}, None) for more in (command, [*command, "--allow-loss", "--out", "allowed"])
+    )
+    folder = run / "exports" / "onnx-half"
+    assert (fails.returncode, allowed.returncode) == (1, 0)
+    last = f"mobilenets export: {folder / 'model.onnx'}: 100.0 points less accurate than the network, on 4 photos"
+    assert fails.stderr.splitlines()[-1] == f"{last}; without --half nothing is lost, --allow-loss accepts it"
+    assert allowed.stderr.splitlines()[-1].endswith("points less accurate than the network, on 4 photos")
+    assert json.loads((folder / "verify.json").read_text(encoding="utf-8"))["verdict"] == "loss"
+    assert load(folder / "model.onnx").card == load(run).card
 
 
 @pytest.mark.parametrize(

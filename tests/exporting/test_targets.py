@@ -24,8 +24,8 @@ NETWORK = {"web"}  # fetches its runtime, 33 MB
 ALL = [pytest.param(t, marks=pytest.mark.exports) if t in EXTRA else t for t in TARGETS if t not in NETWORK]
 RUN_HERE = [t for t in ALL if getattr(t, "values", (t,))[0] not in ("coreml", "torch")]
 FIELDS = {
-    "target", "precision", "input", "ran", "n", "top1_agreement", "max_probability_difference", "accuracy_before",
-    "accuracy_after", "latency_ms", "bytes", "runtime", "half",
+    "verdict", "target", "precision", "input", "ran", "n", "top1_agreement", "max_probability_difference",
+    "accuracy_before", "accuracy_after", "latency_ms", "bytes", "runtime", "half",
 }  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def test_an_exported_file_is_verified_in_its_own_runtime(target: str, tmp_path: 
     written = json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))
     assert set(written) == FIELDS
     assert written["ran"] == (target != "coreml")
+    assert written["verdict"] == ("passed" if written["ran"] else "unknown")
     assert written["runtime"] == TARGETS[target].engine
     if written["ran"]:
         assert written["top1_agreement"] == 1
@@ -129,6 +130,7 @@ def test_a_file_of_another_network_is_kept_as_unverified(tmp_path: Path) -> None
 
     path, result = export(_engine(blocks=4), "onnx", write, tmp_path / "out", [])
     assert not result.agrees
+    assert json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))["verdict"] == "wrong"
     assert path.name == f"model.onnx{UNVERIFIED}"
     assert path.exists()
     assert not (tmp_path / "out" / "model.onnx").exists()

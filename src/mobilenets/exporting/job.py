@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mobilenets.data.sample import Sample
@@ -54,7 +54,7 @@ def export(
         file = TARGETS[target].file
         if not result.agrees:
             file = (part / file).rename(part / f"{file}{UNVERIFIED}").name
-        text = json.dumps(asdict(result), indent=2) + "\n"
+        text = json.dumps(result.to_dict(), indent=2) + "\n"
         (part / "verify.json").write_text(text, encoding="utf-8")
         part.rename(out)
     except BaseException:

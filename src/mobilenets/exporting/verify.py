@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ BATCH = 8  # pictures computed at a time
 WARM_UP, TIMED = 3, 30  # pictures that are run by themselves for the latency
 MAX_LOST = 0.01  # of the accuracy, before that is told
 INT8, FLOAT16 = "int8", "float16"  # beside FLOAT
+Verdict = Literal["passed", "loss", "wrong", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Verification:
     Examples
     --------
     >>> figures = Verification("onnx", "int8", "cropped", True, 100, 0.98, 0.03, 0.9, 0.88, 2.5, 1_900_000)
-    >>> figures.lost, figures.agrees
-    (0.02, True)
+    >>> figures.lost, figures.agrees, figures.verdict
+    (0.02, True, 'loss')
     """
 
     target: str
@@ -101,6 +102,27 @@ class Verification:
         return (
             self.top1_agreement >= MIN_AGREEMENT and self.max_probability_difference <= LARGEST_DIFFERENCE[self.input]
         )
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the figures come to, in a word.
+
+        "passed": a float32 file gives the network's answers, another one loses at most a point of accuracy. "loss": it
+        loses more, as it is or computed in half precision. "wrong": a float32 file gives other answers. "unknown": the
+        file was not run, or its weights are rounded and no label is known.
+        """
+        if self.top1_agreement is None:
+            return "unknown"
+        if self.precision == FLOAT:
+            return "passed" if self.agrees else "wrong"
+        if self.accuracy_before is None:
+            return "unknown"
+        return "loss" if max(self.lost, self.half.lost if self.half else 0.0) > MAX_LOST else "passed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `verify.json`: every figure, and the verdict."""
+        half = self.half.to_dict() if self.half else None
+        return {"verdict": self.verdict, **asdict(self), "half": half}
 
 
 def verify(
@@ -194,11 +216,11 @@ def losses(result: Verification) -> list[str]:
 
 def _loss(result: Verification) -> str | None:
     if result.lost > MAX_LOST:
-        return f"{100 * result.lost:.1f} points less accurate than the network"
+        return f"{100 * result.lost:.1f} points less accurate than the network, on {result.n} photos"
     if result.accuracy_before is not None or result.top1_agreement is None:
         return None
     other = 1 - result.top1_agreement  # without labels nothing more is known
-    return f"another class than the network's for {other:.1%} of the pictures" if other > MAX_LOST else None
+    return f"another class than the network's for {other:.1%} of the photos" if other > MAX_LOST else None
 
 
 def _quality(task: Task[Any], outputs: Outputs, labels: list[int | None], texts: Sequence[str]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,13 +44,15 @@ class ExportResult:
         What rounded weights cost, in words, where that is more than a point of accuracy.
     hint
         What to do with the file next; None: nothing is special about it.
+    loss_allowed
+        Whether a loss of more than a point was asked for.
 
     Examples
     --------
     >>> import mobilenets as mn
-    >>> result = mn.export("runs/photos", "onnx")  # doctest: +SKIP
-    >>> result.agrees, result.verification.top1_agreement  # doctest: +SKIP
-    (True, 1.0)
+    >>> result = mn.export("runs/photos", "onnx", int8=True)  # doctest: +SKIP
+    >>> result.accepted, result.verification.top1_agreement  # doctest: +SKIP
+    (True, 0.99)
     """
 
     path: Path
@@ -58,15 +60,22 @@ class ExportResult:
     layer_noise: dict[str, float]
     losses: tuple[str, ...]
     hint: str | None
+    loss_allowed: bool = False
 
     @property
     def agrees(self) -> bool:
         """Whether a float32 file gives the network's answers."""
         return self.verification.agrees
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the file can take the network's place: not "wrong", nor "loss" unless that was allowed."""
+        verdict = self.verification.verdict
+        return verdict != "wrong" and (verdict != "loss" or self.loss_allowed)
+
     def to_dict(self) -> dict[str, Any]:
         """The content of `verify.json`."""
-        return asdict(self.verification)
+        return self.verification.to_dict()
 
 
 @verb
@@ -80,6 +89,7 @@ def export(
     int8: bool = False,
     half: bool = False,
     float_ends: bool = False,
+    allow_loss: bool = False,
     max_pixels: int | None = None,
     progress: Report | None = None,
 ) -> ExportResult:
@@ -104,6 +114,8 @@ def export(
         Weights in float16: half the size, nearly the same.
     float_ends
         With `int8`: first and last layer stay float.
+    allow_loss
+        Accept a file that loses more than a point of accuracy; the command then ends with 0 instead of 1.
     max_pixels
         Decode at most so many pixels of a photo; None: 120 million.
     progress
@@ -173,7 +185,7 @@ def export(
         _copy_index(Path(model), folder, to)
     hint = TARGETS[to].hint
     next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
-    return ExportResult(path, result, noise, tuple(losses(result)), next_step)
+    return ExportResult(path, result, noise, tuple(losses(result)), next_step, allow_loss)
 
 
 def _copy_index(model: Path, folder: Path, target: str) -> None:

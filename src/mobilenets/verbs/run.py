@@ -151,6 +151,7 @@ class Run:
         int8: bool = False,
         half: bool = False,
         float_ends: bool = False,
+        allow_loss: bool = False,
         max_pixels: int | None = None,
         progress: Report | None = None,
     ) -> ExportResult:
@@ -158,7 +159,7 @@ class Run:
 
         Parameters
         ----------
-        to, out, data, input, int8, half, float_ends, max_pixels, progress
+        to, out, data, input, int8, half, float_ends, allow_loss, max_pixels, progress
             As there.
 
         Returns
@@ -188,6 +189,7 @@ class Run:
             int8=int8,
             half=half,
             float_ends=float_ends,
+            allow_loss=allow_loss,
             max_pixels=max_pixels,
             progress=progress,
         )
