@@ -27,7 +27,6 @@ from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
 from mobilenets.runtime.base import OneAtATime
 from mobilenets.runtime.classifier import Classifier
-from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.opening import load
 from mobilenets.runtime.predictor import Failure
@@ -277,12 +276,6 @@ def test_the_number_of_threads_changes_no_answer(
 ) -> None:
     again = load(run_folder / "model.onnx", threads=threads).predict(photo_paths[0])
     assert dict(again.top) == pytest.approx(dict(classifier.predict(photo_paths[0]).top), abs=1e-5)
-
-
-def test_8_bits_are_computed_exactly_on_processors_without_instructions_for_them(run_folder: Path) -> None:
-    """Under qemu's Haswell answers then were, to the bit, those of a processor with VNNI; without it they were not."""
-    options = make_session(run_folder / "model.onnx").get_session_options()
-    assert options.get_session_config_entry("session.x64quantprecision") == "1"
 
 
 def test_predicting_from_onnx_imports_no_torch(run_folder: Path, photo_paths: list[str]) -> None:
