@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mobilenets.data.sample import Container, Member, Sample
 from mobilenets.data.sources.split_names import SPLITS
 from mobilenets.data.sources.survey import Survey
-from mobilenets.data.sources.tree import key
+from mobilenets.data.sources.tree import similar_names
 from mobilenets.errors import DataError
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.objective import Objective
@@ -176,10 +176,12 @@ class SamplesBuilder:
     """Samples under construction; paths are relative to `root`. The one place where class names are looked at.
 
     Objects are made for none of them: a million would be gigabytes. `survey`: what reading them came upon.
+    `are_classes`: labels are class names, of which two may be meant to be one.
     """
 
-    def __init__(self, root: str = "", survey: Survey | None = None) -> None:
+    def __init__(self, root: str = "", survey: Survey | None = None, are_classes: bool = True) -> None:
         self.root, self.survey = root, Survey() if survey is None else survey
+        self._are_classes = are_classes
         self._text, self._ends = bytearray(), array("q", [0])
         self._labels, self._splits = array("q"), array("b")
         self._groups, self._strata, self._words = array("i"), array("i"), dict[str, int]()
@@ -244,7 +246,8 @@ class SamplesBuilder:
 
     def samples(self) -> Samples:
         """What was added."""
-        self._note_similar()
+        for line in similar_names(self._names) if self._are_classes else ():
+            self.survey.note(line)
         ends = np.array(self._ends, np.int64)
         groups, strata = (np.array(codes, np.int32) for codes in (self._groups, self._strata))
         return Samples(
@@ -261,18 +264,6 @@ class SamplesBuilder:
             containers=tuple(self._opened),
             members=np.array(self._members, np.int64).reshape(-1, 3) if self._members else None,
         )
-
-    def _note_similar(self) -> None:
-        alike: dict[str, list[str]] = {}
-        for name in self._names:
-            alike.setdefault(key(name), []).append(name)
-        for names in alike.values():
-            if len(names) > 1:
-                both = " and ".join(map(repr, sorted(names)))
-                self.survey.note(
-                    f"warning: the classes {both} differ only in case, white space or Unicode form; they are read as "
-                    "different classes"
-                )
 
 
 def _nfc(name: str) -> str:

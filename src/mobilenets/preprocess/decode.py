@@ -88,7 +88,7 @@ def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
         UnreadableImage: missing, empty, or no picture of a kind read here.
     """
     name = name_of(source)
-    with _naming(name), _opened(source, name) as file:
+    with naming(name), opened(source, name) as file:
         image = open_image(file)
         # A JPEG with a second picture behind the first is "MPO" to Pillow.
         return "JPEG" if image.format == "MPO" else str(image.format), image.width, image.height
@@ -144,7 +144,7 @@ def decoded(
     if mode not in ("RGB", "L"):
         raise ValueError(f"mode {mode!r}: must be 'RGB' or 'L'")
     name = name_of(source)
-    with _naming(name), _opened(source, name) as file:
+    with naming(name), opened(source, name) as file:
         image = open_image(file)
         full = image.size
         padding = _reduce(image, min_side)
@@ -159,7 +159,7 @@ def decoded(
             shown = depth.to_colour(image, _opened_again(file), value_range)
         flat = flatten(shown, mode, background, value_range=value_range, name=name)
         guessed = value_range is None and deep not in (None, *depth.IN_TWO)
-        result = replace(_turn(flat, _orientation(image), padding), guessed=guessed)
+        result = replace(_turn(flat, orientation_of(image), padding), guessed=guessed)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
     result.image.info = {}
     return result
@@ -172,7 +172,7 @@ def is_deep(source: str | Path | bytes | BinaryIO) -> bool:
         UnreadableImage: as `header`.
     """
     name = name_of(source)
-    with _naming(name), _opened(source, name) as file:
+    with naming(name), opened(source, name) as file:
         return depth.kind(open_image(file)) is not None
 
 
@@ -183,7 +183,7 @@ def deep_values(source: str | Path | bytes | BinaryIO, max_values: int) -> DeepV
         UnreadableImage: as `decoded`.
     """
     name = name_of(source)
-    with _naming(name), _opened(source, name) as file:
+    with naming(name), opened(source, name) as file:
         image = open_image(file)
         kind = depth.kind(image)
         if kind is None:
@@ -219,7 +219,7 @@ def _reduce(image: Image.Image, min_side: int | None) -> tuple[float, float] | N
     return image.width - right, image.height - bottom
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """EXIF orientation, 1 (upright) where there is none or it cannot be read: the picture still can."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -249,7 +249,7 @@ def name_of(source: str | Path | bytes | BinaryIO) -> str:
 
 
 @contextmanager
-def _opened(source: str | Path | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
+def opened(source: str | Path | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
     """The source as a seekable, non-empty binary file; closed afterwards if opened here."""
     if isinstance(source, (str, Path)):
         status = Path(source).stat()
@@ -275,7 +275,7 @@ def _not_empty(file: BinaryIO, name: str) -> BinaryIO:
 
 
 @contextmanager
-def _naming(name: str) -> Iterator[None]:
+def naming(name: str) -> Iterator[None]:
     """Turn whatever decoding raises into one line that names the file, the reason and a remedy."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Photographs listed in a CSV: path,label[,split][,group][,stratum], or what other tools write of that kind."""
+"""Photos listed in a CSV: path,label[,split][,group][,stratum], boxes, or what other tools write of that kind."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data.sources.boxes.csv_boxes import BoxRow, canonical, read_box_rows
 from mobilenets.data.sources.csv_format import FLAGS, Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
 from mobilenets.data.sources.several_labels import find_several, label_counts, label_notes, taken_apart
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, UserError
-from mobilenets.model_card import CLASSIFY, MULTILABEL
+from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
 from mobilenets.tasks.multilabel.targets import NO_LABELS, SEPARATOR, names_of, text_of
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,14 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
         Not a CSV, a bad row (by its line), a missing file, or a photograph that is listed twice with
         different labels, parts or groups.
     """
-    found = SamplesBuilder(str(table.parent))
-    form, guesses = _add(found, table)
+    form, finder = find_format(table), Finder(table.parent)
+    if form.corners:
+        boxes = read_box_rows(table, _located(table, form, finder))
+        if guesses := [*form.notes, *finder.describe()]:
+            _log_once(f"{table}: {'; '.join(guesses)}")
+        return boxes.samples(), boxes.survey
+    found = SamplesBuilder(str(table.parent), are_classes=form.task in (CLASSIFY, MULTILABEL))
+    guesses = _add(found, table, form, finder)
     samples = found.samples()
     found.survey.task = form.task
     if form.task in (CLASSIFY, MULTILABEL):
@@ -70,10 +77,19 @@ def read_metadata(folder: Path, task: str = CLASSIFY) -> tuple[Samples, Survey] 
     return read_table(table, task)
 
 
-def _add(found: SamplesBuilder, table: Path) -> tuple[Format, list[str]]:
-    """Add every row of `table`; its format, and what was guessed."""
-    form = find_format(table)
-    finder = Finder(table.parent)
+def _add(found: SamplesBuilder, table: Path, form: Format, finder: Finder) -> list[str]:
+    """Add every row of `table`; what was guessed."""
+    for row in _located(table, form, finder):
+        label = row.values["label"] or NO_LABELS  # whether there may be none is told by all rows
+        if form.task == DETECT:
+            label = canonical(row.values["label"], row.where)
+        found.add(row.path, label, row.split, row.values["group"] or None, row.values["stratum"] or None)
+    return [*form.notes, *finder.describe()]
+
+
+def _located(table: Path, form: Format, finder: Finder) -> Iterator[BoxRow]:
+    """Every row with the file that it names."""
+    paths: dict[str, str] = {}
     for line, row in _rows(table, form):
         where = f"{table}, line {line}"
         if not row["path"]:
@@ -84,17 +100,19 @@ def _add(found: SamplesBuilder, table: Path) -> tuple[Format, list[str]]:
         split = row["split"].lower()
         if split and split not in SPLIT_NAMES:
             raise DataError(f"{where}: split is {row['split'].lower()!r}; use train, val or test")
-        path = finder.find(row["path"])
+        path = paths.get(row["path"]) if form.corners else None  # a photo has as many rows as boxes
+        path = path or finder.find(row["path"])
         if path is None:
             raise DataError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
-        label = row["label"] or NO_LABELS  # whether there may be none is told by all rows
-        found.add(path, label, SPLIT_NAMES[split] if split else "", row["group"] or None, row["stratum"] or None)
-    return form, [*form.notes, *finder.describe()]
+        if form.corners:
+            paths[row["path"]] = path
+        yield BoxRow(where, path, SPLIT_NAMES[split] if split else "", row)
 
 
 def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:
     """Line number and values, stripped, of every row that is not blank."""
     wanted = [(name, form.columns.get(name, sys.maxsize)) for name in COLUMNS]
+    wanted += form.corners.items()
     for line, values in open_rows(table, form):
         count = len(values)
         if count > form.width and any(values[form.width :]):

@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from mobilenets.data.sources.boxes.csv_boxes import find_corners
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.errors import DataError, UserError
-from mobilenets.model_card import CLASSIFY, MULTILABEL
+from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.multilabel.targets import SEPARATOR
 
@@ -52,6 +53,7 @@ class Format:
 
     `notes`: what was guessed, for people. `task`: that of the column of labels, by its name in `TASKS`.
     `flags`: of labels that have a column of 0 and 1 each, their positions, where there is no column of labels.
+    `corners`: of rows that are a box each, the positions of what `csv_boxes` reads.
     """
 
     encoding: str
@@ -62,6 +64,7 @@ class Format:
     notes: tuple[str, ...]
     task: str = CLASSIFY
     flags: dict[str, int] = field(default_factory=dict)
+    corners: dict[str, int] = field(default_factory=dict)
 
 
 def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
@@ -114,11 +117,12 @@ def find_format(table: Path) -> Format:
         if {"path", "label"} <= named.keys() or ("path" in named and _flags(where, rows, named)):
             columns = _choose(where, table.parent, rows)
             flags = {} if "label" in columns else _flags(where, rows, columns)
-            task = MULTILABEL if flags else _task_of(rows[0][columns["label"]])
+            corners = {} if flags else find_corners([_key(name) for name in rows[0]])
+            task = MULTILABEL if flags else DETECT if corners else _task_of(rows[0][columns["label"]])
             notes = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
-            notes += _guesses(rows[0], columns, flags)
+            notes += _guesses(rows[0], columns, {**flags, **corners})
             skip += _lines_of_header(head, separator)
-            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task, flags)
+            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task, flags, corners)
     for separator, rows in tables.items():
         bare = _without_header(table.parent, rows[0])
         if bare:

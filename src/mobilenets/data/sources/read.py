@@ -1,4 +1,4 @@
-"""A data set in any of its layouts: class folders, train/val folders, a CSV, tar shards, parquet files."""
+"""A data set in any of its layouts: class folders, train/val folders, a CSV, tar shards, parquet files, boxes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from mobilenets.data.rare import Rare, settle_rare
 from mobilenets.data.samples import Samples, Splits
+from mobilenets.data.sources.boxes.read import read_boxes
 from mobilenets.data.sources.csv import read_metadata, read_table
 from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
 from mobilenets.data.sources.survey import Survey, count_text, named
@@ -167,6 +168,8 @@ def _find(
     `task`: what the labels are to answer, where that is known.
     """
     found, survey = _read(data, known, without, task)
+    if survey.task not in TASKS:
+        raise DataError(f"{data}: has boxes, which this version does not learn from; install a newer one")
     if len(found) == 0:
         lines = survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
@@ -188,7 +191,7 @@ def _read(data: Path, known: Collection[str], without: Path | None, task: str) -
     if not data.exists():
         raise DataError(f"{data}: no such file or folder; give a folder of class folders or a CSV")
     if data.is_dir():
-        return read_metadata(data, task) or read_folder(data, known=known, without=without)
+        return read_metadata(data, task) or read_boxes(data) or read_folder(data, known=known, without=without)
     if data.suffix.lower() in (".csv", ".tsv"):
         return read_table(data, task)
     raise DataError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")

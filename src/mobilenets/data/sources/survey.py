@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mobilenets.model_card import CLASSIFY
 from mobilenets.preprocess.formats import KINDS
@@ -22,17 +23,29 @@ class Tally:
     names: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class BoxFault:
+    """What is wrong with a box as it was drawn; `kind`: as an audit calls it, `corners`: 0 to 1 inside the photo."""
+
+    kind: str
+    path: Path
+    why: str
+    corners: tuple[float, ...]
+
+
 @dataclass
 class Survey:
     """Lines about how the data was understood, and from each reason to what was left out for it.
 
-    `empty`: class folders without a photograph. `task`: what the labels answer, by its name in `TASKS`.
+    `empty`: class folders without a photograph. `task`: what the labels answer, by its name in `TASKS`. `faults`: boxes
+    that were left out or cut off.
     """
 
     notes: list[str] = field(default_factory=list)
     left_out: dict[str, Tally] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     task: str = CLASSIFY
+    faults: list[BoxFault] = field(default_factory=list)
 
     def note(self, line: str) -> None:
         """Say something once."""
@@ -57,6 +70,7 @@ class Survey:
         for line in other.notes:
             self.note(line)
         self.empty += other.empty
+        self.faults += other.faults
         for reason, tally in other.left_out.items():
             own = self.left_out.setdefault(reason, Tally())
             own.count += tally.count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -92,3 +92,16 @@ class Folder:
 def key(name: str) -> str:
     """A class name without what only a careless hand sets apart: case, Unicode form, white space at the ends."""
     return " ".join(normalize("NFKC", name).casefold().split())
+
+
+def similar_names(names: Iterable[str]) -> list[str]:
+    """A line for all classes whose names only a careless hand sets apart."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(key(name), []).append(name)
+    return [
+        f"warning: the classes {' and '.join(map(repr, sorted(own)))} differ only in case, white space or Unicode "
+        "form; they are read as different classes"
+        for own in alike.values()
+        if len(own) > 1
+    ]

@@ -1,0 +1,73 @@
+"""A folder with boxes: which form its annotations have, and its photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mobilenets.data.samples import Samples
+from mobilenets.data.sources.boxes.coco import find_coco, read_coco
+from mobilenets.data.sources.boxes.labelme import find_labelme, read_labelme
+from mobilenets.data.sources.boxes.table import BoxTable
+from mobilenets.data.sources.boxes.voc import find_voc, read_voc
+from mobilenets.data.sources.boxes.yolo import find_yolo, read_yolo
+from mobilenets.data.sources.split_names import split_called
+from mobilenets.data.sources.survey import Survey
+from mobilenets.data.walk import is_unseen
+
+# Folders that annotations lie in, besides the data's own and those called as parts. No class is called so.
+_HOLDERS = frozenset({"annotations", "annotation", "images", "labels", "jpegimages", "xmls", "imgs", "photos", "json"})
+_MAX_DEPTH = 4  # folders one in another, each alone
+
+Reader = Callable[[Path, Sequence[Path]], BoxTable]
+
+
+def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
+    """The photos of a folder whose annotations are COCO, YOLO, Pascal VOC or labelme; None of any other folder.
+
+    Raises
+    ------
+    DataError
+        Annotations that cannot be used.
+    """
+    base = _innermost(data)
+    folders = _folders(base)
+    found = {
+        name: (reader, files)
+        for name, reader, files in (
+            ("YOLO", read_yolo, find_yolo(base)),
+            ("COCO", read_coco, find_coco(folders)),
+            ("Pascal VOC", read_voc, find_voc(folders)),
+            ("labelme", read_labelme, find_labelme(folders)),
+        )
+        if files
+    }
+    if not found:
+        return None
+    (_, (reader, files)), *others = found.items()
+    table = reader(base, files)
+    for name, _ in others:
+        table.survey.note(f"{base}: annotations of {name} are there too, and are not read")
+    samples = table.samples()
+    return samples, table.survey
+
+
+def _innermost(data: Path) -> Path:
+    """The folder below which there is more than another folder."""
+    at = data
+    for _ in range(_MAX_DEPTH):
+        entries = [path for path in at.iterdir() if not is_unseen(path.name)]
+        if len(entries) != 1 or not entries[0].is_dir() or split_called(entries[0].name):
+            break
+        at = entries[0]
+    return at
+
+
+def _folders(data: Path) -> list[Path]:
+    """Where annotations may lie: the data's folder, and those in it that are called so, two deep."""
+    found = [data]
+    for depth in range(2):
+        for folder in [path for path in found if len(path.relative_to(data).parts) == depth]:
+            inside = (path for path in sorted(folder.iterdir()) if not is_unseen(path.name))
+            found += [p for p in inside if p.is_dir() and (p.name.lower() in _HOLDERS or split_called(p.name))]
+    return found
