@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mobilenets.arch.net import Head, Net
+from mobilenets.arch.heads import Head
+from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Conv, Inverted, Row, changed
+from mobilenets.arch.ssd import published_head
 from mobilenets.errors import UsageError
 
 # Every network, with the flavour of its most accurate published weights.
@@ -23,6 +25,10 @@ _DEFAULT_FLAVOR = {
     "mobilenet_v4_conv_large": "timm",
 }
 NAMES = tuple(_DEFAULT_FLAVOR)
+DETECTOR = "ssdlite_"  # before the name of the network whose maps it reads
+DETECTORS = tuple(DETECTOR + name for name in NAMES if not name.endswith("minimal"))
+IMAGENET_CLASSES = 1000
+COCO_CLASSES = 91  # the background, and numbers to 90, of which COCO uses 80
 DEFAULT_NAME = "mobilenet_v3_large"  # what is trained, and looks, where nothing else is said
 
 
@@ -47,7 +53,7 @@ def build(
     name: str,
     *,
     width: float = 1.0,
-    num_classes: int = 1000,
+    num_classes: int | None = None,
     in_channels: int = 3,
     reduced_tail: bool = False,
     output_stride: int = 32,
@@ -59,11 +65,12 @@ def build(
     Parameters
     ----------
     name
-        One of `NAMES`.
+        One of `NAMES` or `DETECTORS`.
     width
         The width multiplier α, above 0: every row has about so many times the paper's channels.
     num_classes
-        Outputs of the classifier; 0: none.
+        Outputs of the classifier, 0 for none (default: 1000); of a detector one more than classes, as number 0 is the
+        background (default: 91, as COCO has).
     in_channels
         Of the image.
     reduced_tail
@@ -71,10 +78,10 @@ def build(
     output_stride
         32, or 16 or 8: the last strides are then replaced by dilation.
     dropout
-        Its probability before the classifier (default: the paper's).
+        Its probability before the classifier (default: the paper's); a detector has none.
     flavor
         Whose rounding, padding and BatchNorm apply: "torchvision", "timm" or "tf" (default: that of the network's most
-        accurate published weights).
+        accurate published weights). "tf" has TensorFlow's anchors, the others torchvision's.
 
     Returns
     -------
@@ -92,10 +99,22 @@ def build(
     >>> len(net.blocks), net.head.hidden, net.num_classes
     (11, 1024, 5)
     """
-    if name not in NAMES:
-        raise UsageError(f"{name}: no such network; there are {', '.join(NAMES)}")
+    if name not in NAMES + DETECTORS:
+        raise UsageError(f"{name}: no such network; there are {', '.join(NAMES + DETECTORS)}")
     if not (math.isfinite(width) and 0 < width <= 16):
         raise UsageError(f"width: {width!r} is not a positive number up to 16")
+    if name in DETECTORS:
+        if dropout is not None:
+            raise UsageError(f"dropout: {name} has none; leave it out")
+        backbone = build(
+            name.removeprefix(DETECTOR),
+            width=width,
+            in_channels=in_channels,
+            reduced_tail=reduced_tail,
+            output_stride=output_stride,
+            flavor=flavor,
+        )
+        return as_detector(backbone, num_classes)
     family = name.split("_")[1]
     flavor = flavor or _DEFAULT_FLAVOR[name]
     of_family = _FAMILIES[family]
@@ -119,13 +138,33 @@ def build(
             norm=family == "v4",
             act=last.act if last and hidden else "none",
             dropout=of_family.dropout if dropout is None else dropout,
-            num_classes=num_classes,
+            num_classes=IMAGENET_CLASSES if num_classes is None else num_classes,
         ),
         norm_eps=norm.eps,
         norm_momentum=norm.momentum,
         padding="same" if flavor == "tf" else "symmetric",
         output_stride=output_stride,
     ).checked()
+
+
+def as_detector(net: Net, num_classes: int | None = None) -> Net:
+    """A detector with the stem and blocks of a classifier, and the published anchors.
+
+    Parameters
+    ----------
+    net
+        A classifier, whose head is left out.
+    num_classes
+        Outputs for classes, the background among them (None: COCO's 91).
+
+    Raises
+    ------
+    UserError
+        A network that is dilated: it lacks the coarsest map.
+    """
+    order = "tf" if net.flavor == "tf" else "torchvision"
+    head = published_head(COCO_CLASSES if num_classes is None else num_classes, net.width, order)
+    return replace(net, name=DETECTOR + net.name, head=head).checked()
 
 
 _Body = tuple[Conv, tuple[Row, ...], Conv | None, int]

@@ -44,3 +44,10 @@ def check_fraction(name: str, value: object) -> None:
     """Refuse what is no number from 0 to 1."""
     if not isinstance(value, (int, float)) or not math.isfinite(value) or not 0 <= value <= 1:
         raise UsageError(f"{name}: {value!r} is not a number from 0 to 1")
+
+
+def check_number(name: str, value: object, low: float, high: float) -> None:
+    """Refuse what is no number from `low` to `high`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:  # type: ignore[operator]  # a number, by the first half
+        raise UsageError(f"{name}: {value!r} is not a number from {low:g} to {high:g}")

@@ -27,7 +27,9 @@ class RowCost:
     name
         As in the network: "stem", "blocks.0" …
     row
-        The row of the table; None for the classifier.
+        The row of the table; None in the head.
+    title, act
+        The operator in words, and its activation.
     size
         Side of the input in pixels.
     channels
@@ -48,6 +50,8 @@ class RowCost:
 
     name: str
     row: Row | None
+    title: str
+    act: str
     size: int
     channels: int
     out_size: int
@@ -71,7 +75,8 @@ def costs(net: Net, size: int = 224) -> list[RowCost]:
     Returns
     -------
     list of RowCost
-        One per row (stem, blocks, last convolution), then "head" (the hidden layer) and "classifier", where there are.
+        One per row (stem, blocks, last convolution), then "head" (the hidden layer) and "classifier", where there are;
+        of a detector "extra.0" … and "heads.0.classes", "heads.0.boxes" …
 
     Raises
     ------
@@ -88,13 +93,19 @@ def costs(net: Net, size: int = 224) -> list[RowCost]:
     if size < MIN_SIZE:
         raise UsageError(f"size: {size} pixels are too few; use {MIN_SIZE} or more")
     result, side, stride = [], size, 1
+    sides = {}  # by stride
     for name, row, channels in net.rows():
         stride *= row.stride
-        result.append(_cost(name, row, row.layers(channels), side, channels, stride))
-        side = result[-1].out_size
-    for layer in net.head.layers(net.feature_channels):
-        name = layer.name if layer.name == "classifier" else "head"
-        result.append(_cost(name, None, [layer], 1, layer.channels, stride))
+        result.append(_cost(name, row, row.title, row.act, row.layers(channels), side, channels, stride))
+        side = sides[stride] = result[-1].out_size
+    maps = [(sides[info.stride], info.stride) for info in net.head_maps]
+    for part in net.head_parts():
+        side, stride = (1, maps[-1][1]) if part.source is None else maps[part.source]
+        stride *= 2 if part.makes_map else 1
+        channels = part.layers[0].channels
+        result.append(_cost(part.name, None, part.title, part.act, part.layers, side, channels, stride))
+        if part.makes_map:
+            maps.append((result[-1].out_size, stride))
     return result
 
 
@@ -129,7 +140,16 @@ def total(net: Net, size: int = 224) -> tuple[int, int]:
     return sum(r.params for r in rows), sum(r.macs for r in rows)
 
 
-def _cost(name: str, row: Row | None, layers: Iterable[Layer | Gate], size: int, channels: int, stride: int) -> RowCost:
+def _cost(
+    name: str,
+    row: Row | None,
+    title: str,
+    act: str,
+    layers: Iterable[Layer | Gate],
+    size: int,
+    channels: int,
+    stride: int,
+) -> RowCost:
     """The sum over `layers`, where a map of `size` pixels and `channels` comes in."""
     params = macs = peak = 0
     side, out = size, channels
@@ -139,4 +159,4 @@ def _cost(name: str, row: Row | None, layers: Iterable[Layer | Gate], size: int,
         macs += layer.weights * after**2
         peak = max(peak, layer.channels * before**2 + layer.out * after**2)
         side, out = (side, out) if layer.pooled else (after, layer.out)
-    return RowCost(name, row, size, channels, side, out, stride, params, macs, peak * BYTES_PER_ACTIVATION)
+    return RowCost(name, row, title, act, size, channels, side, out, stride, params, macs, peak * BYTES_PER_ACTIVATION)

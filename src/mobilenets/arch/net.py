@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mobilenets.arch.checks import check_channels, check_choice, check_flag, check_fraction
+from mobilenets.arch.checks import check_channels, check_choice, check_fraction
+from mobilenets.arch.features import FeatureInfo, tap
+from mobilenets.arch.heads import Head, Part
 from mobilenets.arch.layers import Gate, Layer
-from mobilenets.arch.rows import ACTIVATIONS, ROWS, Conv, Row
+from mobilenets.arch.rows import ROWS, Conv, Row
+from mobilenets.arch.ssd import SsdHead
 from mobilenets.errors import UsageError
 
 FAMILIES = ("v1", "v2", "v3", "v4")
@@ -21,40 +24,7 @@ _MAX_BLOCKS = 500
 _MAX_WEIGHTS = 1_000_000_000  # 4 GB; the largest published MobileNet has 36 million
 
 
-@dataclass(frozen=True)
-class Head:
-    """After pooling: an optional hidden layer of `hidden` channels (0: none), dropout, the classifier.
-
-    V3's hidden layer has a bias and no BatchNorm, V4's BatchNorm and no bias. `num_classes` 0: no classifier.
-    """
-
-    hidden: int
-    norm: bool
-    act: str
-    dropout: float
-    num_classes: int
-
-    def layers(self, channels: int) -> Iterator[Layer]:
-        """The hidden layer and the classifier, as far as there are such, where `channels` come in."""
-        if self.hidden:
-            name = "hidden" if self.norm else "hidden.0"  # with BatchNorm a module with parts, else one of two
-            yield Layer(name, 1, channels, self.hidden, self.act, field="hidden", norm=self.norm)
-        if self.num_classes:
-            yield Layer("classifier", 1, self.hidden or channels, self.num_classes, norm=False)
-
-    def check(self) -> None:
-        """Every number is of its kind and in its range.
-
-        Raises
-        ------
-        UserError
-            One is not.
-        """
-        check_channels("num_classes", self.num_classes, 0)
-        check_channels("hidden", self.hidden, 0)
-        check_flag("norm", self.norm)
-        check_choice("act", self.act, ACTIVATIONS)
-        check_fraction("dropout", self.dropout)
+HEADS: dict[str, type[Head] | type[SsdHead]] = {head.kind: head for head in (Head, SsdHead)}
 
 
 @dataclass(frozen=True)
@@ -72,7 +42,7 @@ class Net:
     stem, blocks, last
         The rows, first to last; `last` is None in V1.
     head
-        What comes after pooling.
+        What makes answers of the maps: a classifier's, after pooling, or a detector's.
     norm_eps, norm_momentum
         BatchNorm's, the momentum in torch's sense (the weight of the new batch).
     padding
@@ -98,7 +68,7 @@ class Net:
     stem: Conv
     blocks: tuple[Row, ...]
     last: Conv | None
-    head: Head
+    head: Head | SsdHead
     norm_eps: float
     norm_momentum: float
     padding: str
@@ -106,7 +76,7 @@ class Net:
 
     @property
     def num_classes(self) -> int:
-        """Outputs of the classifier; 0 without one."""
+        """Outputs of the classifier, 0 without one; of a detector one more than classes: the background is number 0."""
         return self.head.num_classes
 
     @property
@@ -122,7 +92,58 @@ class Net:
     @property
     def head_width(self) -> int:
         """Length of the vector that the classifier sees."""
-        return self.head.hidden or self.feature_channels
+        return self.head.width(self.feature_channels)
+
+    @property
+    def ssd(self) -> SsdHead:
+        """A detector's head.
+
+        Raises
+        ------
+        UserError
+            It is none.
+        """
+        if not isinstance(self.head, SsdHead):
+            raise UsageError(f"{self.name}: a classifier, not a detector; use a network like ssdlite_mobilenet_v2")
+        return self.head
+
+    @property
+    def classifier(self) -> Head:
+        """A classifier's head.
+
+        Raises
+        ------
+        UserError
+            It is none.
+        """
+        if not isinstance(self.head, Head):
+            raise UsageError(f"{self.name}: a detector; this is there for classifiers alone")
+        return self.head
+
+    @property
+    def head_maps(self) -> tuple[FeatureInfo, ...]:
+        """The maps that the head reads, finest first; of a classifier the last one.
+
+        Raises
+        ------
+        UserError
+            The network has no map of a stride that the head names.
+        """
+        rows = list(self.rows())
+        if not self.head.strides:
+            return (FeatureInfo(rows[-1][0], math.prod(row.stride for _, row, _ in rows), rows[-1][1].out),)
+        return tuple(tap(rows, stride) for stride in self.head.strides)
+
+    @property
+    def max_cut(self) -> int:
+        """How many blocks may be left out in front at most, so that the map behind them is all that the rest needs."""
+        names = [info.name.split(".") for info in self.head_maps]
+        inside = [int(name[1]) + (len(name) == 2) for name in names if name[0] == "blocks"]
+        return min([len(self.blocks), *inside])
+
+    def head_parts(self) -> Iterator[Part]:
+        """The head's table, line by line."""
+        return self.head.parts(*(info.channels for info in self.head_maps))
 
     def rows(self) -> Iterator[tuple[str, Row, int]]:
         """Every row with the name of its module and the channels that come in: stem, blocks, last convolution."""
@@ -138,7 +159,7 @@ class Net:
         Parameters
         ----------
         num_classes
-            Outputs of the classifier; 0: without one.
+            Outputs, as `num_classes` has it; 0: without a classifier.
 
         Raises
         ------
@@ -151,13 +172,15 @@ class Net:
         >>> build("mobilenet_v2").with_classes(5).num_classes
         5
         """
-        check_channels("num_classes", num_classes, 0)
-        return replace(self, head=replace(self.head, num_classes=num_classes))
+        net = replace(self, head=replace(self.head, num_classes=num_classes))
+        net.head.check()
+        return net
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = dataclasses.asdict(self)
         values["blocks"] = [{"kind": row.kind, **vars(row)} for row in self.blocks]
+        values["head"] = self.head.to_dict()
         return values
 
     @classmethod
@@ -173,6 +196,7 @@ class Net:
         """
         try:
             rows = [dict(row) for row in values["blocks"]]
+            head = dict(values["head"])
             if len(rows) > _MAX_BLOCKS:
                 raise UsageError(f"network: {len(rows)} blocks; at most {_MAX_BLOCKS} are read from a file")
             net = cls(
@@ -181,7 +205,7 @@ class Net:
                     "stem": Conv(**values["stem"]),
                     "blocks": tuple(ROWS[row.pop("kind")](**row) for row in rows),
                     "last": Conv(**values["last"]) if values["last"] else None,
-                    "head": Head(**values["head"]),
+                    "head": HEADS[head.pop("kind", Head.kind)].from_dict(head),
                 }
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -219,7 +243,7 @@ class Net:
         for _, row, channels in self.rows():
             row.check()
             layers += row.layers(channels)
-        layers += self.head.layers(self.feature_channels)
+        layers += (layer for part in self.head_parts() for layer in part.layers)
         weights = sum(conv.weights for layer in layers for conv in layer.convolutions)
         if weights > _MAX_WEIGHTS:
             raise UsageError(f"network: {weights:,} weights are too many; at most {_MAX_WEIGHTS:,} are built")

@@ -84,13 +84,13 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
     try:
         from mobilenets.exporting.targets.onnx import write_onnx
         from mobilenets.nn.io import write_network
-        from mobilenets.nn.model import MobileNet
+        from mobilenets.nn.network import make_network
     except ModuleNotFoundError as missing:
         raise MissingExtraError(
             f"{net.name}: building it needs {missing.name}; run: pip install 'mobilenets[train]'"
         ) from None
 
-    network = MobileNet(net).eval()
+    network = make_network(net).eval()
     card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), Preprocess(size=size))
     for file in files:
         if file.suffix == ".onnx":

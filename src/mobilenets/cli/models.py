@@ -46,7 +46,7 @@ def _print_table(rows: list[PublishedWeights]) -> None:
                 row.tag + (" *" if row.default else ""),
                 f"{row.parameters / 1e6:.2f} M",
                 f"{row.macs / 1e6:.1f} M",
-                f"{row.top1:.1f} @{row.size}",
+                f"{row.top1:.1f} @{row.size}" if row.top1 is not None else f"mAP {row.map:.1f} @{row.size}",
                 row.licence,
             )
         )

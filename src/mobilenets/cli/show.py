@@ -23,13 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="a network, for example mobilenet_v3_large, or a run folder")
     parser.add_argument("--width", type=float, metavar="A", help="width multiplier (default 1)")
-    parser.add_argument("--size", type=int, metavar="PX", help="side of the input (default 224, or the run's)")
+    parser.add_argument(
+        "--size", type=int, metavar="PX", help="side of the input (default 224, of a detector 320, or the run's)"
+    )
     parser.add_argument(
         "--flavor", **one_of(choices.Flavor), help="whose rounding of channels (default: as published best)"
     )
     parser.add_argument("--reduced-tail", action="store_true", help="V3 with half the channels in its last stage")
     parser.add_argument("--output-stride", type=int, metavar="S", help="32 (default), or 16 or 8 by dilation")
-    parser.add_argument("--classes", type=int, metavar="N", help="outputs (default 1000)")
+    parser.add_argument(
+        "--classes", type=int, metavar="N", help="outputs (default 1000; of a detector 91, with the background)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,8 +60,8 @@ def _lines(net: Net, rows: Sequence[RowCost]) -> list[tuple[str, ...]]:
     for row in rows:
         if row.name in ("head", "classifier") and not any(line[1].startswith("pool") for line in lines):
             lines.append(_pool(net, rows))
-        lines.append(_line(net, row))
-    if net.num_classes == 0 and not net.head.hidden:
+        lines.append(_line(row))
+    if rows[-1].row is not None:  # neither classifier nor anything before it
         lines.append(_pool(net, rows))
     return lines
 
@@ -67,15 +71,13 @@ def _pool(net: Net, rows: Sequence[RowCost]) -> tuple[str, ...]:
     return (_shape(side, net.feature_channels), f"pool, {side}x{side}", *"-----", "0", "0")
 
 
-def _line(net: Net, row: RowCost) -> tuple[str, ...]:
+def _line(row: RowCost) -> tuple[str, ...]:
     from mobilenets.arch.layers import Gate, Layer
 
     spec, shape, numbers = row.row, _shape(row.size, row.channels), (f"{row.params:,}", f"{row.macs:,}")
     if spec is None:
-        operator, act = "linear", "none"
-        if row.name == "head":
-            operator, act = "conv2d, 1x1" if net.head.norm else "conv2d, 1x1, NBN", net.head.act
-        return (shape, operator, "-", str(row.out), "-", _NL[act], "1", *numbers)
+        stride = "2" if row.out_size < row.size else "1"
+        return (shape, row.title, "-", str(row.out), "-", _NL[row.act], stride, *numbers)
     layers = list(spec.layers(row.channels))
     exp = next((str(layer.out) for layer in layers if isinstance(layer, Layer) and layer.field == "exp"), "-")
     return (

@@ -30,6 +30,17 @@ class Block(nn.Module):
             x = self.get_submodule(name)(x)
         return x
 
+    def tapped(self, x: torch.Tensor, inner: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the layer named `inner` gives, and then the block."""
+        at = self.order.index(inner) + 1
+        y = x
+        for name in self.order[:at]:
+            y = self.get_submodule(name)(y)
+        tap = y
+        for name in self.order[at:]:
+            y = self.get_submodule(name)(y)
+        return tap, x + y if self.residual else y
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → (N, out, H / stride, W / stride)."""
         y = self.path(x)

@@ -12,6 +12,7 @@ from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard, read_card, read_tensors, write_safetensors
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
+from mobilenets.nn.network import make_network
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_network(path: Path) -> Network:
     card = read_card(path)
     state = {name: torch.from_numpy(tensor) for name, tensor in read_tensors(path).items()}
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        model = MobileNet(card.net)
+        model = make_network(card.net)
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:

@@ -13,7 +13,7 @@ from torch import nn
 from mobilenets.arch.features import feature_info
 from mobilenets.arch.net import Net
 from mobilenets.errors import UsageError
-from mobilenets.nn.blocks import make_block
+from mobilenets.nn.blocks import Block, make_block
 from mobilenets.nn.layers import ConvNormAct, activation, average, initialise
 from mobilenets.preprocess import Preprocess
 
@@ -55,14 +55,22 @@ class MobileNet(nn.Module):
         self.stem = made["stem"]
         self.blocks = nn.ModuleList(made[f"blocks.{i}"] for i in range(len(net.blocks)))
         self.last = made.get("last", nn.Identity())
-        self.hidden = self._make_hidden()
-        self.dropout = nn.Dropout(net.dropout)
-        self.classifier = self._make_classifier()
+        self._add_head()
         self.apply(initialise)
+
+    def _add_head(self) -> None:
+        self.hidden = self._make_hidden()
+        self.dropout = nn.Dropout(self.net.dropout)
+        self.classifier = self._make_classifier()
+
+    @property
+    def head_modules(self) -> tuple[nn.Module, ...]:
+        """What a pretrained backbone comes without, and a training for other classes begins anew."""
+        return (self.classifier,)
 
     def _make_hidden(self) -> nn.Module:
         """V3's and V4's layer after pooling; it works on a 1×1 map, where a linear layer would do."""
-        head, channels = self.net.head, self.net.feature_channels
+        head, channels = self.net.classifier, self.net.feature_channels
         if not head.hidden:
             return nn.Identity()
         if head.norm:
@@ -142,13 +150,49 @@ class MobileNet(nn.Module):
         for level in wanted:
             if not 0 <= level < len(info):
                 raise UsageError(f"levels: {level} is not one of 0 to {len(info) - 1}")
-        maps = {}
-        x = self.stem(x)
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            maps[f"blocks.{i}"] = x
-        maps["last"] = self.last(x)
-        return [maps[info[level].name] for level in wanted]
+        return self.maps(x, [info[level].name for level in wanted])
+
+    def maps(self, x: torch.Tensor, names: Sequence[str], after: int | None = None) -> list[torch.Tensor]:
+        """Maps by their names, as `FeatureInfo` has them: of a row, or of a layer inside one.
+
+        Parameters
+        ----------
+        x
+            Images, float (N, in_channels, H, W), normalised.
+        names
+            "blocks.4", "blocks.12.expand", "last" …
+        after
+            `x` is the map behind that many blocks instead.
+
+        Returns
+        -------
+        list of torch.Tensor
+            In the order of `names`.
+
+        Raises
+        ------
+        UserError
+            A map that the network does not have, or that lies in front of the blocks that are run.
+        """
+        found = {}
+        if after is None:
+            x = found["stem"] = self.stem(x)
+        elif after:
+            found[f"blocks.{after - 1}"] = x
+        inside = dict(name.rsplit(".", 1) for name in names if name.count(".") > 1)
+        for i, block in enumerate(list(self.blocks)[after or 0 :], after or 0):
+            name = f"blocks.{i}"
+            if name in inside:
+                assert isinstance(block, Block)  # a layer with a name lies in one
+                found[f"{name}.{inside[name]}"], x = block.tapped(x, inside[name])
+            else:
+                x = block(x)
+            found[name] = x
+        found["last"] = self.last(x)
+        for name in names:
+            if name not in found:
+                raise UsageError(f"{self.net.name}: no map {name!r} behind {after or 0} blocks")
+        return [found[name] for name in names]
 
     def reset_classifier(self, num_classes: int) -> None:
         """Replace the classifier by a new one, on the same device and in the same dtype.

@@ -31,7 +31,9 @@ class PublishedWeights:
     macs
         Multiply-accumulates for one photo of `size` pixels.
     top1
-        Published accuracy on ImageNet, in percent.
+        Published accuracy on ImageNet, in percent; None of a detector.
+    map
+        Published mAP on COCO, in percent; None of a classifier.
     size
         Side of the input in pixels.
     licence
@@ -40,7 +42,7 @@ class PublishedWeights:
     Examples
     --------
     >>> import mobilenets as mn
-    >>> best = max(mn.models(), key=lambda weights: weights.top1)
+    >>> best = max(mn.models("mobilenet*"), key=lambda weights: weights.top1)
     >>> best.model.startswith("mobilenet_v4")
     True
     """
@@ -51,7 +53,8 @@ class PublishedWeights:
     default: bool
     parameters: int
     macs: int
-    top1: float
+    top1: float | None
+    map: float | None
     size: int
     licence: str
 
@@ -85,15 +88,15 @@ def models(pattern: str = "*") -> list[PublishedWeights]:
     >>> [(w.tag, w.top1) for w in mn.models("mobilenet_v2/torchvision*")]
     [('torchvision-v2', 72.154), ('torchvision-v1', 71.878)]
     """
-    from mobilenets.arch import NAMES
+    from mobilenets.arch import DETECTORS, NAMES
     from mobilenets.weights.catalog import checkpoints, matching
 
-    found = matching(pattern)
+    found, names = matching(pattern), NAMES + DETECTORS
     if not found:
-        like = did_you_mean(pattern, NAMES)
-        raise UsageError(f"{pattern}: no published weights match; the models are {', '.join(NAMES)}{like}")
-    groups = sorted({(NAMES.index(c.model), -c.width) for c in found})
-    return [_row(c) for i, width in groups for c in checkpoints(NAMES[i], -width) if c in found]
+        like = did_you_mean(pattern, names)
+        raise UsageError(f"{pattern}: no published weights match; the models are {', '.join(names)}{like}")
+    groups = sorted({(names.index(c.model), -c.width) for c in found})
+    return [_row(c) for i, width in groups for c in checkpoints(names[i], -width) if c in found]
 
 
 def _row(checkpoint: Checkpoint) -> PublishedWeights:
@@ -101,7 +104,9 @@ def _row(checkpoint: Checkpoint) -> PublishedWeights:
     from mobilenets.arch.cost import total
     from mobilenets.weights.catalog import checkpoints
 
-    net = build(checkpoint.model, width=checkpoint.width, flavor=checkpoint.flavor)
+    net = build(
+        checkpoint.model, width=checkpoint.width, flavor=checkpoint.flavor, reduced_tail=checkpoint.reduced_tail
+    )
     size = checkpoint.preprocess.size
     params, macs = total(net, size)
     return PublishedWeights(
@@ -111,7 +116,8 @@ def _row(checkpoint: Checkpoint) -> PublishedWeights:
         default=checkpoint == checkpoints(checkpoint.model, checkpoint.width)[0],
         parameters=params,
         macs=macs,
-        top1=checkpoint.top1,
+        top1=None if checkpoint.is_detector else checkpoint.top1,
+        map=checkpoint.top1 if checkpoint.is_detector else None,
         size=size,
         licence=checkpoint.licence,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mobilenets.arch.net import Net
     from mobilenets.choices import Flavor
 
-SIZE = 224
+SIZE, DETECTOR_SIZE = 224, 320
 MAX_SIZE = 8192
 
 
@@ -82,7 +82,7 @@ def show(
     width
         Width multiplier, above 0; None: 1.
     size
-        Side of the input in pixels, 32 to 8192; None: the run's, or 224.
+        Side of the input in pixels, 32 to 8192; None: the run's, or 224, or 320 of a detector.
     flavor
         Whose rounding of channels: "torchvision", "timm" or "tf"; None: as published best.
     reduced_tail
@@ -90,7 +90,7 @@ def show(
     output_stride
         32 (None), or 16 or 8 by dilation.
     classes
-        Outputs, 0 (no classifier) or more; None: 1000.
+        Outputs, 0 (no classifier) or more; None: 1000, or COCO's 91 of a detector, the background among them.
 
     Returns
     -------
@@ -112,10 +112,10 @@ def show(
     >>> [row.channels for row in mn.show("runs/photos").rows][:2]
     [3, 16]
     """
-    from mobilenets.arch import NAMES, build
+    from mobilenets.arch import DETECTORS, NAMES, build
     from mobilenets.arch.cost import costs
 
-    stored = str(model) not in NAMES and Path(model).exists()
+    stored = str(model) not in NAMES + DETECTORS and Path(model).exists()
     if stored:
         own = {
             "width": width, "flavor": flavor, "reduced_tail": reduced_tail, "output_stride": output_stride,
@@ -133,12 +133,12 @@ def show(
             build(
                 str(model),
                 width=1.0 if width is None else width,
-                num_classes=1000 if classes is None else classes,
+                num_classes=classes,
                 reduced_tail=reduced_tail,
                 output_stride=32 if output_stride is None else output_stride,
                 flavor=flavor,
             ),
-            SIZE,
+            DETECTOR_SIZE if str(model) in DETECTORS else SIZE,
         )
     size = own_size if size is None else size
     if size > MAX_SIZE:

@@ -4,7 +4,7 @@ Sources: torchvision 0.28's `Weights` enums; timm's results-imagenet.csv; Keras'
 they are other networks: timm's 100h (V1 with a hidden layer), 110d, 120d and 150d (scaled in depth), mobilenetv3_rw
 (no first residual, no head bias), V4's hybrids (attention) and aa and blur variants (filters before strides), heads for
 other classes (in12k, in21k), torchvision's quantised files (states of quantisation-aware training), MnasNet,
-EfficientNet-Lite, detection and segmentation networks.
+EfficientNet-Lite, segmentation networks, and detectors but torchvision's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
-from mobilenets.arch import published
+from mobilenets.arch import DETECTORS, published
 from mobilenets.preprocess import Preprocess
 
 _HALF = (0.5, 0.5, 0.5)
@@ -24,18 +24,21 @@ _TIMM_HALF = Preprocess(interpolation="bicubic", mean=_HALF, std=_HALF)
 _MIIL = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 _TF = Preprocess(mean=_HALF, std=_HALF)  # inputs in [-1, 1]
 
+# torchvision stretches without antialiasing, after it normalised; here with it, as everywhere.
+_COCO = Preprocess(size=320, crop=1.0, mean=_HALF, std=_HALF, fit="squash")
+
 _BSD = "BSD-3-Clause"
 _APACHE = "Apache-2.0"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file of published ImageNet weights (1,000 classes).
+    """One file of published weights: ImageNet's 1,000 classes, or a detector's of COCO.
 
     `base` names where it is served ("torchvision", "hub", "github", "keras"), `file` what is fetched from there.
     `digest` is "sha256:…" or "md5:…", possibly only the published first digits; empty where none was
     published (the hub and Google's storage state one with the download). `top1`: percent at
-    `preprocess.size`, as published.
+    `preprocess.size`, as published; of a detector COCO's mAP.
     """
 
     tag: str
@@ -48,6 +51,12 @@ class Checkpoint:
     preprocess: Preprocess
     licence: str
     width: float = 1.0
+    reduced_tail: bool = False
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether it finds boxes."""
+        return self.model in DETECTORS
 
     @property
     def name(self) -> str:
@@ -80,6 +89,9 @@ def _tf(model: str, name: str, top1: float, width: float = 1.0) -> Checkpoint:
 V1, V2 = "mobilenet_v1", "mobilenet_v2"
 LARGE, SMALL = "mobilenet_v3_large", "mobilenet_v3_small"
 V4S, V4M, V4L = "mobilenet_v4_conv_small", "mobilenet_v4_conv_medium", "mobilenet_v4_conv_large"
+
+
+COCO_FILE = "ssdlite320_mobilenet_v3_large_coco-a79551df.pth"
 
 
 def _sized(preprocess: Preprocess, size: int, crop: float) -> Preprocess:
@@ -178,6 +190,9 @@ def _keras() -> Iterator[Checkpoint]:
 
 
 CATALOG: tuple[Checkpoint, ...] = (*_with_digests(_PUBLISHED), *_keras())
+COCO: tuple[Checkpoint, ...] = (
+    replace(_torchvision(f"ssdlite_{LARGE}", "torchvision-coco", COCO_FILE, 21.3, _COCO), reduced_tail=True),
+)
 
 
 def checkpoints(model: str, width: float = 1.0) -> list[Checkpoint]:
@@ -185,10 +200,10 @@ def checkpoints(model: str, width: float = 1.0) -> list[Checkpoint]:
 
     Keras' files come last, as reading them needs h5py and timm serves the same V3 weights re-measured.
     """
-    found = [c for c in CATALOG if c.model == model and c.width == width]
+    found = [c for c in CATALOG + COCO if c.model == model and c.width == width]
     return sorted(found, key=lambda c: (c.base == "keras", -c.top1))
 
 
 def matching(pattern: str) -> list[Checkpoint]:
     """Checkpoints whose model (or model/tag) matches a shell pattern."""
-    return [c for c in CATALOG if fnmatch(c.model, pattern) or fnmatch(f"{c.model}/{c.tag}", pattern)]
+    return [c for c in CATALOG + COCO if fnmatch(c.model, pattern) or fnmatch(f"{c.model}/{c.tag}", pattern)]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mobilenets.arch.heads import Head
 from mobilenets.arch.net import Net
 from mobilenets.errors import MissingExtraError, ModelFileError
-from mobilenets.nn.model import MobileNet
-from mobilenets.weights.layouts import module_names
+from mobilenets.nn.network import make_network
+from mobilenets.weights.layouts import head_modules, module_names
 
 SHOWN = 4  # names listed of each kind of mismatch
 
 # A key that every network of a layout has.
-_SIGNATURES = {"ours": "stem.conv.weight", "torchvision": "features.0.0.weight", "timm": "conv_stem.weight"}
+_SIGNATURES = {
+    "ours": "stem.conv.weight",
+    "torchvision": "features.0.0.weight",
+    "torchvision-ssdlite": "backbone.features.0.0.0.weight",
+    "timm": "conv_stem.weight",
+}
 
 _KERAS_PARAMETERS = {
     "weight": ("kernel", "depthwise_kernel", "gamma"),
@@ -38,7 +44,7 @@ class Converted:
 
 
 def recognise(keys: Iterable[str]) -> str:
-    """The layout ("ours", "torchvision", "timm" or "keras") that has these keys.
+    """The layout ("ours", "torchvision", "torchvision-ssdlite", "timm" or "keras") that has these keys.
 
     Raises
     ------
@@ -56,7 +62,7 @@ def recognise(keys: Iterable[str]) -> str:
 
 
 def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
-    """`state`, in whichever layout, as a state dict for `MobileNet(net)`.
+    """`state`, in whichever layout, as a state dict for `make_network(net)`.
 
     A classifier for another number of classes, or none, is left out (`head_kept` False). A stem for
     three colours fits any `in_channels`: one channel gets the sum of the colours' weights, so that grey
@@ -95,17 +101,46 @@ def convert(state: Mapping[str, Tensor], net: Net) -> Converted:
         if value.shape != shape:
             misshapen.append(ours)
         result[ours] = value
-    head = {k for k in wanted if k.startswith("classifier.")}
+    head = {k for k in wanted if _is_of_classes(k)}
     new_head = net.num_classes == 0 or bool(head & {*missing, *misshapen})
     if head <= set(missing):  # published without a top: Keras' files then lack V3's hidden layer too
         head |= {k for k in wanted if k.startswith("hidden.")}
     if new_head:
         missing, misshapen = ([k for k in names if k not in head] for names in (missing, misshapen))
-        result = {k: v for k, v in result.items() if not k.startswith("classifier.")}
+        result = {k: v for k, v in result.items() if not _is_of_classes(k)}
     known = {*theirs.values(), *_classifier_keys(net, layout)}
     extra = [k for k in state if k not in known and not k.endswith("num_batches_tracked")]
     _complain(net, layout, state, theirs, wanted, missing, misshapen, extra)
     return Converted(result, layout, not new_head)
+
+
+def convert_backbone(state: Mapping[str, Tensor], net: Net) -> Converted:
+    """A classifier's `state` for a detector: all but what comes behind the last map, in either.
+
+    Parameters
+    ----------
+    state
+        As of `convert`.
+    net
+        A detector with the classifier's stem and blocks.
+
+    Returns
+    -------
+    Converted
+        Without a head.
+
+    Raises
+    ------
+    UserError
+        As of `convert`.
+    """
+    heads = head_modules(net, recognise(state))
+    kept = {
+        key: value
+        for key, value in state.items()
+        if not key.replace("/", ".").startswith(tuple(f"{h}." for h in heads))
+    }
+    return convert(kept, replace(net, head=Head(0, norm=False, act="none", dropout=0.0, num_classes=0)))
 
 
 def export_state(state: Mapping[str, Tensor], net: Net, layout: str) -> dict[str, Tensor]:
@@ -114,7 +149,7 @@ def export_state(state: Mapping[str, Tensor], net: Net, layout: str) -> dict[str
     Parameters
     ----------
     state
-        Of `MobileNet(net)`.
+        Of `make_network(net)`.
     net
         The network.
     layout
@@ -137,6 +172,11 @@ def export_state(state: Mapping[str, Tensor], net: Net, layout: str) -> dict[str
         flat = layout == "torchvision" and ours == "hidden.0.weight"
         result[f"{modules[module]}.{parameter}"] = value.flatten(1) if flat else value
     return result
+
+
+def _is_of_classes(key: str) -> bool:
+    """Whether the number of classes decides this tensor's shape."""
+    return key.startswith("classifier.") or ".classes.predict." in key
 
 
 def adapt_stem(weight: Tensor, in_channels: int) -> Tensor:
@@ -191,7 +231,7 @@ def _keras_name(path: str, slashed: bool) -> str:
 @lru_cache(maxsize=16)  # a network is looked at twice, and where its name is sought all of them are
 def _shapes(net: Net) -> dict[str, torch.Size]:
     with torch.device("meta"):
-        return {k: v.shape for k, v in MobileNet(net).state_dict().items()}
+        return {k: v.shape for k, v in make_network(net).state_dict().items()}
 
 
 def _keys(net: Net, layout: str, state: Mapping[str, Tensor]) -> dict[str, str]:
@@ -209,8 +249,8 @@ def _keys(net: Net, layout: str, state: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _classifier_keys(net: Net, layout: str) -> list[str]:
-    """Keys of the classifier, also where `net` has none."""
-    module = module_names(net, layout)["classifier"]
+    """Keys of the classifier, also where `net` has none; a detector has no such thing."""
+    module = module_names(net, layout).get("classifier", "classifier")
     return [f"{module}{end}" for end in (".weight", ".bias", "/kernel", "/bias")]
 
 

@@ -6,25 +6,31 @@ import contextlib
 import logging
 from dataclasses import replace
 from fnmatch import fnmatch
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mobilenets.arch import DEFAULT_NAME, NAMES, build
-from mobilenets.arch.net import Net
+from mobilenets.arch import DEFAULT_NAME, DETECTORS, NAMES, build
+from mobilenets.arch.build import DETECTOR, as_detector
+from mobilenets.arch.net import FLAVORS, Net
 from mobilenets.errors import ModelFileError, UsageError, UserError
 from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet
+from mobilenets.nn.network import make_network
+from mobilenets.nn.ssd import as_detectors
 from mobilenets.preprocess import Preprocess
 from mobilenets.weights.catalog import Checkpoint, checkpoints
-from mobilenets.weights.convert import convert, recognise
+from mobilenets.weights.convert import convert, convert_backbone, recognise
 from mobilenets.weights.locate import locate, url
-from mobilenets.weights.state import IMAGENET_CLASSES, is_file, num_classes_of, read_state
+from mobilenets.weights.state import has_boxes, is_file, num_classes_of, read_state
 
 log = logging.getLogger(__name__)
 
-_KERAS = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # all of Keras' MobileNets take inputs in [-1, 1]
+# Of files that say nothing. All of Keras' MobileNets take inputs in [-1, 1], as torchvision's detector does.
+_HALF = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+_PREPROCESS = {"keras": _HALF, "torchvision-ssdlite": as_detectors(_HALF)}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -38,15 +44,15 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns
     -------
     list of str
-        In the order of their papers; none where the pattern matches none.
+        Classifiers, then detectors, in the order of their papers; none where the pattern matches none.
 
     Examples
     --------
     >>> import mobilenets as mn
     >>> mn.list_models("*v3_small*")
-    ['mobilenet_v3_small', 'mobilenet_v3_small_minimal']
+    ['mobilenet_v3_small', 'mobilenet_v3_small_minimal', 'ssdlite_mobilenet_v3_small']
     """
-    return [name for name in NAMES if fnmatch(name, pattern)]
+    return [name for name in NAMES + DETECTORS if fnmatch(name, pattern)]
 
 
 def create(
@@ -74,15 +80,17 @@ def create(
     weights
         None: random ones; "default": the most accurate published ones of this network and width; a tag of
         `mobilenets models`; or a file (.pth, .safetensors, Keras' .h5) in torchvision's, timm's, Keras' or our layout.
+        A detector takes a detector's, or those of its backbone as a classifier: what comes behind the maps is then new.
     num_classes
         Outputs, 0 for none (default: those of the weights, else 1000). Where it differs from the weights', the backbone
-        is kept and the classifier new: `model.provenance["classifier"]` says which.
+        is kept and the classifier new: `model.provenance["classifier"]` says which. Of a detector one more than
+        classes, as number 0 is the background (default 91).
     width
         The width multiplier, above 0 (default 1).
     in_channels
         Of the image, 1 or more (default 3): a stem for three colours is made to fit any number.
     reduced_tail
-        V3 only: half the channels in the last stage (default False).
+        V3 only: half the channels in the last stage (default: as the weights, else False).
     output_stride
         32 (default), or 16 or 8 by dilation.
     dropout
@@ -95,7 +103,8 @@ def create(
     -------
     MobileNet
         A `torch.nn.Module` in training mode, from images float32 (N, in_channels, H, W), normalised as `preprocess`
-        says, to logits (N, num_classes). `preprocess` is that of the weights, `provenance` says where they are from.
+        says, to logits (N, num_classes); a detector's outputs are (N, A, num_classes + 8)
+        (`mobilenets.nn.ssd.Detector`). `preprocess` is that of the weights, `provenance` says where they are from.
 
     Raises
     ------
@@ -112,6 +121,8 @@ def create(
     >>> model = mn.create("mobilenet_v3_small", width=0.5, num_classes=3)
     >>> sum(p.numel() for p in model.parameters()) < 1_000_000
     True
+    >>> mn.create("ssdlite_mobilenet_v2", num_classes=4).net.head_maps[0].name
+    'blocks.13.expand'
     """
     given: dict[str, Any] = {
         "width": width,
@@ -123,33 +134,36 @@ def create(
     }
     given = {key: value for key, value in given.items() if value is not None}
     if name is None and not (weights is not None and is_file(weights)):
-        raise UsageError(f"name: say which network; there are {', '.join(NAMES)}")
+        raise UsageError(f"name: say which network; there are {', '.join(NAMES + DETECTORS)}")
     if weights is None:
-        return MobileNet(build(str(name), num_classes=_or_imagenet(num_classes), **given))
+        return make_network(build(str(name), num_classes=num_classes, **given))
     # What is wrong with the name or options is said before a download.
     build(name or NAMES[0], **{k: v for k, v in given.items() if name or k not in ("flavor", "reduced_tail")})
     checkpoint = None if is_file(weights) else _find(str(name), str(weights), given.get("width", 1.0))
-    if checkpoint and reduced_tail:
-        raise UsageError("reduced_tail: no published weights have one; use a file of your own, or weights=None")
+    if checkpoint and given.setdefault("reduced_tail", checkpoint.reduced_tail) != checkpoint.reduced_tail:
+        raise UsageError(
+            f"reduced_tail: {checkpoint.tag} is of {checkpoint.model} with reduced_tail {checkpoint.reduced_tail}; "
+            "use a file of your own, or weights=None"
+        )
     path = Path(weights) if checkpoint is None else locate(checkpoint)
     state = read_state(path)
     if path.suffix == ".safetensors" and has_card(path):
         return _from_run(path, state, name, num_classes, given)
     layout = _layout_of(state, path)
     given.setdefault("flavor", checkpoint.flavor if checkpoint else _flavor_of(layout))
-    given["num_classes"] = num_classes if num_classes is not None else num_classes_of(state)
+    is_backbone = name in DETECTORS and not has_boxes(state)
+    given["num_classes"] = num_classes if num_classes is not None or is_backbone else num_classes_of(state)
     model = _loaded(build(name, **given) if name else _fitting(path, state, given), state, path)
-    model.preprocess = checkpoint.preprocess if checkpoint else _KERAS if layout == "keras" else Preprocess()
+    published = checkpoint.preprocess if checkpoint else _PREPROCESS.get(layout, Preprocess())
+    model.preprocess = as_detectors(published) if is_backbone else published
     model.provenance |= _provenance(checkpoint, path)
     return model
 
 
-def _or_imagenet(num_classes: int | None) -> int:
-    return IMAGENET_CLASSES if num_classes is None else num_classes
-
-
 def _find(name: str, tag: str, width: float) -> Checkpoint:
     published = checkpoints(name, width)
+    if name in DETECTORS:
+        published += checkpoints(name.removeprefix(DETECTOR), width)
     if not published:
         raise UsageError(
             f"weights: {tag!r} is no file, and none are published for {name} at width {width:g}; "
@@ -178,18 +192,19 @@ def _layout_of(state: dict[str, torch.Tensor], path: Path) -> str:
 
 def _flavor_of(layout: str) -> str | None:
     """The flavor that a layout's own networks have; None for the network's default."""
-    return {"torchvision": "torchvision", "timm": "timm", "keras": "tf"}.get(layout)
+    return {"torchvision-ssdlite": "torchvision", "keras": "tf"}.get(layout, layout if layout in FLAVORS else None)
 
 
 def _loaded(net: Net, state: dict[str, torch.Tensor], path: Path) -> MobileNet:
     try:
-        converted = convert(state, net)
+        is_backbone = net.name in DETECTORS and not has_boxes(state)
+        converted = (convert_backbone if is_backbone else convert)(state, net)
     except UserError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    model = MobileNet(net)
+    model = make_network(net)
     model.load_state_dict(converted.state, strict=False)  # only BatchNorm's counters and a new head are open
     model.provenance["classifier"] = "pretrained" if converted.head_kept else "new"
-    if not converted.head_kept and net.num_classes:
+    if not converted.head_kept and net.num_classes and not is_backbone:
         log.info("%s: its classifier is for other classes; the backbone is kept, the classifier is new", path)
     return model
 
@@ -199,14 +214,15 @@ def _from_run(
 ) -> MobileNet:
     """A network as the card of our own file describes it."""
     card = read_card(path)
-    net = card.net
+    is_backbone = name == DETECTOR + card.net.name
+    net = as_detector(card.net, num_classes) if is_backbone else card.net
     _check_agrees(path, net, name, given)
     if num_classes is not None:
         net = net.with_classes(num_classes)
     if "dropout" in given:
-        net = replace(net, head=replace(net.head, dropout=given["dropout"])).checked()
+        net = replace(net, head=replace(net.classifier, dropout=given["dropout"])).checked()
     model = _loaded(net, state, path)
-    model.preprocess = card.preprocess
+    model.preprocess = as_detectors(card.preprocess) if is_backbone else card.preprocess
     model.provenance |= {"weights": path.name, **{k: v for k, v in card.provenance.items() if k == "licence"}}
     return model
 
@@ -231,9 +247,10 @@ def _check_agrees(path: Path, net: Net, name: str | None, given: dict[str, Any])
 def _fitting(path: Path, state: dict[str, torch.Tensor], given: dict[str, Any]) -> Net:
     """The network whose names and shapes are those of `state`, of a library whose files do not say."""
     fitting = []
-    for name in NAMES:
+    tails = (False, True) if has_boxes(state) else (False,)  # of detectors, torchvision's file has the reduced one
+    for name, reduced_tail in product(NAMES + DETECTORS, tails):
         with contextlib.suppress(UserError):
-            net = build(name, **given)
+            net = build(name, **{"reduced_tail": reduced_tail, **given})
             convert(state, net)
             fitting.append(net)
     if not fitting:

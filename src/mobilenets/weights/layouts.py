@@ -10,12 +10,13 @@ from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Row
 from mobilenets.errors import ModelFileError
 
-LAYOUTS = ("ours", "torchvision", "timm", "keras")
+LAYOUTS = ("ours", "torchvision", "torchvision-ssdlite", "timm", "keras")
 
 
 # Families of networks that each library has.
 _FAMILIES = {
     "torchvision": ("v2", "v3"),
+    "torchvision-ssdlite": ("v3",),
     "timm": ("v1", "v2", "v3", "v4"),
     "keras": ("v1", "v2", "v3"),
 }
@@ -34,10 +35,17 @@ def module_names(net: Net, layout: str) -> dict[str, str]:
     if net.family not in _FAMILIES[layout]:
         raise ModelFileError(f"{net.name}: the weights are of {layout}, which has no such network")
     try:
-        names = {"torchvision": _torchvision, "timm": _timm, "keras": _keras}[layout](net)
+        names = _NAMES[layout](net)
         return {ours: names[ours] for ours in _ours(net)}
     except (KeyError, ValueError) as error:  # a net of a stranger's file: not the family's blocks
         raise ModelFileError(f"{net.name}: its blocks are not those of {layout}'s network") from error
+
+
+def head_modules(net: Net, layout: str) -> tuple[str, ...]:
+    """Names in `layout` of what a classifier has behind its last map, whatever head `net` has."""
+    if layout == "ours":
+        return ("hidden", "classifier")
+    return tuple(theirs for ours, theirs in _NAMES[layout](net).items() if ours.startswith(("hidden", "classifier")))
 
 
 def _blocks(net: Net) -> Iterator[tuple[int, Row, list[Layer | Gate]]]:
@@ -52,8 +60,9 @@ def _ours(net: Net) -> Iterator[str]:
         for layer in row.layers(channels):
             for conv in layer.convolutions:
                 yield from conv.modules(name)
-    for layer in net.head.layers(net.feature_channels):
-        yield from layer.modules("")
+    for part in net.head_parts():
+        for layer in part.layers:
+            yield from layer.modules("")
     if not net.num_classes:
         yield "classifier"
 
@@ -75,6 +84,31 @@ def _torchvision(net: Net) -> dict[str, str]:
     end = f"features.{len(net.blocks) + 1}"
     names |= {"last.conv": f"{end}.0", "last.norm": f"{end}.1", "hidden.0": "classifier.0"}
     names["classifier"] = "classifier.1" if net.family == "v2" else "classifier.3"
+    return names
+
+
+def _torchvision_ssdlite(net: Net) -> dict[str, str]:
+    """torchvision's detector: `features` in two halves, the second from behind the expansion that the head reads."""
+    cut = net.max_cut + 1  # torchvision counts the stem too
+    names = {}
+    for ours, theirs in _torchvision(net).items():
+        root, _, rest = theirs.removeprefix("features.").partition(".")
+        if theirs.startswith("features.") and int(root) < cut:
+            names[ours] = f"backbone.features.0.{theirs.removeprefix('features.')}"
+        elif theirs.startswith(f"features.{cut}.block.0."):
+            names[ours] = f"backbone.features.0.{cut}.{rest.removeprefix('block.0.')}"
+        elif theirs.startswith("features."):
+            rest = rest.removeprefix("block.") if int(root) == cut else rest
+            names[ours] = f"backbone.features.1.{int(root) - cut}.{rest}"
+    for i in range(len(net.ssd.extras)):
+        for j, part in enumerate(("reduce", "depthwise", "expand")):
+            theirs = f"backbone.extra.{i}.{j}"
+            names |= {f"extra.{i}.{part}.conv": f"{theirs}.0", f"extra.{i}.{part}.norm": f"{theirs}.1"}
+    for i in range(len(net.ssd.levels)):
+        for what, head in (("classes", "classification_head"), ("boxes", "regression_head")):
+            theirs, ours = f"head.{head}.module_list.{i}", f"heads.{i}.{what}"
+            names |= {f"{ours}.depthwise.conv": f"{theirs}.0.0", f"{ours}.depthwise.norm": f"{theirs}.0.1"}
+            names[f"{ours}.predict"] = f"{theirs}.1"
     return names
 
 
@@ -178,3 +212,6 @@ def _keras_v3(net: Net) -> dict[str, str]:
             else:
                 names |= {f"{ours}.conv": theirs, f"{ours}.norm": f"{theirs}_bn"}
     return names
+
+
+_NAMES = {"torchvision": _torchvision, "torchvision-ssdlite": _torchvision_ssdlite, "timm": _timm, "keras": _keras}

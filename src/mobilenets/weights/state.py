@@ -7,12 +7,18 @@ from pathlib import Path
 
 import torch
 
+from mobilenets.arch.build import IMAGENET_CLASSES
+from mobilenets.arch.ssd import BOX
 from mobilenets.errors import ModelFileError
 from mobilenets.weights.convert import read_h5
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".h5")
 NESTED = ("state_dict", "model", "model_ema")  # training scripts store the weights under one of these
-IMAGENET_CLASSES = 1000
+# Of a detector's finest map, which has as many anchors for the classes as for the boxes.
+DETECTOR_BIASES = (
+    ("head.classification_head.module_list.0.1.bias", "head.regression_head.module_list.0.1.bias"),
+    ("heads.0.classes.predict.bias", "heads.0.boxes.predict.bias"),
+)
 
 
 def is_file(weights: str | Path) -> bool:
@@ -57,6 +63,11 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     return {key.removeprefix("module."): value for key, value in content.items()}
 
 
+def has_boxes(state: dict[str, torch.Tensor]) -> bool:
+    """Whether these are a detector's tensors, and not those of a classifier."""
+    return any(boxes in state for _, boxes in DETECTOR_BIASES)
+
+
 def num_classes_of(state: dict[str, torch.Tensor]) -> int:
     """Number of outputs of the classifier in `state`; ImageNet's where it has none."""
     for key in ("classifier.weight", "classifier.1.weight", "classifier.3.weight"):
@@ -65,4 +76,7 @@ def num_classes_of(state: dict[str, torch.Tensor]) -> int:
     for key in ("conv_preds/kernel", "predictions/kernel", "logits/kernel"):
         if key in state:
             return int(state[key].shape[-1])
+    for classes, boxes in DETECTOR_BIASES:
+        if classes in state and boxes in state:
+            return int(state[classes].shape[0] * BOX // max(state[boxes].shape[0], 1))
     return IMAGENET_CLASSES

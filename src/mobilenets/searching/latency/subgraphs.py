@@ -114,7 +114,8 @@ def subgraphs(net: Net, size: int) -> Iterator[SubGraph]:
         )
     side, channels = at.out_size, at.out
     last = _words(net, net.last) if net.last else "none"
-    head = f"hidden={net.head.hidden} norm={net.head.norm} act={net.head.act} classes={net.num_classes}"
+    end = net.classifier
+    head = f"hidden={end.hidden} norm={end.norm} act={end.act} classes={end.num_classes}"
     yield SubGraph(
         f"tail {last} {head} in={channels} @{side}",
         (1, channels, side, side),

@@ -134,7 +134,7 @@ def channel_groups(net: Net) -> ChannelGroups:
         current = fields["out"]
         if name not in (STEM, LAST):
             builder.rows.append(fields)
-    for layer in net.head.layers(net.feature_channels):
+    for layer in net.classifier.layers(net.feature_channels):
         out = builder.new_group(HIDDEN, layer.out, len(net.blocks)) if layer.field else None
         builder.add_layer(layer.name, out, current, layer.norm)
         current = out
@@ -168,7 +168,7 @@ def with_channels(net: Net, sizes: Mapping[str, int]) -> Net | None:
         stem=replace(net.stem, out=channels[STEM]),
         blocks=tuple(blocks),
         last=replace(net.last, out=channels[LAST]) if net.last else None,
-        head=replace(net.head, hidden=channels.get(HIDDEN, 0)),
+        head=replace(net.classifier, hidden=channels.get(HIDDEN, 0)),
     ).checked()
     return resized if channel_groups(resized).rows == groups.rows else None
 
