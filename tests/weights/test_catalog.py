@@ -8,7 +8,7 @@ import pytest
 
 from mobilenets.arch import NAMES, build
 from mobilenets.arch.cost import total
-from mobilenets.weights.catalog import CATALOG, Checkpoint, checkpoints, matching
+from mobilenets.weights.catalog import CATALOG, COCO, Checkpoint, checkpoints, matching
 from mobilenets.weights.imagenet import class_names
 from mobilenets.weights.layouts import module_names
 
@@ -28,7 +28,7 @@ def test_every_checkpoint_has_a_network_that_its_library_has_too(checkpoint: Che
     assert checkpoint.licence in ("Apache-2.0", "BSD-3-Clause")
 
 
-@pytest.mark.parametrize("checkpoint", CATALOG, ids=_name)
+@pytest.mark.parametrize("checkpoint", CATALOG + COCO, ids=_name)
 def test_every_digest_is_one(checkpoint: Checkpoint) -> None:
     assert re.fullmatch(r"|sha256:[0-9a-f]{8,64}|md5:[0-9a-f]{8,32}", checkpoint.digest)
     if checkpoint.base in ("torchvision", "github"):
@@ -37,12 +37,21 @@ def test_every_digest_is_one(checkpoint: Checkpoint) -> None:
 
 
 def test_a_tag_names_one_checkpoint_of_a_network_and_width() -> None:
-    keys = [(c.model, c.width, c.tag) for c in CATALOG]
+    keys = [(c.model, c.width, c.tag) for c in CATALOG + COCO]
     assert len(set(keys)) == len(keys)
 
 
+def test_the_detector_of_torchvision_is_the_one_with_half_a_tail() -> None:
+    (checkpoint,) = checkpoints("ssdlite_mobilenet_v3_large")
+    assert (checkpoint.is_detector, checkpoint.reduced_tail, checkpoint.top1) == (True, True, 21.3)
+    net = build(checkpoint.model, flavor=checkpoint.flavor, reduced_tail=True)
+    assert total(net, checkpoint.preprocess.size)[0] == 3_440_060
+    names = module_names(net, "torchvision-ssdlite")
+    assert len(set(names.values())) == len(names)
+
+
 def test_no_two_checkpoints_share_a_file_in_the_cache() -> None:
-    assert len({c.name for c in CATALOG}) == len(CATALOG)
+    assert len({c.name for c in CATALOG + COCO}) == len(CATALOG + COCO)
 
 
 def test_every_network_has_published_weights_at_width_1() -> None:
@@ -74,7 +83,8 @@ def test_the_default_flavor_is_that_of_the_default_weights() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "models"),
-    [("*", set(NAMES)), ("mobilenet_v2", {"mobilenet_v2"}), ("mobilenet_v2/torchvision-*", {"mobilenet_v2"}),
+    [("mobilenet*", set(NAMES)), ("ssd*", {"ssdlite_mobilenet_v3_large"}),
+     ("mobilenet_v2", {"mobilenet_v2"}), ("mobilenet_v2/torchvision-*", {"mobilenet_v2"}),
      ("*/keras-96", {"mobilenet_v2"}), ("resnet*", set())],
 )  # fmt: skip
 def test_patterns_match_models_and_tags(pattern: str, models: set[str]) -> None:

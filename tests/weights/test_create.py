@@ -183,7 +183,7 @@ def test_weights_of_another_width_are_told_with_the_files_name(tmp_path: Path) -
         ({"name": "mobilenet_v2", "weights": Path("weights.zip")}, r"weights\.zip: no such file"),
         ({"name": "mobilenet_v9", "weights": "default"}, "mobilenet_v9: no such network"),
         ({"name": "mobilenet_v2", "weights": "default", "output_stride": 5}, "output_stride"),
-        ({"name": "mobilenet_v3_large", "weights": "default", "reduced_tail": True}, "reduced_tail: no published"),
+        ({"name": "mobilenet_v3_large", "weights": "default", "reduced_tail": True}, "with reduced_tail False"),
     ],
     ids=str,
 )
@@ -274,8 +274,10 @@ def test_mirrors_replace_each_place_of_download() -> None:
 
 
 def test_models_are_listed_by_pattern() -> None:
-    assert list_models("*v4*") == ["mobilenet_v4_conv_small", "mobilenet_v4_conv_medium", "mobilenet_v4_conv_large"]
-    assert len(list_models()) == 9
+    v4 = ["mobilenet_v4_conv_small", "mobilenet_v4_conv_medium", "mobilenet_v4_conv_large"]
+    assert list_models("*v4*") == [*v4, *(f"ssdlite_{name}" for name in v4)]
+    assert len(list_models("mobilenet*")) == 9
+    assert len(list_models()) == 16
     assert list_models("resnet*") == []
 
 

@@ -83,7 +83,7 @@ class Detector(MobileNet):
     >>> from mobilenets.arch import build
     >>> model = Detector(build("ssdlite_mobilenet_v3_small", width=0.35, num_classes=3)).eval()
     >>> model(torch.zeros(1, 3, 96, 96)).shape
-    torch.Size([1, 291, 11])
+    torch.Size([1, 204, 11])
     """
 
     extra: nn.ModuleList
@@ -173,7 +173,8 @@ class Detector(MobileNet):
         if not is_same:
             kept = {key: value for key, value in kept.items() if key.startswith("extra.")}
         made.load_state_dict(kept, strict=False)
-        self.net, self.extra, self.heads = net, made.extra.to(like), made.heads.to(like)
+        made.to(like).train(self.training)
+        self.net, self.extra, self.heads = net, made.extra, made.heads
         if len(kept) < len(new):
             self.provenance["classifier"] = "new"
 
