@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 # weights: checkpoints; data: the flower archive; pixels: decoded images; shards: indexes of tar files; npm: the runtime
-# for the browser; latency: milliseconds of sub-graphs.
-Folder = Literal["weights", "data", "pixels", "shards", "npm", "latency"]
+# for the browser; latency: milliseconds of sub-graphs; tiles: large photos in parts.
+Folder = Literal["weights", "data", "pixels", "shards", "npm", "latency", "tiles"]
 File = Literal["engines.json"]  # the fastest engine of each model on this machine
 
 

@@ -18,24 +18,34 @@ from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import key
 from mobilenets.data.split import train_val_split
+from mobilenets.data.tiles import cut
 from mobilenets.errors import DataError, UsageError
-from mobilenets.model_card import CLASSIFY
+from mobilenets.model_card import CLASSIFY, DETECT
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.task import Task
 
 DEFAULT_VAL = 0.2
 
 
-def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int = 0, rare: Rare = "keep") -> Splits:
+def read_splits(
+    data: Path,
+    *,
+    val: float | str | Path | None = None,
+    seed: int = 0,
+    rare: Rare = "keep",
+    tile: int | None = None,
+) -> Splits:
     """The training and validation samples (and test ones, if any) of `data`.
 
     `data` is a folder of class folders, a folder with train/ and val/ (and test/), a CSV with the columns
-    path,label[,split][,group][,stratum], WebDataset shards (`shards/{000..099}.tar`), or a Hugging Face data set
-    (a folder of parquet files). Where it names no validation part, `val` is the share held out (default 0.2,
-    stratified, seeded), or other such data; of a folder inside `data` nothing is trained on.
+    path,label[,split][,group][,stratum], WebDataset shards (`shards/{000..099}.tar`), a Hugging Face data set
+    (a folder of parquet files), or photographs with boxes (COCO, YOLO, Pascal VOC, labelme, CSV). Where it names no
+    validation part, `val` is the share held out (default 0.2, stratified, seeded), or other such data; of a folder
+    inside `data` nothing is trained on.
 
     `rare`: what becomes of classes without validation photographs, as one that has a single one: "keep" trains on
-    them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises.
+    them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises. `tile`: photographs
+    with boxes that are larger are cut into tiles of so many pixels.
 
     Raises
     ------
@@ -45,8 +55,8 @@ def read_splits(data: Path, *, val: float | str | Path | None = None, seed: int 
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     if folder is not None and Path(folder).resolve() == data.resolve():
         raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
-    found, survey = _find(data, without=None if folder is None else Path(folder))
-    held_out = None if folder is None else _held_out(Path(folder), survey.task)
+    found, survey = _find(data, without=None if folder is None else Path(folder), tile=tile)
+    held_out = None if folder is None else _held_out(Path(folder), survey.task, tile)
     _check_empty(survey, rare)
     validating = found.of_splits("val") if held_out is None else held_out[0]
     if len(validating) and fraction is not None:
@@ -85,11 +95,13 @@ def read_samples(
     split: str | None = None,
     survey: Survey | None = None,
     task: Task[Any] | None = None,
+    tile: int | None = None,
 ) -> tuple[tuple[str, ...], Samples]:
     """Label texts (class names) and samples of `data`, for the evaluation of a model for `task` (None: classes).
 
     Of split data, `split`: "train", "val" or "test"; by default the test part if there is one, else the
     validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
+    `tile`: as for `read_splits`.
 
     Raises
     ------
@@ -97,7 +109,7 @@ def read_samples(
         Nothing usable there, no such part, labels of another task, or a class that is not among `classes`.
     """
     task = task or TASKS[CLASSIFY]
-    found, own_survey = _find(data, known=classes or (), task=task.name)
+    found, own_survey = _find(data, known=classes or (), task=task.name, tile=tile)
     _check_task(data, own_survey, task.name)
     _pass_on(own_survey, survey)
     there = found.split_names()
@@ -153,15 +165,20 @@ def _check_empty(survey: Survey, rare: Rare) -> None:
     )
 
 
-def _held_out(folder: Path, task: str) -> tuple[Samples, Survey]:
+def _held_out(folder: Path, task: str, tile: int | None) -> tuple[Samples, Survey]:
     """The photographs of other data for validation: its validation part, where it has parts."""
-    found, survey = _find(folder, task=task)
+    found, survey = _find(folder, task=task, tile=tile)
     _check_task(folder, survey, task)
     return found.of_splits("val") if "val" in found.split_names() else found, survey
 
 
 def _find(
-    data: Path, *, known: Collection[str] = (), without: Path | None = None, task: str = CLASSIFY
+    data: Path,
+    *,
+    known: Collection[str] = (),
+    without: Path | None = None,
+    task: str = CLASSIFY,
+    tile: int | None = None,
 ) -> tuple[Samples, Survey]:
     """The photographs of `data`, labels numbered as the classes come, and what reading them came upon.
 
@@ -174,6 +191,10 @@ def _find(
         lines = survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
         raise DataError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
+    if tile is not None:
+        if survey.task != DETECT:
+            raise UsageError(f"--tile: cuts photographs with boxes; {data} has none; leave --tile out")
+        found = cut(found, tile, survey)
     return found, survey
 
 

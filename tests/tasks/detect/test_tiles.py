@@ -1,0 +1,96 @@
+"""Tiles of a photo cover it, share its boxes, and what is found in them is found in the photo once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobilenets.errors import UsageError
+from mobilenets.tasks.detect.targets import Box
+from mobilenets.tasks.detect.tiles import MIN_INSIDE, OVERLAP, Tile, boxes_in, check_side, grid, merged
+
+sides = st.integers(1, 3_000)
+
+
+@given(sides, sides, st.integers(64, 900))
+def test_tiles_cover_the_photo_and_neighbours_overlap_by_a_quarter_or_more(width: int, height: int, side: int) -> None:
+    tiles = grid(width, height, side)
+    for length, starts in ((width, {t.left for t in tiles}), (height, {t.top for t in tiles})):
+        extent = min(side, length)
+        ordered = sorted(starts)
+        assert (ordered[0], ordered[-1] + extent) == (0, length)
+        steps = np.diff(ordered)
+        assert (steps <= np.ceil(extent * (1 - OVERLAP))).all()
+        assert len(steps) == 0 or steps.max() - steps.min() <= 1, "evenly"
+    assert {(t.width, t.height) for t in tiles} == {(min(side, width), min(side, height))}
+    assert (len(tiles) == 1) == (max(width, height) <= side)
+
+
+def test_tiles_as_small_as_objects_are_refused() -> None:
+    check_side(64)
+    with pytest.raises(UsageError, match="--tile: 63 pixels are too few; use 64 or more"):
+        check_side(63)
+
+
+pixels = st.integers(0, 999)
+
+
+@given(pixels, pixels, st.integers(1, 250), st.integers(1, 250))
+def test_every_object_no_longer_than_the_overlap_is_whole_in_some_tile(x: int, y: int, width: int, height: int) -> None:
+    right, bottom = min(1_000, x + width * 3 // 4), min(1_000, y + height * 3 // 4)
+    box = Box("dog", x / 1_000, y / 1_000, max(right, x + 1) / 1_000, max(bottom, y + 1) / 1_000)
+    seen = [(tile, own) for tile in grid(1_000, 1_000, 250) for own in boxes_in(tile, [box], 1_000, 1_000)]
+    assert any(not own.ignore for _, own in seen)
+    for tile, own in seen:
+        # Drawn pixel by pixel, what a tile shows of the box is what numpy cuts out of the photo.
+        mask = np.zeros((1_000, 1_000), np.bool_)
+        mask[y : max(bottom, y + 1), x : max(right, x + 1)] = True
+        part = mask[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
+        rows, columns = np.nonzero(part)
+        expected = [columns.min() / 250, rows.min() / 250, (columns.max() + 1) / 250, (rows.max() + 1) / 250]
+        assert list(own[1:5]) == pytest.approx(expected, abs=2e-6)
+        if part.sum() / mask.sum() > MIN_INSIDE + 0.01:
+            assert not own.ignore
+
+
+def test_a_box_that_does_not_count_in_the_photo_counts_in_no_tile() -> None:
+    box = Box("dog", 0.1, 0.1, 0.2, 0.2, ignore=True)
+    assert [own.ignore for tile in grid(900, 900, 300) for own in boxes_in(tile, [box], 900, 900)] == [True]
+
+
+def rows(*found: tuple[float, float, float, float, float, int]) -> np.ndarray:
+    return np.array(found, np.float32).reshape(-1, 6)
+
+
+PAIR = (Tile(0, 0, 100, 100), Tile(75, 0, 100, 100))  # of a photo of 175×100
+
+
+def test_boxes_come_back_to_where_they_were_in_the_photo() -> None:
+    size, box = (1_400, 900), Box("dog", 0.4, 0.3, 0.5, 0.45)
+    tiles = grid(*size, 400)
+    found = [rows(*((*b[1:5], 0.9, 0) for b in boxes_in(tile, [box], *size) if not b.ignore)) for tile in tiles]
+    assert sum(map(len, found)) > 1, "more than one tile shows it"
+    np.testing.assert_allclose(merged(tiles, found, *size), rows((0.4, 0.3, 0.5, 0.45, 0.9, 0)), atol=1e-5)
+
+
+def test_the_better_of_two_boxes_of_one_object_is_left_and_other_classes_stay() -> None:
+    left = rows((0.8, 0.1, 0.95, 0.5, 0.6, 0), (0, 0, 0.1, 0.1, 0.3, 1))
+    right = rows((0.05, 0.1, 0.2, 0.5, 0.7, 0), (0.05, 0.1, 0.2, 0.5, 0.5, 1), (0.1, 0.1, 0.2, 0.2, 0.0, -1))
+    found = merged(PAIR, [left, right], 175, 100)
+    assert found[:, 4:].tolist() == [
+        [pytest.approx(0.7), 0], [pytest.approx(0.5), 1], [pytest.approx(0.3), 1],
+    ]  # fmt: skip
+    np.testing.assert_allclose(found[0, :4], [80 / 175, 0.1, 95 / 175, 0.5], atol=1e-6)
+
+
+def test_a_part_gives_way_to_the_whole_but_not_to_a_doubtful_one() -> None:
+    part, whole = rows((0.8, 0.2, 1.0, 0.4, 0.9, 0)), (0.05, 0.2, 0.6, 0.4)
+    found = merged(PAIR, [part, rows((*whole, 0.5, 0))], 175, 100)
+    assert (found[:, [0, 2]] * 175).round().tolist() == [[80, 135]]
+    assert len(merged(PAIR, [part, rows((*whole, 0.02, 0))], 175, 100)) == 2
+
+
+def test_neighbours_in_one_tile_are_left_as_its_own_nms_left_them() -> None:
+    both = rows((0.1, 0.1, 0.5, 0.5, 0.9, 0), (0.15, 0.1, 0.55, 0.5, 0.8, 0))
+    assert len(merged(PAIR, [both, rows()], 175, 100)) == 2
+    assert merged(PAIR, [rows(), rows()], 175, 100).shape == (0, 6)
