@@ -100,7 +100,8 @@ class _Content:
                 )
             id_ = row.get("id", ("row", k + 1) if may_lack else None)
             if id_ is None or isinstance(id_, list | dict | float | bool):
-                raise DataError(f"{self._path}: number {k + 1:,} of its {name} has no id; number them from 1")
+                had = "no id" if id_ is None else f"the id {ascii(id_)[:40]}"
+                raise DataError(f"{self._path}: number {k + 1:,} of its {name} has {had}; number them from 1")
             if id_ in result:
                 raise DataError(f"{self._path}: two of its {name} have the id {id_!a}; give each one of its own")
             result[id_] = row

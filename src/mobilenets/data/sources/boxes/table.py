@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mobilenets.data.samples import Samples, SamplesBuilder
@@ -67,13 +67,15 @@ class BoxTable:
         Raises
         ------
         DataError
-            It was added before, or a class is no text.
+            It was added before, or a class name is no text.
         """
         if photo.path in self._photos:
             raise DataError(
                 f"{photo.where}: {photo.path} is in {self._photos[photo.path].where} already; keep one of them"
             )
-        self._photos[photo.path] = photo
+        names = {box.name: _class(box.name, photo.where) for box in photo.boxes}
+        boxes = [box._replace(name=names[box.name]) for box in photo.boxes]
+        self._photos[photo.path] = replace(photo, boxes=boxes)
 
     def note_unlisted(self, photos: Photos) -> None:
         """Have it said how many of `photos` no annotation is of: whether objects are on them nobody knows."""
@@ -191,7 +193,7 @@ class BoxTable:
             return None
         if beyond > _ROUNDING:
             self._fault(OUTSIDE, photo, shown, BEYOND)
-        return Box(_class(drawn.name, photo.where), x1, y1, x2, y2, drawn.ignore)
+        return Box(drawn.name, x1, y1, x2, y2, drawn.ignore)
 
     def _fault(self, kind: str, photo: Annotated, box: Box, why: str) -> None:
         self._counts.faults[why] += 1

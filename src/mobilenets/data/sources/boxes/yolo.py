@@ -183,7 +183,7 @@ def _box(values: Sequence[str], where: str, labels: _Labels) -> Box:
     is_box = len(values) == _NUMBERS or (labels.has_keypoints and len(values) > _NUMBERS)
     if not is_box and (len(values) < 7 or len(values) % 2 == 0):
         raise DataError(
-            f"{where}: {len(values)} values; write class, centre x, centre y, width and height, or a class and the "
+            f"{where}: {len(values)} value{'' if len(values) == 1 else 's'}; write class, centre x, centre y, width and height, or a class and the "
             "corners of a polygon"
         )
     own = number(values[0], where, "the class")
