@@ -184,7 +184,7 @@ def _box(values: Sequence[str], where: str, labels: _Labels) -> Box:
     if not is_box and (len(values) < 7 or len(values) % 2 == 0):
         count = "1 value" if len(values) == 1 else f"{len(values)} values"
         raise DataError(
-            f"{where}: {count}; write class, centre x, centre y, width and height, or a class and the corners of a polygon"
+            f"{where}: {count}; write class, centre x, centre y, width and height, or class and corners of a polygon"
         )
     own = number(values[0], where, "the class")
     if not own.is_integer() or not 0 <= own < len(labels.names):
