@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mobilenets.arch.build import DETECTOR
 from mobilenets.arch.heads import Head
 from mobilenets.arch.net import Net
 from mobilenets.errors import MissingExtraError, ModelFileError
@@ -134,13 +135,10 @@ def convert_backbone(state: Mapping[str, Tensor], net: Net) -> Converted:
     UserError
         As of `convert`.
     """
-    heads = head_modules(net, recognise(state))
-    kept = {
-        key: value
-        for key, value in state.items()
-        if not key.replace("/", ".").startswith(tuple(f"{h}." for h in heads))
-    }
-    return convert(kept, replace(net, head=Head(0, norm=False, act="none", dropout=0.0, num_classes=0)))
+    none = Head(0, norm=False, act="none", dropout=0.0, num_classes=0)
+    bare = replace(net, name=net.name.removeprefix(DETECTOR), head=none)
+    left_out = tuple(f"{module}." for module in head_modules(bare, recognise(state)))
+    return convert({k: v for k, v in state.items() if not k.replace("/", ".").startswith(left_out)}, bare)
 
 
 def export_state(state: Mapping[str, Tensor], net: Net, layout: str) -> dict[str, Tensor]:

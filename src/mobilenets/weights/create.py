@@ -153,7 +153,8 @@ def create(
     given.setdefault("flavor", checkpoint.flavor if checkpoint else _flavor_of(layout))
     is_backbone = name in DETECTORS and not has_boxes(state)
     given["num_classes"] = num_classes if num_classes is not None or is_backbone else num_classes_of(state)
-    model = _loaded(build(name, **given) if name else _fitting(path, state, given), state, path)
+    is_told = name is not None and not has_boxes(state)  # a detector's file may have a reduced tail or not
+    model = _loaded(build(str(name), **given) if is_told else _fitting(path, state, given, name), state, path)
     published = checkpoint.preprocess if checkpoint else _PREPROCESS.get(layout, Preprocess())
     model.preprocess = as_detectors(published) if is_backbone else published
     model.provenance |= _provenance(checkpoint, path)
@@ -244,21 +245,24 @@ def _check_agrees(path: Path, net: Net, name: str | None, given: dict[str, Any])
             raise ModelFileError(f"{path}: its {net.name} has reduced_tail {reduced}, not {not reduced}; leave it out")
 
 
-def _fitting(path: Path, state: dict[str, torch.Tensor], given: dict[str, Any]) -> Net:
-    """The network whose names and shapes are those of `state`, of a library whose files do not say."""
+def _fitting(path: Path, state: dict[str, torch.Tensor], given: dict[str, Any], name: str | None) -> Net:
+    """The network, or which of those of this `name`, whose names and shapes `state` has: its file does not say."""
     fitting = []
     tails = (False, True) if has_boxes(state) else (False,)  # of detectors, torchvision's file has the reduced one
-    for name, reduced_tail in product(NAMES + DETECTORS, tails):
+    for each, reduced_tail in product((name,) if name else NAMES + DETECTORS, tails):
         with contextlib.suppress(UserError):
-            net = build(name, **{"reduced_tail": reduced_tail, **given})
+            net = build(each, **{"reduced_tail": reduced_tail, **given})
             convert(state, net)
             fitting.append(net)
     if not fitting:
         width = given.get("width", 1.0)
+        if name:
+            raise ModelFileError(f"{path}: a detector, but no {name} of width {width:g}; give its name and width")
         raise ModelFileError(
             f"{path}: says not which network it is, and none of width {width:g} fits; give name and width"
         )
-    log.info("%s: by its shapes a %s", path, fitting[0].name)
+    if not name:
+        log.info("%s: by its shapes a %s", path, fitting[0].name)
     return fitting[0]
 
 
