@@ -88,6 +88,23 @@ def test_only_so_many_candidates_of_a_class_and_so_many_boxes_are_kept_the_best_
     assert found[:, 4].tolist() == best.tolist()
 
 
+@pytest.mark.parametrize("max_boxes", [1, 7, 40, 1000])
+def test_of_many_classes_those_are_kept_that_one_class_after_the_other_keeps(max_boxes: int) -> None:
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(0, 0.7, (400, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(0.1, 0.3, (400, 2))], 1).astype(np.float32)
+    scores = (rng.integers(0, 50, (400, 6)) / 50).astype(np.float32)  # with ties
+    expected = []
+    for number in range(6):
+        own = np.argsort(-scores[:, number], kind="stable")[:30]
+        for i in own[_slowly(boxes[own].astype(np.float64), scores[own, number], 0.4)]:
+            expected.append((-scores[i, number], number, i))
+    found = detections(boxes, scores, max_candidates=30, max_overlap=0.4, max_boxes=max_boxes)
+    best = sorted(expected, key=lambda row: row[:2])[:max_boxes]
+    assert found[:, 4:].tolist() == [[-score, number] for score, number, _ in best]
+    assert sorted(map(tuple, found[:, :4])) == sorted(tuple(boxes[i]) for *_, i in best)
+
+
 def test_boxes_are_cut_at_the_edges_of_the_photo() -> None:
     found = detections(np.array([[-0.2, 0.5, 1.3, 2]], np.float32), np.ones((1, 1), np.float32))
     assert found[0, :4].tolist() == [0, 0.5, 1, 1]

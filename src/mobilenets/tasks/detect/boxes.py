@@ -146,17 +146,25 @@ def detections(
     [[0.1..., 0.1..., 0.5, 0.5, 0.899..., 0.0], [0.600..., 0.600..., 0.899..., 1.0, 0.5, 1.0]]
     """
     boxes = boxes.clip(0, 1)
-    rows = [np.zeros((0, 6), np.float32)]
-    for number in np.flatnonzero((scores > min_score).any(0)):
-        of_class = scores[:, number]
-        candidates = np.flatnonzero(of_class > min_score)
-        if len(candidates) > max_candidates:
-            candidates = candidates[np.argsort(-of_class[candidates], kind="stable")[:max_candidates]]
-        kept = candidates[suppress(boxes[candidates], of_class[candidates], max_overlap)]
-        column = np.full(len(kept), number, np.float32)
-        rows.append(np.column_stack([boxes[kept], of_class[kept], column]))
-    found = np.concatenate(rows)
-    return found[np.argsort(-found[:, 4], kind="stable")[:max_boxes]]
+    classes, rows = np.nonzero((scores > min_score).T)
+    found = scores[rows, classes]
+    order = np.lexsort((-found, classes))
+    first = np.searchsorted(classes, classes)  # of each candidate where its class begins
+    order = order[np.arange(len(order)) - first < max_candidates]
+    order = order[np.argsort(-found[order], kind="stable")]
+    # A box changes nothing about those of higher scores: the rest is looked at only where too few are left of the best.
+    count = 4 * max_boxes
+    while True:
+        best = order[:count]
+        kept = np.zeros(len(best), np.bool_)
+        for number in np.unique(classes[best]):
+            own = np.flatnonzero(classes[best] == number)
+            kept[own[suppress(boxes[rows[best[own]]], found[best[own]], max_overlap)]] = True
+        if kept.sum() >= max_boxes or count >= len(order):
+            break
+        count *= 4
+    best = best[kept][:max_boxes]
+    return np.column_stack([boxes[rows[best]], found[best], classes[best].astype(np.float32)])
 
 
 def padded(found: Array, count: int = 100) -> Array:
