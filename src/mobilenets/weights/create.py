@@ -153,8 +153,8 @@ def create(
     given.setdefault("flavor", checkpoint.flavor if checkpoint else _flavor_of(layout))
     is_backbone = name in DETECTORS and not has_boxes(state)
     given["num_classes"] = num_classes if num_classes is not None or is_backbone else num_classes_of(state)
-    is_told = name is not None and not has_boxes(state)  # a detector's file may have a reduced tail or not
-    model = _loaded(build(str(name), **given) if is_told else _fitting(path, state, given, name), state, path)
+    is_named = name is not None and not has_boxes(state)  # a detector's file may have a reduced tail or not
+    model = _loaded(build(str(name), **given) if is_named else _fitting(path, state, given, name), state, path)
     published = checkpoint.preprocess if checkpoint else _PREPROCESS.get(layout, Preprocess())
     model.preprocess = as_detectors(published) if is_backbone else published
     model.provenance |= _provenance(checkpoint, path)
