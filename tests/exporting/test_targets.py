@@ -13,8 +13,10 @@ from mobilenets.exporting.job import UNVERIFIED, export
 from mobilenets.exporting.targets.table import TARGETS, exporter, with_full_input
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.base import features_engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.opening import load
+from mobilenets.runtime.registry import open_engine
 from mobilenets.searching.pruning.groups import channel_groups, with_channels
 from mobilenets.searching.pruning.importance import keep_important, slice_channels
 from small import card_of, network, noise
@@ -83,6 +85,31 @@ def test_a_network_that_a_search_has_cut_is_exported_like_any_other(target: str,
     assert result.agrees, result
     if target not in ("coreml", "torch"):
         assert load(path, TARGETS[target].engine or "auto").card == engine.card
+
+
+@pytest.mark.parametrize("target", RUN_HERE)
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small"])
+def test_every_file_gives_the_features_of_the_network_too(target: str, name: str, tmp_path: Path) -> None:
+    engine = _engine(name=name)
+    path, _ = export(engine, target, exporter(target), tmp_path / "out", [])
+    pixels = noise(3, engine.card.preprocess)
+    outputs, features = features_engine(open_engine(path, str(TARGETS[target].engine))).with_features(pixels)
+    wanted_outputs, wanted = engine.with_features(pixels)
+    np.testing.assert_allclose(outputs, wanted_outputs, atol=1e-4)
+    np.testing.assert_allclose(features, wanted, atol=1e-4)
+    assert features.shape == (3, engine.card.net.head_width)
+
+
+@pytest.mark.exports
+def test_a_core_ml_package_says_class_probabilities_and_features(tmp_path: Path) -> None:
+    import coremltools
+
+    engine = _engine(name="mobilenet_v3_small")
+    path, result = export(engine, "coreml", exporter("coreml"), tmp_path / "out", [])
+    described = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
+    assert [end.name for end in described.output] == ["classLabel", "classLabel_probs", "features"]
+    assert list(described.output[2].type.multiArrayType.shape) == [1, engine.card.net.head_width]
+    assert result.bytes > 4 * sum(p.numel() for p in engine.model.parameters())  # the weights are in it
 
 
 @pytest.mark.parametrize("target", RUN_HERE)
@@ -168,3 +195,5 @@ def test_the_tflite_file_carries_labels_and_metadata(tmp_path: Path) -> None:
     content = bytes(tree.buffers[entry.buffer].data)
     assert content[4:8] == b"M001"
     assert b"labels.txt" in content
+    assert b"probabilities" in content
+    assert b"features" in content  # readers want one description for each output

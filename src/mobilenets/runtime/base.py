@@ -74,7 +74,7 @@ class Engine(Protocol):
 
 
 class FeatureEngine(Engine, Protocol):
-    """An engine that also gives the features that its outputs were made of, as those of `.onnx` and `.xml` do."""
+    """An engine that also gives the features that its outputs were made of."""
 
     has_features: bool  # files that were written before there were features have none
 
@@ -99,8 +99,8 @@ def features_engine(engine: Engine) -> FeatureEngine:
     if not has_features(engine):
         file = engine.origin.path if engine.origin else engine.card.name
         raise ModelFileError(
-            f"{file}: gives no features, which only .onnx, .xml and .safetensors do; use the run's folder, or "
-            "export a file that is older again"
+            f"{file}: gives no features, as it was written before files gave any; export it again, or use the run's "
+            "folder"
         )
     return cast(FeatureEngine, engine)
 

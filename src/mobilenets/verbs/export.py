@@ -149,7 +149,6 @@ def export(
     from mobilenets.exporting.job import check_free, folder_of
     from mobilenets.exporting.job import export as write_and_verify
     from mobilenets.exporting.targets.table import (
-        FEATURE_TARGETS,
         TARGETS,
         exporter,
         half_exporter,
@@ -181,15 +180,14 @@ def export(
         write = with_full_input(to, write)
     log.info("exporting %s to %s, which takes up to a minute", network.card.name, to)
     path, result = write_and_verify(network, to, write, folder, validation, precision, texts)
-    if to in FEATURE_TARGETS:
-        _copy_index(Path(model), folder, to)
+    _copy_index(Path(model), folder, to)
     hint = TARGETS[to].hint
     next_step = hint.format(folder=shlex.quote(str(folder))) if hint else None
     return ExportResult(path, result, noise, tuple(losses(result)), next_step, allow_loss)
 
 
 def _copy_index(model: Path, folder: Path, target: str) -> None:
-    """Put the run's index beside an exported file that gives features, so that it tells what is unknown, too."""
+    """Put the run's index beside an exported file, whose features it is for, so that it tells what is unknown, too."""
     from mobilenets.features.index import FILE
     from mobilenets.system.files import write_atomic
 

@@ -1,4 +1,4 @@
-"""Core ML (`.mlpackage`): for Apple's systems, an image in, its class and the probability of each out."""
+"""Core ML (`.mlpackage`): for Apple's systems, an image in, its class, the probability of each and features out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mobilenets.exporting.deploy import deployed, example_planes
 from mobilenets.exporting.quiet import silent
 from mobilenets.model_card import METADATA_KEY, ModelCard
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.base import FEATURES
 
 with silent():
     import coremltools
@@ -39,15 +40,21 @@ def _export(model: MobileNet, card: ModelCard, path: Path, precision: Any) -> No
     layout = coremltools.colorlayout.RGB if preprocess.mode == "RGB" else coremltools.colorlayout.GRAYSCALE
     with silent():
         # Not by way of TorchScript: with numpy 2.4 the converter fails on its integers.
-        program = torch.export.export(deployed(model, card).from_planes, (planes,)).run_decompositions({})
+        network = deployed(model, card, features=True).from_planes
+        program = torch.export.export(network, (planes,)).run_decompositions({})
+        answers, features = program.graph_signature.user_outputs
+        names = coremltools.ClassifierConfig(list(card.classes), predicted_probabilities_output=answers)
         package = coremltools.convert(
             program,
             convert_to="mlprogram",
             inputs=[coremltools.ImageType(name="image", shape=planes.shape, color_layout=layout)],
-            classifier_config=coremltools.ClassifierConfig(list(card.classes)) if card.classes else None,
+            classifier_config=names if card.classes else None,
             compute_precision=precision,
             minimum_deployment_target=coremltools.target.iOS15,
         )
+        spec = package.get_spec()
+        coremltools.utils.rename_feature(spec, features, FEATURES)  # it takes no names beside those of classes
+        package = coremltools.models.MLModel(spec, weights_dir=package.weights_dir, skip_model_load=True)
         package.short_description = f"{card.name}: {f'{len(card.classes)} classes' if card.classes else card.task}"
         package.user_defined_metadata[METADATA_KEY] = card.to_json()
         package.save(str(path))
@@ -61,5 +68,6 @@ def _check(path: Path, card: ModelCard, description: Any) -> None:
     sides = (image.width, image.height)
     metadata = dict(description.metadata.userDefined)
     named = not card.classes or description.predictedFeatureName == "classLabel"
+    named = named and FEATURES in [end.name for end in description.output]
     if sides != (card.preprocess.size,) * 2 or metadata.get(METADATA_KEY) != card.to_json() or not named:
         raise ModelFileError(f"{path}: the package does not describe this network; this coremltools cannot convert it")

@@ -19,12 +19,13 @@ with silent():
 
 
 def export_executorch(model: MobileNet, card: ModelCard, path: Path) -> None:
-    """Write the program: method `forward` takes one picture uint8 (1, size, size, C), `card` gives the card.
+    """Write the program: method `forward` takes one picture uint8 (1, size, size, C) and gives outputs and features,
+    `card` gives the card.
 
     The format keeps no text: the card's JSON is a tensor of its UTF-8 bytes.
     """
     with silent():
-        program = torch.export.export(deployed(model, card), (example_pixels(card.preprocess),))
+        program = torch.export.export(deployed(model, card, features=True), (example_pixels(card.preprocess),))
         _save(program, card, path)
 
 
@@ -42,7 +43,7 @@ def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibrati
         if calibration.skip_first_last:
             for name in ("stem.conv", "classifier"):
                 quantizer.set_module_name(f"from_planes.network.network.{name}", None)
-        prepared = prepare_pt2e(torch.export.export(deployed(model, card), example).module(), quantizer)
+        prepared = prepare_pt2e(torch.export.export(deployed(model, card, features=True), example).module(), quantizer)
         for pixels in calibration.pixels:
             prepared(torch.from_numpy(pixels[None]))
         _save(torch.export.export(convert_pt2e(prepared), example), card, path)

@@ -32,7 +32,7 @@ WEIGHTED_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
-    """Write the model: one picture uint8 (1, size, size, C) in, probabilities float32 (1, K) out."""
+    """Write the model: a photo uint8 (1, size, size, C) in, outputs float32 (1, K) and features (1, D) out."""
     with silent():
         _convert(model, card, path)
     _complete(path, card)
@@ -87,7 +87,7 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
 
 
 def _convert(model: MobileNet, card: ModelCard, path: Path) -> None:
-    converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
+    converted = litert_torch.convert(deployed(model, card, features=True), (example_pixels(card.preprocess),))
     converted.export(str(path))
 
 

@@ -25,7 +25,8 @@ def export_ncnn(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `path` (.param), its .bin, card.json and SHA256SUMS.
 
     Input blob `in0`: float planes (C, size, size) of 0..255, as `ncnn::Mat::from_pixels` makes them; output
-    blob `out0`: the probabilities. ncnn does not notice a truncated .bin, so the sums are part of the export.
+    blobs `out0`: the probabilities, `out1`: the features. ncnn does not notice a truncated .bin, so the sums are part
+    of the export.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def _export(model: MobileNet, card: ModelCard, path: Path, half: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with quiet(), torch.inference_mode():
             trace: Any = torch.jit.trace  # torch leaves it untyped
-            trace(deployed(model, card).from_planes, (planes,)).save(str(Path(folder) / "model.pt"))
+            trace(deployed(model, card, features=True).from_planes, (planes,)).save(str(Path(folder) / "model.pt"))
         shape = str(list(planes.shape)).replace(" ", "")
         command = [pnnx.EXEC_PATH, "model.pt", f"inputshape={shape}", f"fp16={int(half)}"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")

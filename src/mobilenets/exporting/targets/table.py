@@ -48,7 +48,6 @@ TARGETS = {
     ),
 }
 FULL_TARGETS = ("onnx", "openvino")
-FEATURE_TARGETS = ("onnx", "openvino", "web")  # whose files give features beside their answers
 INT8_TARGETS = ("onnx", "openvino", "executorch", "litert", "web")
 HALF_TARGETS = ("onnx", "openvino", "litert", "coreml", "ncnn", "web")
 

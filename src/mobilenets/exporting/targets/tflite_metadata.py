@@ -43,8 +43,9 @@ def model_metadata(card: ModelCard) -> bytes:
     labels = _table(b, {0: _offset(name), 1: _offset(about), 2: _number("Int8", _TENSOR_AXIS_LABELS)})
     files = _vector(b, [labels])
     given = _tensor(b, "probabilities", "of each class", {3: vector, 5: range_of_probabilities, 6: files})
+    features = _tensor(b, "features", "what the classifier sees, at length 1: no classes of its own", {3: vector})
 
-    inputs, outputs = _vector(b, [taken]), _vector(b, [given])
+    inputs, outputs = _vector(b, [taken]), _vector(b, [given, features])
     subgraphs = _vector(b, [_table(b, {2: _offset(inputs), 3: _offset(outputs)})])
     title, licence = b.CreateString(card.name), b.CreateString(card.provenance.get("licence", ""))
     version = b.CreateString("1.0.0")  # the oldest reader that understands the fields used here

@@ -20,7 +20,7 @@ def export_torch(model: MobileNet, card: ModelCard, path: Path) -> None:
     batch = torch.export.Dim("batch", min=1, max=1024)
     with quiet():
         pixels = (example_pixels(card.preprocess, 2),)
-        program = torch.export.export(deployed(model, card), pixels, dynamic_shapes=({0: batch},))
+        program = torch.export.export(deployed(model, card, features=True), pixels, dynamic_shapes=({0: batch},))
         torch.export.save(program, path, extra_files={METADATA_KEY: card.to_json()})
 
 
@@ -51,5 +51,5 @@ class ExportedProgramEngine:
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        outputs: Outputs = np.asarray(self._module(torch.from_numpy(pixels)))
+        outputs: Outputs = np.asarray(self._module(torch.from_numpy(pixels))[0])
         return outputs

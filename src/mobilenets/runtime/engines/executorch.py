@@ -11,7 +11,7 @@ import torch  # what ExecuTorch's own runtime takes its tensors from: it needs t
 
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
+from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels
 from mobilenets.system.quiet import no_output
 from mobilenets.tasks.task import Outputs
 
@@ -45,7 +45,12 @@ class ExecuTorchEngine:
             ) from error
         self.card: ModelCard = card_of(path, {} if text is None else {METADATA_KEY: text})
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        if _ends(self._forward) != [(1, size, size, channels), (1, self.card.net.num_classes)]:
+        wanted = [(1, size, size, channels), (1, self.card.net.num_classes)]
+        ends = _ends(self._forward)
+        self.has_features = len(ends) > len(wanted)
+        if self.has_features:
+            wanted.append((1, self.card.net.head_width))
+        if ends != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
     def _text(self) -> str | None:
@@ -63,14 +68,23 @@ class ExecuTorchEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
+        return np.concatenate([self._one(image, 1)[0] for image in pixels])
+
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        outputs, features = zip(*(self._one(image, 2) for image in pixels), strict=True)
+        return np.concatenate(outputs), np.concatenate(features)
+
+    def _one(self, image: Pixels, count: int) -> list[Outputs]:
+        """The first `count` of what it gives for one image, as copies: the next one goes into the same memory."""
         with self._turn:
-            rows = [self._forward.execute([torch.from_numpy(p[None])])[0].numpy().copy() for p in pixels]
-        return np.concatenate(rows)
+            given = self._forward.execute([torch.from_numpy(image[None])])
+            return [end.numpy().copy() for end in given[:count]]
 
 
-def _ends(method: Any) -> list[tuple[int, ...]] | None:
-    """The sizes of its only input and its only output."""
+def _ends(method: Any) -> list[tuple[int, ...]]:
+    """The sizes of its inputs and outputs."""
     described = method.metadata
-    if (described.num_inputs(), described.num_outputs()) != (1, 1):
-        return None
-    return [tuple(described.input_tensor_meta(0).sizes()), tuple(described.output_tensor_meta(0).sizes())]
+    inputs = [described.input_tensor_meta(i) for i in range(described.num_inputs())]
+    outputs = [described.output_tensor_meta(i) for i in range(described.num_outputs())]
+    return [tuple(end.sizes()) for end in (*inputs, *outputs)]

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels, available_cores
 from mobilenets.tasks.task import Outputs
 
 CARD = "card.json"
@@ -34,11 +34,14 @@ class LiteRtEngine:
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"{path}: not a model LiteRT can run, or a damaged one; export it again") from error
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        ends = [self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]]
+        ends = [*self._interpreter.get_input_details(), *self._interpreter.get_output_details()]
         wanted = [(np.uint8, (1, size, size, channels)), (np.float32, (1, self.card.net.num_classes))]
+        self.has_features = len(ends) > 2
+        if self.has_features:
+            wanted.append((np.float32, (1, self.card.net.head_width)))
         if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
-        self._input, self._output = (end["index"] for end in ends)
+        self._input, *self._outputs = (end["index"] for end in ends)
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
@@ -50,14 +53,19 @@ class LiteRtEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.concatenate([self._one(image[None]) for image in pixels])
+        return np.concatenate([self._one(image[None], 1)[0] for image in pixels])
 
-    def _one(self, image: Pixels) -> Outputs:
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        outputs, features = zip(*(self._one(image[None], 2) for image in pixels), strict=True)
+        return np.concatenate(outputs), np.concatenate(features)
+
+    def _one(self, image: Pixels, count: int) -> list[Outputs]:
+        """The first `count` of what the model gives for one image."""
         with self._turn:
             self._interpreter.set_tensor(self._input, image)
             self._interpreter.invoke()
-            result: Outputs = self._interpreter.get_tensor(self._output)
-        return result
+            return [self._interpreter.get_tensor(output) for output in self._outputs[:count]]
 
 
 def _metadata(path: Path) -> dict[str, str]:

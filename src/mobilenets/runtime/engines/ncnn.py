@@ -10,10 +10,11 @@ import numpy as np
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels, available_cores
 from mobilenets.tasks.task import Outputs
 
 CARD, SUMS = "card.json", "SHA256SUMS"
+OUTPUTS, FEATURES = "out0", "out1"  # as pnnx names what a network gives
 
 
 class NcnnEngine:
@@ -34,6 +35,7 @@ class NcnnEngine:
         options.use_bf16_storage = False
         if self._net.load_param(str(path)) or self._net.load_model(str(path.with_suffix(".bin"))):
             raise ModelFileError(f"{path}: not a network ncnn can run; export it again")
+        self.has_features = FEATURES in self._net.output_names()
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
@@ -45,16 +47,22 @@ class NcnnEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.stack([self._one(image) for image in pixels])
+        return np.stack([self._one(image, OUTPUTS)[0] for image in pixels])
 
-    def _one(self, image: Pixels) -> Outputs:
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+        """As a call, and the features float32 (N, D), each of length 1."""
+        outputs, features = zip(*(self._one(image, OUTPUTS, FEATURES) for image in pixels), strict=True)
+        return np.stack(outputs), np.stack(features)
+
+    def _one(self, image: Pixels, *blobs: str) -> list[Outputs]:
+        """What the network gives for one image, by the names of its blobs."""
         kind = ncnn.Mat.PixelType.PIXEL_RGB if image.shape[2] == 3 else ncnn.Mat.PixelType.PIXEL_GRAY
         extractor = self._net.create_extractor()
         extractor.input("in0", ncnn.Mat.from_pixels(image, kind, image.shape[1], image.shape[0]))
-        code, output = extractor.extract("out0")
-        if code:
-            raise ModelFileError(f"{self.card.name}: ncnn failed with code {code}; export the model again")
-        return np.array(output)
+        given = [extractor.extract(blob) for blob in blobs]
+        if any(code for code, _ in given):
+            raise ModelFileError(f"{self.card.name}: ncnn failed with code {given[-1][0]}; export the model again")
+        return [np.array(output) for _, output in given]
 
 
 def _check(path: Path) -> None:
