@@ -108,7 +108,7 @@ def detections(
     scores: Array,
     *,
     min_score: float = 0.001,
-    max_candidates: int = 300,
+    max_candidates: int | None = 300,
     max_overlap: float = 0.55,
     max_boxes: int = 300,
 ) -> Array:
@@ -123,7 +123,7 @@ def detections(
     min_score
         Only boxes of a class whose score is above.
     max_candidates
-        Of each class so many are looked at, the highest scores first.
+        Of each class so many are looked at, the highest scores first; None: all.
     max_overlap
         Of two boxes of a class that overlap by more, one stays.
     max_boxes
@@ -149,8 +149,9 @@ def detections(
     classes, rows = np.nonzero((scores > min_score).T)
     found = scores[rows, classes]
     order = np.lexsort((-found, classes))
-    first = np.searchsorted(classes, classes)  # of each candidate where its class begins
-    order = order[np.arange(len(order)) - first < max_candidates]
+    if max_candidates is not None:
+        first = np.searchsorted(classes, classes)  # of each candidate where its class begins
+        order = order[np.arange(len(order)) - first < max_candidates]
     order = order[np.argsort(-found[order], kind="stable")]
     # A box changes nothing about those of higher scores: the rest is looked at only where too few are left of the best.
     count = 4 * max_boxes
