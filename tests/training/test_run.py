@@ -196,7 +196,7 @@ def test_a_run_is_complete_when_its_pages_are_written(cli: Cli, trained: tuple[P
 
     settings, recipe = read_config(trained[1] / "config.yaml")
     with pytest.raises(KeyboardInterrupt):
-        start(settings, recipe, tmp_path / "stopped", write_pages=stopped)
+        start(settings, recipe.to_dict(), tmp_path / "stopped", write_pages=stopped)
     assert not (tmp_path / "stopped" / "metrics.json").exists()
     assert cli("train", "--resume", "--out", tmp_path / "stopped").returncode == 0
     for name in ("metrics.json", "report.html"):

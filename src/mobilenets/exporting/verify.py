@@ -174,8 +174,8 @@ def verify(
             before.extend(expected.result())
     if not labels:
         raise DataError("none of the photographs to compare on can be read; give others by --data")
-    theirs, ours = np.stack(before), np.stack(after)
     task = task_of(network.card)
+    theirs, ours = (task.finished(np.stack(rows)) for rows in (before, after))
     agreement, difference = task.compare(theirs, ours)
     return Verification(
         target=target,

@@ -21,6 +21,7 @@ from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.base import Engine, Features, Origin, Pixels, features_engine
 from mobilenets.runtime.registry import open_engine
+from mobilenets.runtime.sizes import upright_size
 from mobilenets.runtime.streaming import Compute, each, stream
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import A, Outputs, Task
@@ -142,7 +143,7 @@ class Predictor(Generic[A]):
 
     def outputs(self, pixels: Pixels) -> Outputs:
         """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""
-        return self._engine(pixels)
+        return self.task.finished(self._engine(pixels))
 
     def rows_of(self, images: list[Pixels]) -> Iterator[Row]:
         """A row for each of `images`, as `pixels` gives them, run together where they are of one size."""
@@ -250,13 +251,16 @@ class Predictor(Generic[A]):
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None:
-            return map(Row, engine(pixels))
+            return map(Row, self.task.finished(engine(pixels)))
         outputs, features = features_engine(engine).with_features(pixels)
         return map(Row, outputs, self.index.likeness(features))
 
     def answer(self, source: Source | None, row: Row) -> A:
         """What the `row` of the photo `source` says."""
         answer = self.task.answer(_name(source), row.outputs, self.card.classes)
+        size = upright_size(source) if self.task.has_boxes and source is not None else None
+        if size is not None:
+            answer = self.task.with_size(answer, size)
         if row.likeness is None:
             return answer
         known, nearest = row.likeness.known, row.likeness.nearest

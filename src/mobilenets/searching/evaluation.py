@@ -23,7 +23,7 @@ from mobilenets.preprocess.torch import Images
 from mobilenets.searching.context import SearchContext
 from mobilenets.searching.distill import Distiller, batch_norms, short_recipe
 from mobilenets.system.timing import seconds_each
-from mobilenets.tasks.classify.head import softmax
+from mobilenets.tasks.classify import Classify
 from mobilenets.tasks.classify.metrics import log_loss
 from mobilenets.training.context import autocast
 from mobilenets.training.loop import Trainer
@@ -52,7 +52,7 @@ def score(ctx: SearchContext, model: MobileNet, size: int, samples: Samples) -> 
     """The score of `model`, which takes images of side `size`, on `samples`."""
     network = channels_last(model.to(ctx.compute.device))
     images = Images(ctx.preprocess(size), ctx.compute.device)
-    probabilities, labels = predict(network, ctx.loader(samples, size), images, ctx.compute, softmax)
+    probabilities, labels = predict(network, ctx.loader(samples, size), images, ctx.compute, Classify())
     return Score(
         accuracy=float((probabilities.argmax(1) == labels).mean()),
         expected_accuracy=float(probabilities[np.arange(len(labels)), labels].mean()),

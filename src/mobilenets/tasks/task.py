@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mobilenets.arch.net import Net
     from mobilenets.model_card import ModelCard
 
 Outputs = NDArray[np.floating[Any]]
@@ -83,7 +84,11 @@ class Task(ABC, Generic[A]):
         Whether each label text is a class, of which the others know too, so that a rare one is told.
     probe : str or None
         How a last layer is fitted to features of a frozen network: "softmax", where one class excludes the others;
-        "sigmoid", each class by itself, as `members` says; None: not at all.
+        "sigmoid", each class by itself, as `members` says; "loop": what comes behind the backbone is trained by the
+        loop itself; None: not at all.
+    has_boxes : bool
+        Whether answers say where in the photo something is: it is then seen whole, and nothing of it may be mixed,
+        erased or turned in a way that `framed` does not know.
     reads : tuple of str
         Other tasks whose label texts are its own too.
     quality : str
@@ -120,6 +125,7 @@ class Task(ABC, Generic[A]):
     output: ClassVar[str]
     fields: ClassVar[dict[str, Any]]
     labels_are_classes: ClassVar[bool]
+    has_boxes: ClassVar[bool] = False
     probe: ClassVar[str | None] = None
     reads: ClassVar[tuple[str, ...]] = ()
     quality: ClassVar[str]
@@ -134,6 +140,14 @@ class Task(ABC, Generic[A]):
     def settled(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> Task[A]:
         """The task with what the answers to validation photographs decide; arguments as of `score`."""
         return self
+
+    def network(self, name: str | None) -> str | None:
+        """The network that is trained where `name` is asked for; None: the usual one."""
+        return name
+
+    def recipe(self, images: int) -> dict[str, Any]:
+        """What training from so many `images` does differently, by names of the recipe."""
+        return {}
 
     @abstractmethod
     def check(self, data: Path, labels: Sequence[str], images: int) -> None:
@@ -180,9 +194,21 @@ class Task(ABC, Generic[A]):
     def width(self, classes: Sequence[str]) -> int:
         """How many outputs, W, a network for `classes` has."""
 
+    def output_shape(self, net: Net, size: int) -> tuple[int, ...]:
+        """The shape of what the graph of `net` says of one photo, whose input has sides of `size` pixels."""
+        return (net.num_classes,)
+
     @abstractmethod
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> A:
         """The answer that one `row` (W,) is, of the photo at `path` (None: one in memory)."""
+
+    def finished(self, outputs: Outputs) -> Outputs:
+        """What all other methods take for outputs, where that is more than `head` can do in a graph."""
+        return outputs
+
+    def with_size(self, answer: A, size: tuple[int, int]) -> A:
+        """The `answer` with the `size` of its upright photo, width and height in pixels."""
+        return answer
 
     def with_known(self, answer: A, known: float, nearest: tuple[str, ...], is_accepted: bool) -> A:
         """The `answer` with how `known` its photo is, 0 to 1, and the `nearest` training photos, the nearest first.

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from mobilenets.data.loader import Loader
-from mobilenets.model_card import ModelCard
-from mobilenets.nn.io import write_network
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import LAST
-from mobilenets.training.context import ComputeContext, torch_threads
+from mobilenets.training.context import torch_threads
+from mobilenets.training.head_phase import train_head
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Trainer
 from mobilenets.training.opening import OpenedRun
@@ -31,23 +29,10 @@ from mobilenets.training.probe.head import Head
 from mobilenets.training.probe.warm_start import warm_start
 from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.training.speed import measure_speed
+from mobilenets.training.trainers import Start, keep_model, make_trainer, write_plan
 from mobilenets.weights.kept import KEPT, PROBE, START, START_FILE
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the training loop begins with.
-
-    `best`: figures of the weights that are kept so far; empty: none are. `look_image_s`: seconds that it took to read a
-    photograph and run it through the network; 0: not known. `probed`: what the probe's frozen network saw in the
-    training photographs, (N, D); None: there was no probe.
-    """
-
-    best: dict[str, Any] = field(default_factory=dict)
-    look_image_s: float = 0.0
-    probed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +62,14 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
         if run.origin is not None and not resumed:
             start = keep_origin(run, plan, run.origin)
         task = run.splits.objective.task
-        if plan.has_probe and task.probe is not None and not resumed:
+        if plan.has_probe and task.probe == "loop" and not resumed:
+            plan, start, completed = train_head(run, plan, interrupt)
+        elif plan.has_probe and task.probe is not None and not resumed:
             if plan.is_open and task.labels_are_classes:  # its questions are put to heads for classes
                 plan = plan_input(run, plan)
-                _write(run, plan)
+                write_plan(run, plan)
             start = probe(run, plan, start)
-        if plan.has_loop and not group.any(interrupt.requested):
+        if plan.has_loop and completed and not group.any(interrupt.requested):
             if resumed:
                 completed = _go_on(run, plan, interrupt)
             else:
@@ -141,22 +128,6 @@ def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:
     return Start(best, look_image_s, x)
 
 
-def keep_model(run: OpenedRun, plan: Plan, model: nn.Module, figures: dict[str, Any]) -> None:
-    """Write the weights as the run's model, as they validate better than all before."""
-    if not run.group.is_main:
-        return
-    card = ModelCard(
-        name=run.model.net.name,
-        net=run.model.net,
-        classes=run.splits.objective.classes,
-        preprocess=plan.preprocess,
-        metrics=figures,
-        provenance=run.model.provenance,
-        task=run.splits.survey.task,
-    )
-    write_network(run.folder / "model.safetensors", model, card)
-
-
 def _timed_features(
     run: OpenedRun, extract: Extractor, loader: Loader, flip: bool = False
 ) -> tuple[np.ndarray, np.ndarray, float]:
@@ -176,7 +147,9 @@ def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> 
     left = seconds_left(run, plan, start.look_image_s)
     if left is not None and left <= 0 and start.best:
         return _kept_as_it_is(run, plan)
-    if plan.is_open and start.best and plan.recipe.freeze == "none" and not plan.recipe.views:
+    task = run.splits.objective.task
+    stores_views = not task.has_boxes  # they would have to be stored with their boxes
+    if plan.is_open and stores_views and start.best and plan.recipe.freeze == "none" and not plan.recipe.views:
         plan = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
     trainer = make_trainer(run, plan)
     left = seconds_left(run, plan, start.look_image_s)
@@ -184,14 +157,14 @@ def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> 
     plan = plan_speed(plan, speed)
     trainer.compute_in(plan.settings.precision)
     with torch_threads(plan.settings.threads):
-        has_own_statistics = run.origin is not None and run.origin.is_fine_tuned
+        has_own_statistics = task.probe == "loop" or (run.origin is not None and run.origin.is_fine_tuned)
         if plan.settings.pretrained is not None and plan.recipe.freeze != "backbone" and not has_own_statistics:
             _warm_start(run, plan, trainer)
         left = seconds_left(run, plan, start.look_image_s)
         planned = plan_steps(plan, trainer, speed.step_s, left, min_steps=0 if start.best else 1)
         if planned is None:
             return _kept_as_it_is(run, plan)
-        _write(run, planned)
+        write_plan(run, planned)
         trainer.follow(planned.recipe, start.best)
         return planned, trainer.fit(partial(keep_model, run, planned), run.folder, interrupt)
 
@@ -210,26 +183,6 @@ def _kept_as_it_is(run: OpenedRun, plan: Plan) -> tuple[Plan, bool]:
     return plan, True
 
 
-def make_trainer(run: OpenedRun, plan: Plan) -> Trainer:
-    """The training loop of a run by its plan, at its beginning."""
-    recipe, settings = plan.recipe, plan.settings
-    train = run.loaders.loader(run.splits.train, plan.preprocess, recipe.batch_size, recipe)
-    val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
-    ctx = ComputeContext(run.loaders.device, settings.precision, settings.seed, run.group)
-    batches = _as_seen(run, plan, train), _as_seen(run, plan, val)
-    return Trainer(run.model, recipe, ctx, plan.preprocess, *batches, run.splits.objective)
-
-
-def _as_seen(run: OpenedRun, plan: Plan, loader: Loader) -> Loader | ActivationCache:
-    """The loader, or its photographs as the frozen blocks see them."""
-    recipe = plan.recipe
-    if not recipe.views:
-        return loader
-    folder = (run.folder / LAST).parent
-    folder.mkdir(exist_ok=True)
-    return ActivationCache(loader, run.model, int(recipe.freeze), recipe.views, run.loaders.device, folder)
-
-
 def _warm_start(run: OpenedRun, plan: Plan, trainer: Trainer) -> None:
     """Give the network statistics of these photographs, and its head another fit to what follows from them."""
     loader = trainer.train
@@ -240,8 +193,3 @@ def _warm_start(run: OpenedRun, plan: Plan, trainer: Trainer) -> None:
     warm_start(trainer, loader)
     run.group.same(trainer.model)
     trainer.ema.model.load_state_dict(trainer.model.state_dict())
-
-
-def _write(run: OpenedRun, plan: Plan) -> None:
-    if run.group.is_main:
-        plan.write(run.folder)

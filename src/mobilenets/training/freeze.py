@@ -20,13 +20,20 @@ def frozen_modules(model: MobileNet, freeze: str | int) -> list[nn.Module]:
     check_freeze(model.net, freeze)
     if freeze == "none" or freeze == 0:
         return []
-    if freeze == "backbone":
-        frozen = [module for module in model.children() if module is not model.classifier]
-    else:
-        frozen = [model.stem, *list(model.blocks)[: int(freeze)]]
+    frozen = backbone_of(model) if freeze == "backbone" else [model.stem, *list(model.blocks)[: int(freeze)]]
     for module in frozen:
         module.requires_grad_(False)
     return frozen
+
+
+def backbone_of(model: MobileNet) -> list[nn.Module]:
+    """All parts but the head: what comes with pretrained weights."""
+    return [module for module in model.children() if not any(module is head for head in model.head_modules)]
+
+
+def fixed_norms(model: MobileNet) -> list[nn.Module]:
+    """BatchNorm of the backbone: in evaluation mode its statistics stay, while its weights are trained."""
+    return [m for part in backbone_of(model) for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
 def check_freeze(net: Net, freeze: str | int) -> None:

@@ -13,12 +13,15 @@ from mobilenets.training.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def fitted(settings: Settings, preprocess: Preprocess, train: Samples) -> Preprocess:
+def fitted(settings: Settings, preprocess: Preprocess, train: Samples, is_whole: bool = False) -> Preprocess:
     """The run's preprocess, from that of the weights it starts from; what is decided or lost is said in one line.
 
     `train`: the training photographs, by whose shapes "auto" decides. With "pad" and "squash" the whole photograph is
-    seen (crop 1.0) unless `settings.crop` says otherwise: whoever asks for them wants nothing hidden.
+    seen (crop 1.0) unless `settings.crop` says otherwise: whoever asks for them wants nothing hidden. `is_whole`: all
+    of a photograph must be seen, and is stretched.
     """
+    if is_whole:
+        return replace(preprocess, size=settings.size or preprocess.size, crop=1.0, fit="squash")
     fit = settings.fit or preprocess.fit
     preprocess = replace(preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop)
     if fit == "auto" or (settings.fit is None and fit == "crop"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mobilenets.data.cache.images import Cache
 from mobilenets.data.loader import PREFETCH, Loader, Skipped
@@ -23,6 +25,7 @@ class LoaderFactory:
     workers: int | None
     skipped: Skipped
     cache: Cache | None = None
+    points: Sequence[NDArray[np.floating]] | None = None
     rank: int = 0
     world_size: int = 1
 
@@ -53,6 +56,7 @@ class LoaderFactory:
             balanced=recipe is not None and recipe.balance == "sampler",
             cache=self.cache,
             skipped=self.skipped,
+            points=self.points if recipe else None,
             rank=self.rank,
             world_size=self.world_size,
         )

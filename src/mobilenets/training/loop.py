@@ -30,7 +30,7 @@ from mobilenets.training.checkpoint import LAST, State
 from mobilenets.training.context import ComputeContext, autocast, wait_for
 from mobilenets.training.distributed.sync_batchnorm import sync_batch_layers
 from mobilenets.training.ema import EMA
-from mobilenets.training.freeze import frozen_modules, set_training
+from mobilenets.training.freeze import fixed_norms, frozen_modules, set_training
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.mix import mix
 from mobilenets.training.optimizer import make_optimizer, schedule
@@ -66,7 +66,7 @@ class Trainer:
         self.recipe, self.ctx, self.preprocess = recipe, ctx, preprocess
         self.train, self.val = train, val
         self.model = channels_last(model.to(ctx.device))
-        self.frozen = frozen_modules(model, recipe.freeze)
+        self.frozen = frozen_modules(model, recipe.freeze) + (fixed_norms(model) if recipe.fixed_norm else [])
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = recipe.norm_momentum
@@ -175,7 +175,7 @@ class Trainer:
             rng = np.random.default_rng((self.ctx.seed, state.epoch, state.batch, 1))
             torch.manual_seed(int(rng.integers(2**63)))  # dropout
             for parameters in self.optimizer.param_groups:
-                parameters["lr"] = recipe.lr * schedule(state.step, len(self.train), recipe)
+                parameters["lr"] = parameters["scale"] * recipe.lr * schedule(state.step, len(self.train), recipe)
             self.optimizer.zero_grad(set_to_none=True)
             figures = self.step(self.network, batch, rng, self.ctx.precision)
             if recipe.clip:
@@ -234,7 +234,7 @@ class Trainer:
 
     def predict(self, model: nn.Module, loader: Batches) -> tuple[np.ndarray, np.ndarray]:
         """Outputs float32 (N, W) and labels int64 (N,), in the loader's order, of all processes' parts."""
-        return predict(model, loader, self.images, self.ctx, self.objective.task.head)
+        return predict(model, loader, self.images, self.ctx, self.objective.task)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint from which `resume` goes on; all processes call it, the main one does."""

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,10 +18,14 @@ from mobilenets.data.readable import readable_splits
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.value_range import RangeDecision, decide_range, range_text, range_to_ask
 from mobilenets.errors import DataError, UsageError
+from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.system import torchrun_env
+from mobilenets.tasks.objective import Objective
+from mobilenets.tasks.task import Task
 from mobilenets.training.checkpoint import LAST
 from mobilenets.training.context import pick_device
+from mobilenets.training.detection import take_own_anchors
 from mobilenets.training.distributed.group import Group
 from mobilenets.training.freeze import check_freeze
 from mobilenets.training.input import fitted
@@ -28,10 +33,12 @@ from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.origin import Origin
 from mobilenets.training.plan import Plan
 from mobilenets.training.recipe import ProbeRecipe, Recipe
+from mobilenets.training.refusals import check_from, check_task
 from mobilenets.training.run_data import draw_splits, open_splits, write_list
 from mobilenets.training.run_folder import begin_folder
 from mobilenets.training.settings import Settings
 from mobilenets.weights.create import create, name_or_default
+from mobilenets.weights.state import is_file
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +65,11 @@ class OpenedRun:
 
 
 def open_run(
-    settings: Settings, recipe: Recipe, folder: Path, group: Group, started: float | None = None
+    settings: Settings, changes: dict[str, Any], folder: Path, group: Group, started: float | None = None
 ) -> tuple[OpenedRun, Plan]:
     """Open what `settings` name and begin the run folder, or go on in it; the plan has what that has settled.
+
+    `changes`: values of the recipe, by name, that are not the usual ones.
 
     Raises
     ------
@@ -71,14 +80,18 @@ def open_run(
     asked, device, is_begun = settings, pick_device(settings.device), _is_begun(folder)
     origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
     listed = open_splits(folder, settings, resuming=True) if is_begun else _draw(settings, origin)
-    _check_task(listed, settings, recipe)
+    task = listed.objective.task
+    recipe = settings.make_recipe(changes, task.recipe(len(listed.train)))
+    check_task(task, settings, recipe)
     torch.manual_seed(settings.seed)  # of what starts random
     with group.one_per_machine_first():
-        model = _create(settings, listed.objective.width)
+        model = _create(settings, listed.objective)
     new_classes = origin.prepare(model, listed.classes) if origin else []
     settings = replace(settings, model=model.net.name, width=model.net.width)
     check_freeze(model.net, recipe.freeze)
-    preprocess = fitted(settings, model.preprocess, listed.train)
+    preprocess = fitted(settings, model.preprocess, listed.train, task.has_boxes)
+    if task.has_boxes:
+        take_own_anchors(model, preprocess.size, listed)
     value_range = decide_range(listed.train, range_to_ask(settings.range, preprocess.range))
     settings = replace(
         settings,
@@ -99,7 +112,7 @@ def open_run(
         write_list(folder, listed, settings, origin.earlier if origin else None)
     group.wait()
     cache = open_cache(settings.cache, _expected_pixels(splits, plan, loaders) if settings.cache == "auto" else 0)
-    loaders = replace(loaders, cache=cache)
+    loaders = replace(loaders, cache=cache, points=splits.objective.task.points(splits.classes))
     opened = OpenedRun(folder, group, started, origin, new_classes, listed, splits, model, value_range, loaders)
     return opened, plan
 
@@ -112,32 +125,28 @@ def _is_begun(folder: Path) -> bool:
 def _draw(settings: Settings, origin: Origin | None) -> Splits:
     """The data in new splits; those that the run it begins with knows keep theirs."""
     splits = draw_splits(settings)
+    check_from(splits.objective.task, settings)
     if origin is None:
         return splits
     origin.check_classes(settings.data, splits.classes)
     return origin.keep_splits(splits, settings)
 
 
-def _check_task(listed: Splits, settings: Settings, recipe: Recipe) -> None:
-    """Refuse what is made for classes where the labels are none."""
-    task = listed.objective.task
-    if task.labels_are_classes:
-        return
-    if recipe.balance == "sampler":
-        raise UsageError(f"balance: sampler draws classes, and {settings.data} asks for {task.name!r}; use loss")
-    if settings.from_run is not None:
-        raise UsageError(f"--from: {settings.data} asks for {task.name!r}, not for classes; use --weights instead")
-    if settings.recipe == "probe" and task.probe is None:
-        raise UsageError(f"--recipe probe: fits classes, and {settings.data} asks for {task.name!r}; use finetune")
-
-
-def _create(settings: Settings, width: int) -> MobileNet:
-    weights = settings.pretrained
-    name = name_or_default(settings.model, weights)
-    model = create(name, weights=weights, num_classes=width, width=settings.width, dropout=settings.dropout)
+def _create(settings: Settings, objective: Objective) -> MobileNet:
+    weights, name = settings.pretrained, _network_name(settings, objective.task)
+    model = create(name, weights=weights, num_classes=objective.width, width=settings.width, dropout=settings.dropout)
     if name is None:
         log.info("%s: a %s of width %s", weights, model.net.name, f"{model.net.width:g}")
     return model
+
+
+def _network_name(settings: Settings, task: Task[Any]) -> str | None:
+    """Which network is created; None where the file of its weights says which."""
+    weights, usual = settings.pretrained, task.network(settings.model)
+    if settings.model is None and usual is not None and weights is not None and is_file(weights):
+        file = Path(weights)
+        return task.network(read_card(file).net.name) if file.suffix == ".safetensors" and has_card(file) else None
+    return name_or_default(usual, weights)
 
 
 def _check_parts(splits: Splits, plan: Plan, group: Group) -> None:

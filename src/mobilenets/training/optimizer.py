@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from mobilenets.nn.model import MobileNet
+from mobilenets.training.freeze import backbone_of
 from mobilenets.training.recipe import Recipe
 
 
@@ -19,18 +22,27 @@ def schedule(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(model: MobileNet, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser; BatchNorm parameters and biases are not decayed.
 
-    Decay pulls towards zero, and zero is no natural value of a BatchNorm scale.
+    Decay pulls towards zero, and zero is no natural value of a BatchNorm scale. `scale` of a group: what its learning
+    rate is a multiple of the recipe's.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = _groups(trained, 1.0, recipe)
+    if recipe.backbone_lr != 1:
+        backbone = {p for part in backbone_of(model) for p in part.parameters()}
+        groups = _groups([p for p in trained if p not in backbone], 1.0, recipe)
+        groups += _groups([p for p in trained if p in backbone], recipe.backbone_lr, recipe)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
     return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=0.9, alpha=0.9, eps=0.0316)
+
+
+def _groups(parameters: list[nn.Parameter], scale: float, recipe: Recipe) -> list[dict[str, Any]]:
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay, "scale": scale},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "scale": scale},
+    ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +12,8 @@ from torch import nn
 
 from mobilenets.data.loader import Batch
 from mobilenets.preprocess.torch import Images
+from mobilenets.tasks.task import Task
 from mobilenets.training.context import ComputeContext, autocast
-
-Head = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Batches(Protocol):
@@ -31,18 +30,18 @@ class Batches(Protocol):
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, loader: Batches, images: Images, ctx: ComputeContext, head: Head
+    model: nn.Module, loader: Batches, images: Images, ctx: ComputeContext, task: Task[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Outputs float32 (N, W) and labels int64 (N,), in the loader's order, of all processes' parts.
 
-    `head`: makes answers of what the network gives (`Task.head`).
+    `task`: makes answers of what the network gives.
     """
     model.eval()
     rows, indices = [], []
     for batch in loader.epoch(0):
         with autocast(ctx.device, ctx.precision):
             outputs = model(images(batch.pixels), batch.after)
-        rows.append(head(outputs.float()).cpu().numpy())
+        rows.append(task.finished(task.head(outputs.float()).cpu().numpy()))
         indices.append(batch.indices)
     found, shown = ctx.group.gathered(rows, indices, len(loader.labels))
     return found, loader.labels[shown]

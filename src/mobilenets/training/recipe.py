@@ -56,6 +56,9 @@ class Recipe:
     batch in BatchNorm's running statistics; the published networks have as little as 0.001, which hundreds
     of thousands of steps need and a few hundred would never get anywhere with. `sync_norm`: where
     several processes divide a batch, BatchNorm normalises with the statistics of all of it instead of each part's own.
+    `fixed_norm`: BatchNorm of the backbone keeps the statistics it came with. `backbone_lr`: the learning rate of the
+    backbone as a share of `lr`. `head_steps`: of a detector, so many steps in which its head is trained alone at first;
+    0: a fifth of all.
     """
 
     epochs: int = 20
@@ -69,6 +72,9 @@ class Recipe:
     ema: float = 0.99
     norm_momentum: float = 0.1
     sync_norm: bool = False
+    fixed_norm: bool = False
+    backbone_lr: float = 1.0
+    head_steps: int = 0
     clip: float = 1.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -91,6 +97,8 @@ class Recipe:
         _require("label_smoothing", 0 <= self.label_smoothing < 1, self.label_smoothing, "0 up to 1")
         _require("ema", 0 <= self.ema < 1, self.ema, "0 up to 1")
         _require("norm_momentum", 0 < self.norm_momentum <= 1, self.norm_momentum, "above 0, up to 1")
+        _require("backbone_lr", 0 < self.backbone_lr <= 10, self.backbone_lr, "above 0, up to 10")
+        _require("head_steps", self.head_steps >= 0, self.head_steps, "0 (a fifth of all) or more")
         _require("clip", self.clip >= 0, self.clip, "0 (off) or more")
         _require("mixup", self.mixup >= 0, self.mixup, "0 (off) or more")
         _require("cutmix", self.cutmix >= 0, self.cutmix, "0 (off) or more")

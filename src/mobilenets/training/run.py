@@ -74,31 +74,36 @@ def train(
     UserError
         Unusable data, unknown names, an existing `out`.
     """
-    asked = Settings(data=str(data), **settings)
-    return start(asked, asked.make_recipe(changes or {}), out)
+    return start(Settings(data=str(data), **settings), changes or {}, out)
 
 
 def start(
     settings: Settings,
-    recipe: Recipe,
+    changes: dict[str, Any],
     out: str | Path | None = None,
     started: float | None = None,
     write_pages: Pages = no_pages,
 ) -> Run:
-    """`train`, for settings and recipe that stand; `started`: when the minutes began to count, by `time.monotonic`."""
+    """`train`, for settings that stand; `started`: when the minutes began to count, by `time.monotonic`."""
     with processes() as group:
         folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
         if torchrun_env.restarts() and (folder / LAST).exists():
             settings, recipe = read_config(folder / "config.yaml")
-        return _run(settings, recipe, folder, group, write_pages, started)
+            changes = recipe.to_dict()
+        return _run(settings, changes, folder, group, write_pages, started)
 
 
 def _run(
-    settings: Settings, recipe: Recipe, folder: Path, group: Group, write_pages: Pages, started: float | None = None
+    settings: Settings,
+    changes: dict[str, Any],
+    folder: Path,
+    group: Group,
+    write_pages: Pages,
+    started: float | None = None,
 ) -> Run:
     """The four parts of a run: open, plan and fit (which plans as it goes, by what it measures), finish."""
     with max_pixels(settings.max_pixels):
-        opened, plan = open_run(settings, recipe, folder, group, started)
+        opened, plan = open_run(settings, changes, folder, group, started)
         fitted = fit(opened, plan)
         if group.is_main:
             _finish(opened, fitted, write_pages)
@@ -134,7 +139,7 @@ def train_again(config: Path, out: Path | None = None, data: Path | None = None,
     settings, recipe = read_config(config)
     if data is not None:
         settings = replace(settings, data=str(data))
-    return start(settings, recipe, out, write_pages=write_pages)
+    return start(settings, recipe.to_dict(), out, write_pages=write_pages)
 
 
 def resume(
@@ -162,7 +167,7 @@ def resume(
             raise UsageError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
             )
-        return _run(with_data_at(settings, folder, data), recipe, folder, group, write_pages)
+        return _run(with_data_at(settings, folder, data), recipe.to_dict(), folder, group, write_pages)
 
 
 def is_complete(folder: Path, recipe: Recipe) -> bool:

@@ -76,7 +76,7 @@ def finish(
     network = read_network(folder / "model.safetensors")
     model, card = network.model, network.card
     export_onnx(model, card, folder / "model.onnx")
-    engine = VectorEngine(folder / "model.onnx")
+    engine = VectorEngine(folder / "model.onnx", has_vectors=not objective.task.has_boxes)
     answers = _answers(engine, val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")

@@ -118,9 +118,12 @@ class Settings:
             return AUTO_MINUTES * 60 if self.recipe == "auto" else None
         return None if self.minutes is None else self.minutes * 60
 
-    def make_recipe(self, changes: dict[str, Any]) -> Recipe:
-        """The loop's recipe with the settings and the user's `changes` (name → value) applied."""
-        recipe = SCRATCH if self.recipe == "scratch" else FINETUNE
+    def make_recipe(self, changes: dict[str, Any], usual: dict[str, Any] | None = None) -> Recipe:
+        """The loop's recipe with the settings and the user's `changes` (name → value) applied.
+
+        `usual`: what the task of the data does differently, where it is known.
+        """
+        recipe = (SCRATCH if self.recipe == "scratch" else FINETUNE).override(usual or {})
         if self.any_orientation:
             recipe = replace(recipe, augment=replace(recipe.augment, vflip=0.5, rot90=True))
         if self.epochs is not None:

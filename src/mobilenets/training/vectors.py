@@ -20,32 +20,38 @@ from mobilenets.tasks.task import Labels, Outputs
 class VectorEngine:
     """Runs a `model.onnx`, and gives beside its answers the vectors that they were made of.
 
+    Without `has_vectors`, of a model whose answers are of many places of a photograph, these have the length 0.
+
     Raises
     ------
     UserError
         Not such a file, or an older one, which has no features.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, has_vectors: bool = True) -> None:
         try:
             graph = onnx.load(path)
         except FileNotFoundError:
             raise ModelFileError(f"{path}: no such file; a run folder has its model there") from None
         except Exception as error:  # what the parser raises differs between its versions
             raise ModelFileError(f"{path}: not an ONNX file, or a damaged one; export it again") from error
-        divisions = [node for node in graph.graph.node if FEATURES in node.output]
-        if not divisions:
-            raise ModelFileError(f"{path}: gives no features, as files of older versions; train again")
-        self._vectors = divisions[0].input[0]  # what is divided by its length
-        graph.graph.output.append(onnx.helper.make_tensor_value_info(self._vectors, onnx.TensorProto.FLOAT, None))
+        self._vectors: list[str] = []
+        if has_vectors:
+            divisions = [node for node in graph.graph.node if FEATURES in node.output]
+            if not divisions:
+                raise ModelFileError(f"{path}: gives no features, as files of older versions; train again")
+            self._vectors = [divisions[0].input[0]]  # what is divided by its length
+            info = onnx.helper.make_tensor_value_info(self._vectors[0], onnx.TensorProto.FLOAT, None)
+            graph.graph.output.append(info)
         self.card = card_of(path, {entry.key: entry.value for entry in graph.metadata_props})
-        self._output = task_of(self.card).output
+        self._task = task_of(self.card)
         self._session = make_session(graph.SerializeToString())
 
     def __call__(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """uint8 (N, size, size, C) → outputs float32 (N, W) and vectors float32 (N, D)."""
-        outputs, vectors = self._session.run([self._output, self._vectors], {"image": pixels})
-        return np.asarray(outputs), np.asarray(vectors)
+        outputs, *vectors = self._session.run([self._task.output, *self._vectors], {"image": pixels})
+        none = np.zeros((len(pixels), 0), np.float32)
+        return self._task.finished(np.asarray(outputs)), np.asarray(vectors[0]) if vectors else none
 
     def vectors(self, loader: Loader, title: str) -> tuple[Features, Labels]:
         """Vectors (N, D) and indices (N,) of the photographs that can be read."""

@@ -181,7 +181,7 @@ def train(
         from mobilenets.training.settings import Settings
 
         wanted = Settings(data=str(data or ""), **asked)  # what is wrong here is told before torch is loaded
-        made = wanted.make_recipe(changed)
+        wanted.make_recipe(changed)
         from mobilenets.training import run as training
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
@@ -200,7 +200,7 @@ def train(
     elif data is None:
         raise UsageError("DATA: say which folder or CSV to train on")
     else:
-        result = training.start(wanted, made, out, started, _write_pages)
+        result = training.start(wanted, changed, out, started, _write_pages)
     return Run(result.path, result.card, result.interrupted)
 
 

@@ -65,7 +65,9 @@ def answering_bytes(model: MobileNet, card: ModelCard) -> bytes:
     UserError
         The card is another network's.
     """
-    return onnx_bytes(deployed(model, card, features=True), card.preprocess, task_of(card).output, FEATURES)
+    task = task_of(card)
+    features = [] if task.has_boxes else [FEATURES]
+    return onnx_bytes(deployed(model, card, features=bool(features)), card.preprocess, task.output, *features)
 
 
 def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
@@ -119,8 +121,11 @@ def write_card(card: ModelCard, path: Path) -> None:
 
 def _difference(model: MobileNet, content: bytes, card: ModelCard) -> float:
     """The largest of an output or a feature."""
-    pixels = example_pixels(card.preprocess, 2).numpy()
-    ours = make_session(content).run([task_of(card).output, FEATURES], {"image": pixels})
+    pixels, task = example_pixels(card.preprocess, 2).numpy(), task_of(card)
     # A copy: the caller's network stays on its device and in its mode.
-    theirs = TorchEngine(copy.deepcopy(model).cpu(), card).with_features(pixels)
-    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
+    engine = TorchEngine(copy.deepcopy(model).cpu(), card)
+    session = make_session(content)
+    if task.has_boxes:
+        return float(np.abs(session.run([task.output], {"image": pixels})[0] - engine(pixels)).max())
+    ours = session.run([task.output, FEATURES], {"image": pixels})
+    return max(float(np.abs(a - b).max()) for a, b in zip(ours, engine.with_features(pixels), strict=True))

@@ -58,11 +58,12 @@ class OnnxRuntimeEngine:
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
         image, given = self._session.get_inputs()[0], self._session.get_outputs()
         self.accepts_full_image = len(image.shape) == 3
-        self._output = task_of(self.card).output
+        task = task_of(self.card)
+        self._output = task.output
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         wanted = [
             ("image", "tensor(uint8)", [3] if self.accepts_full_image else [size, size, channels]),
-            (self._output, "tensor(float)", [self.card.net.num_classes]),
+            (self._output, "tensor(float)", list(task.output_shape(self.card.net, size))),
         ]
         taken = image.shape[2:] if self.accepts_full_image else image.shape[1:]
         self.has_features = len(given) > 1

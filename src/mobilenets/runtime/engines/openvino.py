@@ -14,6 +14,7 @@ import openvino
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
 from mobilenets.runtime.base import FLOAT, HALF, Engine, Features, Origin, Pixels, available_cores
+from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,8 @@ class OpenVinoEngine:
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         self.accepts_full_image = len(graph.inputs[0].partial_shape) == 3
         taken = "[?,?,3]" if self.accepts_full_image else f"[?,{size},{size},{channels}]"
-        wanted = [("u8", taken), ("f32", f"[{1 if self.accepts_full_image else '?'},{self.card.net.num_classes}]")]
+        outputs = ",".join(map(str, task_of(self.card).output_shape(self.card.net, size)))
+        wanted = [("u8", taken), ("f32", f"[{1 if self.accepts_full_image else '?'},{outputs}]")]
         self.has_features = len(graph.outputs) > 1
         if self.has_features:
             wanted.append(("f32", f"[{1 if self.accepts_full_image else '?'},{self.card.net.head_width}]"))

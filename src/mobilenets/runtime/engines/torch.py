@@ -25,12 +25,13 @@ class TorchEngine:
     """
 
     accepts_full_image = False
-    has_features = True
     origin: Origin | None = None
 
     def __init__(self, model: MobileNet, card: ModelCard, threads: int | None = None) -> None:
         self.card, self._threads = card, threads
-        self.model, self._head = channels_last(model).eval(), task_of(card).head
+        task = task_of(card)
+        self.model, self._head = channels_last(model).eval(), task.head
+        self.has_features = not task.has_boxes
 
     @classmethod
     def read(cls, path: Path, threads: int | None = None) -> TorchEngine:

@@ -1,1 +1,192 @@
 """Objects in a photo: a box and a class for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenets.arch.anchors import anchors
+from mobilenets.arch.build import DETECTOR
+from mobilenets.arch.net import Net
+from mobilenets.arch.ssd import BOX
+from mobilenets.model_card import DETECT, ModelCard
+from mobilenets.tasks.detect import answers, metrics, targets
+from mobilenets.tasks.detect.answers import Detection
+from mobilenets.tasks.detect.boxes import detections, padded
+from mobilenets.tasks.task import UNKNOWN, Labels, Loss, Outputs, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MIN_SCORE = 0.01  # of a box; lower ones are as many as there are anchors
+MAX_CANDIDATES = 200  # of a class, before those are taken away that overlap a better one
+FEW_IMAGES = 500  # with fewer BatchNorm's statistics of batches say less than those of the weights
+SOME_IMAGES = 1_000  # with fewer colours are changed too, and photos shown smaller
+IMAGES_IN_ALL, EPOCHS = 48_000, (20, 300)  # where no time bounds them
+NETWORK = "ssdlite_mobilenet_v2"
+
+
+@dataclass(frozen=True)
+class Detect(Task[Detection]):
+    """Which objects a photograph shows, and where.
+
+    Outputs behind `head` are boxes and scores of all anchors, float32 (N, A, 4 + K); `finished`, they are (N, 100, 6):
+    x1 y1 x2 y2 score class, sorted by score, the class -1 where there is none. All other methods take the latter.
+
+    Parameters
+    ----------
+    known
+        The classes of a model, in the order of its outputs; empty: those that occur.
+    thresholds
+        From which score on a box of each class is shown; empty: one half.
+    """
+
+    known: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+    name = DETECT
+    label = "boxes"
+    output = "anchors"
+    fields = answers.FIELDS
+    labels_are_classes = False
+    has_boxes = True
+    probe = "loop"
+    quality = "mAP"
+    train_quality = "anchor_accuracy"
+    headline = ("mAP", "mAP_ci95", "mAP50", "mAP50_ci95", "mAP75", "false_alarms", "n", "boxes")
+
+    def of(self, card: ModelCard) -> Detect:
+        """With the classes and thresholds of the card."""
+        return Detect(card.classes, card.thresholds)
+
+    def settled(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> Detect:
+        """With the thresholds that are best for these photographs."""
+        chosen = metrics.choose_thresholds(outputs, self._truth(labels, texts), len(self.classes(texts)))
+        return replace(self, thresholds=tuple(map(float, chosen)))
+
+    def network(self, name: str | None) -> str | None:
+        """A detector on the network of this name; SSDLite on V2, if none is named."""
+        if name is None:
+            return NETWORK
+        return name if name.startswith(DETECTOR) else f"{DETECTOR}{name}"
+
+    def recipe(self, images: int) -> dict[str, Any]:
+        """Slower steps of the backbone than of the head; crops, and from few photos all that can be made of them."""
+        few = images < SOME_IMAGES
+        return {
+            "epochs": int(np.clip(IMAGES_IN_ALL / max(images, 1), *EPOCHS)),
+            "batch_size": 16, "lr": 1e-3, "backbone_lr": 0.2, "label_smoothing": 0.0, "fixed_norm": images < FEW_IMAGES,
+            "mixup": 0.0, "cutmix": 0.0, "augment.trivial": False, "augment.erase": 0.0,
+            "augment.crop_scale": (0.3, 1.0), "augment.crop_ratio": (0.5, 2.0),
+            "augment.zoom_out": 2.5 if few else 1.0, "augment.jitter": 0.3 if few else 0.0,
+        }  # fmt: skip
+
+    def check(self, data: Path, labels: Sequence[str], images: int) -> None:
+        """One box at least; of a model, classes that it knows."""
+        targets.check(data, labels, images, self.known)
+
+    def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Those of the model, or those that occur, sorted."""
+        return self.known or targets.classes_of(labels)
+
+    def members(self, labels: Sequence[str]) -> NDArray[np.bool_]:
+        """Which classes the boxes of each text are of."""
+        return targets.members(labels, self.classes(labels))
+
+    def targets(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """The boxes, float32 (V, M * 6): x1 y1 x2 y2 class flag; see `targets.targets`."""
+        return targets.targets(labels, self.classes(labels))
+
+    def points(self, labels: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The centres of the boxes that count."""
+        rows = self.targets(labels).reshape(len(labels), -1, targets.COLUMNS)
+        counting = (rows[..., 4] >= 0) & (rows[..., 5] == 0)
+        return [(own[:, :2] + own[:, 2:4])[there] / 2 for own, there in zip(rows, counting, strict=True)]
+
+    def framed(self, targets: Tensor, frames: Tensor) -> Tensor:
+        """Boxes move, are cut at the edges, and go with their centres."""
+        from mobilenets.tasks.detect.head import framed
+
+        return framed(targets, frames)
+
+    def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
+        """By their rarest class."""
+        return targets.strata(labels, counts)
+
+    def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
+        """As they are, but for texts with a class that the model does not know."""
+        fits = [set(targets.names_of(text)) <= set(classes) for text in labels]
+        return [k if fit else UNKNOWN for k, fit in enumerate(fits)], labels
+
+    def width(self, classes: Sequence[str]) -> int:
+        """One for each class, and one for the background."""
+        return len(classes) + 1
+
+    def output_shape(self, net: Net, size: int) -> tuple[int, ...]:
+        """A row for each anchor."""
+        return (len(anchors(net, size)), BOX + net.num_classes - 1)
+
+    def finished(self, outputs: Outputs) -> Outputs:
+        """NMS: the 100 best boxes that no better one of their class overlaps, float32 (N, 100, 6)."""
+        found = (
+            detections(row[:, :4], row[:, 4:], min_score=MIN_SCORE, max_candidates=MAX_CANDIDATES)
+            for row in outputs.astype(np.float32, copy=False)
+        )
+        return np.stack([padded(rows) for rows in found])
+
+    def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> Detection:
+        """The objects whose scores reach the thresholds."""
+        return answers.detection(path, row, classes, self._thresholds(len(classes)).tolist())
+
+    def with_size(self, answer: Detection, size: tuple[int, int]) -> Detection:
+        """With its boxes in pixels."""
+        return replace(answer, size=size)
+
+    def columns(self, top: int) -> list[str]:
+        """objects, as JSON; label and score of the best."""
+        return answers.columns(top)
+
+    def recorded(self, classes: Sequence[str]) -> list[str]:
+        """The boxes found, with their scores."""
+        return ["found"]
+
+    def record(self, row: Outputs, classes: Sequence[str]) -> list[str]:
+        """By the columns of `recorded`."""
+        return [answers.recorded(row, classes)]
+
+    def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:
+        """COCO's figures, those of each class, and what is shown at the thresholds."""
+        classes = self.classes(texts)
+        return metrics.score(outputs, self._truth(labels, texts), classes, self._thresholds(len(classes)))
+
+    def validate(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> tuple[float, float]:
+        """The loss of the scores, and mean average precision."""
+        return metrics.validate(outputs, self._truth(labels, texts), len(self.classes(texts)))
+
+    def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
+        """The share of boxes that are found again, and the largest difference of their scores."""
+        return metrics.compare(expected, found)
+
+    def head(self, outputs: Tensor) -> Tensor:
+        """Corner boxes and scores of all anchors."""
+        from mobilenets.tasks.detect.head import decoded
+
+        return decoded(outputs)
+
+    def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
+        """SSD's."""
+        from mobilenets.tasks.detect.loss import SsdLoss
+
+        return SsdLoss(labels, targets, balanced, smoothing)
+
+    def _truth(self, labels: Labels, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The true boxes (N, M, 6) of photos with these labels."""
+        return self.targets(texts).reshape(len(texts), -1, targets.COLUMNS)[labels]
+
+    def _thresholds(self, count: int) -> NDArray[np.float64]:
+        return np.array(self.thresholds) if self.thresholds else np.full(count, metrics.DEFAULT_THRESHOLD)

@@ -71,13 +71,14 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
         it was found with, plus those of what was rightly not shown. `false_alarms`: a photo, at the thresholds.
         `…_ci95`: 95 % intervals, from drawing the photos anew 200 times. `per_class`: `ap`, `ap50`, `precision`,
         `recall`, `f1`, `threshold`, `n` (true boxes) and `photos` (that have one); None where there is none.
-        `confusion`: at the thresholds, rows: truth, columns: found; the last of both: background. `n`: photos.
+        `confusion_with_background`: at the thresholds, rows: truth, columns: found; the last of both: background. `n`:
+        photos.
 
     Examples
     --------
     >>> found = np.array([[[0, 0, 0.5, 0.5, 0.9, 0], [0.5, 0.5, 1, 1, 0.2, 0], [0, 0, 0, 0, 0, -1]]])
     >>> figures = score(found, np.array([[[0, 0, 0.5, 0.5, 0, 0]]]), ("dog",), np.array([0.5]))
-    >>> round(figures["mAP50"], 3), figures["confusion"], figures["false_alarms"]
+    >>> round(figures["mAP50"], 3), figures["confusion_with_background"], figures["false_alarms"]
     (1.0, [[1, 0], [0, 0]], 0.0)
     """
     parts = by_class(finished, truth, len(classes))
@@ -114,7 +115,7 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
             }
             for k, name in enumerate(classes)
         },
-        "confusion": confusion.tolist(),
+        "confusion_with_background": confusion.tolist(),
     }
 
 
@@ -158,7 +159,7 @@ def choose_thresholds(finished: Floats, truth: Floats, classes: int) -> Floats:
         below = one.scores[best + 1] if best + 1 < len(one.scores) else 0.0
         result[k] = (one.scores[best] + below) / 2
     others = float(np.nanmedian(result)) if np.isfinite(result).any() else DEFAULT_THRESHOLD
-    settled: Floats = np.where(np.isfinite(result), result, others).round(4).clip(0.001, 0.999)
+    settled: Floats = np.where(np.isfinite(result), result, others).round(6).clip(0.001, 0.999)
     return settled
 
 

@@ -63,14 +63,15 @@ class Group:
         return [bool(count) for count in self.total(np.array(conditions, np.int64))]
 
     def gathered(self, rows: list[np.ndarray], numbers: list[Indices], count: int) -> tuple[np.ndarray, Indices]:
-        """The float32 rows (…, D) that all processes have, each with its number below `count`, and these numbers.
+        """The float32 rows (…, D) or (…, C, D) that all processes have, each with its number below `count`, and these.
 
         In their order; a number that no process has is left out.
         """
         mine = np.concatenate(numbers) if numbers else np.zeros(0, np.int64)
-        width = rows[0].shape[-1] if rows else 0  # a process may have none
-        have, wide = self.total(np.array([bool(rows), width]))
-        whole, seen = np.zeros((count, wide // max(have, 1)), np.float32), np.zeros(count, np.int64)
+        sides = (*rows[0].shape[1:], 0)[:2] if rows else (0, 0)  # a process may have none
+        have, first, second = self.total(np.array([bool(rows), *sides])).tolist()
+        shape = (first // max(have, 1), *([second // have] if second else []))
+        whole, seen = np.zeros((count, *shape), np.float32), np.zeros(count, np.int64)
         if rows:
             whole[mine], seen[mine] = np.concatenate(rows), 1
         found = np.flatnonzero(self.total(seen))

@@ -1,0 +1,36 @@
+"""What a detector learns before all else: the anchors that its boxes are corrections of, and its head."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from mobilenets.data.samples import Splits
+from mobilenets.errors import UsageError
+from mobilenets.nn.model import MobileNet
+from mobilenets.nn.ssd import Detector
+from mobilenets.tasks.detect.own_anchors import describe, own_head
+
+log = logging.getLogger(__name__)
+
+
+def take_own_anchors(model: MobileNet, size: int, listed: Splits) -> None:
+    """Give a detector anchors like the boxes of its training photographs, and say how many of these they match.
+
+    One that comes trained for as many classes keeps its own.
+
+    Raises
+    ------
+    UserError
+        The network is no detector.
+    """
+    if not isinstance(model, Detector):  # weights of another library, by whose names and shapes it was created
+        raise UsageError(f"weights: are of a {model.net.name}, no detector; say --model {model.net.name} as well")
+    objective = listed.objective
+    rows = objective.task.targets(objective.texts).reshape(len(objective.texts), -1, 6)[listed.train.labels]
+    boxes = rows[(rows[..., 4] >= 0) & (rows[..., 5] == 0)][:, :4].astype(np.float64)
+    if model.provenance.get("classifier") != "pretrained":
+        model.reset_head(own_head(model.net, boxes))
+    line, is_enough = describe(model.net, size, boxes)
+    log.log(logging.INFO if is_enough else logging.WARNING, "%s", line)
