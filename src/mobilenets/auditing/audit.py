@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mobilenets.auditing.duplicates import Pair, find_pairs, groups_of
-from mobilenets.auditing.kinds import KINDS, AuditFinding, ranked
+from mobilenets.auditing.copies import SplitSample, copies, group_numbers
+from mobilenets.auditing.duplicates import Pair, find_pairs
+from mobilenets.auditing.kinds import AuditFinding, kinds_of, ranked
+from mobilenets.auditing.label_findings import label_findings
 from mobilenets.auditing.measure import measure_images
 from mobilenets.auditing.quality import cropped, few_levels, imbalance, quality
 from mobilenets.data.readable import MAX_CHECKED
@@ -19,23 +20,18 @@ from mobilenets.data.sample import Sample
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.shapes import shapes, stored_sizes
 from mobilenets.data.sources.read import read_named_splits, read_splits
+from mobilenets.data.sources.survey import Survey
 from mobilenets.data.value_range import RangeDecision, decide_range
 from mobilenets.errors import UserError
+from mobilenets.model_card import CLASSIFY
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.depth import Range
 from mobilenets.runtime.features import FeatureExtractor
+from mobilenets.tasks import TASKS
 from mobilenets.tasks.classify.label_errors import Doubt, Doubter
 
+BOX_INPUT = 320  # pixels: SSDLite's usual input
 MAX_IN_A_RUN = MAX_CHECKED  # as many as a training opens before it starts: a minute and a half at 12 megapixels each
-
-
-@dataclass(frozen=True)
-class SplitSample:
-    """An image that could be read: its sample, the split that the data names ("" for none), and the one it is in."""
-
-    sample: Sample
-    own_split: str
-    split: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Audit:
     Attributes
     ----------
     data, classes
-        Where it lies; the names of its classes, in the order of the labels.
+        Where it lies; the names of its classes.
     files
         How many were looked at.
     findings
@@ -60,6 +56,8 @@ class Audit:
         The kinds that were not looked for.
     range
         Black and white of 16-bit, integer and float photos; None where there are none.
+    task, texts
+        What the labels answer, and what they number: of classes their names.
 
     Examples
     --------
@@ -80,11 +78,13 @@ class Audit:
     seed: int = 0
     omitted: frozenset[str] = frozenset()
     range: Range | None = None
+    task: str = CLASSIFY
+    texts: tuple[str, ...] = ()
 
     @property
     def clean(self) -> list[str]:
         """The kinds that were looked for, of which there are none."""
-        return [kind for kind in KINDS if not self.findings[kind] and kind not in self.omitted]
+        return [kind for kind, found in self.findings.items() if not found and kind not in self.omitted]
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """The content of `audit --json`: from every kind to a list of findings."""
@@ -98,19 +98,22 @@ def audit(
     seed: int = 0,
     extractor: FeatureExtractor | None = None,
     doubter: Doubter | None = None,
+    size: int | None = None,
 ) -> Audit:
     """Look at every file of `data` and say what is wrong with it; no file is changed.
 
     Parameters
     ----------
     data
-        Class folders, train/ and val/ folders, a CSV or shards.
+        Class folders, train/ and val/ folders, a CSV, shards, or photos with boxes.
     val, seed
         Unsplit data is split as `train` would with them, to see which near-identical shots that tears apart.
     extractor
         With it, near duplicates are confirmed by features.
     doubter
         With it and an extractor, labels are judged.
+    size
+        Side of a network's input, of which boxes take their part; None: `BOX_INPUT`.
 
     Raises
     ------
@@ -118,8 +121,9 @@ def audit(
         Nothing usable there, fewer than two classes, bad rows of a CSV.
     """
     data = Path(data)
-    classes, named = read_named_splits(data)
-    notes = []
+    survey = Survey()
+    texts, named = read_named_splits(data, survey)
+    notes: list[str] = []
     omitted: set[str] = set()
     try:
         members = _in_splits(named, data, val, seed)
@@ -128,7 +132,8 @@ def audit(
         omitted = {"leak"}
         members = [SplitSample(s, split, split) for split, samples in named.items() for s in samples]
     decision = _range(members, notes)
-    result = _audit_of(data, classes, members, notes, decision, extractor, doubter)
+    seen = Preprocess() if TASKS[survey.task].labels_are_classes else Preprocess(size=size or BOX_INPUT, fit="squash")
+    result = _audit_of(data, texts, survey, members, notes, decision, extractor, doubter, seen)
     return replace(result, val=val, seed=seed, omitted=result.omitted | omitted)
 
 
@@ -172,8 +177,7 @@ def audit_splits(
     members = [SplitSample(s, split, split) for split, samples in by_split.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
     decision = decision or _range(members, notes)
-    has_classes = splits.objective.task.labels_are_classes
-    result = _audit_of(data, splits.classes, members, notes, decision, fit=preprocess, has_classes=has_classes)
+    result = _audit_of(data, splits.classes, splits.survey, members, notes, decision, fit=preprocess)
     return replace(result, val=val, seed=seed)
 
 
@@ -188,22 +192,23 @@ def _range(members: Sequence[SplitSample], notes: list[str]) -> RangeDecision:
 
 def _audit_of(
     data: Path,
-    classes: tuple[str, ...],
+    texts: tuple[str, ...],
+    survey: Survey,
     members: Sequence[SplitSample],
     notes: Sequence[str],
     decision: RangeDecision,
     extractor: FeatureExtractor | None = None,
     doubter: Doubter | None = None,
     fit: Preprocess | None = None,
-    has_classes: bool = True,
 ) -> Audit:
     """Look at `members` and add what they show to what was noted before.
 
-    `fit`: what the network to be trained sees of a picture, by default the centre. `has_classes`: labels are classes,
-    of which one may be rare.
+    `texts`: what labels number; `survey`: what reading came upon; `fit`: what the network to be trained sees of an
+    image, by default the centre.
     """
     notes = list(notes)
-    fit = fit or Preprocess()
+    fit, task = fit or Preprocess(), TASKS[survey.task]
+    kinds = kinds_of(task)
     if extractor:
         extractor = _fitted(extractor, [m.sample for m in members], notes)
     stats = measure_images([m.sample for m in members], extractor, value_range=decision.range)
@@ -211,22 +216,27 @@ def _audit_of(
     readable = tuple(m for m in members if m.sample.path not in lost)
     found = [*quality(stats), *few_levels(data, stats.images, decision)]
     pairs = find_pairs(stats.images, stats.features)
-    found += _duplicates(readable, classes, pairs)
+    found += copies(readable, [task.shown(text) for text in texts], pairs)
     labels = np.array([m.sample.label for m in readable], np.int64)
     found += cropped(data, stats.images, fit)
-    if has_classes:
-        found += imbalance(data, classes, np.bincount(labels, minlength=len(classes)).tolist())
-    omitted = {"likely_mislabelled"}
-    if stats.features is not None and doubter is not None:
-        groups = _group_numbers(readable, pairs)
+    if task.labels_are_classes:
+        found += imbalance(data, texts, np.bincount(labels, minlength=len(texts)).tolist())
+    found += label_findings(data, task, texts, [m.sample for m in readable], survey.faults, fit.size)
+    omitted = {"likely_mislabelled"}.intersection(kinds)
+    if stats.features is not None and doubter is not None and omitted:
+        groups = group_numbers(readable, pairs)
         try:
             for doubt in doubter(stats.features, labels, groups):
-                found.append(_mislabelled(readable[doubt.index].sample, classes, doubt))
+                found.append(_mislabelled(readable[doubt.index].sample, texts, doubt))
             omitted = set()
         except UserError as error:
             notes.append(f"labels are not judged: {error}")
-    everything = ranked(found), tuple(notes), readable, tuple(pairs)
-    return Audit(data, classes, len(members), *everything, omitted=frozenset(omitted), range=decision.range)
+    everything = ranked(found, kinds), tuple(notes), readable, tuple(pairs)
+    names = task.classes(texts)
+    return Audit(
+        data, names, len(members), *everything, omitted=frozenset(omitted), range=decision.range, task=survey.task,
+        texts=texts,
+    )  # fmt: skip
 
 
 def _fitted(extractor: FeatureExtractor, samples: Sequence[Sample], notes: list[str]) -> FeatureExtractor:
@@ -250,45 +260,6 @@ def _in_splits(
         sides = {"train": splits.train, "val": splits.val, "test": splits.test}
         members = [SplitSample(s, own_split.get(s.path, "val"), side) for side, of in sides.items() for s in of]
     return sorted(members, key=lambda m: str(m.sample.path))
-
-
-def _duplicates(members: Sequence[SplitSample], classes: Sequence[str], pairs: Sequence[Pair]) -> list[AuditFinding]:
-    exact = groups_of(len(members), [(p.first, p.second) for p in pairs if p.exact])
-    every = groups_of(len(members), [(p.first, p.second) for p in pairs])
-    best: dict[int, float] = {}
-    for pair in pairs:
-        for i in (pair.first, pair.second):
-            best[i] = max(best.get(i, 0.0), pair.score)
-    found = []
-
-    def add(kind: str, group: Sequence[int], why: str, **details: Any) -> None:
-        paths = tuple(members[i].sample.path for i in group)
-        found.append(AuditFinding(kind, paths, max(best[i] for i in group), why, details))
-
-    for group in exact:
-        add("exact_duplicate", group, f"{len(group)} files with the same pixels")
-    identical = {tuple(group) for group in exact}
-    for group in every:
-        if tuple(group) not in identical:
-            add("near_duplicate", group, f"{len(group)} near-identical shots")
-        labels = [classes[members[i].sample.label] for i in group]
-        if len(set(labels)) > 1:
-            why = f"one picture, labelled {' and '.join(sorted(set(labels)))}"
-            add("duplicate_across_classes", group, why, labels=labels)
-        sides = [members[i].split for i in group]
-        if len(set(sides)) > 1:
-            drawn = "" if all(members[i].own_split for i in group) else ", as the seeded split draws them"
-            add("leak", group, f"near-identical shots in {' and '.join(sorted(set(sides)))}{drawn}", parts=sides)
-    return found
-
-
-def _group_numbers(members: Sequence[SplitSample], pairs: Sequence[Pair]) -> NDArray[np.int64]:
-    """A number for every picture, equal for near-identical shots and for those that the data groups."""
-    numbers = np.arange(len(members))
-    tags = [m.sample.group for m in members]
-    for group in groups_of(len(members), [(p.first, p.second) for p in pairs], tags):
-        numbers[group] = group[0]
-    return numbers
 
 
 def _mislabelled(sample: Sample, classes: Sequence[str], doubt: Doubt) -> AuditFinding:

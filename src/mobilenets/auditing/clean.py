@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenets.auditing.audit import Audit, SplitSample
+from mobilenets.auditing.audit import Audit
+from mobilenets.auditing.copies import SplitSample
 from mobilenets.auditing.duplicates import groups_of
 from mobilenets.data.samples import Samples
 from mobilenets.errors import DataError, UsageError
 from mobilenets.system.files import check_new_file, write_atomic
+from mobilenets.tasks import TASKS
 
 # Of copies in several parts the one that measures is kept: a test set that shrinks would change every figure.
 _KEEP_FIRST = {"test": 0, "val": 1, "train": 2, "": 3}
@@ -36,9 +38,10 @@ def check_files(data: Path, parts: Mapping[str, Samples]) -> None:
 def write_clean(audit: Audit, table: Path) -> Cleaned:
     """Write `path,label[,split],group[,stratum]`, paths relative to the CSV, and say what was left out.
 
-    Left out: what cannot be read; of identical pictures all but one, and all of them where their labels differ; of
-    shots near-identical to one in validation or test those in training, where the data names its parts. Near-identical
-    shots share a group, so that `train` keeps them on one side. Labels stay as they are, suspected ones too.
+    Of photos with boxes the column is `boxes`. Left out: what cannot be read; of identical pictures all but one, and
+    all of them where their labels differ; of shots near-identical to one in validation or test those in training, where
+    the data names its parts. Near-identical shots share a group, so that `train` keeps them on one side. Labels stay as
+    they are, suspected ones too.
 
     Raises
     ------
@@ -56,15 +59,16 @@ def write_clean(audit: Audit, table: Path) -> Cleaned:
         own = sorted({tags[i] or "" for i in group} - {""})
         name_of |= dict.fromkeys(group, own[0] if own else f"near-{group[0]}")
     rows = [(audit.members[i], name_of.get(i, audit.members[i].sample.group or "")) for i in sorted(kept)]
-    write_atomic(table, _text(rows, audit.classes, table))
+    write_atomic(table, _text(rows, audit.texts, TASKS[audit.task].label, table))
     return Cleaned(len(rows), {reason: n for reason, n in left_out.items() if n})
 
 
 def _without_copies(audit: Audit, left_out: dict[str, int]) -> set[int]:
     kept = set(range(len(audit.members)))
+    shown = [TASKS[audit.task].shown(text) for text in audit.texts]
     copies = groups_of(len(audit.members), [(p.first, p.second) for p in audit.pairs if p.exact])
     for group in copies:
-        same_label = len({audit.members[i].sample.label for i in group}) == 1
+        same_label = len({shown[audit.members[i].sample.label] for i in group}) == 1
         ordered = sorted(group, key=lambda i: (_KEEP_FIRST[audit.members[i].own_split], i))
         gone = ordered[1:] if same_label else ordered
         kept.difference_update(gone)
@@ -85,10 +89,10 @@ def _without_leaks(audit: Audit, kept: set[int], left_out: dict[str, int]) -> se
     return kept - gone
 
 
-def _text(rows: Sequence[tuple[SplitSample, str]], classes: Sequence[str], table: Path) -> str:
+def _text(rows: Sequence[tuple[SplitSample, str]], texts: Sequence[str], label: str, table: Path) -> str:
     columns = {
         "path": [_relative(m.sample.path, table) for m, _ in rows],
-        "label": [classes[m.sample.label] for m, _ in rows],
+        label: [texts[m.sample.label] for m, _ in rows],
         "split": [m.own_split for m, _ in rows],
         "group": [group for _, group in rows],
         "stratum": [m.sample.stratum or "" for m, _ in rows],

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mobilenets.tasks.task import Task
+
 # kind -> what it is called, and what to do about it; in the order they are shown.
 KINDS: dict[str, tuple[str, str]] = {
     "unreadable": ("unreadable", "left out of training; copy them again from where they came"),
@@ -30,7 +32,15 @@ KINDS: dict[str, tuple[str, str]] = {
         "the data fills little of what it is stored in; --range says black and white",
     ),
     "imbalance": ("imbalance", "collect more of these classes, or train with --balance"),
+    "box_outside": ("boxes beyond the photo", "cut off at its edge, or left out; draw them again"),
+    "box_empty": ("boxes without area", "left out; draw them again"),
+    "box_doubled": ("boxes drawn twice", "two of one object: the network is told that it finds too few; keep one"),
+    "box_small": ("tiny boxes", "too few pixels at the network's input; train with a larger --size, or with --tile"),
+    "box_few": ("classes of few boxes", "draw more of them, or give them a class with others"),
+    "no_objects": ("photos without objects", "right where there are none; an object nobody drew is taught as none"),
 }
+# What the task finds in labels (`Task.label_faults`) or reading came upon, where labels are not classes alone.
+LABEL_KINDS = frozenset(kind for kind in KINDS if kind.startswith("box_") or kind == "no_objects")
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,12 @@ class AuditFinding:
         return {**where, "score": round(self.score, 4), "why": self.why, **self.details}
 
 
-def ranked(findings: Sequence[AuditFinding]) -> dict[str, list[AuditFinding]]:
-    """Every kind, also those without findings; the worst first, equals by name."""
+def kinds_of(task: Task[Any]) -> list[str]:
+    """The kinds that are looked for where labels answer `task`, in the order they are shown."""
+    return [k for k in KINDS if k in task.label_kinds or (k not in LABEL_KINDS and k not in task.kinds_left_out)]
+
+
+def ranked(findings: Sequence[AuditFinding], kinds: Sequence[str]) -> dict[str, list[AuditFinding]]:
+    """Every one of `kinds`, also those without findings; the worst first, equals by name."""
     ordered = sorted(findings, key=lambda f: (-f.score, str(f.paths[0])))
-    return {kind: [f for f in ordered if f.kind == kind] for kind in KINDS}
+    return {kind: [f for f in ordered if f.kind == kind] for kind in kinds}

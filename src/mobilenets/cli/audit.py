@@ -20,7 +20,9 @@ _SHOWN = 5  # findings of a kind on the terminal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet, boxes"
+    )
     shown = parser.add_argument_group("what is written")
     shown.add_argument("--json", action="store_true", help="print every finding as JSON")
     shown.add_argument("--html", type=Path, metavar="FILE", help="write a page with thumbnails")
@@ -61,8 +63,8 @@ def _table(result: Audit) -> list[str]:
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"
     lines = [f"{result.files} pictures, {len(result.classes)} classes{inside}"]
-    for kind, (title, remedy) in KINDS.items():
-        findings = result.findings[kind]
+    for kind, findings in result.findings.items():
+        title, remedy = KINDS[kind]
         if not findings:
             continue
         lines += ["", f"{len(findings):6d}  {title}: {remedy}"]

@@ -21,21 +21,27 @@ def overview(splits: Splits) -> list[str]:
     """The table of what is trained on, and what was left out or guessed, one line each."""
     by_split = {"train": splits.train, "val": splits.val, "test": splits.test}
     by_split = {name: samples for name, samples in by_split.items() if len(samples)}
-    if TASKS[splits.survey.task].labels_are_classes:
-        return [*class_table(splits.classes, by_split), *splits.survey.lines()]
-    objective, totals = splits.objective, [len(samples) for samples in by_split.values()]
-    members = objective.task.members(splits.classes)
-    counts = [np.bincount(samples.labels, minlength=len(members)) @ members for samples in by_split.values()]
-    rows = _count_table(
-        splits.survey.task, objective.classes, [*by_split], np.stack(counts, axis=1), _row("photographs", totals)
-    )
-    return [*rows, *splits.survey.lines()]
+    return _table_and_lines(splits.classes, by_split, splits.survey)
 
 
 def splits_overview(classes: Sequence[str], splits: Mapping[str, Samples], survey: Survey) -> list[str]:
     """The same of data as it lies there; "" is the name of what belongs to no part."""
     order = sorted(splits, key=lambda split: ("train", "", "val", "test").index(split))
-    return [*class_table(classes, {split or "images": splits[split] for split in order}), *survey.lines()]
+    return _table_and_lines(classes, {split or "images": splits[split] for split in order}, survey)
+
+
+def _table_and_lines(texts: Sequence[str], by_split: Mapping[str, Samples], survey: Survey) -> list[str]:
+    """The table, of classes or of what the label texts are made of, and the lines of the survey."""
+    task = TASKS[survey.task]
+    if task.labels_are_classes:
+        return [*class_table(texts, by_split), *survey.lines()]
+    totals = [len(samples) for samples in by_split.values()]
+    members = task.members(texts)
+    counts = [np.bincount(samples.labels, minlength=len(members)) @ members for samples in by_split.values()]
+    rows = _count_table(
+        task.name, task.classes(texts), [*by_split], np.stack(counts, axis=1), _row("photographs", totals)
+    )
+    return [*rows, *survey.lines()]
 
 
 def class_table(classes: Sequence[str], splits: Mapping[str, Samples]) -> list[str]:

@@ -51,8 +51,9 @@ def found_kinds(audit: Audit, bounds: Bounds) -> list[ShownKind]:
     """The kinds that have findings, in the order of `KINDS`."""
     samples = {member.sample.path: member.sample for member in audit.members}
     result = []
-    for kind, (title, remedy) in KINDS.items():
-        if findings := audit.findings[kind]:
+    for kind, findings in audit.findings.items():
+        title, remedy = KINDS[kind]
+        if findings:
             grouped = any(len(finding.paths) > 1 for finding in findings)
             chosen = findings[: bounds.groups if grouped else bounds.findings]
             shown = [_shown(finding, samples, audit.range, bounds) for finding in chosen]

@@ -8,7 +8,8 @@ answers), `metrics.py` (how right they are), `head.py` (what an exported graph a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -28,6 +29,19 @@ Labels = NDArray[np.int64]
 
 
 UNKNOWN = -1  # among them: one that a model has no answer for
+
+
+@dataclass(frozen=True)
+class LabelFault:
+    """Something wrong with labels: its `kind`, as an audit calls it, how bad it is, 0 to 1, and why, in words.
+
+    `label`: the number of the label text that has it; None: all of them together.
+    """
+
+    kind: str
+    label: int | None
+    score: float
+    why: str
 
 
 class Answer(Protocol):
@@ -97,6 +111,12 @@ class Task(ABC, Generic[A]):
         The fraction of right answers (`Loss.right`) that the loop counts: `train_…` in history.csv.
     headline : tuple of str
         The main figures of `score`: those told of test photos.
+    is_audited : bool
+        Whether `audit` knows what can be wrong with data for it.
+    label_kinds : tuple of str
+        The kinds of faults that reading its labels and `label_faults` find.
+    kinds_left_out : tuple of str
+        Those of an audit that say nothing for it.
     thresholds : tuple of float
         From which output on each class is there, where validation photos choose that; in the model card.
 
@@ -131,6 +151,9 @@ class Task(ABC, Generic[A]):
     quality: ClassVar[str]
     train_quality: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
+    is_audited: ClassVar[bool] = False
+    label_kinds: ClassVar[tuple[str, ...]] = ()
+    kinds_left_out: ClassVar[tuple[str, ...]] = ()
     thresholds: tuple[float, ...] = ()
 
     def of(self, card: ModelCard) -> Task[A]:
@@ -178,6 +201,14 @@ class Task(ABC, Generic[A]):
     def members(self, labels: Sequence[str]) -> NDArray[np.bool_]:
         """Which of the K `classes` each label text has, bool (V, K); K is 0 where a text is a class itself."""
         return np.zeros((len(labels), 0), np.bool_)
+
+    def shown(self, text: str) -> str:
+        """What a label text says of what a photo shows, in which copies of one photo have to agree."""
+        return text
+
+    def label_faults(self, labels: Sequence[str], counts: Labels, size: int) -> Iterator[LabelFault]:
+        """What is wrong with `labels`, of which `counts` (V,) photos each have one, for an input of `size` pixels."""
+        return iter(())
 
     @abstractmethod
     def strata(self, labels: Sequence[str], counts: Labels) -> Labels:

@@ -39,7 +39,7 @@ def audit(
     Parameters
     ----------
     data
-        Class folders, train/ and val/, a CSV, shards or parquet.
+        Class folders, train/ and val/, a CSV, shards, parquet, or photos with boxes.
     html
         New `.html` page with thumbnails.
     write_clean
@@ -105,7 +105,7 @@ def audit(
     extractor, doubter = _extractor_and_doubter(model, None if weights is None else str(weights), size, seed)
     for line in splits_overview(classes, parts, survey):
         log.info("%s", line)
-    result = auditing.audit(data, val=val, seed=seed, extractor=extractor, doubter=doubter)
+    result = auditing.audit(data, val=val, seed=seed, extractor=extractor, doubter=doubter, size=size)
     for note in result.notes:
         log.warning("%s", note)
     if html:

@@ -122,7 +122,7 @@ def read_samples(
 
 
 def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[str, ...], dict[str, Samples]]:
-    """Class names of all parts, and the samples of each part that `data` names; "" where it names none.
+    """Label texts (class names) of all parts, and the samples of each part that `data` names; "" where it names none.
 
     Nothing is asked of the classes' sizes: this is for looking at data that may not be fit to train on. What reading
     came upon goes to `survey`.
@@ -130,12 +130,14 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     Raises
     ------
     UserError
-        Nothing usable there, fewer than two classes, labels that are none, bad rows of a CSV.
+        Nothing usable there, fewer than two classes, labels of a task that is not audited, bad rows of a CSV.
     """
     found, own_survey = _find(data)
-    _check_task(data, own_survey, CLASSIFY)
+    task = TASKS[own_survey.task]
+    if not task.is_audited:
+        _check_task(data, own_survey, CLASSIFY)
     _pass_on(own_survey, survey)
-    classes, names = _texts(data, found, TASKS[CLASSIFY]), sorted(found.split_names())
+    classes, names = _texts(data, found, task), sorted(found.split_names())
     return classes, {split: _numbered(data, split, found.of_splits(split), classes) for split in names}
 
 
@@ -147,6 +149,7 @@ def _check_task(data: Path, survey: Survey, task: str) -> None:
 def _pass_on(own: Survey, survey: Survey | None) -> None:
     if survey is not None:
         survey.add(own)
+        survey.task = own.task
         for line in own.empty:
             survey.note(line)
 

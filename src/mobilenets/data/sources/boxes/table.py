@@ -19,9 +19,8 @@ from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import DETECT
 from mobilenets.preprocess.stored import SWAPPED, Stored, stored, turned
 from mobilenets.system.progress import Progress
+from mobilenets.tasks.detect.faults import DOUBLED, EMPTY, OUTSIDE
 from mobilenets.tasks.detect.targets import DECIMALS, Box, text_of
-
-EMPTY, OUTSIDE, DOUBLED = "box_empty", "box_outside", "box_doubled"  # kinds of `auditing.kinds`
 
 _WORKERS = 4
 _ROUNDING = 0.002  # of a side that a box may reach over it by rounding, which nobody is told
