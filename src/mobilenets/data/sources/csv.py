@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data.sources.boxes.counts import counted
 from mobilenets.data.sources.boxes.csv_boxes import BoxRow, canonical, read_box_rows
 from mobilenets.data.sources.csv_format import FLAGS, Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
@@ -57,6 +58,9 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
     if form.task in (CLASSIFY, MULTILABEL):
         samples, found.survey.task, notes = _classes_or_labels(table, form, samples, task)
         guesses += notes
+    if form.task == DETECT:
+        for line in counted(samples).lines(table, "a list of boxes for each photo", ()):
+            found.survey.note(line)
     _check_repeats(table, form, samples)
     if guesses:
         _log_once(f"{table}: {'; '.join(guesses)}")

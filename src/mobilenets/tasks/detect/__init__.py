@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ from mobilenets.arch.build import DETECTOR
 from mobilenets.arch.net import Net
 from mobilenets.arch.ssd import BOX
 from mobilenets.model_card import DETECT, ModelCard
-from mobilenets.tasks.detect import answers, metrics, targets
+from mobilenets.tasks.detect import answers, faults, metrics, targets
 from mobilenets.tasks.detect.answers import Detection
 from mobilenets.tasks.detect.boxes import detections, padded
-from mobilenets.tasks.task import UNKNOWN, Labels, Loss, Outputs, Task
+from mobilenets.tasks.task import UNKNOWN, LabelFault, Labels, Loss, Outputs, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +59,9 @@ class Detect(Task[Detection]):
     quality = "mAP"
     train_quality = "anchor_accuracy"
     headline = ("mAP", "mAP_ci95", "mAP50", "mAP50_ci95", "mAP75", "false_alarms", "n", "boxes")
+    is_audited = True
+    label_kinds = faults.KINDS
+    kinds_left_out = faults.LEFT_OUT
 
     def of(self, card: ModelCard) -> Detect:
         """With the classes and thresholds of the card."""
@@ -113,6 +116,14 @@ class Detect(Task[Detection]):
         from mobilenets.tasks.detect.head import framed
 
         return framed(targets, frames)
+
+    def shown(self, text: str) -> str:
+        """The classes of the boxes: corners of two copies need not agree."""
+        return faults.shown(text)
+
+    def label_faults(self, labels: Sequence[str], counts: Labels, size: int) -> Iterator[LabelFault]:
+        """Boxes drawn twice and tiny ones, classes with few, and photos without objects."""
+        return faults.faults(labels, counts, size)
 
     def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
         """By their rarest class."""

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from mobilenets.data.samples import Samples
 from mobilenets.data.sources.survey import count_text, named
+from mobilenets.tasks.detect.targets import boxes_of
 
 FLAT, ABROAD, TWICE, BEYOND = "no area", "wholly outside", "drawn twice", "reaches beyond the photograph"
 _SHOWN = 6  # classes whose boxes are counted in the line
@@ -86,6 +90,18 @@ class Counts:
         left_out += [f"{count_text(self.unreadable)} that cannot be read"] if self.unreadable else []
         if left_out:
             yield f"left out: {', '.join(left_out)}"
+
+
+def counted(samples: Samples) -> Counts:
+    """The photos and boxes of samples whose labels are label texts."""
+    counts = Counts(photos=len(samples))
+    for text, times in zip(samples.names, np.bincount(samples.labels, minlength=len(samples.names)), strict=True):
+        boxes = boxes_of(text)
+        counts.without_objects += 0 if boxes else int(times)
+        for box in boxes:
+            counts.boxes[box.name] += 0 if box.ignore else int(times)
+            counts.ignored += int(times) if box.ignore else 0
+    return counts
 
 
 def _boxes(count: int) -> str:
