@@ -14,7 +14,9 @@ from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.nn.network import make_network
+from mobilenets.verbs.model_argument import open_network
 from mobilenets.weights.catalog import COCO_FILE
+from mobilenets.weights.coco import class_names
 from mobilenets.weights.convert import export_state
 from mobilenets.weights.create import create
 
@@ -115,3 +117,15 @@ def test_published_weights_say_which_tail_they_have() -> None:
         UserError, match="tag of ssdlite_mobilenet_v3_large at width 1; there are torchvision-coco, timm"
     ):
         create("ssdlite_mobilenet_v3_large", weights="nothing")
+
+
+def test_the_names_of_cocos_classes_stand_at_its_numbers() -> None:
+    names = class_names()
+    assert len(names) == len(set(names)) == 90
+    assert (names[0], names[16], names[11], names[89]) == ("person", "cat", "(none 12)", "toothbrush")
+
+
+@pytest.mark.parametrize("text", ["ssdlite_mobilenet_v2", "ssdlite_mobilenet_v3_large/torchvision-v1"])
+def test_a_backbone_alone_is_no_detector_to_predict_with(text: str) -> None:
+    with pytest.raises(UserError, match=f"{text}: no detector with such weights is published, only ssdlite_"):
+        open_network(text)

@@ -22,7 +22,7 @@ def open_model(
     one: bool = False,
     accept: float | None = None,
 ) -> Predictor[Any]:
-    """What answers with the model that MODEL names; a published name (also NAME/TAG) brings ImageNet's classes.
+    """What answers with the model that MODEL names; a published name (or NAME/TAG) brings ImageNet's classes or COCO's.
 
     `one`: for a single picture, for which "auto" is the engine that starts the soonest. `accept`: as `load`.
 
@@ -71,9 +71,9 @@ def has_network(text: str) -> bool:
 def _is_published(text: str) -> bool:
     if Path(text).exists():
         return False
-    from mobilenets.arch import NAMES
+    from mobilenets.arch import DETECTORS, NAMES
 
-    return text.partition("/")[0] in NAMES
+    return text.partition("/")[0] in NAMES + DETECTORS
 
 
 def _require_torch(text: str) -> None:
@@ -87,13 +87,26 @@ def _require_torch(text: str) -> None:
 
 def _published(text: str) -> Network:
     _require_torch(text)
-    from mobilenets.model_card import ModelCard
+    from mobilenets.arch import DETECTORS
+    from mobilenets.model_card import CLASSIFY, ModelCard
     from mobilenets.nn.io import Network
     from mobilenets.nn.layers import channels_last
+    from mobilenets.weights import coco, imagenet
+    from mobilenets.weights.catalog import COCO
     from mobilenets.weights.create import create
-    from mobilenets.weights.imagenet import class_names
 
     name, _, tag = text.partition("/")
+    is_detector = name in DETECTORS
+    if is_detector and not any(c.model == name and tag in ("", "default", c.tag) for c in COCO):
+        published = ", ".join(f"{c.model}/{c.tag}" for c in COCO)
+        raise UsageError(f"{text}: no detector with such weights is published, only {published}; train one of your own")
     model = create(name, weights=tag or "default")
-    card = ModelCard(name, model.net, class_names(), model.preprocess, provenance=model.provenance)
+    card = ModelCard(
+        name,
+        model.net,
+        coco.class_names() if is_detector else imagenet.class_names(),
+        model.preprocess,
+        provenance=model.provenance,
+        task="detect" if is_detector else CLASSIFY,
+    )
     return Network(channels_last(model).eval(), card)
