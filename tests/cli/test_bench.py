@@ -12,7 +12,7 @@ from mobilenets.arch import build, published
 from mobilenets.arch.cost import total
 from mobilenets.benchmarking.family import choose, sweep
 from mobilenets.benchmarking.latency import doubt, measure
-from mobilenets.benchmarking.tasks import tasks_of
+from mobilenets.benchmarking.tasks import tasks_of, write_random
 from mobilenets.benchmarking.worker import Task
 from mobilenets.cli.main import main
 from mobilenets.exporting.targets.onnx import export_onnx
@@ -217,3 +217,10 @@ def test_wrong_use_is_told_in_one_line(
     assert message in output.err.splitlines()[-1]
     assert "Traceback" not in output.err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_detector_is_measured_as_one_at_its_own_size(tmp_path: Path) -> None:
+    (file,) = write_random(build("ssdlite_mobilenet_v3_small", width=0.35), None, [tmp_path / "d.safetensors"])
+    card = read_card(file)
+    assert (card.task, len(card.classes), card.net.num_classes) == ("detect", 90, 91)
+    assert (card.preprocess.size, card.preprocess.fit) == (320, "squash")

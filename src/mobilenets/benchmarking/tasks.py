@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobilenets.arch import NAMES, Net, build
+from mobilenets.arch import DETECTORS, NAMES, Net, build
 from mobilenets.benchmarking.worker import Task
 from mobilenets.errors import MissingExtraError, ModelFileError, UsageError
-from mobilenets.model_card import ModelCard
-from mobilenets.preprocess import Preprocess
+from mobilenets.model_card import CLASSIFY, DETECT, ModelCard
 from mobilenets.runtime.base import FLOAT, HALF
 from mobilenets.runtime.registry import KINDS, SUFFIXES, find_half
 
@@ -39,7 +39,7 @@ def tasks_of(
             raise UsageError(f"--engine {name}: no such engine; choose of {', '.join(KINDS)}")
     wanted = list(engines) or [name for name, kind in KINDS.items() if find_spec(kind.module)]
     path = Path(model)
-    if not path.exists() and model in NAMES:
+    if not path.exists() and model in NAMES + DETECTORS:
         files = _random_files(model, scratch)
     elif path.is_dir():
         files = [f for s in SUFFIXES for f in [*path.glob(f"model{s}"), *sorted(path.glob(f"exports/*/model{s}"))]]
@@ -52,7 +52,7 @@ def tasks_of(
         if file.suffix in KINDS[engine].suffixes
         for how in _precisions(engine, precision)
     ]
-    if not path.exists() and model not in NAMES:
+    if not path.exists() and model not in NAMES + DETECTORS:
         raise ModelFileError(f"{model}: no such file, folder or published name; 'mobilenets models' lists the names")
     if not tasks:
         how = " in half precision; leave --precision out" if precision == HALF else ""
@@ -70,11 +70,11 @@ def _random_files(name: str, scratch: Path) -> list[Path]:
     """`name` at its published size with random weights: as `.onnx` and as `.safetensors`."""
     folder = scratch / name
     folder.mkdir()
-    return write_random(build(name), Preprocess().size, [folder / "model.onnx", folder / "model.safetensors"])
+    return write_random(build(name), None, [folder / "model.onnx", folder / "model.safetensors"])
 
 
-def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
-    """Write `net` with random weights, for pictures of `size` pixels, into each of `files`.
+def write_random(net: Net, size: int | None, files: Sequence[Path]) -> list[Path]:
+    """Write `net` with random weights, for pictures of `size` pixels (None: what is usual), into each of `files`.
 
     Raises
     ------
@@ -91,7 +91,10 @@ def write_random(net: Net, size: int, files: Sequence[Path]) -> list[Path]:
         ) from None
 
     network = make_network(net).eval()
-    card = ModelCard(net.name, net, tuple(map(str, range(net.num_classes))), Preprocess(size=size))
+    is_detector = net.name in DETECTORS  # one of its outputs is the background
+    classes = tuple(map(str, range(net.num_classes - is_detector)))
+    preprocess = replace(network.preprocess, size=size or network.preprocess.size)
+    card = ModelCard(net.name, net, classes, preprocess, task=DETECT if is_detector else CLASSIFY)
     for file in files:
         if file.suffix == ".onnx":
             write_onnx(network, card, file)

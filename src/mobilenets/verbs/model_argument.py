@@ -88,7 +88,7 @@ def _require_torch(text: str) -> None:
 def _published(text: str) -> Network:
     _require_torch(text)
     from mobilenets.arch import DETECTORS
-    from mobilenets.model_card import CLASSIFY, ModelCard
+    from mobilenets.model_card import CLASSIFY, DETECT, ModelCard
     from mobilenets.nn.io import Network
     from mobilenets.nn.layers import channels_last
     from mobilenets.weights import coco, imagenet
@@ -107,6 +107,6 @@ def _published(text: str) -> Network:
         coco.class_names() if is_detector else imagenet.class_names(),
         model.preprocess,
         provenance=model.provenance,
-        task="detect" if is_detector else CLASSIFY,
+        task=DETECT if is_detector else CLASSIFY,
     )
     return Network(channels_last(model).eval(), card)
