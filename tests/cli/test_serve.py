@@ -32,6 +32,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("--allow-origin", "localhost:3000"), ("--allow-origin", "localhost:3000", "http://localhost:3000")),
         (("--allow-origin", "https://a.example/x/"), ("--allow-origin", "write it as https://a.example,")),
         (("--engine", "abacus", "--port", "0"), ("abacus",)),
+        (("--label-to", "labels.csv", "--port", "0"), ("--label-to", "--label")),
+        (("--label", "nothing.csv", "--port", "0"), ("nothing.csv", "label-next")),
+        (("--among", "nowhere", "--port", "0"), ("nowhere", "no such file or folder")),
     ],
 )
 def test_wrong_options_are_told_in_one_line(

@@ -293,6 +293,7 @@ def test_the_model_says_what_it_is_and_health_that_it_lives(service: Service) ->
     assert model["classes"] == list(CLASSES)
     assert model["size"] == 32
     assert not model["explains"]
+    assert not model["finds_alike"]
     assert service.get("/health").json() == {"status": "ok"}
 
 

@@ -23,6 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="web pages from there may ask it (CORS), as http://localhost:3000; '*': all; may be repeated",
     )
     parser.add_argument("--accept", **ACCEPT)
+    parser.add_argument(
+        "--among",
+        action="append",
+        metavar="SOURCE",
+        help="what /similar looks among: file, folder, glob (may be repeated), or a file of 'embed' (default: the "
+        "run's training photos)",
+    )
+    labels = parser.add_argument_group("labels")
+    labels.add_argument("--label", metavar="CSV", help="the page /label asks for labels of this list of 'label-next'")
+    labels.add_argument(
+        "--label-to", metavar="CSV", help="where they are written (default: labels.csv beside the list)"
+    )
     how = parser.add_argument_group("how it is computed")
     how.add_argument("--engine", **ENGINE)
     how.add_argument("--precision", **PRECISION)
@@ -45,9 +57,12 @@ def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
     from mobilenets.verbs.serve import serve
 
-    call(serve, args, ready=_print_url)
+    among = args.among[0] if args.among and len(args.among) == 1 else args.among
+    call(serve, args, among=among, ready=_print_url)
     return 0
 
 
 def _print_url(service: Service) -> None:
     print(f"serving {service.name} at {service.url} (Ctrl-C stops)", flush=True)
+    if service.asks_labels:
+        print(f"label photos at {service.url}/label", flush=True)

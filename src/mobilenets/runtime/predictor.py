@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
@@ -55,14 +56,14 @@ class Row(NamedTuple):
 
     Attributes
     ----------
-    outputs
-        float32 (W,), as the task has them.
-    likeness
-        How like the training photos it is; None without an index.
+    outputs, likeness, features
+        float32 (W,), as the task has them; how like the training photos it is, None without an index; float32 (D,) of
+        length 1, None where nothing is compared with them.
     """
 
     outputs: Outputs
     likeness: Likeness | None = None
+    features: Features | None = None
 
 
 class Predictor(Generic[A]):
@@ -95,6 +96,7 @@ class Predictor(Generic[A]):
     def __init__(self, engine: Engine, index: FeatureIndex | None = None, accept: float = ACCEPT) -> None:
         self._opened, self._forked = engine, False
         self.index, self.accept = index, accept
+        self.keeps_features = False  # in rows, also without an index
         self.task: Task[A] = task_of(engine.card)
         _ALIVE.add(self)
 
@@ -250,10 +252,11 @@ class Predictor(Generic[A]):
             return Failure(_name(source), str(error))
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
-        if self.index is None:
+        if self.index is None and not self.keeps_features:
             return map(Row, self.task.finished(engine(pixels)))
         outputs, features = features_engine(engine).with_features(pixels)
-        return map(Row, outputs, self.index.likeness(features))
+        alike = repeat(None) if self.index is None else self.index.likeness(features)
+        return map(Row, self.task.finished(outputs), alike, features)
 
     def answer(self, source: Source | None, row: Row) -> A:
         """What the `row` of the photo `source` says."""

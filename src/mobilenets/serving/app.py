@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 import anyio
@@ -23,18 +22,23 @@ from mobilenets._version import __version__
 from mobilenets.model_card import CLASSIFY, ModelCard
 from mobilenets.preprocess import decode
 from mobilenets.runtime.predictor import Predictor, Row
+from mobilenets.serving.among import Among, without_server_folders
 from mobilenets.serving.batcher import Batcher
 from mobilenets.serving.body import Bodies, RefusalResponse, Upload
 from mobilenets.serving.envelope import Envelope
+from mobilenets.serving.label_list import LabelList
+from mobilenets.serving.label_page import add_label_page
 from mobilenets.serving.limits import Limits, Refusal
 from mobilenets.serving.metrics import CONTENT_TYPE, Metrics
 from mobilenets.serving.origins import NOT_ALLOWED, Origins
 from mobilenets.serving.overlay import Explain
-from mobilenets.serving.schema import IMAGES, REFUSALS, Health, Model, answers_of
+from mobilenets.serving.schema import IMAGES, REFUSALS, Alike, Health, Model, answers_of
 from mobilenets.webui import MEDIA_TYPES, assets, policy
 
 log = logging.getLogger("mobilenets.serving")
 
+Say = Callable[[Row], dict[str, Any]]  # what a client is told of a picture
+MAX_SIMILAR = 100  # photos that one request may ask for
 _FAILED = "The server failed on this request: its log says why."
 
 
@@ -43,13 +47,17 @@ def make_app(
     limits: Limits | None = None,
     explain: Explain | None = None,
     origins: Sequence[str] = (),
+    among: Among | None = None,
+    labels: LabelList | None = None,
 ) -> FastAPI:
     """The application that answers with `predictor`, and with overlays where there is an `explain`.
 
-    `origins`: of other web pages that may ask it; "*" for all.
+    `origins`: of other web pages that may ask it; "*" for all. `among`: what `/similar` looks among, if anything.
+    `labels`: the photos that the page `/label` asks about, if any.
     """
     limits = limits or Limits()
     card = predictor.card
+    predictor.keeps_features = among is not None
     metrics, bodies = Metrics(card.name), Bodies(limits)
     explaining = anyio.CapacityLimiter(1)  # pictures at a time: a network's gradients take every core
 
@@ -65,9 +73,29 @@ def make_app(
         app.add_middleware(Origins, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     app.add_middleware(Envelope, metrics=metrics, policy=policy({"frame-ancestors": "'none'"}))
     _add_refusals(app)
-    _add_about(app, card, limits, metrics, explain is not None)
+    _add_about(app, card, limits, metrics, explain is not None, among is not None)
     if card.task == CLASSIFY:  # the page draws classes; other answers are for programs
         _add_page(app)
+    if labels is not None:
+        add_label_page(app, labels, predictor.decoded, limits)
+
+    async def answered(request: Request, say: Say, overlay: Explain | None = None) -> Response:
+        """What `say` makes of the row of each picture of a request, and where the network looked, by `overlay`."""
+        try:
+            async with bodies.uploads(request) as uploads:
+                start = time.perf_counter()
+                outcomes = await _outcomes(app.state.batcher, uploads, limits)
+                results = [_result(*pair, say) for pair in zip(uploads, outcomes, strict=True)]
+                if overlay is not None:
+                    await _add_overlays(overlay, uploads, results, limits, explaining)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        for result in results:
+            metrics.images.labels("refused" if "error" in result else "answered").inc()
+        if all("error" in result for result in results):
+            raise _refusal(next(outcome for outcome in outcomes if isinstance(outcome, BaseException)))
+        took = round(1000 * (time.perf_counter() - start), 2)
+        return JSONResponse({"model": card.name, "results": results, "milliseconds": took})
 
     @app.post(
         "/predict", response_model=answers_of(predictor.task), responses=REFUSALS, openapi_extra={"requestBody": IMAGES}
@@ -80,26 +108,20 @@ def make_app(
         """What pictures show: one as the raw body, or several as the files of a form or in JSON."""
         if explained and explain is None:
             raise Refusal(400, "no-explanation", "This server cannot explain: it has no network in torch.")
-        try:
-            async with bodies.uploads(request) as uploads:
-                start = time.perf_counter()
-                outcomes = await _answered(app.state.batcher, uploads, limits)
-                results = [_result(predictor, *pair, top) for pair in zip(uploads, outcomes, strict=True)]
-                if explained and explain is not None:
-                    await _add_overlays(explain, uploads, results, limits, explaining)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
-        for result in results:
-            metrics.images.labels("refused" if "error" in result else "answered").inc()
-        if all("error" in result for result in results):
-            raise _refusal(next(outcome for outcome in outcomes if isinstance(outcome, BaseException)))
-        took = round(1000 * (time.perf_counter() - start), 2)
-        return JSONResponse({"model": card.name, "results": results, "milliseconds": took})
+        overlay = explain if explained else None
+        return await answered(request, lambda row: _described(predictor, row, top), overlay)
+
+    if among is not None:
+
+        @app.post("/similar", response_model=Alike, responses=REFUSALS, openapi_extra={"requestBody": IMAGES})
+        async def similar(request: Request, top: Annotated[int, Query(ge=1, le=MAX_SIMILAR)] = 12) -> Response:
+            """The photos most like each picture, among those that the server was given or the model learned from."""
+            return await answered(request, lambda row: among.alike(row, top))
 
     return app
 
 
-async def _answered(batcher: Batcher, uploads: list[Upload], limits: Limits) -> list[Row | BaseException]:
+async def _outcomes(batcher: Batcher, uploads: list[Upload], limits: Limits) -> list[Row | BaseException]:
     futures = batcher.submit([upload.data for upload in uploads])
     try:
         with anyio.fail_after(limits.answer_seconds):
@@ -112,19 +134,16 @@ def _late(limits: Limits) -> Refusal:
     return Refusal(504, "timeout", f"There was no answer within {limits.answer_seconds:g} seconds: try again later.")
 
 
-def _result(predictor: Predictor[Any], upload: Upload, outcome: Row | BaseException, top: int) -> dict[str, Any]:
-    if isinstance(outcome, BaseException):
-        return {"name": upload.name, **_refusal(outcome).content()}
-    answer: dict[str, Any] = predictor.answer(None, outcome).cut(top).to_dict()
+def _result(upload: Upload, outcome: Row | BaseException, say: Say) -> dict[str, Any]:
+    content = _refusal(outcome).content() if isinstance(outcome, BaseException) else say(outcome)
+    return {"name": upload.name, **content}
+
+
+def _described(predictor: Predictor[Any], row: Row, top: int) -> dict[str, Any]:
+    answer: dict[str, Any] = predictor.answer(None, row).cut(top).to_dict()
     if "nearest" in answer:
-        answer["nearest"] = [_without_folders_of_the_server(path) for path in answer["nearest"]]
-    return {"name": upload.name, **answer}
-
-
-def _without_folders_of_the_server(path: str) -> str:
-    """A path that a client may know: below the data's folder as it is, of any other the file's name alone."""
-    is_absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
-    return PureWindowsPath(path).name if is_absolute else path
+        answer["nearest"] = [without_server_folders(path) for path in answer["nearest"]]
+    return answer
 
 
 def _refusal(error: BaseException) -> Refusal:
@@ -160,7 +179,7 @@ async def _add_overlays(
         raise _late(limits)
 
 
-def _add_about(app: FastAPI, card: ModelCard, limits: Limits, metrics: Metrics, explains: bool) -> None:
+def _add_about(app: FastAPI, card: ModelCard, limits: Limits, metrics: Metrics, explains: bool, finds: bool) -> None:
     """What programs ask about the server itself."""
 
     @app.get("/model", response_model=Model)
@@ -168,7 +187,7 @@ def _add_about(app: FastAPI, card: ModelCard, limits: Limits, metrics: Metrics, 
         """What answers here, and what it takes."""
         bounds = {"bytes": limits.body_bytes, "pictures": limits.images, "pixels": limits.pixels}
         about = {"name": card.name, "classes": card.classes, "size": card.preprocess.size}
-        return {**about, "explains": explains, "limits": bounds}
+        return {**about, "explains": explains, "finds_alike": finds, "limits": bounds}
 
     @app.get("/health", response_model=Health)
     async def health() -> dict[str, str]:

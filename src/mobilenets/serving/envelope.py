@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mobilenets.serving.metrics import Metrics
 
-_ROUTES = {"/predict", "/model", "/health", "/metrics", "/openapi.json", "/"}
+_ROUTES = {"/predict", "/similar", "/label", "/model", "/health", "/metrics", "/openapi.json", "/"}
 
 
 class Envelope:

@@ -26,6 +26,30 @@ def answers_of(task: Task[Any]) -> type[BaseModel]:
     return create_model("Answers", model=(str, ...), results=(list[answer], ...), milliseconds=(float, took))  # type: ignore[valid-type]
 
 
+class Match(BaseModel):
+    """A photo that is like the one that was asked about."""
+
+    path: str = Field(description="below the folder of the data, or the file's name")
+    similarity: float = Field(description="up to 1, for the same photo")
+
+
+class AlikeResult(BaseModel):
+    """The photos most like one picture, the most similar first; or why that picture cannot be answered."""
+
+    name: str | None = Field(description="the file name the client gave; null for a raw body")
+    similar: list[Match] | None = None
+    error: str | None = Field(None, description="one sentence")
+    code: str | None = None
+
+
+class Alike(BaseModel):
+    """The answers of `/similar`, in the order of the request."""
+
+    model: str
+    results: list[AlikeResult]
+    milliseconds: float = Field(description="from the last byte of the request to the answer")
+
+
 class Problem(BaseModel):
     """Why there is no answer."""
 
@@ -48,6 +72,7 @@ class Model(BaseModel):
     classes: list[str]
     size: int = Field(description="side of the network's input in pixels")
     explains: bool
+    finds_alike: bool = Field(description="whether it answers /similar")
     limits: Bounds
 
 

@@ -105,39 +105,28 @@ def embed(
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.files import SUFFIXES, write_features
     from mobilenets.features.index import model_id
-    from mobilenets.runtime.base import available_cores
-    from mobilenets.runtime.predictor import Failure
     from mobilenets.system.files import check_new_file
-    from mobilenets.system.progress import Progress
+    from mobilenets.verbs.features import each_feature
     from mobilenets.verbs.model_argument import open_model
-    from mobilenets.verbs.sources import expand
+    from mobilenets.verbs.sources import expand, listed
 
     path = Path(out)
     check_new_file("--out", path, *SUFFIXES)
     if path.suffix == ".npy":
         check_new_file("--out", path.with_suffix(".json"), ".json")
-    survey, failures = Survey(), list[Failure]()
-    paths = expand([str(source)] if isinstance(source, (str, Path)) else [str(one) for one in source], survey)
+    survey, failures = Survey(), list["Failure"]()
+    paths = expand(listed(source), survey)
     predictor = open_model(str(model), engine, threads, precision)
     predictor.index = None  # nothing is asked of it
 
     def rows() -> Iterator[Row]:
         done = 0
-        with Progress("embedding", None, "photo") as bar:
-            for name, found in predictor.features(paths, workers=threads or available_cores()):
-                bar.advance()
-                done += 1
-                if isinstance(found, Failure):
-                    log.warning("%s", found.error)
-                    failures.append(found)
-                else:
-                    yield str(name), found
-        if done == len(failures):
+        for done, row in enumerate(each_feature(predictor, paths, survey, failures, threads), 1):  # noqa: B007
+            yield row
+        if not done:
             raise DataError(f"none of the {len(failures)} photos can be read; the lines above say why")
 
     count = write_features(path, rows(), predictor.card.net.head_width, model_id(predictor.card))
-    for line in survey.lines():
-        log.warning("%s", line)
     if failures:
         log.warning("%d of %d could not be read", len(failures), count + len(failures))
     return Embedding(path, count, tuple(failures))

@@ -107,12 +107,12 @@ def explain(
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.files import check_new_file
     from mobilenets.system.progress import Progress, reported_to
-    from mobilenets.verbs.sources import expand
+    from mobilenets.verbs.sources import expand, listed
 
     if save is not None:
         check_new_file("--save", Path(save), ".png")
     survey = Survey()
-    paths = expand([str(image)] if isinstance(image, (str, Path)) else [str(one) for one in image], survey)
+    paths = expand(listed(image), survey)
     explainer = _open(str(model))
     explainer.check(label)
 

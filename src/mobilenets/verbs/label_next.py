@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,6 @@ from mobilenets.errors import DataError, MissingExtraError, UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from mobilenets.data.sources.survey import Survey
-    from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
 
 log = logging.getLogger(__name__)
@@ -131,15 +129,15 @@ def label_next(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.index import need_index
+    from mobilenets.verbs.features import all_features
     from mobilenets.verbs.model_argument import open_model
-    from mobilenets.verbs.sources import expand
+    from mobilenets.verbs.sources import expand, listed
 
-    sources = [str(source)] if isinstance(source, (str, Path)) else [str(one) for one in source]
-    survey = Survey()
+    sources, survey = listed(source), Survey()
     found = expand(sources, survey)  # before weights are fetched: a source that is not there is told at once
     predictor = open_model(NETWORK if from_run is None else str(from_run))
     index = None if from_run is None else need_index(Path(from_run), predictor.card)
-    paths, rows = _seen(predictor, found, survey)
+    paths, rows = all_features(predictor, found, survey)
     keep = _without_copies(paths, rows)
     if not keep:
         raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
@@ -163,27 +161,6 @@ def label_next(
 
         save_predictions(photos, Path(save), (), predictor.card.preprocess.range)
     return LabelNext(photos, Path(out), copies)
-
-
-def _seen(predictor: Predictor[Any], sources: Iterator[str], survey: Survey) -> tuple[list[str], Any]:
-    """Paths and features (N, D) of the photos that can be read; each of the others is told."""
-    import numpy as np
-
-    from mobilenets.runtime.predictor import Failure
-    from mobilenets.system.progress import Progress
-
-    paths, rows = [], []
-    with Progress("features", None, "photo") as bar:
-        for path, found in predictor.features(sources):
-            bar.advance()
-            if isinstance(found, Failure):
-                log.warning("%s", found.error)
-            else:
-                paths.append(str(path))
-                rows.append(found)
-    for line in survey.lines():
-        log.warning("%s", line)
-    return paths, np.stack(rows) if rows else np.zeros((0, predictor.card.net.head_width), np.float32)
 
 
 def _without_copies(paths: list[str], rows: Any) -> list[int]:

@@ -183,7 +183,9 @@ def predict(
         check_new_file("--save", Path(save), ".png")
     if link and sort_into is None:
         raise UsageError("--link: is for --sort-into; say which folder")
-    sources = [str(source)] if isinstance(source, (str, Path)) else [str(one) for one in source]
+    from mobilenets.verbs.sources import expand, listed
+
+    sources = listed(source)
     if ray:
         given = {"save": save, "threads": threads, "batch": batch, "accept": accept, "sort-into": sort_into}
         return predict_on_ray(model, sources, top, engine, precision, out, format, given)
@@ -192,7 +194,6 @@ def predict(
     from mobilenets.data.sources.survey import Survey
     from mobilenets.system.progress import reported_to
     from mobilenets.verbs.model_argument import open_model
-    from mobilenets.verbs.sources import expand
 
     survey = Survey()
     paths = expand(sources, survey)

@@ -7,13 +7,17 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import MissingExtraError, UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
+    from mobilenets.runtime.predictor import Predictor
+    from mobilenets.serving.among import Among
+    from mobilenets.serving.label_list import LabelList
+    from mobilenets.verbs.among import Sources
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,8 @@ class Service:
         The model's.
     url
         Where a browser finds it.
+    asks_labels
+        Whether it has the page /label.
 
     Examples
     --------
@@ -38,6 +44,7 @@ class Service:
 
     name: str
     url: str
+    asks_labels: bool = False
 
 
 @verb
@@ -50,6 +57,9 @@ def serve(
     precision: Precision = "float32",
     threads: int | None = None,
     accept: float | None = None,
+    among: Sources | None = None,
+    label: str | Path | None = None,
+    label_to: str | Path | None = None,
     max_mb: float = 20,
     max_megapixels: float = 50,
     max_waiting: int = 256,
@@ -78,6 +88,14 @@ def serve(
     accept
         Of known photos the fraction that is taken for known, above 0 and up to 1; others have no label. None: 0.95,
         where the model has an index of its training photos.
+    among
+        What `/similar` looks among: a file, a folder, a glob, several of these, or a file that `embed` wrote with the
+        same model; None: the training photos, where the model has an index of them.
+    label
+        A list that `label_next` wrote: the page `/label` asks for a label of each of its photos.
+    label_to
+        The CSV that the answers go into, with the columns `path` and `label`; None: labels.csv beside the list. What
+        it has already stays.
     max_mb
         Megabytes of a request, above 0.
     max_megapixels
@@ -93,6 +111,8 @@ def serve(
 
     Raises
     ------
+    DataError
+        No photo to look among, or a list without photos.
     UsageError
         A port that is taken, options out of range.
     ModelFileError
@@ -133,15 +153,43 @@ def serve(
         read_seconds=timeout,
         answer_seconds=timeout,
     )
+    if label_to is not None and label is None:
+        raise UsageError("--label-to: is for --label; say which list")
     with server.bind(host, port) as listener:
         classifier = open_model(str(model), engine, threads, precision, accept=accept)
+        found = _among(classifier, Path(model), among)
+        labels = _labels(Path(label), label_to, classifier) if label is not None else None
         explains = has_network(str(model)) and can_explain()
         explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
-        app = make_app(classifier, limits, explain, origins)
+        app = make_app(classifier, limits, explain, origins, found, labels)
         if ready is not None:
-            ready(Service(classifier.card.name, server.url_of(listener)))
+            ready(Service(classifier.card.name, server.url_of(listener), labels is not None))
         if not ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
             log.warning("anyone who reaches this machine over the network can use it")
         if ANY in origins:
             log.warning("every web page that somebody here opens can use it")
         server.serve(app, listener, limits)
+
+
+def _among(predictor: Predictor[Any], model: Path, among: Sources | None) -> Among | None:
+    """What the service finds photos among; None: nothing."""
+    from mobilenets.serving.among import Among
+    from mobilenets.verbs.among import look_among
+
+    if among is None:
+        index = predictor.index
+        return None if index is None else Among.of(index.rows, index.paths)
+    return Among.of(*look_among(predictor, model, among))
+
+
+def _labels(wanted: Path, labels: str | Path | None, predictor: Predictor[Any]) -> LabelList:
+    from mobilenets.model_card import CLASSIFY
+    from mobilenets.serving.label_list import LabelList
+
+    if predictor.card.task != CLASSIFY:
+        raise UsageError(
+            f"--label: its page gives each photo one class, and {predictor.card.name} answers "
+            f"{predictor.card.task!r}; fill the list in by hand"
+        )
+    classes = predictor.classes
+    return LabelList(wanted, wanted.with_name("labels.csv") if labels is None else Path(labels), classes)

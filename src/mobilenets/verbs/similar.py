@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.errors import DataError, ModelFileError, UsageError
+from mobilenets.errors import DataError, UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
-    from mobilenets.features.neighbours import Features
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
 
@@ -137,6 +136,7 @@ def similar(
     from mobilenets.features.neighbours import nearest, roots
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.files import check_new_file
+    from mobilenets.verbs.among import look_among
     from mobilenets.verbs.model_argument import open_model
 
     if top < 1:
@@ -147,72 +147,13 @@ def similar(
     ((_, asked),) = predictor.features([str(photo)])  # first: a folder to look among may take minutes
     if isinstance(asked, Failure):
         raise DataError(asked.error)
-    rows, paths = _looked_among(predictor, Path(model), among)
+    rows, paths = look_among(predictor, Path(model), among)
     near = nearest(roots(asked[None]), rows, top)
     matches = (Match(paths[i], 1 - float(d)) for d, i in zip(near.distances[0], near.rows[0], strict=True))
     result = Similar(str(photo), tuple(matches))
     if save is not None:
         _save(result, Path(save), predictor)
     return result
-
-
-def _looked_among(predictor: Predictor[Any], model: Path, among: Sources | None) -> tuple[Features, Sequence[str]]:
-    """Roots of features (N, D) and their paths.
-
-    Raises
-    ------
-    UserError
-        Nothing to look among.
-    """
-    from mobilenets.features.files import SUFFIXES, read_features
-    from mobilenets.features.index import model_id, need_index
-    from mobilenets.features.neighbours import roots
-
-    if among is None:
-        index = predictor.index or need_index(model, predictor.card)
-        return index.rows, _files(model, index.paths)
-    if isinstance(among, (str, Path)) and Path(among).suffix in SUFFIXES:
-        stored = read_features(Path(among))
-        if stored.model != model_id(predictor.card):
-            raise ModelFileError(f"{among}: features of another model than {model}; embed the photos with it again")
-        return roots(stored.features), stored.paths
-    return _embedded(predictor, [str(among)] if isinstance(among, (str, Path)) else [str(one) for one in among])
-
-
-def _embedded(predictor: Predictor[Any], sources: list[str]) -> tuple[Features, Sequence[str]]:
-    import numpy as np
-
-    from mobilenets.data.sources.survey import Survey
-    from mobilenets.features.neighbours import roots
-    from mobilenets.runtime.predictor import Failure
-    from mobilenets.system.progress import Progress
-    from mobilenets.verbs.sources import expand
-
-    survey, rows, paths, failed = Survey(), [], [], 0
-    images = expand(sources, survey)
-    with Progress("embedding", None, "photo") as bar:
-        for path, found in predictor.features(images):
-            bar.advance()
-            if isinstance(found, Failure):
-                log.warning("%s", found.error)
-                failed += 1
-            else:
-                rows.append(found)
-                paths.append(str(path))
-    for line in survey.lines():
-        log.warning("%s", line)
-    if not rows:
-        raise DataError(f"--among: none of the {failed} photos can be read; the lines above say why")
-    return roots(np.stack(rows)), paths
-
-
-def _files(model: Path, names: Sequence[str]) -> list[str]:
-    """The files of training photos, where they still are; else their names."""
-    from mobilenets.data.manifest import listed_files, run_of
-
-    run = run_of(model)
-    files = listed_files(run, names) if run is not None else [None] * len(names)
-    return [name if file is None else str(file) for name, file in zip(names, files, strict=True)]
 
 
 def _save(result: Similar, path: Path, predictor: Predictor[Any]) -> None:

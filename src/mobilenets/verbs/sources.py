@@ -5,13 +5,18 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from mobilenets.data.sources.survey import Survey, named
 from mobilenets.data.walk import image_files, images_among
 from mobilenets.errors import DataError
+
+
+def listed(sources: str | Path | Sequence[str | Path]) -> list[str]:
+    """The words of an argument that is a source or several."""
+    return [str(sources)] if isinstance(sources, (str, Path)) else [str(one) for one in sources]
 
 
 def expand(sources: list[str], survey: Survey) -> Iterator[str]:
@@ -31,7 +36,7 @@ def expand(sources: list[str], survey: Survey) -> Iterator[str]:
 
 def _expand(source: str, survey: Survey) -> Iterator[str]:
     if source == "-":
-        return _some(_listed(), "-: no paths on standard input; write one a line", survey)
+        return _some(_on_standard_input(), "-: no paths on standard input; write one a line", survey)
     path = Path(source)
     if path.is_dir():
         return _some(_images_below(source, survey), f"{source}: no pictures in this folder", survey)
@@ -43,7 +48,7 @@ def _expand(source: str, survey: Survey) -> Iterator[str]:
     raise DataError(f"{source}: no such file or folder; check the spelling")
 
 
-def _listed() -> Iterator[str]:
+def _on_standard_input() -> Iterator[str]:
     # As bytes: a file name need not be text.
     for line in sys.stdin.buffer:
         path = os.fsdecode(line.rstrip(b"\r\n"))
