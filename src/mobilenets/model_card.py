@@ -25,6 +25,7 @@ METADATA_KEY = "mobilenets.card"  # in safetensors' __metadata__ and ONNX' metad
 FORMAT = 1
 MULTILABEL = "multilabel"  # the task of several labels a photograph
 DETECT = "detect"  # the task of objects, each with a box
+ANOMALY = "anomaly"  # the task of good photographs only
 CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
 EXTENDED_FROM = "extended_from"  # likewise of what add-class gave a class: the name of the run that had it not

@@ -200,7 +200,7 @@ def test_anchors_that_are_none_are_refused_in_a_line(level: dict[str, Any]) -> N
 def test_a_classifier_has_no_anchors_and_a_detector_no_classifier() -> None:
     with pytest.raises(UserError, match="mobilenet_v2: a classifier, not a detector"):
         anchors(build("mobilenet_v2"), 320)
-    with pytest.raises(UserError, match="a detector; this is there for classifiers alone"):
+    with pytest.raises(UserError, match="no classifier, and this is there for classifiers alone"):
         _ = TORCHVISION.classifier
     with pytest.raises(UserError, match="dropout: ssdlite_mobilenet_v2 has none"):
         build("ssdlite_mobilenet_v2", dropout=0.5)

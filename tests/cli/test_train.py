@@ -98,10 +98,12 @@ def test_a_folder_without_photographs_is_an_error(here, tmp_path: Path) -> None:
     _assert_one_line(here("train", tmp_path / "empty"), "empty")
 
 
-def test_one_class_is_not_enough(here, photos: Path, tmp_path: Path) -> None:
+def test_one_photo_is_not_enough(here, photos: Path, tmp_path: Path) -> None:
     for name in ("rose", "tulip"):
         (photos / name).rename(tmp_path / name)
-    _assert_one_line(here("train", photos), "daisy")
+    for path in sorted((photos / "daisy").iterdir())[1:]:
+        path.unlink()
+    _assert_one_line(here("train", photos), "one photograph of 'daisy'")
 
 
 def test_a_csv_with_a_bad_row_is_answered_with_its_line(here, photos: Path, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_csv_gives_paths_labels_parts_groups_and_strata(tmp_path: Path) -> Non
         (f"path,label\n{'x' * 5000}.png,a\n", "line 2.*no such file"),
         ("", "line 1"),
         ("path,label\n", "no images"),
-        ("path,label\nimg/0.png,a\nimg/1.png,a\n", "only the class 'a'"),
+        ("path,label\nimg/0.png,a\n", "one photograph of 'a'"),
     ],
 )
 def test_a_bad_csv_is_answered_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
@@ -166,8 +166,8 @@ def test_data_that_is_none_is_told(tmp_path: Path) -> None:
         read_splits(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no images"):
         read_splits(tmp_path)
-    with pytest.raises(UserError, match="only the class 'a'"):
-        read_splits(_put(tmp_path / "one", "a/1.png", "a/2.png"))
+    with pytest.raises(UserError, match="one photograph of 'a'"):
+        read_splits(_put(tmp_path / "one", "a/1.png"))
     (tmp_path / "data.xls").write_text("")
     with pytest.raises(UserError, match=r"data\.xls: not data"):
         read_splits(tmp_path / "data.xls")

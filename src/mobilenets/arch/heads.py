@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mobilenets.arch.checks import check_channels, check_choice, check_flag, check_fraction
+from mobilenets.arch.features import FeatureInfo
 from mobilenets.arch.layers import Layer
-from mobilenets.arch.rows import ACTIVATIONS
+from mobilenets.arch.rows import ACTIVATIONS, Row
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,6 @@ class Head:
     """
 
     kind: ClassVar[str] = "classifier"
-    strides: ClassVar[tuple[int, ...]] = ()  # it reads the last map
     hidden: int
     norm: bool
     act: str
@@ -61,6 +62,11 @@ class Head:
             yield Layer(name, 1, channels, self.hidden, self.act, field="hidden", norm=self.norm)
         if self.num_classes:
             yield Layer("classifier", 1, self.hidden or channels, self.num_classes, norm=False)
+
+    def maps(self, rows: Sequence[tuple[str, Row, int]]) -> tuple[FeatureInfo, ...]:
+        """The last of the maps that a network's `rows` make."""
+        name, row, _ = rows[-1]
+        return (FeatureInfo(name, math.prod(row.stride for _, row, _ in rows), row.out),)
 
     def parts(self, channels: int) -> Iterator[Part]:
         """Each of its layers as a line of the table."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mobilenets.arch.checks import check_channels, check_choice, check_fraction
-from mobilenets.arch.features import FeatureInfo, tap
+from mobilenets.arch.features import FeatureInfo
 from mobilenets.arch.heads import Head, Part
 from mobilenets.arch.layers import Gate, Layer
+from mobilenets.arch.patches import PatchHead
 from mobilenets.arch.rows import ROWS, Conv, Row
 from mobilenets.arch.ssd import SsdHead
 from mobilenets.errors import UsageError
@@ -24,7 +25,7 @@ _MAX_BLOCKS = 500
 _MAX_WEIGHTS = 1_000_000_000  # 4 GB; the largest published MobileNet has 36 million
 
 
-HEADS: dict[str, type[Head] | type[SsdHead]] = {head.kind: head for head in (Head, SsdHead)}
+HEADS: dict[str, type[Head | SsdHead | PatchHead]] = {head.kind: head for head in (Head, SsdHead, PatchHead)}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Net:
     stem, blocks, last
         The rows, first to last; `last` is None in V1.
     head
-        What makes answers of the maps: a classifier's, after pooling, or a detector's.
+        What makes answers of the maps: a classifier's, after pooling, a detector's, or that of good ones only.
     norm_eps, norm_momentum
         BatchNorm's, the momentum in torch's sense (the weight of the new batch).
     padding
@@ -68,7 +69,7 @@ class Net:
     stem: Conv
     blocks: tuple[Row, ...]
     last: Conv | None
-    head: Head | SsdHead
+    head: Head | SsdHead | PatchHead
     norm_eps: float
     norm_momentum: float
     padding: str
@@ -117,7 +118,20 @@ class Net:
             It is none.
         """
         if not isinstance(self.head, Head):
-            raise UsageError(f"{self.name}: a detector; this is there for classifiers alone")
+            raise UsageError(f"{self.name}: no classifier, and this is there for classifiers alone")
+        return self.head
+
+    @property
+    def patches(self) -> PatchHead:
+        """The head that knows good photos alone.
+
+        Raises
+        ------
+        UserError
+            It is another.
+        """
+        if not isinstance(self.head, PatchHead):
+            raise UsageError(f"{self.name}: knows no good ones; train it with photographs of good ones only")
         return self.head
 
     @property
@@ -127,12 +141,9 @@ class Net:
         Raises
         ------
         UserError
-            The network has no map of a stride that the head names.
+            The network has no such map.
         """
-        rows = list(self.rows())
-        if not self.head.strides:
-            return (FeatureInfo(rows[-1][0], math.prod(row.stride for _, row, _ in rows), rows[-1][1].out),)
-        return tuple(tap(rows, stride) for stride in self.head.strides)
+        return self.head.maps(list(self.rows()))
 
     @property
     def max_cut(self) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mobilenets.arch.checks import check_channels, check_choice, check_fraction, check_number, check_whole
+from mobilenets.arch.features import FeatureInfo, tap
 from mobilenets.arch.heads import Part
 from mobilenets.arch.layers import Layer, depthwise
+from mobilenets.arch.rows import Row
 from mobilenets.errors import UsageError
 
 ORDERS = ("torchvision", "tf")
@@ -148,6 +150,16 @@ class SsdHead:
         """Its convolutions, where maps of so many `channels` come in."""
         for part in self.parts(*channels):
             yield from part.layers
+
+    def maps(self, rows: Sequence[tuple[str, Row, int]]) -> tuple[FeatureInfo, ...]:
+        """The maps of its strides among those that a network's `rows` make.
+
+        Raises
+        ------
+        UserError
+            The network has none of one of them.
+        """
+        return tuple(tap(rows, stride) for stride in self.strides)
 
     def parts(self, *channels: int) -> Iterator[Part]:
         """The extra maps, then for each map what predicts classes and what predicts boxes.

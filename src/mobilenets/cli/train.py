@@ -77,6 +77,12 @@ def _photos(group: Any) -> None:
         help="validate on this fraction (default 0.2) or on this folder",
     )
     group.add_argument(
+        "--defects",
+        type=Path,
+        metavar="DIR",
+        help="where DATA shows good ones only: photos of defects, to choose the threshold by",
+    )
+    group.add_argument(
         "--rare",
         **one_of(choices.Rare),
         help="classes too small to validate: keep (default, warns), drop or refuse",

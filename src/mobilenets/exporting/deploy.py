@@ -38,10 +38,10 @@ class AnsweringWithFeatures(Answering):
         """(N, C, H, W) → (N, W) and (N, D)."""
         network = self.network
         assert isinstance(network, MobileNet)
-        vectors = network.forward_head(network.forward_features(images), pre_logits=True)
+        outputs, vectors = network.with_vectors(images)
         lengths = vectors.norm(dim=1, keepdim=True)
         # Not `clamp`, which would be rounded in 8 bits as a ReLU6 is.
-        return self._head(network.classifier(vectors)), vectors / torch.maximum(lengths, torch.tensor(1e-12))
+        return self._head(outputs), vectors / torch.maximum(lengths, torch.tensor(1e-12))
 
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -125,6 +125,22 @@ class MobileNet(nn.Module):
         """
         return self.forward_head(self.forward_features(x, after), pre_logits=self.net.num_classes == 0)
 
+    def with_vectors(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `forward`, and what describes an image: of a classifier its input.
+
+        Parameters
+        ----------
+        x
+            Images, float (N, in_channels, H, W), normalised.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            The outputs, and vectors float (N, head_width).
+        """
+        vectors = self.forward_head(self.forward_features(x), pre_logits=True)
+        return self.classifier(vectors), vectors
+
     def features(self, x: torch.Tensor, levels: Sequence[int] | None = None) -> list[torch.Tensor]:
         """Maps at several scales, finest first.
 

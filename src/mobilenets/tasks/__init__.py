@@ -9,12 +9,13 @@ from typing import Any
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
+from mobilenets.tasks.anomaly import Anomaly
 from mobilenets.tasks.classify import Classify
 from mobilenets.tasks.detect import Detect
 from mobilenets.tasks.multilabel import Multilabel
 from mobilenets.tasks.task import Task
 
-TASKS: dict[str, Task[Any]] = {task.name: task for task in (Classify(), Multilabel(), Detect())}
+TASKS: dict[str, Task[Any]] = {task.name: task for task in (Classify(), Multilabel(), Detect(), Anomaly())}
 
 
 def task_of(card: ModelCard) -> Task[Any]:

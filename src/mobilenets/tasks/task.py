@@ -99,7 +99,7 @@ class Task(ABC, Generic[A]):
     probe : str or None
         How a last layer is fitted to features of a frozen network: "softmax", where one class excludes the others;
         "sigmoid", each class by itself, as `members` says; "loop": what comes behind the backbone is trained by the
-        loop itself; None: not at all.
+        loop itself; "bank": patches of the photos are kept, and no loop follows; None: not at all.
     has_boxes : bool
         Whether answers say where in the photo something is: it is then seen whole, and nothing of it may be mixed,
         erased or turned in a way that `framed` does not know.

@@ -7,6 +7,8 @@ import copy
 import torch
 from torch import nn
 
+from mobilenets.nn.model import MobileNet
+
 
 class EMA:
     """Keeps `model`, a copy whose weights and BatchNorm statistics trail the trained ones.
@@ -16,7 +18,7 @@ class EMA:
     copy is the trained model.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: MobileNet, decay: float) -> None:
         self.decay = decay
         self.model = copy.deepcopy(model).eval()
         self.model.requires_grad_(False)

@@ -15,6 +15,7 @@ from mobilenets.data.loader import Loader
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import LAST
 from mobilenets.training.context import torch_threads
+from mobilenets.training.good_only import keep_patches
 from mobilenets.training.head_phase import train_head
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Trainer
@@ -62,7 +63,9 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
         if run.origin is not None and not resumed:
             start = keep_origin(run, plan, run.origin)
         task = run.splits.objective.task
-        if plan.has_probe and task.probe == "loop" and not resumed:
+        if task.probe == "bank":
+            start = keep_patches(run, plan)
+        elif plan.has_probe and task.probe == "loop" and not resumed:
             plan, start, completed = train_head(run, plan, interrupt)
         elif plan.has_probe and task.probe is not None and not resumed:
             if plan.is_open and task.labels_are_classes:  # its questions are put to heads for classes

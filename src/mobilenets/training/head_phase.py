@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
+from mobilenets.nn.model import MobileNet
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import LAST
 from mobilenets.training.context import torch_threads
@@ -49,7 +48,7 @@ def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, 
         trainer.resume(folder / LAST)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def keep(model: nn.Module, figures: dict[str, Any]) -> None:
+    def keep(model: MobileNet, figures: dict[str, Any]) -> None:
         keep_model(run, plan, model, {**figures, KEPT: PROBE})
 
     with torch_threads(plan.settings.threads):

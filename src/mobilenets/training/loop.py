@@ -42,7 +42,7 @@ CHECKPOINT_EVERY_S = 60.0
 FETCH_EVERY = 10  # steps of a GPU, which is waited for when their figures are fetched
 
 
-OnBest = Callable[[nn.Module, dict[str, Any]], None]
+OnBest = Callable[[MobileNet, dict[str, Any]], None]
 
 
 class Trainer:

@@ -33,7 +33,7 @@ from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.origin import Origin
 from mobilenets.training.plan import Plan
 from mobilenets.training.recipe import ProbeRecipe, Recipe
-from mobilenets.training.refusals import check_from, check_task
+from mobilenets.training.refusals import check_from, check_task, of_good_ones
 from mobilenets.training.run_data import draw_splits, open_splits, write_list
 from mobilenets.training.run_folder import begin_folder
 from mobilenets.training.settings import Settings
@@ -81,6 +81,8 @@ def open_run(
     origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
     listed = open_splits(folder, settings, resuming=True) if is_begun else _draw(settings, origin)
     task = listed.objective.task
+    if task.probe == "bank":
+        settings = of_good_ones(settings)
     recipe = settings.make_recipe(changes, task.recipe(len(listed.train)))
     check_task(task, settings, recipe)
     torch.manual_seed(settings.seed)  # of what starts random

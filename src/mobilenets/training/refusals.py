@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mobilenets.errors import UsageError
@@ -21,6 +22,26 @@ def check_from(task: Task[Any], settings: Settings) -> None:
     if settings.from_run is not None and not task.labels_are_classes:
         asks = f"{settings.data} asks for {task.name!r}"
         raise UsageError(f"--from: {asks}, not for classes; use --weights instead")
+
+
+def of_good_ones(settings: Settings) -> Settings:
+    """Settings for good ones only: patches are kept, of all of a photo, as a defect may lie at its edge.
+
+    Raises
+    ------
+    UserError
+        What is asked for trains by steps, or from nothing.
+    """
+    if settings.pretrained is None:
+        raise UsageError("weights: none; random features tell no good ones, use the weights of another network")
+    for name, usual in (("recipe", ("auto", "probe")), ("minutes", (None,)), ("epochs", (None,))):
+        value = getattr(settings, name)
+        if value not in usual:
+            raise UsageError(
+                f"--{name} {value}: {settings.data} shows good ones only, which are kept, not trained by steps; "
+                "leave it out"
+            )
+    return replace(settings, recipe="probe", fit=settings.fit or "squash")
 
 
 def check_task(task: Task[Any], settings: Settings, recipe: Recipe) -> None:

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 def draw_splits(settings: Settings) -> Splits:
     """The photographs of a run's data in new splits."""
-    return read_splits(Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare)
+    return read_splits(
+        Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare, defects=settings.defects
+    )
 
 
 def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:

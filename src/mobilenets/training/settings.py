@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
 AUTO_MINUTES = 5.0
-PATH_SETTINGS = ("data", "val", "weights", "from_run")  # settings that are, or may be, paths
+PATH_SETTINGS = ("data", "val", "defects", "weights", "from_run")  # settings that are, or may be, paths
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Settings:
     bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count. `size` in pixels, `crop`
     (share of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the photographs' shapes) replace
     those of the pretrained weights; see `training.fit`. `val`: the share of every class held out, or a folder.
+    `defects`: a folder of photographs of defects, where the data shows good ones only.
     `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored upside down and turned by
     quarters; None: `auto` finds out, else they are not. `cache`: where decoded photographs are kept for later epochs.
     `rare`: what becomes of classes without validation photographs: keep, drop or refuse. `max_pixels`: how many are
@@ -58,6 +59,7 @@ class Settings:
     crop: float | None = None
     fit: str | None = None
     val: float | str | None = None
+    defects: str | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from mobilenets.data.loader import Loader
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import write_network
+from mobilenets.nn.model import MobileNet
 from mobilenets.training.checkpoint import LAST
 from mobilenets.training.context import ComputeContext
 from mobilenets.training.loop import Trainer
@@ -53,13 +53,13 @@ def _as_seen(run: OpenedRun, plan: Plan, loader: Loader) -> Loader | ActivationC
     return ActivationCache(loader, run.model, int(recipe.freeze), recipe.views, run.loaders.device, folder)
 
 
-def keep_model(run: OpenedRun, plan: Plan, model: nn.Module, figures: dict[str, Any]) -> None:
+def keep_model(run: OpenedRun, plan: Plan, model: MobileNet, figures: dict[str, Any]) -> None:
     """Write the weights as the run's model, as they validate better than all before."""
     if not run.group.is_main:
         return
     card = ModelCard(
-        name=run.model.net.name,
-        net=run.model.net,
+        name=model.net.name,
+        net=model.net,
         classes=run.splits.objective.classes,
         preprocess=plan.preprocess,
         metrics=figures,

@@ -31,6 +31,7 @@ def train(
     crop: float | None = None,
     fit: Fit | None = None,
     val: float | str | Path | None = None,
+    defects: str | Path | None = None,
     seed: int | None = None,
     device: str | None = None,
     precision: TrainPrecision | None = None,
@@ -63,7 +64,8 @@ def train(
     Parameters
     ----------
     data
-        Class folders, train/ and val/, a CSV, shards or parquet.
+        Class folders, train/ and val/, a CSV, shards or parquet; a single class: good ones only, for which others are
+        told.
     model
         Network, a name of `list_models`; None: mobilenet_v3_large, or that of `weights`.
     weights
@@ -85,6 +87,8 @@ def train(
         What is not square: "crop" its centre (None), "pad" or "squash" it, or "auto" by their shapes.
     val
         Validate on this fraction, between 0 and 1 (None: 0.2), or on this folder.
+    defects
+        Where `data` shows good ones only: a folder with photos of defects, to choose the threshold by.
     seed
         Of every random number, 0 or more; None: 0.
     device
@@ -164,7 +168,8 @@ def train(
     settings: dict[str, Any] = {
         "model": model, "weights": "none" if weights is None else str(weights), "width": width, "recipe": recipe,
         "minutes": minutes, "epochs": epochs, "size": size, "crop": crop, "fit": fit,
-        "val": str(val) if isinstance(val, Path) else val, "seed": seed, "device": device, "precision": precision,
+        "val": str(val) if isinstance(val, Path) else val,
+        "defects": None if defects is None else str(defects), "seed": seed, "device": device, "precision": precision,
         "workers": workers, "threads": threads, "cache": cache, "max_pixels": max_pixels, "range": range, "rare": rare,
         "dropout": dropout, "any_orientation": any_orientation,
         "from_run": None if from_run is None else str(from_run),

@@ -15,12 +15,13 @@ from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.boxes.read import read_boxes
 from mobilenets.data.sources.csv import read_metadata, read_table
 from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
+from mobilenets.data.sources.good_only import as_defects, good_of, with_defects
 from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import key
 from mobilenets.data.split import train_val_split
 from mobilenets.data.tiles import cut
 from mobilenets.errors import DataError, UsageError
-from mobilenets.model_card import CLASSIFY, DETECT
+from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.task import Task
 
@@ -34,6 +35,7 @@ def read_splits(
     seed: int = 0,
     rare: Rare = "keep",
     tile: int | None = None,
+    defects: str | Path | None = None,
 ) -> Splits:
     """The training and validation samples (and test ones, if any) of `data`.
 
@@ -47,18 +49,28 @@ def read_splits(
     them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises. `tile`: photographs
     with boxes that are larger are cut into tiles of so many pixels.
 
+    A single class is understood as good ones only, for which others are told. `defects`: a folder with photographs of
+    defects, which validate too; `data` may then be a folder with photographs and no class folder.
+
     Raises
     ------
     UserError
-        Nothing usable there, fewer than two classes, a class without photographs, bad rows of a CSV.
+        Nothing usable there, a class without photographs, bad rows of a CSV, or `defects` beside several classes.
     """
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     if folder is not None and Path(folder).resolve() == data.resolve():
         raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
-    found, survey = _find(data, without=None if folder is None else Path(folder), tile=tile)
+    without = defects if folder is None else folder
+    found, survey, others = with_defects(
+        data,
+        None if defects is None else Path(defects),
+        lambda: _find(data, without=None if without is None else Path(without), tile=tile),
+    )
     held_out = None if folder is None else _held_out(Path(folder), survey.task, tile)
     _check_empty(survey, rare)
     validating = found.of_splits("val") if held_out is None else held_out[0]
+    if held_out is not None and survey.task == ANOMALY:
+        validating = as_defects(validating, good_of(found))
     if len(validating) and fraction is not None:
         raise UsageError(f"val: {data} has a validation part already; leave --val out")
     if held_out is not None:
@@ -70,7 +82,7 @@ def read_splits(
     testing = found.of_splits("test")
     classes = _texts(data, training, task)
     if not task.labels_are_classes:
-        classes = _with_texts_of(data, (validating, testing), classes, task)
+        classes = _with_texts_of(data, (validating, testing, others), classes, task)
     train, test = _numbered(data, "train", training, classes), _numbered(data, "test", testing, classes)
     if len(validating):
         held = _numbered(data, "val", validating, classes)
@@ -85,6 +97,8 @@ def read_splits(
                 f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
                 "(one to train, one to validate)"
             )
+    if len(others):
+        held = Samples.joined([held, _numbered(data, "defects", others, classes)])
     splits = Splits(classes, train, held, test, survey)
     return settle_rare(data, splits, rare) if task.labels_are_classes else splits
 

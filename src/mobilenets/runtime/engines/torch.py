@@ -67,8 +67,8 @@ class TorchEngine:
         """As a call, and the features float32 (N, D), each of length 1."""
         with _threads(self._threads):
             images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-            vectors = self.model.forward_head(self.model.forward_features(images), pre_logits=True)
-            outputs: Outputs = self._head(self.model.classifier(vectors)).numpy()
+            raw, vectors = self.model.with_vectors(images)
+            outputs: Outputs = self._head(raw).numpy()
         return outputs, unit(vectors.numpy())
 
 

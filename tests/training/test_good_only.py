@@ -1,0 +1,111 @@
+"""Good photographs only: a run that tells what is unlike them, and where."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import mobilenets as mn
+from conftest import Cli, is_one_line_error
+from mobilenets.data.manifest import manifest_of
+
+SIDE = 96
+TRAIN = {"model": "mobilenet_v2", "weights": "torchvision-v1", "size": SIDE}
+
+
+def part(seed: int, scratch: tuple[int, int] | None = None) -> Image.Image:
+    """A tile of even stripes with a little noise; with a `scratch` around that place, a dark blot on it."""
+    rng = np.random.default_rng(seed)
+    stripes = 120 + 50 * np.sin(np.arange(SIDE) / 4 + rng.uniform(0, 6))
+    pixels = np.repeat(stripes[None, :, None], SIDE, 0).repeat(3, 2) + rng.normal(0, 6, (SIDE, SIDE, 3))
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    if scratch is not None:
+        x, y = scratch
+        ImageDraw.Draw(image).ellipse((x - 9, y - 9, x + 9, y + 9), fill=(20, 20, 25))
+    return image
+
+
+def write(folder: Path, count: int, first: int, scratch: tuple[int, int] | None = None) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        part(first + i, scratch).save(folder / f"{i:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`good/part` to learn from, `defects` and a `test` folder with both kinds."""
+    folder = tmp_path_factory.mktemp("parts")
+    write(folder / "good" / "part", 24, 0)
+    write(folder / "defects", 4, 100, (70, 20))
+    write(folder / "test" / "part", 6, 200)
+    write(folder / "test" / "blot", 6, 300, (24, 70))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> mn.Run:
+    out = tmp_path_factory.mktemp("runs") / "parts"
+    return mn.train(parts / "good", out=out, defects=parts / "defects", **TRAIN)
+
+
+def test_defects_are_told_from_good_ones_that_the_run_has_not_seen(run: mn.Run, parts: Path) -> None:
+    figures = mn.evaluate(run.path, parts / "test").metrics
+    assert figures["auroc"] == 1.0
+    assert (figures["good_accepted"], figures["defects_found"]) == (1.0, 1.0)
+    assert {name: row["n"] for name, row in figures["per_class"].items()} == {"blot": 6, "part": 6}
+
+
+def test_the_strangest_place_is_the_defect(run: mn.Run, parts: Path) -> None:
+    answers = list(mn.predict(run.path, parts / "test" / "blot"))
+    for answer in answers:
+        assert answer.label == "defect"
+        left, top = answer.strangest
+        assert abs(left - 24 / SIDE) < 0.2
+        assert abs(top - 70 / SIDE) < 0.2
+        assert answer.map.shape == (SIDE // 16, SIDE // 16)
+
+
+def test_the_file_holds_the_patches_and_nothing_behind_the_maps(run: mn.Run) -> None:
+    assert run.card.task == "anomaly"
+    assert run.card.classes == ("part",)
+    assert (len(run.card.net.blocks), run.card.net.last) == (13, None)
+    assert (run.path / "model.onnx").stat().st_size < 4.5e6  # the whole network has 9
+
+
+def test_the_folder_says_what_was_learned_from_and_what_chose(run: mn.Run) -> None:
+    manifest = manifest_of(run.path)
+    assert manifest is not None
+    rows = list(zip(manifest.labels, manifest.splits, strict=True))
+    assert (rows.count(("part", "train")), rows.count(("defect", "val"))) == (19, 4)
+    with (run.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        recorded = list(csv.DictReader(file))
+    assert {(row["label"], row["predicted"]) for row in recorded} == {("part", "part"), ("defect", "defect")}
+    chosen = json.loads((run.path / "patches.json").read_text(encoding="utf-8"))
+    assert chosen["blocks"] == list(run.card.net.patches.taps)
+    assert "defect" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_config_repeats_the_run_to_the_same_weights(run: mn.Run, tmp_path: Path) -> None:
+    again = mn.train(config=run.path / "config.yaml", out=tmp_path / "again")
+    ours, theirs = (path / "model.safetensors" for path in (run.path, again.path))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_in_json_an_answer_has_its_score_and_its_map(run: mn.Run, parts: Path, cli: Cli) -> None:
+    result = cli("predict", run.path, parts / "test" / "blot" / "00.png", "--format", "jsonl")
+    answer = json.loads(result.stdout)
+    assert answer["label"] == "defect"
+    assert answer["score"] >= answer["threshold"]
+    assert np.shape(answer["map"]) == (SIDE // 16, SIDE // 16)
+
+
+def test_what_does_not_go_with_good_ones_only_is_refused(parts: Path, cli: Cli) -> None:
+    good = ["train", parts / "good", "--model", "mobilenet_v2"]
+    assert is_one_line_error(cli(*good, "--recipe", "finetune"), "--recipe finetune", "good ones only")
+    assert is_one_line_error(cli(*good, "--epochs", "3"), "--epochs 3", "good ones only")
+    assert is_one_line_error(cli(*good, "--weights", "none"), "weights: none", "random features")
+    assert is_one_line_error(cli(*good, "--defects", parts / "none"), "--defects", "no such folder")
