@@ -14,6 +14,8 @@ from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.nn.network import make_network
+from mobilenets.runtime.base import features_engine
+from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.verbs.model_argument import open_network
 from mobilenets.weights.catalog import COCO_FILE
 from mobilenets.weights.coco import class_names
@@ -103,6 +105,8 @@ def test_a_classifier_of_our_own_becomes_a_detector_and_a_detector_stays_one(tmp
     assert torch.equal(model.get_parameter("last.conv.weight"), classifier.get_parameter("last.conv.weight"))
     card = ModelCard("d", model.net, ("a", "b"), model.preprocess, task="detect")
     write_network(tmp_path / "d.safetensors", model, card)
+    with pytest.raises(UserError, match="d: finds boxes and gives no features of a photo"):
+        features_engine(TorchEngine.read(tmp_path / "d.safetensors"))
     again = create(weights=tmp_path / "d.safetensors")
     assert again.net == model.net
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
+from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
 FEATURES = "features"  # the second output of a graph: what the first was made of
@@ -98,6 +99,8 @@ def features_engine(engine: Engine) -> FeatureEngine:
     """
     if not has_features(engine):
         file = engine.origin.path if engine.origin else engine.card.name
+        if task_of(engine.card).has_boxes:
+            raise ModelFileError(f"{file}: finds boxes and gives no features of a photo; use a run of classes")
         raise ModelFileError(
             f"{file}: gives no features, as it was written before files gave any; export it again, or use the run's "
             "folder"

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.preprocess.stored import stored
 
 
 def upright_size(
@@ -35,6 +34,8 @@ def upright_size(
         return None
     if isinstance(source, Image.Image):
         return ImageOps.exif_transpose(source).size
+    from mobilenets.preprocess.stored import stored  # only who asks for boxes loads the readers that it needs
+
     if isinstance(source, bytes):
         return stored(io.BytesIO(source)).upright
     if not isinstance(source, (str, Path)):
