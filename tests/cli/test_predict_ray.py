@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,20 +10,27 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
 
 from conftest import is_one_line_error
 from mobilenets.arch import build
-from mobilenets.bulk.shards import MANIFEST, SIZE, chunks, claim, make_manifest, write_part
+from mobilenets.bulk.shards import MANIFEST, SIZE, ModelFiles, chunks, claim, make_manifest, write_part
 from mobilenets.errors import UserError
 from mobilenets.exporting.targets.onnx import export_onnx
+from mobilenets.features.images import ImageFeatures
+from mobilenets.features.index import build_index, model_id
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
-from mobilenets.runtime.predictor import Failure
-from mobilenets.tasks.classify.answers import Prediction
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.opening import load
+from mobilenets.runtime.predictor import Failure, Predictor
+from mobilenets.tasks import TASKS
+from mobilenets.tasks.classify.answers import FIELDS, Prediction
+from mobilenets.tasks.multilabel.answers import LabelSet
 
 PICTURES = 9 * SIZE + 7
 
@@ -153,18 +161,37 @@ def test_parquet_reads_as_one_table(album: tuple[Path, Path, Path], tmp_path: Pa
     _assert_same(rows, tmp_path / "truth")
 
 
+@pytest.mark.ray
+def test_with_an_index_workers_tell_the_unknown_as_predict_does(album: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    model, source, _ = album
+    engine = OnnxRuntimeEngine(shutil.copy(model, tmp_path / "model.onnx"), 1)
+    paths = [str(model.parent / f"{i}.jpg") for i in range(20)]
+    pixels = np.stack([Predictor(engine).pixels(path) for path in paths])
+    train = ImageFeatures.of(engine.with_features(pixels)[1], np.arange(20) % 3, paths)
+    build_index(train, train, model_id(engine.card)).write(tmp_path / "index.safetensors")
+    process = _start((tmp_path / "model.onnx", source, source), tmp_path / "out", "--accept=0.5")
+    assert process.communicate(timeout=200)
+    rows = pyarrow.parquet.read_table(_parts(tmp_path / "out")[0]).to_pylist()[:20]
+    one = load(tmp_path / "model.onnx", "onnxruntime", threads=1, accept=0.5)
+    for row, wanted in zip(rows, map(one.predict, paths), strict=True):
+        assert (row["label"], tuple(row["nearest"])) == (wanted.label, wanted.nearest)
+        assert row["known"] == pytest.approx(wanted.known)
+
+
 # --- without Ray ----------------------------------------------------------------------------------------
 
 
 def test_another_model_or_source_is_refused_by_name(tmp_path: Path) -> None:
     folder, paths = tmp_path / "out", ["a.jpg", "b.jpg"]
-    claim(folder, make_manifest(b"model", paths, "jsonl", None))
-    claim(folder, make_manifest(b"model", paths, "jsonl", None))
+    claim(folder, make_manifest(ModelFiles(b"model"), paths, "jsonl", None))
+    claim(folder, make_manifest(ModelFiles(b"model"), paths, "jsonl", None))
     for other, name in (
-        (make_manifest(b"another", paths, "jsonl", None), "model"),
-        (make_manifest(b"model", paths[::-1], "jsonl", None), "source"),
-        (make_manifest(b"model", paths, "parquet", None), "--format"),
-        (make_manifest(b"model", paths, "jsonl", 3), "--top"),
+        (make_manifest(ModelFiles(b"another"), paths, "jsonl", None), "model"),
+        (make_manifest(ModelFiles(b"model"), paths[::-1], "jsonl", None), "source"),
+        (make_manifest(ModelFiles(b"model"), paths, "parquet", None), "--format"),
+        (make_manifest(ModelFiles(b"model"), paths, "jsonl", 3), "--top"),
+        (make_manifest(ModelFiles(b"model", b"index"), paths, "jsonl", None), "index"),
+        (make_manifest(ModelFiles(b"model", None, 0.9), paths, "jsonl", None), "--accept"),
     ):
         with pytest.raises(UserError, match=f"another {name}"):
             claim(folder, other)
@@ -173,7 +200,7 @@ def test_another_model_or_source_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(UserError, match="exists already"):
-        claim(tmp_path, make_manifest(b"model", ["a.jpg"], "jsonl", None))
+        claim(tmp_path, make_manifest(ModelFiles(b"model"), ["a.jpg"], "jsonl", None))
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -181,27 +208,37 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_no_licence_to_write(tmp_path: Path, content: str) -> None:
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(UserError, match="another"):
-        claim(tmp_path, make_manifest(b"model", ["a.jpg"], "jsonl", None))
+        claim(tmp_path, make_manifest(ModelFiles(b"model"), ["a.jpg"], "jsonl", None))
 
 
 def test_parts_cover_every_path_once_in_order(tmp_path: Path) -> None:
     paths = [f"{i}.jpg" for i in range(2 * SIZE + 1)]
-    manifest = make_manifest(b"model", paths, "jsonl", None)
+    manifest = make_manifest(ModelFiles(b"model"), paths, "jsonl", None)
     parts = list(chunks(paths, manifest.size))
     assert len(parts) == manifest.parts == 3
     assert [path for part in parts for path in part] == paths
     assert manifest.missing(tmp_path) == [0, 1, 2]
-    write_part(manifest.path(tmp_path, 1), [Failure(path, "gone") for path in parts[1]], None)
+    write_part(manifest.path(tmp_path, 1), [Failure(path, "gone") for path in parts[1]], None, FIELDS)
     assert manifest.missing(tmp_path) == [0, 2]
 
 
 def test_a_part_is_what_predict_prints(tmp_path: Path) -> None:
     results = [Prediction("玫瑰.jpg", "a", 0.75, (("a", 0.75), ("b", 0.25))), Failure(os.fsdecode(b"\xff"), "broken")]
-    write_part(tmp_path / "part.jsonl", results, 1)
+    write_part(tmp_path / "part.jsonl", results, 1, FIELDS)
     rows = [json.loads(line) for line in (tmp_path / "part.jsonl").read_text("utf-8").splitlines()]
     best = {"label": "a", "probability": 0.75}
     assert rows[0] == {"path": "玫瑰.jpg", **best, "top": [best]}
     assert rows[1] == {"path": os.fsdecode(b"\xff"), "error": "broken"}
+
+
+def test_a_table_has_what_an_answer_has_of_each_task(tmp_path: Path) -> None:
+    known = Prediction("a.jpg", None, 0.75, (("a", 0.75),), 0.01, ("b/1.jpg", "b/2.jpg"))
+    labels = LabelSet("a.jpg", ("a",), (("a", 0.75), ("b", 0.25)))
+    for answer, fields in ((known, FIELDS), (labels, TASKS["multilabel"].fields)):
+        write_part(tmp_path / "part.parquet", [answer, Failure("b.jpg", "broken")], None, fields)
+        first, second = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
+        assert first == {"path": "a.jpg", **answer.to_dict(), "error": None}
+        assert {name for name, value in second.items() if value is not None} == {"path", "error"}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_an_8_bit_file_is_smaller_and_gives_nearly_the_same_answers(
     path, small = export(
         engine, target, lambda m, c, p: quantize(m, c, p, calibration), tmp_path / "int8", photos, INT8
     )
-    assert small.bytes < 0.65 * whole.bytes  # of a tiny network: names and metadata weigh as much as weights
+    assert small.bytes < 0.7 * whole.bytes  # of a tiny network: names and metadata weigh as much as weights
     assert small.top1_agreement is not None
     assert small.top1_agreement >= 0.9
     difference = np.abs(open_engine(path, TARGETS[target].engine or "")(pixels) - engine(pixels))

@@ -11,32 +11,31 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.data
 
-from mobilenets.bulk.shards import Manifest, chunks, write_part
+from mobilenets.bulk.shards import Manifest, ModelFiles, chunks, write_part
 from mobilenets.errors import DataError, UserError
 from mobilenets.preprocess.opening import max_pixels, pixel_limit
 from mobilenets.runtime.base import available_cores
 from mobilenets.runtime.opening import load
 from mobilenets.runtime.predictor import Failure
 from mobilenets.system.progress import Progress
-from mobilenets.tasks.classify.answers import Prediction
 
 Row = dict[str, Any]
 
 
 class Worker:
-    """Predicts one part after another with a model of its own; `model`: the reference to its bytes."""
+    """Predicts one part after another with a model of its own; `files`: the reference to its `ModelFiles`."""
 
-    def __init__(self, model: Any, manifest: Manifest, folder: str, here: str, pixel_limit: int) -> None:
+    def __init__(self, files: Any, manifest: Manifest, folder: str, here: str, pixel_limit: int) -> None:
         with tempfile.TemporaryDirectory() as name:
-            path = Path(name, "model.onnx")
-            path.write_bytes(ray.get(model))
-            self._predictor = load(path, "onnxruntime", threads=1)
+            model: ModelFiles = ray.get(files)
+            self._predictor = load(model.write(Path(name)), "onnxruntime", threads=1, accept=model.accept)
         self._manifest, self._folder, self._here = manifest, Path(folder), here
         self._pixel_limit = pixel_limit
 
@@ -45,19 +44,20 @@ class Worker:
         paths = row["paths"].split("\0")
         with max_pixels(self._pixel_limit):
             results = [self._result(os.fsdecode(path.encode("latin-1"))) for path in paths]
-        write_part(self._manifest.path(self._folder, row["part"]), results, self._manifest.top)
+        write_part(
+            self._manifest.path(self._folder, row["part"]), results, self._manifest.top, self._predictor.task.fields
+        )
         failed = sum(isinstance(result, Failure) for result in results)
         return {"part": row["part"], "pictures": len(results), "failed": failed}
 
-    def _result(self, path: str) -> Prediction | Failure:
+    def _result(self, path: str) -> Any:
         try:
-            found = self._predictor.predict(Path(self._here, path))
+            return replace(self._predictor.predict(Path(self._here, path)), path=path)
         except UserError as error:
             return Failure(path, str(error))
-        return Prediction(path, found.label, found.probability, found.top)
 
 
-def predict_parts(model: bytes, paths: Iterable[str], manifest: Manifest, folder: Path) -> tuple[int, int]:
+def predict_parts(files: ModelFiles, paths: Iterable[str], manifest: Manifest, folder: Path) -> tuple[int, int]:
     """Predict the parts that `folder` lacks; how many pictures that were, and how many could not be read.
 
     Joins the cluster that RAY_ADDRESS names or that runs on this machine, else starts one here that ends with it.
@@ -78,7 +78,7 @@ def predict_parts(model: bytes, paths: Iterable[str], manifest: Manifest, folder
     ]
     started = _join()
     try:
-        return _run(work, ray.put(model), manifest, folder)
+        return _run(work, ray.put(files), manifest, folder)
     except ray.exceptions.RayError as error:
         raise DataError(
             f"Ray: {_last_line(error)}; what was finished is kept, the same command does the rest"
@@ -105,14 +105,14 @@ def _join() -> bool:
     return True
 
 
-def _run(work: list[Row], model: Any, manifest: Manifest, folder: Path) -> tuple[int, int]:
+def _run(work: list[Row], files: Any, manifest: Manifest, folder: Path) -> tuple[int, int]:
     context = ray.data.DataContext.get_current()
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # what matters is told here
     context.enable_progress_bars = context.print_on_execution_start = False
     workers = max(1, min(int(ray.cluster_resources().get("CPU", 1)), len(work)))
     data = ray.data.from_items(work, override_num_blocks=len(work)).map(
         Worker,
-        fn_constructor_args=(model, manifest, str(folder.absolute()), str(Path.cwd()), pixel_limit()),
+        fn_constructor_args=(files, manifest, str(folder.absolute()), str(Path.cwd()), pixel_limit()),
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )

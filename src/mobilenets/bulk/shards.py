@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from mobilenets.errors import DataError, UsageError
+from mobilenets.features.index import FILE as INDEX
 from mobilenets.runtime.predictor import Failure
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.task import Answer
@@ -26,6 +27,29 @@ SIZE = 500  # pictures a part: seconds of work, which is what a killed worker lo
 
 
 @dataclass(frozen=True)
+class ModelFiles:
+    """What a worker opens: the bytes of a model, of the index beside it (None: there is none), and `accept` for it."""
+
+    model: bytes
+    index: bytes | None = None
+    accept: float | None = None
+
+    @classmethod
+    def read(cls, model: Path, accept: float | None) -> ModelFiles:
+        """The files at `model` and beside it."""
+        index = model.with_name(INDEX)
+        return cls(model.read_bytes(), index.read_bytes() if index.is_file() else None, accept)
+
+    def write(self, folder: Path) -> Path:
+        """Put them into `folder`; where the model lies there."""
+        path = folder / "model.onnx"
+        path.write_bytes(self.model)
+        if self.index is not None:
+            (folder / INDEX).write_bytes(self.index)
+        return path
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What the parts of a folder are; folders with equal ones can be completed."""
 
@@ -34,6 +58,8 @@ class Manifest:
     pictures: int
     form: str
     top: int | None
+    index: str | None = None
+    accept: float | None = None
     size: int = SIZE
     format: int = 1
 
@@ -51,13 +77,15 @@ class Manifest:
         return [part for part in range(self.parts) if not self.path(folder, part).exists()]
 
 
-def make_manifest(model: bytes, paths: Iterable[str], form: str, top: int | None) -> Manifest:
+def make_manifest(files: ModelFiles, paths: Iterable[str], form: str, top: int | None) -> Manifest:
     """Count and hash the paths, without keeping them."""
     digest, count = hashlib.sha256(), 0
     for path in paths:
         digest.update(json.dumps(path).encode() + b"\n")
         count += 1
-    return Manifest(hashlib.sha256(model).hexdigest(), digest.hexdigest(), count, form, top)
+    index = None if files.index is None else hashlib.sha256(files.index).hexdigest()
+    model = hashlib.sha256(files.model).hexdigest()
+    return Manifest(model, digest.hexdigest(), count, form, top, index, files.accept)
 
 
 def claim(folder: Path, manifest: Manifest) -> None:
@@ -79,7 +107,8 @@ def claim(folder: Path, manifest: Manifest) -> None:
         wanted = asdict(manifest)
         other = [name for name in wanted if there.get(name) != wanted[name]]
         if other:
-            what = {"form": "--format", "top": "--top", "pictures": "source"}.get(other[0], other[0])
+            named = {"form": "--format", "top": "--top", "accept": "--accept", "pictures": "source"}
+            what = named.get(other[0], other[0])
             raise DataError(f"{folder}: holds predictions with another {what}; choose another --out")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -108,30 +137,36 @@ def json_line(result: Answer | Failure, top: int | None) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def write_part(path: Path, results: Sequence[Answer | Failure], top: int | None) -> None:
-    """Write one part, complete or not at all."""
+def write_part(path: Path, results: Sequence[Answer | Failure], top: int | None, fields: Mapping[str, Any]) -> None:
+    """Write one part, complete or not at all. `fields`: what an answer has, as `Task.fields` says."""
     if path.suffix == ".jsonl":
         write_atomic(path, "".join(json_line(result, top) + "\n" for result in results))
         return
-    write_atomic(path, _parquet([record(result, top) for result in results]))
+    write_atomic(path, _parquet([record(result, top) for result in results], fields))
 
 
-def _parquet(records: list[dict[str, Any]]) -> bytes:
+def _parquet(records: list[dict[str, Any]], fields: Mapping[str, Any]) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
-    entry = pyarrow.struct([("label", pyarrow.string()), ("probability", pyarrow.float64())])
     # Spelled out, so that a part without errors, or with nothing else, has the columns of the others.
-    columns = {
-        "path": pyarrow.string(),
-        "label": pyarrow.string(),
-        "probability": pyarrow.float64(),
-        "top": pyarrow.list_(entry),
-        "error": pyarrow.string(),
-    }
+    types = {"path": str, **fields, "error": str}
+    schema = pyarrow.schema([(name, _arrow(kind)) for name, kind in types.items()])
     for row in records:
         row["path"] = row["path"].encode(errors="backslashreplace").decode()
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=pyarrow.schema(columns)), sink)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), sink)
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _arrow(kind: Any) -> Any:
+    """What a type of `Task.fields` is in a table: text, numbers, lists, and dataclasses of these."""
+    import pyarrow
+
+    simple = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64(), bool: pyarrow.bool_()}
+    if kind in simple:
+        return simple[kind]
+    if is_dataclass(kind):
+        return pyarrow.struct([(name, _arrow(part)) for name, part in get_type_hints(kind).items()])
+    return pyarrow.list_(_arrow(get_args(kind)[0]))

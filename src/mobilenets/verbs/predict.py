@@ -187,8 +187,8 @@ def predict(
 
     sources = listed(source)
     if ray:
-        given = {"save": save, "threads": threads, "batch": batch, "accept": accept, "sort-into": sort_into}
-        return predict_on_ray(model, sources, top, engine, precision, out, format, given)
+        given = {"save": save, "threads": threads, "batch": batch, "sort-into": sort_into}
+        return predict_on_ray(model, sources, top, engine, precision, out, format, accept, given)
     if out is not None or format is not None:
         raise UsageError(f"{'--out' if out else f'--format {format}'}: is for --ray; without it results are printed")
     from mobilenets.data.sources.survey import Survey

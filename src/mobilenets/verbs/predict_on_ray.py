@@ -52,13 +52,14 @@ def predict_on_ray(
     precision: str,
     out: str | Path | None,
     format: str | None,
+    accept: float | None,
     given: dict[str, Any],
 ) -> PredictionFolder:
     """Predict on Ray into a folder of parts; a folder begun is completed.
 
     Parameters
     ----------
-    model, sources, top, engine, precision, out, format
+    model, sources, top, engine, precision, out, format, accept
         As `predict` has them.
     given
         Options of `predict` that mean nothing here, by name; refused where they are not None.
@@ -88,26 +89,24 @@ def predict_on_ray(
         from mobilenets.bulk.ray import predict_parts
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
-    from mobilenets.bulk.shards import claim, make_manifest
+    from mobilenets.bulk.shards import ModelFiles, claim, make_manifest
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.features.index import FILE as INDEX
-    from mobilenets.runtime.opening import onnx_file
+    from mobilenets.runtime.opening import load, onnx_file
     from mobilenets.verbs.sources import expand
 
     file = onnx_file(model)
-    content = file.read_bytes()
-    if (file.parent / INDEX).exists():
-        log.warning("--ray: nothing is told to be unknown, which predict without it does")
+    load(file, "onnxruntime", threads=1, accept=accept)  # what is wrong with it is told here, not by a worker
+    files = ModelFiles.read(file, accept)
     survey = Survey()
     paths = list(expand(sources, survey))
     for line in survey.lines():
         log.warning("%s", line)
-    manifest = make_manifest(content, paths, format or "parquet", top)
+    manifest = make_manifest(files, paths, format or "parquet", top)
     folder = Path(out)
     claim(folder, manifest)
     if found := manifest.parts - len(manifest.missing(folder)):
         log.info("%s: %d of %d parts are there already", out, found, manifest.parts)
-    done, failed = predict_parts(content, paths, manifest, folder)
+    done, failed = predict_parts(files, paths, manifest, folder)
     if failed:
         log.warning("%d of %d could not be read", failed, done)
     return PredictionFolder(folder, manifest.pictures, manifest.parts, done, failed)
