@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.report.sheets import TILE, TILE_ALONE, save_predictions
+from mobilenets.report.marks import colour_of, draw_marks
+from mobilenets.report.sheets import TILE, TILE_ALONE, TILE_MARKED_ALONE, save_predictions
 from mobilenets.tasks.classify.answers import Prediction
+from mobilenets.tasks.detect.answers import Detection, FoundObject
+from mobilenets.tasks.mark import Mark
 
 
 def predicted(path: Path, label: str = "rose", probability: float = 0.5) -> Prediction:
@@ -76,3 +79,50 @@ def test_a_picture_without_a_path_is_left_out(red: Path, tmp_path: Path) -> None
     unnamed = Prediction(None, "rose", 0.5, (("rose", 0.5),))
     save_predictions([unnamed, predicted(red)], tmp_path / "out.png", ())
     assert pixels(tmp_path / "out.png").shape[1] == TILE_ALONE
+
+
+def detected(path: Path, *found: FoundObject) -> Detection:
+    return Detection(str(path), found)
+
+
+def test_boxes_are_drawn_where_they_are_each_class_in_its_colour(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 200), (250, 250, 250)).save(tmp_path / "plain.png")
+    dog, cat = FoundObject("dog", 0.9, [0.1, 0.5, 0.4, 0.9]), FoundObject("cat", 0.8, [0.6, 0.5, 0.95, 1.0])
+    save_predictions([detected(tmp_path / "plain.png", dog, cat)], tmp_path / "out.png", ("cat", "dog"))
+    drawn = pixels(tmp_path / "out.png")
+    photo = where(drawn, (250, 250, 250))
+    assert drawn.shape[1] == TILE_MARKED_ALONE
+    wide = TILE_MARKED_ALONE - 16
+    top = (drawn.shape[0] - TILE_MARKED_ALONE) + (TILE_MARKED_ALONE - wide / 2) / 2
+    assert len(photo)
+    for found, number in ((dog, 1), (cat, 0)):
+        rows, columns = where(drawn, colour_of(number)).T
+        left, upper, right, lower = found.box
+        assert columns.min() == pytest.approx(8 + left * wide, abs=3)
+        assert columns.max() == pytest.approx(8 + right * wide, abs=3)
+        assert rows.max() == pytest.approx(top + lower * wide / 2, abs=3)
+        label = top + upper * wide / 2 - rows.min()
+        assert 10 < label < 30, "its name stands on the upper edge"
+
+
+def test_of_labels_that_would_cover_each_other_the_surest_one_stands(tmp_path: Path) -> None:
+    image = Image.new("RGB", (200, 200), (250, 250, 250))
+    marks = [Mark("dog", "0.90", (0.2, 0.5, 0.8, 0.9)), Mark("cat", "0.80", (0.2, 0.51, 0.7, 0.8))]
+    colours = {"dog": (0, 200, 0), "cat": (200, 0, 200)}
+    both = draw_marks(image, marks, colours, {"dog": "dog", "cat": "cat"})
+    above = np.asarray(both).astype(int)[84:97, 40:80]
+    assert len(where(above, (0, 200, 0))) > 100
+    assert not len(where(above, (200, 0, 200)))
+    assert np.asarray(image).min() == 250, "the photo itself is as it was"
+
+
+def test_a_label_at_the_edge_stays_within_the_photo(tmp_path: Path) -> None:
+    image = Image.new("RGB", (200, 100), (250, 250, 250))
+    mark = Mark("a rather long name", "0.90", (0.95, 0.0, 1.0, 0.1))
+    names = {"a rather long name": "a rather long name", "b": "b"}
+    drawn = np.asarray(draw_marks(image, [mark], dict.fromkeys(names, (0, 200, 0)), names)).astype(int)
+    assert where(drawn, (0, 200, 0))[:, 1].min() < 80
+
+
+def test_no_two_of_a_hundred_classes_have_the_same_colour() -> None:
+    assert len({colour_of(k) for k in range(100)}) == 100

@@ -21,6 +21,7 @@ from mobilenets.cli.main import main
 from mobilenets.errors import DataError, UsageError
 from mobilenets.serving.app import make_app
 from mobilenets.tasks import TASKS
+from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.task import Labels, Loss, Outputs, Task
 
 TOLERANCE = 0.2  # an answer so far off is right
@@ -36,6 +37,10 @@ class Reading:
     @property
     def title(self) -> tuple[str, str]:
         return "brightness", f"{self.brightness:.2f}"
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        return ()
 
     def cut(self, top: int | None) -> "Reading":
         return self

@@ -58,10 +58,13 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.writers import make_writer
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import shown_on_stderr
+    from mobilenets.tasks import task_of
 
     predictions = call(predict, args, format=None)
     form, card = args.format or "table", predictions.card
-    few = 5 if len(card.classes) >= MANY_CLASSES and form == "table" else None
+    # Possibilities, of which a photo has one for each class; of objects it has those that are there.
+    is_long = len(card.classes) >= MANY_CLASSES and not task_of(card).has_boxes
+    few = 5 if is_long and form == "table" else None
     writer = make_writer(form, card, args.top or few, predictions.knows_unknown)
     failed = False
     # On a terminal the results themselves are the progress; a bar would be torn apart by them.

@@ -14,8 +14,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from mobilenets.explaining.overlay import heat_image, overlay
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
+from mobilenets.report.marks import colour_of, draw_marks
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
+from mobilenets.tasks.mark import Mark
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 16  # pictures on one sheet
 TILE, TILE_ALONE = 320, 640  # pixels
+TILE_MARKED, TILE_MARKED_ALONE = 480, 1024  # of photos with boxes, which may be small
 _TITLE = 44
 _MARGIN = 8
 _FONT_SIZE = 18
@@ -41,24 +44,35 @@ class Titled(Protocol):
     def title(self) -> tuple[str, str]:
         """As a name and a figure."""
 
+    @property
+    def marks(self) -> Sequence[Mark]:
+        """The places in it that are drawn."""
+
 
 def save_predictions(
     predictions: Sequence[Titled], path: Path, classes: Sequence[str], value_range: Range | None = None
 ) -> None:
-    """Draw the first 16 pictures with their titles on one PNG, in a grid.
+    """Draw the first 16 pictures with their titles and boxes on one PNG, in a grid.
 
     `value_range`: of the network's preprocess, so that deep pictures are shown as it sees them.
     A name among `classes` that no font of this system can write is replaced by its number, with a warning.
     """
     shown = [p for p in predictions if p.path is not None][:MAX_IMAGES]
-    tile = TILE if len(shown) > 1 else TILE_ALONE
+    several, alone = (TILE_MARKED, TILE_MARKED_ALONE) if any(p.marks for p in shown) else (TILE, TILE_ALONE)
+    tile = several if len(shown) > 1 else alone
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
-    names = {name: _writable(name, classes) for name in dict.fromkeys(p.title[0] for p in shown)}
+    labels = dict.fromkeys(mark.label for p in shown for mark in p.marks)
+    names = {name: _writable(name, classes) for name in dict.fromkeys([*labels, *(p.title[0] for p in shown)])}
+    colours = {name: colour_of(k) for k, name in enumerate(classes)}
     sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
-        _draw(sheet, corner, tile, prediction, names[prediction.title[0]], value_range)
+        image = decode.read(str(prediction.path), min_side=tile, value_range=value_range)
+        image = ImageOps.contain(image, (tile - 2 * _MARGIN,) * 2)
+        if prediction.marks:
+            image = draw_marks(image.convert("RGB"), prediction.marks, colours, names)
+        _draw(sheet, corner, tile, image, names[prediction.title[0]], prediction.title[1])
     _save(sheet, path)
 
 
@@ -97,15 +111,13 @@ def _draw(
     sheet: Image.Image,
     corner: tuple[int, int],
     tile: int,
-    prediction: Titled,
+    image: Image.Image,
     name: str,
-    value_range: Range | None,
+    figure: str,
 ) -> None:
-    (x, y), inner = corner, tile - 2 * _MARGIN
-    image = decode.read(str(prediction.path), min_side=tile, value_range=value_range)
-    image = ImageOps.contain(image, (inner, inner))
+    x, y = corner
     sheet.paste(image, (x + (tile - image.width) // 2, y + _TITLE + (tile - image.height) // 2))
-    _write_title(sheet, (x + tile / 2, y + _TITLE / 2), inner, name, prediction.title[1])
+    _write_title(sheet, (x + tile / 2, y + _TITLE / 2), tile - 2 * _MARGIN, name, figure)
 
 
 def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, name: str, figure: str) -> None:
@@ -121,7 +133,12 @@ def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, 
 
 def _writable(label: str, classes: Sequence[str]) -> str:
     """The label, or its number among `classes` where no font has its characters."""
-    if label not in classes or find_font(label + _OTHERS) or label.isascii():
+    if label.isascii() or find_font(label + _OTHERS):
+        return label
+    if label not in classes:  # several of them
+        for number, name in enumerate(classes):
+            if name in label and not find_font(name + _OTHERS):
+                label = label.replace(name, f"class {number}")
         return label
     number = classes.index(label)
     log.warning("no installed font can write %r; drawn as 'class %s'", label, number)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mobilenets.arch.net import Net
     from mobilenets.model_card import ModelCard
+    from mobilenets.tasks.mark import Mark
 
 Outputs = NDArray[np.floating[Any]]
 """What a network answers, float32 (N, W): a row for each photograph."""
@@ -54,6 +55,10 @@ class Answer(Protocol):
     @property
     def title(self) -> tuple[str, str]:
         """What stands above its picture: what may be shortened, and what may not."""
+
+    @property
+    def marks(self) -> Sequence[Mark]:
+        """The places in the photo that it speaks of, the most certain first."""
 
     def cut(self, top: int | None) -> Answer:
         """Of several possibilities the `top` best alone (None: all)."""

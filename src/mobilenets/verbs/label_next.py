@@ -15,6 +15,7 @@ from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.system.progress import Report
+    from mobilenets.tasks.mark import Mark
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ class Wanted:
     def title(self) -> tuple[str, str]:
         """For a sheet."""
         return self.why, str(self.rank)
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """None: it is the whole photo that counts."""
+        return ()
 
 
 @dataclass(frozen=True)

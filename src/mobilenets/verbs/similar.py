@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
+    from mobilenets.tasks.mark import Mark
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,11 @@ class Match:
     def title(self) -> tuple[str, str]:
         """Its name and how similar it is."""
         return Path(self.path).name, f"{self.similarity:.3f}"
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """None: it is the whole photo that counts."""
+        return ()
 
 
 @dataclass(frozen=True)

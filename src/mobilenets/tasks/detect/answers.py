@@ -9,6 +9,7 @@ from typing import Any
 
 from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
+from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.task import Outputs
 
 Size = tuple[int, int]
@@ -59,6 +60,11 @@ class Detection:
             counts[found.label] = counts.get(found.label, 0) + 1
         names = [name if count == 1 else f"{count} {name}" for name, count in counts.items()]
         return ", ".join(names) or "nothing", ""
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """Each object, with its score."""
+        return tuple(Mark(one.label, f"{one.score:.2f}", _corners(one.box)) for one in self.objects)
 
     def cut(self, top: int | None) -> Detection:
         """With the `top` objects of the highest scores alone."""
@@ -137,6 +143,11 @@ def recorded(row: Outputs, classes: Sequence[str]) -> str:
         ],
         ensure_ascii=False,
     )
+
+
+def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = box
+    return x1, y1, x2, y2
 
 
 def _edge(value: float) -> str:

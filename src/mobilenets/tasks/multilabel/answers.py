@@ -13,6 +13,7 @@ from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
 from mobilenets.tasks.classify.answers import ClassProbability
 from mobilenets.tasks.classify.answers import columns as class_columns
+from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.multilabel.targets import SEPARATOR
 from mobilenets.tasks.task import Outputs
 
@@ -46,6 +47,11 @@ class LabelSet:
     def title(self) -> tuple[str, str]:
         """The labels."""
         return ", ".join(self.labels) or "no label", ""
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """None: it speaks of the whole photo."""
+        return ()
 
     def cut(self, top: int | None) -> LabelSet:
         """With the `top` most probable labels alone in the list of all."""
