@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.tasks.anomaly.targets import DEFECT
+from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.task import Outputs
 
 FIELDS = {"label": str, "score": float, "threshold": float, "map": list[list[float]]}
@@ -65,6 +66,11 @@ class Inspection:
         row, column = np.unravel_index(int(self.map.argmax()), self.map.shape)
         height, width = self.map.shape
         return (float(column) + 0.5) / width, (float(row) + 0.5) / height
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """None: where it is unlike others has no edges."""
+        return ()
 
     def cut(self, top: int | None) -> Inspection:
         """Itself: there is one possibility."""
