@@ -12,7 +12,7 @@ import yaml
 from conftest import write_photos
 from mobilenets.arch import build
 from mobilenets.model_card import read_tensors
-from mobilenets.training.run import Run, resume, train
+from mobilenets.training.run import TrainingResult, resume, train
 from mobilenets.weights.kept import read_history
 from small import write_random
 from stopped import interrupted
@@ -38,7 +38,7 @@ def _settings(weights: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def run(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     return train(data, tmp_path_factory.mktemp("auto") / "run", CHANGES, minutes=2.0, **_settings(weights))
 
 
@@ -46,7 +46,7 @@ def _config(run: Path) -> dict:
     return yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
 
 
-def test_what_was_planned_is_written_down(run: Run) -> None:
+def test_what_was_planned_is_written_down(run: TrainingResult) -> None:
     config = _config(run.path)
     settings, recipe = config["settings"], config["recipe"]
     assert (settings["recipe"], settings["minutes"], settings["epochs"]) == ("finetune", None, recipe["epochs"])
@@ -59,7 +59,7 @@ def test_what_was_planned_is_written_down(run: Run) -> None:
     assert steps == recipe["steps"]
 
 
-def test_what_is_kept_is_never_worse_than_the_probe(run: Run) -> None:
+def test_what_is_kept_is_never_worse_than_the_probe(run: TrainingResult) -> None:
     probe = json.loads((run.path / "probe.json").read_text(encoding="utf-8"))
     kept = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
     assert kept["accuracy"] >= probe["val_accuracy"]
@@ -76,7 +76,9 @@ def _assert_same(one: Path, other: Path) -> None:
             assert torch.equal(tensor, theirs[kind][name]), (kind, name)
 
 
-def test_its_config_gives_the_same_weights_when_interrupted_too(run: Run, data: Path, tmp_path: Path) -> None:
+def test_its_config_gives_the_same_weights_when_interrupted_too(
+    run: TrainingResult, data: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "stopped"
     config = run.path / "config.yaml"
     stopped = interrupted(lambda step: step == 5, "train", "--config", config, "--out", folder)
@@ -93,7 +95,7 @@ def test_without_time_for_training_the_probe_is_kept(
     assert "no time is left for it; the probe is kept" in capsys.readouterr().err
 
 
-def test_a_run_that_is_trained_on_is_planned_too(run: Run, data: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_trained_on_is_planned_too(run: TrainingResult, data: Path, tmp_path: Path) -> None:
     more = train(data, tmp_path / "more", CHANGES, minutes=2.0, from_run=str(run.path), device="cpu", precision="fp32")
     assert _config(more.path)["recipe"]["steps"] > 0
     start = json.loads((more.path / "start.json").read_text(encoding="utf-8"))

@@ -205,8 +205,10 @@ class SamplesBuilder:
     ) -> None:
         """Add a photograph of the class `name`; either all are members of containers or none is.
 
-        Raises:
-            UserError: a class name that is blank or has a line break or other control character in it.
+        Raises
+        ------
+        UserError
+            A class name that is blank or has a line break or other control character in it.
         """
         label = self._spelled.get(name)
         if label is None:

@@ -34,7 +34,7 @@ class Answering(nn.Module):
 class AnsweringWithFeatures(Answering):
     """As `Answering`, and beside its answers what they were made of: the vector before the classifier, of length 1."""
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]  # two of them
         """(N, C, H, W) → (N, W) and (N, D)."""
         network = self.network
         assert isinstance(network, MobileNet)

@@ -84,8 +84,10 @@ class TooManyPixels(UnreadableImage):
 def header(source: str | Path | BinaryIO) -> tuple[str, int, int]:
     """Format (a key of `formats.SUFFIXES_OF`), width and height as stored, from a file's beginning; nothing is decoded.
 
-    Raises:
-        UnreadableImage: missing, empty, or no picture of a kind read here.
+    Raises
+    ------
+    UnreadableImage
+        Missing, empty, or no picture of a kind read here.
     """
     name = name_of(source)
     with naming(name), opened(source, name) as file:
@@ -105,12 +107,7 @@ def read(
 ) -> Image.Image:
     """As `decoded`, for whoever only shows or measures the picture; a network's input is `Preprocess.read`'s."""
     return decoded(
-        source,
-        min_side=min_side,
-        mode=mode,
-        background=background,
-        max_pixels=max_pixels,
-        value_range=value_range,
+        source, min_side=min_side, mode=mode, background=background, max_pixels=max_pixels, value_range=value_range
     ).image
 
 
@@ -168,8 +165,10 @@ def decoded(
 def is_deep(source: str | Path | bytes | BinaryIO) -> bool:
     """Whether a picture has more than 8 bits a channel; nothing is decoded.
 
-    Raises:
-        UnreadableImage: as `header`.
+    Raises
+    ------
+    UnreadableImage
+        As `header`.
     """
     name = name_of(source)
     with naming(name), opened(source, name) as file:
@@ -179,8 +178,10 @@ def is_deep(source: str | Path | bytes | BinaryIO) -> bool:
 def deep_values(source: str | Path | bytes | BinaryIO, max_values: int) -> DeepValues | None:
     """About `max_values` values, from all over, of an image with more than 8 bits a channel; None of another one.
 
-    Raises:
-        UnreadableImage: as `decoded`.
+    Raises
+    ------
+    UnreadableImage
+        As `decoded`.
     """
     name = name_of(source)
     with naming(name), opened(source, name) as file:
@@ -188,8 +189,7 @@ def deep_values(source: str | Path | bytes | BinaryIO, max_values: int) -> DeepV
         kind = depth.kind(image)
         if kind is None:
             return None
-        reason = excess(image.size, image, file, pixel_limit())
-        if reason is not None:
+        if (reason := excess(image.size, image, file, pixel_limit())) is not None:
             raise TooManyPixels(f"{name}: {reason}")
         image.load()
         if kind in depth.IN_TWO:

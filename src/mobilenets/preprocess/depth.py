@@ -59,10 +59,10 @@ def colour_values(upper: Image.Image, again: Image.Image) -> Values:
     values: Values
     if _rawmodes(again) == ["LA;16B"]:  # Pillow unpacks 4 bytes of grey and alpha as it does 4 of RGBA
         again._mode = "RGBA"
-        again.tile = [_unpacked(tile, "RGBA") for tile in again.tile]  # type: ignore[attr-defined]
+        again.tile = [_unpacked(tile, "RGBA") for tile in again.tile]  # type: ignore[attr-defined]  # of its plugin
         values = np.asarray(again).astype(np.uint16)
         return values[..., 0::2] << 8 | values[..., 1::2]
-    again.tile = [_swapped(tile) for tile in again.tile]  # type: ignore[attr-defined]
+    again.tile = [_swapped(tile) for tile in again.tile]  # type: ignore[attr-defined]  # of its plugin
     values = np.asarray(upper).astype(np.uint16) << 8 | np.asarray(again)
     return values
 

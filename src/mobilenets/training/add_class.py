@@ -66,8 +66,10 @@ class _Run:
 def check_run(folder: Path, name: str) -> _Run:
     """The run in `folder`, which is to learn the class `name`.
 
-    Raises:
-        UserError: it is none, is not finished, answers no classes, knows the class, or has no index of its own.
+    Raises
+    ------
+    UserError
+        It is none, is not finished, answers no classes, knows the class, or has no index of its own.
     """
     for file in (CONFIG, "metrics.json", "model.safetensors"):
         if not (folder / file).is_file():
@@ -86,8 +88,10 @@ def check_run(folder: Path, name: str) -> _Run:
 def add_class(run: _Run, photos: Path, name: str, folder: Path) -> ModelCard:
     """Write the new run `folder`, but for its report and metrics.json: `run` with the class that `photos` show.
 
-    Raises:
-        UserError: `photos` is no folder, or has fewer than two photos that can be read.
+    Raises
+    ------
+    UserError
+        `photos` is no folder, or has fewer than two photos that can be read.
     """
     with max_pixels(run.settings.max_pixels):
         train, val = _split(photos, name, run.settings)

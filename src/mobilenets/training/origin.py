@@ -199,7 +199,7 @@ def fit_rows(head: Head, x: np.ndarray, y: np.ndarray, new: list[int]) -> Head:
         torch.autograd.backward(loss)
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch: untyped
     rows = (weight.detach().numpy() / std).astype(np.float32)
     result = Head(head.weight.copy(), head.bias.copy(), head.strength)
     result.weight[new] = rows

@@ -28,7 +28,7 @@ FINAL_BATCH_SIZE = 16  # photographs at a time for the figures of the exported m
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingResult:
     """A finished (or interrupted) training: its folder, card and validation metrics."""
 
     path: Path
@@ -63,7 +63,7 @@ def no_pages(run: TrainedRun) -> None:
 
 def train(
     data: str | Path, out: str | Path | None = None, changes: dict[str, Any] | None = None, **settings: Any
-) -> Run:
+) -> TrainingResult:
     """Train a classifier on `data` and write the run folder `out` (default: `runs/NAME-OF-DATA`).
 
     `settings` are the fields of `Settings` (model, weights, recipe, minutes, epochs, size, val, seed, …);
@@ -83,7 +83,7 @@ def start(
     out: str | Path | None = None,
     started: float | None = None,
     write_pages: Pages = no_pages,
-) -> Run:
+) -> TrainingResult:
     """`train`, for settings that stand; `started`: when the minutes began to count, by `time.monotonic`."""
     with processes() as group:
         folder = Path(group.agreed(str(_folder(out, Path(settings.data))) if group.is_main else ""))
@@ -100,7 +100,7 @@ def _run(
     group: Group,
     write_pages: Pages,
     started: float | None = None,
-) -> Run:
+) -> TrainingResult:
     """The four parts of a run: open, plan and fit (which plans as it goes, by what it measures), finish."""
     with max_pixels(settings.max_pixels):
         opened, plan = open_run(settings, changes, folder, group, started)
@@ -108,7 +108,7 @@ def _run(
         if group.is_main:
             _finish(opened, fitted, write_pages)
         group.wait()
-    return Run(folder, read_card(folder / "model.safetensors"), fitted.interrupted)
+    return TrainingResult(folder, read_card(folder / "model.safetensors"), fitted.interrupted)
 
 
 def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
@@ -134,7 +134,9 @@ def _train_images(run: OpenedRun, fitted: Fitted) -> TrainImages:
     return TrainImages(some, total, base_of(Path(plan.settings.data)), fitted.probed)
 
 
-def train_again(config: Path, out: Path | None = None, data: Path | None = None, write_pages: Pages = no_pages) -> Run:
+def train_again(
+    config: Path, out: Path | None = None, data: Path | None = None, write_pages: Pages = no_pages
+) -> TrainingResult:
     """Repeat the run whose `config.yaml` this is, in a new folder; `data`: where its photographs are, if they moved."""
     settings, recipe = read_config(config)
     if data is not None:
@@ -148,7 +150,7 @@ def resume(
     changes: dict[str, Any] | None = None,
     data: Path | None = None,
     write_pages: Pages = no_pages,
-) -> Run:
+) -> TrainingResult:
     """Go on with an interrupted run, to the same final weights as if it had never stopped.
 
     `given` and `changes`: settings and values of the recipe, as in the command that began it; they change nothing.
