@@ -29,6 +29,7 @@ ANOMALY = "anomaly"  # the task of good photographs only
 CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
 EXTENDED_FROM = "extended_from"  # likewise of what add-class gave a class: the name of the run that had it not
+TILE = "tile"  # likewise: the side of the tiles that large photos were cut into, in pixels
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
 
 _MAX_HEADER = 16 * 2**20  # a header names a few hundred tensors: a claim beyond this is no such file

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets import choices
-from mobilenets.cli.options import ENGINE, MAX_PIXELS, PRECISION, call, one_of
+from mobilenets.cli.options import ENGINE, MAX_PIXELS, PRECISION, TILE, call, one_of
 from mobilenets.system.terminal import table
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="run folder, exported file, .safetensors or published name")
-    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet, boxes"
+    )
     parser.add_argument(
         "--split", **one_of(choices.Split), help="which split, of data that has them (default: test, else val)"
     )
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", **ENGINE)
     parser.add_argument("--precision", **PRECISION)
     parser.add_argument("--max-pixels", **MAX_PIXELS)
+    parser.add_argument(
+        "--tile", **TILE, help="find objects in tiles of so many pixels; 0: in whole photos (default: as trained)"
+    )
     parser.add_argument("--json", action="store_true", help="print metrics as JSON")
 
 

@@ -75,4 +75,5 @@ ACCEPT: dict[str, Any] = {
     "help": "fraction of known photos that are taken for known (default 0.95; 1: all); a photo that is less like the "
     "training photos is unknown",
 }
+TILE: dict[str, Any] = {"type": int, "metavar": "N"}
 SEED: dict[str, Any] = {"type": int, "metavar": "S"}

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mobilenets.cli.options import ACCEPT, ENGINE, MAX_PIXELS, PRECISION, call
+from mobilenets.cli.options import ACCEPT, ENGINE, MAX_PIXELS, PRECISION, TILE, call
 
 MANY_CLASSES = 20  # from here on the table shows the best five only
 FORMATS = ("table", "jsonl", "csv", "parquet")
@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--threads", type=int, metavar="N", help="threads in all (default: one per core)")
     how.add_argument("--batch", type=int, metavar="N", help="photos per step (default 4)")
     how.add_argument("--max-pixels", **MAX_PIXELS)
+    how.add_argument(
+        "--tile", **TILE, help="find objects in tiles of so many pixels; 0: in whole photos (default: as trained)"
+    )
     many = parser.add_argument_group("very many photos")
     many.add_argument("--ray", action="store_true", help="on every core of a Ray cluster or this machine, into --out")
     many.add_argument("--out", type=Path, metavar="DIR", help="with --ray: folder of results; one begun is completed")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets import choices
 from mobilenets.arch import DEFAULT_NAME
-from mobilenets.cli.options import MAX_PIXELS, SEED, call, fraction_or_folder, one_of
+from mobilenets.cli.options import MAX_PIXELS, SEED, TILE, call, fraction_or_folder, one_of
 from mobilenets.system import torchrun_env
 from mobilenets.system.malloc import keep_freed_memory
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("data", nargs="?", metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet")
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA", help="class folders, train/ and val/, .csv, .tar, .parquet, boxes"
+    )
     _run(parser.add_argument_group("the run"))
     _network(parser.add_argument_group("the network"))
     _photos(parser.add_argument_group("the photos"))
@@ -88,6 +90,7 @@ def _photos(group: Any) -> None:
         help="classes too small to validate: keep (default, warns), drop or refuse",
     )
     group.add_argument("--max-pixels", **MAX_PIXELS)
+    group.add_argument("--tile", **TILE, help="cut photos with boxes into tiles of so many pixels (default: whole)")
 
 
 def _training(group: Any) -> None:

@@ -20,7 +20,7 @@ from mobilenets.data.samples import Splits
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError
 from mobilenets.model_card import read_card
-from mobilenets.training.settings import Settings
+from mobilenets.training.settings import Settings, read_config
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,25 @@ log = logging.getLogger(__name__)
 def draw_splits(settings: Settings) -> Splits:
     """The photographs of a run's data in new splits."""
     return read_splits(
-        Path(settings.data), val=settings.val, seed=settings.seed, rare=settings.rare, defects=settings.defects
+        Path(settings.data),
+        val=settings.val,
+        seed=settings.seed,
+        rare=settings.rare,
+        defects=settings.defects,
+        tile=settings.tile,
     )
+
+
+def read_like(run: Path, data: Path) -> Splits:
+    """The photographs of other data, in tiles where those of `run` were.
+
+    Raises
+    ------
+    UserError
+        `data` cannot be used, or the `config.yaml` of `run` is damaged.
+    """
+    config = run / "config.yaml"
+    return read_splits(data, tile=read_config(config)[0].tile if config.exists() else None)
 
 
 def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:
@@ -106,7 +123,7 @@ def find_splits(run: Path, data: Path) -> Splits | None:
     manifest = manifest_of(run)
     if manifest is None:
         return None
-    matched = match(manifest, read_splits(data), data)
+    matched = match(manifest, read_like(run, data), data)
     if len(matched.splits.train) == 0 or len(matched.splits.val) == 0:
         known = len(matched.splits.train) + len(matched.splits.val)
         are = "is" if known == 1 else "are"

@@ -19,6 +19,7 @@ from mobilenets.data.value_range import parse_range, range_text
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.preprocess import FITS
 from mobilenets.system.files import write_atomic
+from mobilenets.tasks.detect.tiles import check_side
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class Settings:
     decoded of a photograph at most (None: 120 million). `range`: "LOW,HIGH", what of 16-bit, integer and floating-point
     photographs becomes black and white; "auto" finds it in the training part, "none" judges each photograph by itself.
     `threads`: of torch, in a step on a CPU; None measures whether fewer than all are faster, as beside other work.
-    `from_run`: the folder of a finished run whose network is trained on.
+    `from_run`: the folder of a finished run whose network is trained on. `tile`: photographs with boxes that are larger
+    are cut into tiles of so many pixels that overlap.
     """
 
     data: str
@@ -72,6 +74,7 @@ class Settings:
     max_pixels: int | None = None
     range: str = AUTO_RANGE
     from_run: str | None = None
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
@@ -87,6 +90,8 @@ class Settings:
             raise UsageError(f"threads: {self.threads} are too few; use 1 or more")
         if self.size is not None and self.size < MIN_SIZE:
             raise UsageError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
+        if self.tile is not None:
+            check_side(self.tile)
         asked = parse_range(self.range)
         object.__setattr__(self, "range", asked if isinstance(asked, str) else range_text(asked, ""))
         if self.fit is not None and self.fit not in (*FITS, "auto"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mobilenets.data.loader import Loader
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import TILE, ModelCard
 from mobilenets.nn.io import write_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.training.checkpoint import LAST
@@ -63,7 +63,7 @@ def keep_model(run: OpenedRun, plan: Plan, model: MobileNet, figures: dict[str, 
         classes=run.splits.objective.classes,
         preprocess=plan.preprocess,
         metrics=figures,
-        provenance=run.model.provenance,
+        provenance=run.model.provenance | ({} if plan.settings.tile is None else {TILE: str(plan.settings.tile)}),
         task=run.splits.survey.task,
     )
     write_network(run.folder / "model.safetensors", model, card)

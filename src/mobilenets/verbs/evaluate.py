@@ -80,6 +80,7 @@ def evaluate(
     engine: Engine = "auto",
     precision: Precision = "float32",
     max_pixels: int | None = None,
+    tile: int | None = None,
     progress: Report | None = None,
 ) -> Evaluation:
     """Measure a model on photos with known answers.
@@ -91,7 +92,7 @@ def evaluate(
     model
         Run folder, exported file, `.safetensors` or published name.
     data
-        Class folders, train/val folders, a CSV, shards or parquet.
+        Class folders, train/val folders, a CSV, shards, parquet, or photos with boxes.
     split
         Which split of data that has them: "train", "val" or "test"; None: test, else val.
     unknown
@@ -103,6 +104,9 @@ def evaluate(
         "float32", "half", or "auto": half where that is faster here.
     max_pixels
         Decode at most so many pixels of a photo; None: 120 million.
+    tile
+        Find objects in overlapping tiles of so many pixels, 64 or more, of larger photos; 0: in whole photos; None: as
+        the model was trained.
     progress
         Called with what is done, what there is in all and what it is.
 
@@ -135,6 +139,7 @@ def evaluate(
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.unseen import keep_apart
     from mobilenets.runtime.predictor import Failure
+    from mobilenets.runtime.tiled import tile_side
     from mobilenets.system.progress import Progress
     from mobilenets.tasks.objective import Objective
     from mobilenets.verbs.model_argument import open_model
@@ -151,7 +156,12 @@ def evaluate(
     others = expand([str(source) for source in sources], others_survey)
     task, survey = predictor.task, Survey()
     known_classes = predictor.classes if task.labels_are_classes else None
-    texts, samples = read_samples(Path(data), known_classes, split, survey, task)
+    side = tile_side(predictor.card, tile)
+    if side != tile_side(predictor.card, None):
+        log.warning(
+            "--tile %s: %s saw photos cut otherwise; photos it was trained on are not told from others", tile, model
+        )
+    texts, samples = read_samples(Path(data), known_classes, split, survey, task, side)
     objective = Objective(task, texts)
     for line in survey.lines():
         log.warning("%s", line)

@@ -77,6 +77,7 @@ def predict(
     out: None = None,
     format: None = None,
     max_pixels: int | None = None,
+    tile: int | None = None,
     progress: Report | None = None,
 ) -> Predictions: ...
 @overload
@@ -111,6 +112,7 @@ def predict(
     out: str | Path | None = None,
     format: Literal["parquet", "jsonl"] | None = None,
     max_pixels: int | None = None,
+    tile: int | None = None,
     progress: Report | None = None,
 ) -> Predictions | PredictionFolder:
     """Say what photos show.
@@ -148,6 +150,9 @@ def predict(
         With `ray`: "parquet" (None) or "jsonl".
     max_pixels
         Decode at most so many pixels of a photo; None: 120 million.
+    tile
+        Find objects in overlapping tiles of so many pixels, 64 or more, of larger photos; 0: in whole photos; None: as
+        the model was trained.
     progress
         Called with what is done, what there is in all (None) and what it is.
 
@@ -187,11 +192,12 @@ def predict(
 
     sources = listed(source)
     if ray:
-        given = {"save": save, "threads": threads, "batch": batch, "sort-into": sort_into}
+        given = {"save": save, "threads": threads, "batch": batch, "sort-into": sort_into, "tile": tile}
         return predict_on_ray(model, sources, top, engine, precision, out, format, accept, given)
     if out is not None or format is not None:
         raise UsageError(f"{'--out' if out else f'--format {format}'}: is for --ray; without it results are printed")
     from mobilenets.data.sources.survey import Survey
+    from mobilenets.runtime.tiled import tile_side
     from mobilenets.system.progress import reported_to
     from mobilenets.verbs.model_argument import open_model
 
@@ -200,6 +206,7 @@ def predict(
     first = list(islice(paths, 2))
     one = len(first) == 1
     predictor = open_model(str(model), engine, threads, precision, one=one, accept=accept)
+    side = tile_side(predictor.card, tile)
     sorter = _sorter(Path(sort_into), predictor, link) if sort_into is not None else None
 
     def results() -> Iterator[Answer | Failure]:
@@ -207,7 +214,8 @@ def predict(
         from mobilenets.runtime.predictor import Failure
 
         with reported_to(progress):
-            found = _one(predictor, first[0]) if one else _many(predictor, chain(first, paths), batch, threads)
+            alone = one and side is None
+            found = _one(predictor, first[0]) if alone else _many(predictor, chain(first, paths), batch, threads, side)
         shown: list[Answer] = []
         done = failed = 0
         with limited(max_pixels):
@@ -257,16 +265,21 @@ def _one(predictor: Predictor[Any], path: str) -> Iterator[Answer | Failure]:
 
 
 def _many(
-    predictor: Predictor[Any], paths: Iterator[str], batch: int | None, threads: int | None
+    predictor: Predictor[Any], paths: Iterator[str], batch: int | None, threads: int | None, side: int | None
 ) -> Iterator[Answer | Failure]:
     from mobilenets.runtime.predictor import BATCH
+    from mobilenets.runtime.tiled import predict_tiled
     from mobilenets.system.progress import Progress
 
     progress = Progress("predicting", None, "picture")  # now, where its function is known
 
     def results() -> Iterator[Answer | Failure]:
         with progress:
-            for result in predictor.predict_many(paths, batch or BATCH, threads):
+            if side is None:
+                found = predictor.predict_many(paths, batch or BATCH, threads)
+            else:
+                found = predict_tiled(predictor, paths, side, batch or BATCH, threads)
+            for result in found:
                 yield result
                 progress.advance()
 

@@ -91,11 +91,15 @@ def predict_on_ray(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
     from mobilenets.bulk.shards import ModelFiles, claim, make_manifest
     from mobilenets.data.sources.survey import Survey
+    from mobilenets.model_card import read_card
     from mobilenets.runtime.opening import load, onnx_file
+    from mobilenets.runtime.tiled import tile_side
     from mobilenets.verbs.sources import expand
 
     file = onnx_file(model)
     load(file, "onnxruntime", threads=1, accept=accept)  # what is wrong with it is told here, not by a worker
+    if tile_side(read_card(file), None) is not None:
+        log.warning("--ray: photos are answered whole, though the model was trained on tiles of them")
     files = ModelFiles.read(file, accept)
     survey = Survey()
     paths = list(expand(sources, survey))

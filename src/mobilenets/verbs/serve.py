@@ -142,6 +142,7 @@ def serve(
         from mobilenets.serving.origins import ANY, check_origins
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
+    from mobilenets.runtime.tiled import tile_side
     from mobilenets.serving.overlay import can_explain, explainer
     from mobilenets.verbs.model_argument import has_network, open_model, open_network
 
@@ -157,6 +158,8 @@ def serve(
         raise UsageError("--label-to: is for --label; say which list")
     with server.bind(host, port) as listener:
         classifier = open_model(str(model), engine, threads, precision, accept=accept)
+        if tile_side(classifier.card, None) is not None:
+            log.warning("photos are answered whole here, though %s was trained on tiles of them", model)
         found = _among(classifier, Path(model), among)
         labels = _labels(Path(label), label_to, classifier) if label is not None else None
         explains = has_network(str(model)) and can_explain()

@@ -39,6 +39,7 @@ def train(
     threads: int | None = None,
     cache: Cache | None = None,
     max_pixels: int | None = None,
+    tile: int | None = None,
     range: str | None = None,
     rare: Rare | None = None,
     dropout: float | None = None,
@@ -64,8 +65,8 @@ def train(
     Parameters
     ----------
     data
-        Class folders, train/ and val/, a CSV, shards or parquet; a single class: good ones only, for which others are
-        told.
+        Class folders, train/ and val/, a CSV, shards, parquet, or photos with boxes; a single class: good ones only,
+        for which others are told.
     model
         Network, a name of `list_models`; None: mobilenet_v3_large, or that of `weights`.
     weights
@@ -103,6 +104,8 @@ def train(
         Keep decoded photos: "auto" (None), "ram", "disk" or "off".
     max_pixels
         Decode at most so many pixels of a photo; None: 120 million.
+    tile
+        Cut photos with boxes into tiles of so many pixels, 64 or more, that overlap; None: whole.
     range
         Black and white of 16-bit, integer and float photos: "auto" (None), "LOW,HIGH" or "none".
     rare
@@ -171,7 +174,7 @@ def train(
         "val": str(val) if isinstance(val, Path) else val,
         "defects": None if defects is None else str(defects), "seed": seed, "device": device, "precision": precision,
         "workers": workers, "threads": threads, "cache": cache, "max_pixels": max_pixels, "range": range, "rare": rare,
-        "dropout": dropout, "any_orientation": any_orientation,
+        "dropout": dropout, "any_orientation": any_orientation, "tile": tile,
         "from_run": None if from_run is None else str(from_run),
     }  # fmt: skip
     asked = {name: value for name, value in settings.items() if value is not None}

@@ -1,0 +1,137 @@
+"""A detector trained on tiles of large photos: it looks at other photos in the same tiles, unless told otherwise."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mobilenets as mn
+from annotated import Photo, write_photos
+from command import run_command
+from conftest import Cli, is_one_line_error
+from mobilenets.arch import build
+from mobilenets.model_card import TILE, read_card
+from mobilenets.runtime.tiled import predict_tiled
+from mobilenets.tasks.detect.targets import Box, text_of
+from mobilenets.tasks.detect.tiles import grid, merged
+from small import write_random
+
+SIZE, SIDE = (200, 150), 96
+QUICK = (
+    "--size",
+    "64",
+    "--recipe",
+    "finetune",
+    "--epochs",
+    "1",
+    "--precision",
+    "fp32",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+)
+QUICK += ("--set", "batch_size=8", "--set", "head_steps=2", "--tile", str(SIDE))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five photos of 200×150 with three white squares each."""
+    folder = tmp_path_factory.mktemp("large")
+    rng = np.random.default_rng(0)
+    lines = [["path", "boxes"]]
+    for i in range(5):
+        pixels = rng.integers(0, 120, (SIZE[1], SIZE[0], 3), np.uint8)
+        boxes = []
+        for _ in range(3):
+            x, y = rng.integers(0, SIZE[0] - 20), rng.integers(0, SIZE[1] - 20)
+            pixels[y : y + 20, x : x + 20] = 250
+            corners = x / SIZE[0], y / SIZE[1], (x + 20) / SIZE[0], (y + 20) / SIZE[1]
+            boxes.append(Box("square", *map(float, corners)))
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines.append([f"{i}.png", text_of(boxes)])
+    with (folder / "list.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    return folder / "list.csv"
+
+
+@pytest.fixture(scope="module")
+def run(data: Path) -> Path:
+    out, net = data.parent / "run", build("mobilenet_v3_small", width=0.35, num_classes=3)
+    weights = write_random(data.parent / "weights.safetensors", net, ("a", "b", "c"), 64)
+    done = run_command(["train", str(data), "--out", str(out), "--weights", str(weights), *QUICK], Path.cwd(), {}, None)
+    assert done.returncode == 0, done.stderr
+    assert "--tile 96: 5 photographs cut into 30 tiles" in done.stderr
+    return out
+
+
+def test_the_run_knows_its_tiles_and_the_photos_they_are_of(run: Path, data: Path) -> None:
+    assert read_card(run).provenance[TILE] == str(SIDE)
+    assert f"tile: {SIDE}" in (run / "config.yaml").read_text()
+    with (run / "data.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30
+    held_out = {Path(row["path"]).name[0] for row in rows if row["split"] == "val"}
+    assert len(held_out) == 1, "tiles of one photo are on one side"
+    assert sum(row["split"] == "val" for row in rows) == 6
+
+
+def test_photos_are_answered_in_the_tiles_of_the_training(run: Path, data: Path) -> None:
+    predictor = mn.load(run, "onnxruntime")
+    photo = data.parent / "0.png"
+    image = Image.open(photo)
+    tiles = grid(*SIZE, SIDE)
+    crops = [image.crop((t.left, t.top, t.left + t.width, t.top + t.height)) for t in tiles]
+    rows = [predictor.outputs(predictor.pixels(crop)[None])[0] for crop in crops]
+    expected = merged(tiles, rows, *SIZE)
+    assert len(expected) > 0
+    (found,) = predict_tiled(predictor, [photo], SIDE)
+    assert found == predictor.task.with_size(predictor.task.answer(str(photo), expected, predictor.classes), SIZE)
+    (answer,) = mn.predict(run, photo, engine="onnxruntime")
+    assert answer == found
+    (whole,) = mn.predict(run, photo, engine="onnxruntime", tile=0)
+    assert whole == predictor.predict(photo)
+
+
+def test_evaluation_is_on_tiles_too(run: Path, data: Path) -> None:
+    assert mn.evaluate(run, data, engine="onnxruntime").metrics["n"] == 6, "those that validated"
+
+
+def test_photos_cut_otherwise_cannot_be_told_from_those_trained_on_and_it_is_said(
+    run: Path, data: Path, cli: Cli
+) -> None:
+    for tile, count in ((0, 5), (160, 10)):
+        result = cli("evaluate", run, data, "--engine", "onnxruntime", "--tile", str(tile), "--json")
+        assert json.loads(result.stdout)["n"] == count
+        assert "photos it was trained on are not told from others" in result.stderr
+
+
+def test_a_photo_that_cannot_be_read_has_its_place(run: Path, data: Path, tmp_path: Path, cli: Cli) -> None:
+    shutil.copy(data.parent / "1.png", tmp_path / "b.png")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = cli("predict", run, tmp_path, "--format", "jsonl", "--engine", "onnxruntime")
+    assert result.returncode == 1
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert "error" in first
+    assert second["path"].endswith("b.png")
+
+
+def test_tiles_are_refused_where_there_are_no_boxes(tmp_path: Path, run: Path, data: Path, cli: Cli) -> None:
+    for name in ("cat", "dog"):
+        write_photos(tmp_path / "photos" / name, {f"{k}.jpg": Photo([]) for k in range(3)})
+    is_one_line_error(
+        cli("train", tmp_path / "photos", "--tile", "96", "--out", tmp_path / "run"), "cuts photographs with boxes"
+    )
+    is_one_line_error(
+        cli("train", tmp_path / "photos", "--tile", "9", "--out", tmp_path / "run"), "9 pixels are too few"
+    )
+    is_one_line_error(
+        cli("predict", data.parent / "weights.safetensors", tmp_path / "photos", "--tile", "96"),
+        "models that find objects",
+    )
