@@ -249,7 +249,7 @@ class Predictor(Generic[A]):
         try:
             return self.pixels(source)
         except UserError as error:
-            return Failure(name_of(source), str(error))
+            return Failure(_name(source), str(error))
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None and not self.keeps_features:
@@ -260,14 +260,14 @@ class Predictor(Generic[A]):
 
     def answer(self, source: Source | None, row: Row) -> A:
         """What the `row` of the photo `source` says."""
-        answer = self.task.answer(name_of(source), row.outputs, self.card.classes)
+        answer = self.task.answer(_name(source), row.outputs, self.card.classes)
         size = upright_size(source) if self.task.has_boxes and source is not None else None
         if size is not None:
             answer = self.task.with_size(answer, size)
         if row.likeness is None:
             return answer
-        known, nearest = row.likeness.known, row.likeness.nearest
-        return self.task.with_known(answer, known, nearest, is_accepted(known, self.accept))
+        known = row.likeness.known
+        return self.task.with_known(answer, known, row.likeness.nearest, is_accepted(known, self.accept))
 
 
 def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
@@ -296,6 +296,5 @@ def _features(engine: Engine, pixels: Pixels) -> Iterable[Features]:
     return features_engine(engine).with_features(pixels)[1]
 
 
-def name_of(source: Source | None) -> str | None:
-    """What an answer calls a photo; None for one in memory."""
+def _name(source: Source | None) -> str | None:
     return str(source) if isinstance(source, (str, Path)) else None

@@ -9,7 +9,7 @@ from typing import Any
 from mobilenets.errors import UsageError, UserError
 from mobilenets.model_card import DETECT, TILE, ModelCard
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.runtime.predictor import BATCH, Failure, Predictor, Row, name_of
+from mobilenets.runtime.predictor import BATCH, Failure, Predictor, Row
 from mobilenets.tasks.detect.tiles import check_side, grid, merged
 
 WHOLE_IMAGE = 0  # a side that stands for no tiles
@@ -35,17 +35,24 @@ def tile_side(card: ModelCard, asked: int | None) -> int | None:
 
 
 def predict_tiled(
-    predictor: Predictor[Any], sources: Iterable[str | Path], side: int, batch: int = BATCH, workers: int | None = None
+    predictor: Predictor[Any],
+    sources: Iterable[str | Path],
+    side: int | None,
+    batch: int = BATCH,
+    workers: int | None = None,
 ) -> Iterator[Any | Failure]:
-    """As `Predictor.predict_many`, photos with a longer side than `side` in tiles of so many pixels.
+    """As `Predictor.predict_many`, photos with a longer side than `side` in tiles of so many pixels (None: whole).
 
     A photo is decoded whole, and its tiles are run in threads.
     """
+    if side is None:
+        yield from predictor.predict_many(sources, batch, workers)
+        return
     for source in sources:
         try:
             image = predictor.card.preprocess.read(source, min_side=0).image
         except UserError as error:
-            yield Failure(name_of(source), str(error))
+            yield Failure(str(source), str(error))
             continue
         tiles = grid(image.width, image.height, side)
         crops = (Decoded(image.crop((t.left, t.top, t.left + t.width, t.top + t.height))) for t in tiles)

@@ -275,11 +275,7 @@ def _many(
 
     def results() -> Iterator[Answer | Failure]:
         with progress:
-            if side is None:
-                found = predictor.predict_many(paths, batch or BATCH, threads)
-            else:
-                found = predict_tiled(predictor, paths, side, batch or BATCH, threads)
-            for result in found:
+            for result in predict_tiled(predictor, paths, side, batch or BATCH, threads):
                 yield result
                 progress.advance()
 
