@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,21 +110,25 @@ def _table(metrics: dict[str, Any]) -> list[str]:
     for name, row in metrics["per_class"].items():
         if row["n"]:
             classes.append((name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), str(row["n"])))
-    pairs = [
-        (count, truth, answer)
-        for truth, counts in zip(metrics["classes"], metrics["confusion"], strict=True)
-        for answer, count in zip(metrics["classes"], counts, strict=True)
-        if truth != answer and count
-    ]
-    confusions = [f"{count:6d}  {truth} → {answer}" for count, truth, answer in sorted(pairs, reverse=True)[:10]]
     return [
         *table(figures, "l"),
         "",
         *table(classes, "lr"),
         "",
-        "most frequent confusions (truth → answer)",
-        *(confusions or ["     none"]),
+        *_confusions(metrics["classes"], metrics["confusion"]),
     ]
+
+
+def _confusions(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[str]:
+    """The ten most frequent ones of a matrix, rows: truth, columns: answers."""
+    pairs = [
+        (count, names[truth], names[answer])
+        for truth, counts in enumerate(matrix)
+        for answer, count in enumerate(counts)
+        if truth != answer and count
+    ]
+    confusions = [f"{count:6d}  {truth} → {answer}" for count, truth, answer in sorted(pairs, reverse=True)[:10]]
+    return ["most frequent confusions (truth → answer)", *(confusions or ["     none"])]
 
 
 def _figures(metrics: dict[str, Any]) -> list[str]:
@@ -137,9 +142,12 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
     lines = table(rows, "l")
     per_class = {name: figures for name, figures in metrics.get("per_class", {}).items() if figures["n"]}
     if per_class:
-        columns = next(iter(per_class.values())).keys()
+        columns = [key for key, value in next(iter(per_class.values())).items() if not isinstance(value, list)]
         cells = [(name, *(_cell(figures[key]) for key in columns)) for name, figures in per_class.items()]
         lines += ["", *table([("class", *columns), *cells], "lr")]
+    if "confusion_with_background" in metrics:
+        names = [*metrics["classes"], "background"]
+        lines += ["", *_confusions(names, metrics["confusion_with_background"])]
     return lines
 
 

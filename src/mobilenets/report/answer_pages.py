@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mobilenets.model_card import CLASSIFY, MULTILABEL
+from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
 from mobilenets.report.answers import Answered, AnswerPages
+from mobilenets.report.box_answers import box_answers
 from mobilenets.report.class_answers import class_answers
 from mobilenets.report.label_answers import label_answers
 
@@ -26,10 +27,18 @@ def _labels(answered: Answered) -> AnswerPages:
     return AnswerPages("run/multilabel", label_answers(answered))
 
 
+def _boxes(answered: Answered) -> AnswerPages:
+    return AnswerPages("run/detect", box_answers(answered))
+
+
 def _figures(answered: Answered) -> AnswerPages:
     """Every figure by its name."""
     figures = [(name, value) for name, value in answered.card.metrics.items() if isinstance(value, (int, float))]
     return AnswerPages("run/figures", {"figures": figures})
 
 
-_PAGES: dict[str, Callable[[Answered], AnswerPages]] = {CLASSIFY: _classes, MULTILABEL: _labels}
+_PAGES: dict[str, Callable[[Answered], AnswerPages]] = {
+    CLASSIFY: _classes,
+    MULTILABEL: _labels,
+    DETECT: _boxes,
+}

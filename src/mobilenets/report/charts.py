@@ -89,6 +89,23 @@ def coverage_chart(curve: Coverage) -> Chart:
     return _chart("answered", "right", alt, _percent_ticks((0.0, 1.0)), _percent_ticks((low, 1.0)), curve=points)
 
 
+def precision_recall_chart(
+    name: str, precisions: Sequence[float], recall: float | None, precision: float | None
+) -> Chart:
+    """Precisions of the class `name` at equally spaced recalls, 0 to 1; a dot at the threshold's, where it is known."""
+    steps = len(precisions) - 1
+    reached = max((i for i, value in enumerate(precisions) if value > 0), default=0)
+    points = [(_x(i / steps), _y(value)) for i, value in enumerate(precisions[: reached + 1])]
+    alt = f"Precision against recall of {name}: recall reaches {100 * reached / steps:.0f} %"
+    dots = []
+    if recall is not None and precision is not None:
+        title = f"shown at the threshold: {100 * recall:.1f} % found, {100 * precision:.1f} % of it right"
+        dots = [Dot(_x(recall), _y(precision), title)]
+        alt += f"; {title}"
+    ticks = _percent_ticks((0.0, 1.0))
+    return _chart("recall", "precision", alt, ticks, ticks, curve=points, dots=dots)
+
+
 def line_chart(
     points: Sequence[Point],
     titles: Sequence[str],

@@ -14,7 +14,7 @@ from mobilenets.arch import cost
 from mobilenets.auditing.audit import Audit
 from mobilenets.data.sample import Sample
 from mobilenets.errors import ModelFileError
-from mobilenets.model_card import SEARCHED_FROM, TRAINED_FROM, ModelCard
+from mobilenets.model_card import CLASSIFY, SEARCHED_FROM, TRAINED_FROM, ModelCard
 from mobilenets.report.answer_pages import answer_pages
 from mobilenets.report.answers import Answered
 from mobilenets.report.audit_section import audit_section
@@ -88,6 +88,7 @@ def write_report(
         audit=audit_section(audit) if audit else None,
         model=_model(card, folder, latency_ms, kept),
         folder=folder,
+        is_explained=card.task == CLASSIFY,
         is_found=SEARCHED_FROM in card.provenance and TRAINED_FROM not in card.provenance,
         **answers.values,
         versions=[f"mobilenets {__version__}", f"Python {python_version()}", *_versions()],

@@ -138,6 +138,39 @@ def _match(table: Floats, crowd: Bools, left_out: Bools, ious: Floats) -> tuple[
     return hits, ignored
 
 
+def pair_boxes(found: Floats, truth: Floats, iou: float = 0.5) -> tuple[list[tuple[int, int]], Bools, Bools]:
+    """Which found boxes (D, 6) are which true ones (G, 6): of the same class first, then of any; the closest first.
+
+    Returns
+    -------
+    tuple
+        Pairs (d, g); bool (G,), which true boxes that count are left; bool (D,), which found ones are, but for those in
+        a box that does not count.
+
+    Examples
+    --------
+    >>> found = np.array([[0, 0, 1, 1, 0.9, 0], [0, 0, 1, 0.9, 0.8, 0]])
+    >>> pairs, missed, alarms = pair_boxes(found, np.array([[0, 0, 1, 1, 0, 0]]))
+    >>> pairs, missed.tolist(), alarms.tolist()
+    ([(0, 0)], [False], [False, True])
+    """
+    crowd = truth[:, IGNORE] > 0
+    table = overlaps(found, truth, crowd)
+    in_crowd = (table[:, crowd] >= iou).any(1)
+    table[:, crowd] = 0
+    left, missed = np.ones(len(found), np.bool_), ~crowd
+    pairs = []
+    same = found[:, None, CLASS] == truth[None, :, 4]
+    for pair in np.argsort(-(table + (same & (table >= iou))), axis=None, kind="stable"):
+        d, g = divmod(int(pair), len(truth))
+        if table[d, g] < iou:
+            break
+        if left[d] and missed[g]:
+            left[d] = missed[g] = False
+            pairs.append((d, g))
+    return pairs, missed, left & ~in_crowd
+
+
 def average_precision(matches: Matches, weights: Floats | None = None) -> Floats:
     """Precision at 101 recalls, averaged: float64 (T,); NaN without true boxes. `weights` (N,) of the photos.
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mobilenets.tasks.detect.matching import (
     CLASS,
-    IGNORE,
     IOUS,
     SCORE,
     SIZES,
@@ -23,6 +22,8 @@ from mobilenets.tasks.detect.matching import (
     average_precision,
     match_class,
     overlaps,
+    pair_boxes,
+    precision_at_recalls,
     recall_of,
 )
 
@@ -70,7 +71,8 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
         boxes a photo, `AR_small` … of objects of a size. `log_loss`: of a true box, the negative logarithm of the score
         it was found with, plus those of what was rightly not shown. `false_alarms`: a photo, at the thresholds.
         `…_ci95`: 95 % intervals, from drawing the photos anew 200 times. `per_class`: `ap`, `ap50`, `precision`,
-        `recall`, `f1`, `threshold`, `n` (true boxes) and `photos` (that have one); None where there is none.
+        `recall`, `f1`, `threshold`, `n` (true boxes) and `photos` (that have one), None where there is none, and
+        `precisions`: 21 at the recalls 0, 0.05 … 1 and IoU 0.5.
         `confusion_with_background`: at the thresholds, rows: truth, columns: found; the last of both: background. `n`:
         photos.
 
@@ -112,6 +114,7 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
                 "threshold": float(thresholds[k]),
                 "n": int(whole[k].positives.sum()),
                 "photos": int((whole[k].positives > 0).sum()),
+                "precisions": _curve(whole[k]),
             }
             for k, name in enumerate(classes)
         },
@@ -184,7 +187,7 @@ def false_alarms_at(finished: Floats, truth: Floats, classes: int, recall: float
 def confusion_of(finished: Floats, truth: Floats, thresholds: Floats) -> Ints:
     """How often a true box of one class (rows) was found as another (columns), int64 (K + 1, K + 1); last: background.
 
-    At the `thresholds` (K,) and IoU 0.5 or more; the pairs that overlap most are taken first.
+    At the `thresholds` (K,) and IoU 0.5 or more; pairs of the same class are taken first, the closest before others.
     """
     count = len(thresholds)
     result = np.zeros((count + 1, count + 1), np.int64)
@@ -192,21 +195,12 @@ def confusion_of(finished: Floats, truth: Floats, thresholds: Floats) -> Ints:
     for rows, true in zip(finished, truth, strict=True):
         shown = rows[rows[:, SCORE] >= limits[rows[:, CLASS].astype(int)]]
         there = true[true[:, 4] >= 0]
-        crowd = there[:, IGNORE] > 0
         of_found, of_true = shown[:, CLASS].astype(int), there[:, 4].astype(int)
-        table = overlaps(shown, there, crowd)
-        in_crowd = (table[:, crowd] >= LOOSE[0]).any(1)
-        table[:, crowd] = 0
-        left, missed = np.ones(len(shown), np.bool_), ~crowd
-        for pair in np.argsort(-table, axis=None, kind="stable"):
-            d, g = divmod(int(pair), len(there))
-            if table[d, g] < LOOSE[0]:
-                break
-            if left[d] and missed[g]:
-                left[d] = missed[g] = False
-                result[of_true[g], of_found[d]] += 1
+        pairs, missed, alarms = pair_boxes(shown, there)
+        for d, g in pairs:
+            result[of_true[g], of_found[d]] += 1
         np.add.at(result, (of_true[missed], count), 1)
-        np.add.at(result, (count, of_found[left & ~in_crowd]), 1)
+        np.add.at(result, (count, of_found[alarms]), 1)
     return result
 
 
@@ -242,6 +236,12 @@ def _drawn(matched: Sequence[Matches], count: int) -> list[Floats]:
     """Average precisions (K, T) of bootstrap samples of the `count` photos."""
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
     return [np.array([average_precision(one, row) for one in matched]) for row in weights]
+
+
+def _curve(matches: Matches) -> list[float] | None:
+    """Precisions at 21 recalls, as COCO has them at 101."""
+    precisions = precision_at_recalls(matches)
+    return None if precisions is None else [round(float(value), 4) for value in precisions[0, ::5]]
 
 
 def _mean(values: Any) -> float:
