@@ -29,7 +29,7 @@ from mobilenets.training.probe.fit import fit_last_layer
 from mobilenets.training.probe.head import Head
 from mobilenets.training.probe.warm_start import warm_start
 from mobilenets.training.recipe import ProbeRecipe
-from mobilenets.training.speed import measure_speed
+from mobilenets.training.speed import EFFORT, ROUGH, measure_speed
 from mobilenets.training.trainers import Start, keep_model, make_trainer, write_plan
 from mobilenets.weights.kept import KEPT, PROBE, START, START_FILE
 
@@ -156,7 +156,10 @@ def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> 
         plan = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
     trainer = make_trainer(run, plan)
     left = seconds_left(run, plan, start.look_image_s)
-    speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads)
+    effort = (
+        ROUGH if task.probe == "loop" else EFFORT
+    )  # a step of a detector takes seconds, and its head has been timed
+    speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads, effort)
     plan = plan_speed(plan, speed)
     trainer.compute_in(plan.settings.precision)
     with torch_threads(plan.settings.threads):
@@ -181,7 +184,8 @@ def _go_on(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> bool:
 
 
 def _kept_as_it_is(run: OpenedRun, plan: Plan) -> tuple[Plan, bool]:
-    start = "probe" if run.origin is None else f"network of {run.origin.run}"
+    begun = "head" if run.splits.objective.task.probe == "loop" else "probe"
+    start = begun if run.origin is None else f"network of {run.origin.run}"
     log.info("fine-tuning: no time is left for it; the %s is kept", start)
     return plan, True
 

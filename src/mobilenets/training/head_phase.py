@@ -21,7 +21,7 @@ from mobilenets.training.loop import Trainer
 from mobilenets.training.opening import OpenedRun
 from mobilenets.training.plan import Plan
 from mobilenets.training.planning import plan_speed, seconds_left
-from mobilenets.training.speed import MIN_STEPS, measure_speed, steps_within
+from mobilenets.training.speed import MIN_STEPS, ROUGH, measure_speed, steps_within
 from mobilenets.training.trainers import Start, keep_model, make_trainer, write_plan
 from mobilenets.weights.kept import KEPT, PROBE
 
@@ -38,7 +38,7 @@ def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, 
     trainer, folder, step_s = make_trainer(run, only_head), run.folder / HEAD, 0.0
     if not plan.recipe.head_steps:
         left = seconds_left(run, plan, 0.0)
-        speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads)
+        speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads, ROUGH)
         plan, step_s = plan_speed(plan, speed), speed.step_s
         plan = replace(plan, recipe=replace(plan.recipe, head_steps=_steps(plan, trainer, step_s, left)))
         write_plan(run, plan)
@@ -59,10 +59,10 @@ def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, 
         run.model.requires_grad_(True)
         quality = run.splits.objective.task.quality
         if run.group.is_main:  # what the report compares the model with
-            write_atomic(run.folder / "probe.json", json.dumps(best, indent=2) + "\n")
-        log.info(
-            "probe: validation %s %.3f (%d steps of the head)", quality, best[f"val_{quality}"], trainer.state.step
-        )
+            write_atomic(
+                run.folder / "probe.json", json.dumps({**best, "head_steps": trainer.state.step}, indent=2) + "\n"
+            )
+        log.info("head: validation %s %.3f (%d steps)", quality, best[f"val_{quality}"], trainer.state.step)
     start = {**best, KEPT: PROBE} if best else {}
     return plan, Start(start, step_s / plan.recipe.batch_size), completed
 

@@ -12,6 +12,7 @@ KEPT = "kept"  # in a card's metrics and in metrics.json: "probe", "start" or {"
 PROBE = "probe"
 START = "start"  # likewise: the network of the run that this one began with
 START_FILE = "start.json"  # its figures on the validation photographs, and the name of that run
+LINEAR, HEAD = "linear probe", "head on the frozen backbone"  # what a training with pretrained weights begins with
 TEST = "test"  # likewise: the figures of the test part, where the data has one
 
 
@@ -31,7 +32,7 @@ class Kept:
     best: int
     best_quality: float
     probe: dict[str, float] | None
-    beginning: str = "linear probe"
+    beginning: str = LINEAR
     added: str | None = None
 
     @property
@@ -57,7 +58,9 @@ class Kept:
             return f"epoch {self.epoch} of {self.epochs}" + (", which validated best" if self.is_chosen else "")
         if self.added is not None and not self.epochs:
             return f"the {self.beginning}, to which the class {self.added} was added"
-        if not self.epochs and self.beginning != "linear probe":
+        if not self.epochs and self.beginning == HEAD:
+            return f"the {HEAD}"
+        if not self.epochs and self.beginning != LINEAR:
             return f"the {self.beginning}, as it came"
         if not self.epochs:
             return "the linear probe (a new last layer on the features as they came)"
@@ -77,7 +80,7 @@ def weights_of(metrics: dict[str, Any]) -> int | None:
 def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
     """What the run folder says of its weights; `metrics`: the content of its metrics.json."""
     history, probe = read_history(folder / "history.csv"), read_probe(folder)
-    start, beginning, added = folder / START_FILE, "linear probe", None
+    start, beginning, added = folder / START_FILE, HEAD if probe and "head_steps" in probe else LINEAR, None
     if start.exists() and metrics.get(KEPT) != PROBE:
         content = json.loads(start.read_text(encoding="utf-8"))
         probe = {name: value for name, value in content.items() if name.startswith("val_")}
@@ -118,7 +121,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 
 def read_probe(folder: Path) -> dict[str, float] | None:
-    """The figures of the linear probe that the training started from; None where there was none."""
+    """The figures of what the training started from, with `head_steps` of a head; None where there was none."""
     path = folder / "probe.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 

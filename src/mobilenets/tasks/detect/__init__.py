@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 MIN_SCORE = 0.01  # of a box; lower ones are as many as there are anchors
 MAX_CANDIDATES = 200  # of a class, before those are taken away that overlap a better one
-FEW_IMAGES = 500  # with fewer BatchNorm's statistics of batches say less than those of the weights
+FEW_IMAGES = (
+    500  # with fewer BatchNorm's statistics of batches say less than those of the weights; then twice the steps
+)
 SOME_IMAGES = 1_000  # with fewer colours are changed too, and photos shown smaller
 IMAGES_IN_ALL, EPOCHS = 48_000, (20, 300)  # where no time bounds them
 NETWORK = "ssdlite_mobilenet_v2"
@@ -83,7 +85,8 @@ class Detect(Task[Detection]):
         few = images < SOME_IMAGES
         return {
             "epochs": int(np.clip(IMAGES_IN_ALL / max(images, 1), *EPOCHS)),
-            "batch_size": 16, "lr": 1e-3, "backbone_lr": 0.2, "label_smoothing": 0.0, "fixed_norm": images < FEW_IMAGES,
+            "batch_size": 8 if images < FEW_IMAGES else 16, "fixed_norm": images < FEW_IMAGES,
+            "lr": 1e-3, "backbone_lr": 0.2, "label_smoothing": 0.0,
             "mixup": 0.0, "cutmix": 0.0, "augment.trivial": False, "augment.erase": 0.0,
             "augment.crop_scale": (0.3, 1.0), "augment.crop_ratio": (0.5, 2.0),
             "augment.zoom_out": 2.5 if few else 1.0, "augment.jitter": 0.3 if few else 0.0,

@@ -1,0 +1,177 @@
+"""Detectors, trained: trees from the air; things cut out and pasted on photos; what photos without any are good for.
+
+    python benchmarks/detect.py trees [--minutes 10] [--anchors own published] [--data deepforest/data]
+    python benchmarks/detect.py composites CLASS_FOLDERS [--minutes 10] [--count 600] [--backgrounds DIR] [--by-kind]
+    python benchmarks/detect.py empty CLASS_FOLDERS [--minutes 10] [--count 600] [--backgrounds DIR] [--by-kind]
+
+Trees: `deepforest` from PyPI carries aerial photos with boxes. Trained on tiles of one photo, tested on another one of
+the same region and on one of another site. Composites: `detect_composites.py` makes them. Empty: the same with as many
+photos without an object, against the same without those; false alarms of both where 70 % of the objects are found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from common import table, write_result
+from detect_composites import write_composites
+from PIL import Image
+
+import mobilenets as mn
+from mobilenets.data.sources.read import read_samples
+from mobilenets.tasks.detect import metrics
+from mobilenets.tasks.detect.matching import average_precision, match_class
+from mobilenets.tasks.detect.targets import Box, text_of
+from mobilenets.tasks.detect.tiles import boxes_in, grid
+
+DEEPFOREST = "deepforest==2.1.0"
+TRAIN, SAME_REGION, OTHER_SITE = (
+    "2019_YELL_2_528000_4978000_image_crop2",
+    "2019_YELL_2_541000_4977000_image_crop",
+    "OSBS_029",
+)
+TILE = 400
+IOUS = np.array([0.4, 0.5])
+
+
+def deepforest(folder: Path) -> Path:
+    """The photos of the package, fetched by pip; nothing of it is installed."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), DEEPFOREST]
+    subprocess.run(command, check=True)
+    (wheel,) = folder.glob("deepforest-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder, [name for name in archive.namelist() if name.startswith("deepforest/data/")])
+    return folder / "deepforest" / "data"
+
+
+def tiles(data: Path, name: str, folder: Path) -> Path:
+    """`folder/list.csv` with the tiles of a photo and their boxes."""
+    from xml.etree import ElementTree
+
+    folder.mkdir(parents=True)
+    image = Image.open(data / f"{name}.png").convert("RGB")
+    size = 2 * np.array(image.size)
+    root = ElementTree.parse(data / f"{name}.xml").getroot()
+    boxes = []
+    for found in root.iter("bndbox"):
+        corners = np.array([float(found.findtext(key) or 0) for key in ("xmin", "ymin", "xmax", "ymax")])
+        corners[:2] -= 1
+        boxes.append(Box("tree", *(corners / size).clip(0, 1).tolist()))
+    with (folder / "list.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "boxes"])
+        for i, tile in enumerate(grid(*image.size, TILE)):
+            box = (tile.left, tile.top, tile.left + tile.width, tile.top + tile.height)
+            image.crop(box).save(folder / f"{i:03d}.png")
+            rows.writerow([f"{i:03d}.png", text_of(boxes_in(tile, boxes, *image.size))])
+    return folder / "list.csv"
+
+
+def found_in(run: Path, data: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Found boxes (N, 100, 6) and true ones (N, M, 6) of the photos of `data`, and the classes."""
+    detector = mn.load(run, "torch")
+    texts, samples = read_samples(data, None, None, task=detector.task)
+    rows = [row.outputs for _, row in detector.rows(sample.open() for sample in samples)]
+    truth = detector.task.targets(texts).reshape(len(texts), -1, 6)[samples.labels]
+    return np.stack(rows), truth, detector.classes
+
+
+def precisions(run: Path, data: Path) -> list[float]:
+    """Mean AP at IoU 0.4 and 0.5."""
+    found, truth, classes = found_in(run, data)
+    each = [average_precision(match_class(*part, IOUS)) for part in metrics.by_class(found, truth, len(classes))]
+    return np.nanmean(each, 0).tolist()
+
+
+def train(data: Path, out: Path, minutes: float, **options: Any) -> tuple[Any, float]:
+    begun = time.monotonic()
+    run = mn.train(data, out=out, minutes=minutes, weights="torchvision-v1", model="mobilenet_v2", **options)
+    return run, time.monotonic() - begun
+
+
+def trees(folder: Path, args: argparse.Namespace) -> str:
+    """AP of trees, with anchors like the boxes and with the published ones."""
+    data = args.data or deepforest(folder)
+    parts = {name: tiles(data, name, folder / name) for name in (TRAIN, SAME_REGION, OTHER_SITE)}
+    rows: list[list[object]] = []
+    for anchors in args.anchors:
+        published = mock.patch("mobilenets.training.opening.take_own_anchors", return_value=None)
+        with published if anchors == "published" else contextlib.nullcontext():
+            run, seconds = train(parts[TRAIN], folder / f"run-{anchors}", args.minutes, any_orientation=True)
+        here, there = (precisions(run.path, parts[name]) for name in (SAME_REGION, OTHER_SITE))
+        rows.append([anchors, f"{seconds:.0f}", *(f"{value:.3f}" for value in (run.metrics["mAP50"], *here, *there))])
+    header = [
+        "anchors",
+        "seconds",
+        "validation AP50",
+        "region AP40",
+        "region AP50",
+        "other site AP40",
+        "other site AP50",
+    ]
+    return table(header, rows)
+
+
+def composites(folder: Path, args: argparse.Namespace) -> str:
+    """mAP50 and mAP on other composites."""
+    made = write_composites(folder / "data", args.objects, args.backgrounds, args.count, 0, args.by_kind)
+    run, seconds = train(made.train, folder / "run", args.minutes)
+    figures = mn.evaluate(run.path, made.test, engine="torch").metrics
+    return table(
+        ["photos", "classes", "seconds", "mAP50", "mAP", "false alarms a photo"],
+        [
+            [args.count, len(figures["classes"]), f"{seconds:.0f}"]
+            + [f"{figures[name]:.3f}" for name in ("mAP50", "mAP", "false_alarms")]
+        ],
+    )
+
+
+def empty(folder: Path, args: argparse.Namespace) -> str:
+    """False alarms with and without photos that show nothing."""
+    rows: list[list[object]] = []
+    test: Path | None = None
+    for count in (0, args.count // 2):
+        made = write_composites(
+            folder / f"data{count}", args.objects, args.backgrounds, args.count, count, args.by_kind
+        )
+        run, seconds = train(made.train, folder / f"run{count}", args.minutes)
+        test = test or made.test
+        found, truth, classes = found_in(run.path, test)
+        alarms = metrics.false_alarms_at(found, truth, len(classes), 0.7)
+        figures = metrics.validate(found, truth, len(classes))
+        rows.append([args.count, count, f"{seconds:.0f}", f"{figures[1]:.3f}", f"{alarms:.3f}"])
+    return table(["photos with objects", "without", "seconds", "mAP", "false alarms a photo at recall 0.7"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["trees", "composites", "empty"])
+    parser.add_argument("objects", nargs="?", type=Path, help="class folders of photos of one object on a plain ground")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--count", type=int, default=600, help="composites")
+    parser.add_argument("--by-kind", action="store_true", help="the folders are the classes, not eight single things")
+    parser.add_argument("--backgrounds", type=Path, help="folder of photos (default: those of scikit-learn)")
+    parser.add_argument("--data", type=Path, help="deepforest/data, where it is there already")
+    parser.add_argument("--anchors", nargs="+", choices=["own", "published"], default=["own", "published"])
+    args = parser.parse_args()
+    if args.what != "trees" and args.objects is None:
+        parser.error(f"{args.what}: say where the class folders are")
+    with tempfile.TemporaryDirectory() as folder:
+        body = {"trees": trees, "composites": composites, "empty": empty}[args.what](Path(folder), args)
+    command = f"python benchmarks/detect.py {args.what} --minutes {args.minutes:g}"
+    write_result(f"detect_{args.what}", f"Detectors: {args.what}", command, body, "torch", "mobilenets")
+
+
+if __name__ == "__main__":
+    main()
