@@ -135,3 +135,33 @@ def test_tiles_are_refused_where_there_are_no_boxes(tmp_path: Path, run: Path, d
         cli("predict", data.parent / "weights.safetensors", tmp_path / "photos", "--tile", "96"),
         "models that find objects",
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("evaluate CLASSIFIER BOXES", ("'detect'", "'classify' is asked")),
+        ("evaluate RUN CLASSES", ("'classify'", "'detect' is asked")),
+        ("export CLASSIFIER --to onnx --int8 --data BOXES --out OUT", ("'detect'", "'classify' is asked")),
+        ("export RUN --to onnx --data CLASSES --out OUT", ("'classify'", "give other data")),
+        ("train CLASSES --from RUN --out OUT", ("answers 'detect'", "asks for 'classify'")),
+        ("train BOXES --val CLASSES --out OUT", ("'classify'", "'detect' is asked")),
+        ("train CLASSES --val BOXES --out OUT", ("'detect'", "'classify' is asked")),
+        ("search BOXES --from RUN --latency 1ms --out OUT", ("answers 'detect'",)),
+        ("add-class RUN CLASSES/cat --name cow", ("answers 'detect'",)),
+        ("explain RUN CLASSES/cat/0.jpg", ("'detect'",)),
+    ],
+)
+def test_boxes_for_a_classifier_and_classes_for_a_detector_are_refused_in_a_line(
+    command: str, words: tuple[str, ...], run: Path, data: Path, tmp_path: Path, cli: Cli
+) -> None:
+    for name in ("cat", "dog"):
+        write_photos(tmp_path / "classes" / name, {f"{k}.jpg": Photo([]) for k in range(3)})
+    there = {
+        "CLASSIFIER": data.parent / "weights.safetensors", "RUN": run, "BOXES": data, "CLASSES": tmp_path / "classes",
+        "OUT": tmp_path / "out",
+    }  # fmt: skip
+    for name, path in there.items():
+        command = command.replace(name, str(path))
+    is_one_line_error(cli(*command.split()), *words)
+    assert not (tmp_path / "out").exists()

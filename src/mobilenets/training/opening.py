@@ -127,7 +127,7 @@ def _is_begun(folder: Path) -> bool:
 def _draw(settings: Settings, origin: Origin | None) -> Splits:
     """The data in new splits; those that the run it begins with knows keep theirs."""
     splits = draw_splits(settings)
-    check_from(splits.objective.task, settings)
+    check_from(splits.objective.task, settings, None if origin is None else origin.card.task)
     if origin is None:
         return splits
     origin.check_classes(settings.data, splits.classes)

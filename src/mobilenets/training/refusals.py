@@ -11,8 +11,8 @@ from mobilenets.training.recipe import Recipe
 from mobilenets.training.settings import Settings
 
 
-def check_from(task: Task[Any], settings: Settings) -> None:
-    """Refuse to go on with a run where labels are no classes.
+def check_from(task: Task[Any], settings: Settings, answered: str | None) -> None:
+    """Refuse to go on with a run where labels are no classes, or the run `answered` another task.
 
     Raises
     ------
@@ -22,6 +22,9 @@ def check_from(task: Task[Any], settings: Settings) -> None:
     if settings.from_run is not None and not task.labels_are_classes:
         asks = f"{settings.data} asks for {task.name!r}"
         raise UsageError(f"--from: {asks}, not for classes; use --weights instead")
+    if answered not in (None, task.name):
+        asks = f"{settings.data} asks for {task.name!r}"
+        raise UsageError(f"--from {settings.from_run}: answers {answered!r}, and {asks}; give a run of the same task")
 
 
 def of_good_ones(settings: Settings) -> Settings:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mobilenets.data.manifest import (
     FILE,
@@ -20,6 +21,7 @@ from mobilenets.data.samples import Splits
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError
 from mobilenets.model_card import read_card
+from mobilenets.tasks.task import Task
 from mobilenets.training.settings import Settings, read_config
 
 log = logging.getLogger(__name__)
@@ -37,16 +39,21 @@ def draw_splits(settings: Settings) -> Splits:
     )
 
 
-def read_like(run: Path, data: Path) -> Splits:
-    """The photographs of other data, in tiles where those of `run` were.
+def read_like(run: Path, data: Path, task: Task[Any]) -> Splits:
+    """The photographs of other data for `task`, in tiles where those of `run` were.
 
     Raises
     ------
     UserError
-        `data` cannot be used, or the `config.yaml` of `run` is damaged.
+        `data` cannot be used, or answers another task, or the `config.yaml` of `run` is damaged.
     """
     config = run / "config.yaml"
-    return read_splits(data, tile=read_config(config)[0].tile if config.exists() else None)
+    splits = read_splits(data, tile=read_config(config)[0].tile if config.exists() else None)
+    if splits.survey.task not in (task.name, *task.reads):
+        raise DataError(
+            f"{data}: its labels answer {splits.survey.task!r}, where {task.name!r} is asked; give other data"
+        )
+    return splits
 
 
 def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:
@@ -112,8 +119,8 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     return splits
 
 
-def find_splits(run: Path, data: Path) -> Splits | None:
-    """The photographs of a run that lie in `data`, in its splits; None where they are not enough of a run's own.
+def find_splits(run: Path, data: Path, task: Task[Any]) -> Splits | None:
+    """The photographs of a run for `task` that lie in `data`, in its splits; None where they are too few of its own.
 
     Raises
     ------
@@ -123,7 +130,7 @@ def find_splits(run: Path, data: Path) -> Splits | None:
     manifest = manifest_of(run)
     if manifest is None:
         return None
-    matched = match(manifest, read_like(run, data), data)
+    matched = match(manifest, read_like(run, data, task), data)
     if len(matched.splits.train) == 0 or len(matched.splits.val) == 0:
         known = len(matched.splits.train) + len(matched.splits.val)
         are = "is" if known == 1 else "are"

@@ -222,14 +222,15 @@ def _samples(
 
     In either the run's own keep their split: what it was trained on calibrates, what validated it is compared on.
     """
+    from mobilenets.tasks import task_of
     from mobilenets.training.run_data import find_splits, open_splits, read_like
     from mobilenets.training.settings import read_config
 
     run = Path(model) if Path(model).is_dir() else Path(model).parent
     config = run / "config.yaml"
     if data is not None:
-        splits = find_splits(run, Path(data)) or read_like(run, Path(data))
-        return _numbered(splits, card)
+        task = task_of(card)
+        return _numbered(find_splits(run, Path(data), task) or read_like(run, Path(data), task), card)
     if not config.exists():
         return (), (), ()
     settings, _ = read_config(config)

@@ -206,10 +206,13 @@ def _find(
         lines = survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
         raise DataError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
-    if tile is not None:
-        if survey.task != DETECT:
-            raise UsageError(f"--tile: cuts photographs with boxes; {data} has none; leave --tile out")
+    if tile is not None and survey.task == DETECT:
         found = cut(found, tile, survey)
+    elif tile is not None and task != DETECT:  # else what is wrong is the task, which is told
+        raise UsageError(
+            f"--tile: cuts photographs with boxes; the labels of {data} answer {survey.task!r}; leave --tile out, or give "
+            "other data"
+        )
     return found, survey
 
 

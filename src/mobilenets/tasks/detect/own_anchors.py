@@ -77,4 +77,4 @@ def describe(net: Net, size: int, boxes: Floats) -> tuple[str, bool]:
     enough = next((other for other in larger if matched(net, other, boxes) >= ENOUGH), None)
     if enough is not None:
         return f"{line}; --size {enough} would match {matched(net, enough, boxes):.0%}", False
-    return f"{line}; cut the photographs into parts in which objects are larger", False
+    return f"{line}; --tile N cuts the photographs into parts of N pixels, in which objects are larger", False
