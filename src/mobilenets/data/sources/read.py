@@ -210,8 +210,8 @@ def _find(
         found = cut(found, tile, survey)
     elif tile is not None and task != DETECT:  # else what is wrong is the task, which is told
         raise UsageError(
-            f"--tile: cuts photographs with boxes; the labels of {data} answer {survey.task!r}; leave --tile out, or give "
-            "other data"
+            f"--tile: cuts photographs with boxes; the labels of {data} answer {survey.task!r}; leave --tile out, or "
+            "give other data"
         )
     return found, survey
 
