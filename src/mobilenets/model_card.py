@@ -28,6 +28,7 @@ DETECT = "detect"  # the task of objects, each with a box
 ANOMALY = "anomaly"  # the task of good photographs only
 CLASSIFY = "classify"  # the task of a card that names none, as those written before there was another
 TRAINED_FROM = "trained_from"  # in the provenance of what --from trained further: the name of the run it began with
+INSIDE, OUTSIDE = "inside", "outside"  # where a file leaves overlapping boxes out: in its graph, or what runs it does
 EXTENDED_FROM = "extended_from"  # likewise of what add-class gave a class: the name of the run that had it not
 TILE = "tile"  # likewise: the side of the tiles that large photos were cut into, in pixels
 SEARCHED_FROM = "searched_from"  # in the provenance of what a search found: the name of the run it began with
@@ -62,6 +63,9 @@ class ModelCard:
         What photos are asked, by its name in `mobilenets.tasks`.
     thresholds
         From which output on each class is there, 0 to 1, where a photo may show several; none: the task knows.
+    nms
+        Of an exported detector, where it chooses among overlapping boxes: "inside" its graph, or "outside", by what
+        runs it; "" for all other files.
 
     Examples
     --------
@@ -80,6 +84,7 @@ class ModelCard:
     provenance: dict[str, str] = field(default_factory=dict)
     task: str = CLASSIFY
     thresholds: tuple[float, ...] = ()
+    nms: str = ""
 
     def to_json(self) -> str:
         """One JSON object, readable by people too."""
@@ -89,6 +94,7 @@ class ModelCard:
             **({} if self.task == CLASSIFY else {"task": self.task}),
             "classes": list(self.classes),
             **({"thresholds": list(self.thresholds)} if self.thresholds else {}),
+            **({"nms": self.nms} if self.nms else {}),
             "preprocess": self.preprocess.to_dict(),
             "provenance": self.provenance,
             "metrics": self.metrics,
@@ -118,11 +124,14 @@ class ModelCard:
                 provenance=_object(content, "provenance"),
                 task=str(content.get("task", CLASSIFY)),
                 thresholds=tuple(map(float, content.get("thresholds", ()))),
+                nms=str(content.get("nms", "")),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelFileError(f"model card: not one this version reads ({type(error).__name__}: {error})") from error
         if card.task == CLASSIFY and len(card.classes) != card.net.num_classes:
             raise ModelFileError(f"model card: {len(card.classes)} class names for {card.net.num_classes} outputs")
+        if card.nms not in ("", INSIDE, OUTSIDE):
+            raise ModelFileError(f"model card: nms is {card.nms!r}, not {INSIDE!r} or {OUTSIDE!r}; export it again")
         if card.thresholds and len(card.thresholds) != len(card.classes):
             raise ModelFileError(f"model card: {len(card.thresholds)} thresholds for {len(card.classes)} classes")
         if not all(0 <= threshold <= 1 for threshold in card.thresholds):

@@ -15,6 +15,7 @@ from mobilenets.exporting.targets.onnx import OPSET
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.runtime.engines.openvino import compile_model
 from mobilenets.tasks.detect.boxes import detections, padded
+from mobilenets.tasks.task import Suppression
 
 Floats = NDArray[np.float32]
 Run = Callable[[Floats, Floats], list[NDArray[np.generic]]]
@@ -29,7 +30,7 @@ def _graph(anchors: int, classes: int, max_boxes: int) -> bytes:
     nodes = [helper.make_node("Identity", [a], [b]) for a, b in (("all", "boxes"), ("each", "scores"))]
     graph = helper.make_graph(nodes, "detector", ends[:2], ends[2:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
-    with_nms(model, min_score=0.05, max_overlap=0.5, max_boxes=max_boxes)
+    with_nms(model, Suppression(min_score=0.05, max_overlap=0.5, max_boxes=max_boxes))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content

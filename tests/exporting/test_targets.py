@@ -27,7 +27,7 @@ ALL = [pytest.param(t, marks=pytest.mark.exports) if t in EXTRA else t for t in 
 RUN_HERE = [t for t in ALL if getattr(t, "values", (t,))[0] not in ("coreml", "torch")]
 FIELDS = {
     "verdict", "target", "precision", "input", "ran", "n", "top1_agreement", "max_probability_difference",
-    "accuracy_before", "accuracy_after", "latency_ms", "bytes", "runtime", "half",
+    "accuracy_before", "accuracy_after", "latency_ms", "bytes", "runtime", "half", "quality",
 }  # fmt: skip
 
 

@@ -66,7 +66,8 @@ class Squared:
 
 
 class Brightness(Task[Reading]):
-    name = label = output = "brightness"
+    name = label = "brightness"
+    outputs = (name,)
     fields = {"brightness": float}  # noqa: RUF012
     quality = train_quality = "near"
     headline = ("near", "n")
@@ -113,8 +114,8 @@ class Brightness(Task[Reading]):
         difference = np.abs(expected - found)
         return float((difference < 0.001).mean()), float(difference.max())
 
-    def head(self, outputs: torch.Tensor) -> torch.Tensor:
-        return outputs.sigmoid()
+    def head(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (outputs.sigmoid(),)
 
     def loss(self, labels: Labels, targets: torch.Tensor, balanced: bool, smoothing: float) -> Loss:
         return Squared()

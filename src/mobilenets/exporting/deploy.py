@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -16,32 +17,35 @@ from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
+from mobilenets.runtime.base import FEATURES
 from mobilenets.tasks import task_of
+
+Head = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 class Answering(nn.Module):
     """A network, and what a task makes of what it gives (`Task.head`)."""
 
-    def __init__(self, network: nn.Module, head: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, network: nn.Module, head: Head) -> None:
         super().__init__()
         self.network, self._head = network, head
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) → (N, W)."""
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, C, H, W) → what the head gives, (N, …) each."""
         return self._head(self.network(images))
 
 
 class AnsweringWithFeatures(Answering):
     """As `Answering`, and beside its answers what they were made of: the vector before the classifier, of length 1."""
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]  # two of them
-        """(N, C, H, W) → (N, W) and (N, D)."""
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, C, H, W) → what the head gives and (N, D)."""
         network = self.network
         assert isinstance(network, MobileNet)
         outputs, vectors = network.with_vectors(images)
         lengths = vectors.norm(dim=1, keepdim=True)
         # Not `clamp`, which would be rounded in 8 bits as a ReLU6 is.
-        return self._head(outputs), vectors / torch.maximum(lengths, torch.tensor(1e-12))
+        return *self._head(outputs), vectors / torch.maximum(lengths, torch.tensor(1e-12))
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -57,10 +61,21 @@ def fold_norms(module: Network) -> Network:
     return folded
 
 
-def deployed(model: MobileNet, card: ModelCard, features: bool = False) -> FromPixels:
-    """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to outputs.
+def file_card(card: ModelCard, *, nms: str) -> ModelCard:
+    """The `card` that a file carries: a detector's says where overlapping boxes are left out, INSIDE or OUTSIDE."""
+    return replace(card, nms=nms) if task_of(card).suppression else card
 
-    `features`: and to the vector before the classifier, as a second output.
+
+def names_given(card: ModelCard) -> list[str]:
+    """What `deployed` gives, by name."""
+    task = task_of(card)
+    return [*task.outputs, *([] if task.has_boxes else [FEATURES])]
+
+
+def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
+    """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to a tuple of outputs.
+
+    Where there is one vector that all answers are made of, it is the last of them.
 
     Raises
     ------
@@ -71,7 +86,7 @@ def deployed(model: MobileNet, card: ModelCard, features: bool = False) -> FromP
     if task.width(card.classes) != model.net.num_classes:
         raise ModelFileError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
     network = fold_norms(model).cpu()
-    answering = AnsweringWithFeatures if features else Answering
+    answering = Answering if task.has_boxes else AnsweringWithFeatures
     module = FromPixels(answering(network, task.head), card.preprocess).eval().requires_grad_(False)
     module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))
     for parameter in module.parameters():

@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mobilenets.tasks.task import Suppression
+
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"
 _MADE = "nms_"  # begins the names of all that is put in
 
@@ -36,7 +38,7 @@ class _Tail:
         return names[0]
 
 
-def with_nms(graph: onnx.ModelProto, *, min_score: float, max_overlap: float, max_boxes: int) -> None:
+def with_nms(graph: onnx.ModelProto, suppression: Suppression) -> None:
     """Put NMS behind a detector, in place.
 
     Parameters
@@ -44,19 +46,16 @@ def with_nms(graph: onnx.ModelProto, *, min_score: float, max_overlap: float, ma
     graph
         Of outputs `boxes` float32 (N, A, 4): left, top, right, bottom, fractions of the photo's sides, and `scores`
         float32 (N, A, K): of each class, without the background, 0 to 1. It then gives `boxes` float32
-        (N, max_boxes, 4), cut at the photo's edges, `scores` float32 (N, max_boxes) and `classes` int64 (N, max_boxes):
+        (N, B, 4), cut at the photo's edges, `scores` float32 (N, B) and `classes` int64 (N, B):
         the highest score first, of equal ones the lower class; -1, with score and edges 0, where there is no box.
-    min_score
-        Only boxes of a class whose score is above.
-    max_overlap
-        Of two boxes of a class whose IoU is larger, one stays.
-    max_boxes
-        So many are kept at most, of one class and in all.
+    suppression
+        Which boxes stay.
 
     Notes
     -----
     `tasks.detect.boxes.detections` does the same in numpy.
     """
+    min_score, max_overlap, max_boxes = suppression
     tail, photos = _Tail(graph.graph), graph.graph.output[0].type.tensor_type.shape.dim[0].dim_param
     for node in graph.graph.node:
         for i, name in enumerate(node.output):

@@ -29,6 +29,7 @@ LARGEST_DIFFERENCE = {"cropped": 1e-3, "full": 1e-2}  # a resize of another make
 BATCH = 8  # pictures computed at a time
 WARM_UP, TIMED = 3, 30  # pictures that are run by themselves for the latency
 MAX_LOST = 0.01  # of the accuracy, before that is told
+ACCURACY = "accuracy"  # the quality of the task whose answers are classes
 INT8, FLOAT16 = "int8", "float16"  # beside FLOAT
 Verdict = Literal["passed", "loss", "wrong", "unknown"]
 
@@ -50,9 +51,10 @@ class Verification:
     n
         Photos.
     top1_agreement
-        Fraction of them that get the same answer, as a class.
+        Fraction of them that get the same answer, as a class; of boxes with a score above 0.05 the fraction that both
+        have, of the same class with an IoU of 0.99 or more.
     max_probability_difference
-        Over all photos and outputs.
+        Over all photos and outputs; of boxes that both have, of their scores.
     accuracy_before
         Of the network, or the task's own figure (`Task.quality`); None for photos without a label.
     accuracy_after
@@ -65,6 +67,8 @@ class Verification:
         What ran the file.
     half
         The same of this file computed in half precision, which `precision` names; None where it was not.
+    quality
+        What `accuracy_before` and `accuracy_after` are: "accuracy", or "mAP".
 
     Examples
     --------
@@ -86,6 +90,7 @@ class Verification:
     bytes: int
     runtime: str | None = None
     half: Verification | None = None
+    quality: str = ACCURACY
 
     @property
     def lost(self) -> float:
@@ -175,7 +180,7 @@ def verify(
     if not labels:
         raise DataError("none of the photographs to compare on can be read; give others by --data")
     task = task_of(network.card)
-    theirs, ours = (task.finished(np.stack(rows)) for rows in (before, after))
+    theirs, ours = np.stack(before), np.stack(after)
     agreement, difference = task.compare(theirs, ours)
     return Verification(
         target=target,
@@ -191,6 +196,7 @@ def verify(
         latency_ms=1000 * statistics.median(seconds[WARM_UP:] or seconds),
         bytes=size,
         runtime=runtime,
+        quality=task.quality,
     )
 
 
@@ -216,11 +222,13 @@ def losses(result: Verification) -> list[str]:
 
 def _loss(result: Verification) -> str | None:
     if result.lost > MAX_LOST:
-        return f"{100 * result.lost:.1f} points less accurate than the network, on {result.n} photos"
+        less = "less accurate" if result.quality == ACCURACY else f"of {result.quality} less"
+        return f"{100 * result.lost:.1f} points {less} than the network, on {result.n} photos"
     if result.accuracy_before is not None or result.top1_agreement is None:
         return None
     other = 1 - result.top1_agreement  # without labels nothing more is known
-    return f"another class than the network's for {other:.1%} of the photos" if other > MAX_LOST else None
+    what = "class" if result.quality == ACCURACY else "answer"
+    return f"another {what} than the network's for {other:.1%} of the photos" if other > MAX_LOST else None
 
 
 def _quality(task: Task[Any], outputs: Outputs, labels: list[int | None], texts: Sequence[str]) -> float | None:
@@ -257,11 +265,11 @@ def _table(result: Verification, title: str) -> list[str]:
         ]
     rows = [
         ("pictures", str(result.n)),
-        ("same class", f"{result.top1_agreement:.4f}"),
+        ("same class" if result.quality == ACCURACY else "same answer", f"{result.top1_agreement:.4f}"),
         ("largest difference", f"{result.max_probability_difference:.2g} of a probability"),
     ]
     if result.accuracy_before is not None:
-        rows.append(("accuracy", f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
+        rows.append((result.quality, f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
     threads = "" if result.runtime == "executorch" else " on one thread"
     rows += [("latency", f"{result.latency_ms:.1f} ms a picture{threads}"), ("size", f"{megabytes:.1f} MB")]
     return [title, *(f"  {line}" for line in terminal.table(rows, "l", gap=1))]

@@ -145,7 +145,7 @@ class Predictor(Generic[A]):
 
     def outputs(self, pixels: Pixels) -> Outputs:
         """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""
-        return self.task.finished(self._engine(pixels))
+        return self._engine(pixels)
 
     def rows_of(self, images: list[Pixels]) -> Iterator[Row]:
         """A row for each of `images`, as `pixels` gives them, run together where they are of one size."""
@@ -253,10 +253,10 @@ class Predictor(Generic[A]):
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None and not self.keeps_features:
-            return map(Row, self.task.finished(engine(pixels)))
+            return map(Row, engine(pixels))
         outputs, features = features_engine(engine).with_features(pixels)
         alike = repeat(None) if self.index is None else self.index.likeness(features)
-        return map(Row, self.task.finished(outputs), alike, features)
+        return map(Row, outputs, alike, features)
 
     def answer(self, source: Source | None, row: Row) -> A:
         """What the `row` of the photo `source` says."""

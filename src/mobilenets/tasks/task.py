@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mobilenets.arch.net import Net
     from mobilenets.model_card import ModelCard
     from mobilenets.tasks.mark import Mark
 
@@ -86,6 +85,24 @@ class Loss(Protocol):
         """Of how many of the batch the answer is right, of which the loop shows the share."""
 
 
+class End(NamedTuple):
+    """What an exported file gives: the name, the shape for one photo and the dtype of one of its outputs."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+class Suppression(NamedTuple):
+    """Which of overlapping boxes stay: those of a score above `min_score`, of two of a class whose IoU is above
+    `max_overlap` the one with the higher score, and at most `max_boxes` in all.
+    """
+
+    min_score: float
+    max_overlap: float
+    max_boxes: int
+
+
 class Task(ABC, Generic[A]):
     """A question that photos are asked.
 
@@ -95,8 +112,10 @@ class Task(ABC, Generic[A]):
         In the model card and in `TASKS`.
     label : str
         The column of a CSV that has its labels, by which data tells its task.
-    output : str
-        The name of the answers in an exported file.
+    outputs : tuple of str
+        The names of what `head` gives, in an exported file.
+    suppression : Suppression or None
+        What files whose graphs can do it do behind `head`; see `mobilenets.exporting.nms`.
     fields : dict of str to type
         What `Answer.to_dict` gives, by name; the types as annotations of a dataclass have them.
     labels_are_classes : bool
@@ -132,7 +151,7 @@ class Task(ABC, Generic[A]):
     * label texts (`labels`, or `texts` beside numbers): the V different texts of the label column;
     * `labels` beside `texts`: int64 (N,), of each photo the number of its text;
     * `classes`: the names in the model card, in the order of the outputs;
-    * `outputs`: float32 (N, W), a row for each photo, behind `head`; `row`: one of them, (W,);
+    * `outputs`: float32 (N, W), a row for each photo, `finished`; `row`: one of them, (W,);
     * `targets`: float32 (V, T), what the network is to say of a photo with each text.
 
     Examples
@@ -147,7 +166,8 @@ class Task(ABC, Generic[A]):
 
     name: ClassVar[str]
     label: ClassVar[str]
-    output: ClassVar[str]
+    outputs: ClassVar[tuple[str, ...]]
+    suppression: ClassVar[Suppression | None] = None
     fields: ClassVar[dict[str, Any]]
     labels_are_classes: ClassVar[bool]
     has_boxes: ClassVar[bool] = False
@@ -230,17 +250,17 @@ class Task(ABC, Generic[A]):
     def width(self, classes: Sequence[str]) -> int:
         """How many outputs, W, a network for `classes` has."""
 
-    def output_shape(self, net: Net, size: int) -> tuple[int, ...]:
-        """The shape of what the graph of `net` says of one photo, whose input has sides of `size` pixels."""
-        return (net.num_classes,)
+    def ends(self, card: ModelCard) -> tuple[End, ...]:
+        """What a file with this card gives, besides features."""
+        return tuple(End(name, (card.net.num_classes,)) for name in self.outputs)
 
     @abstractmethod
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> A:
         """The answer that one `row` (W,) is, of the photo at `path` (None: one in memory)."""
 
-    def finished(self, outputs: Outputs) -> Outputs:
-        """What all other methods take for outputs, where that is more than `head` can do in a graph."""
-        return outputs
+    def finished(self, *ends: NDArray[Any]) -> Outputs:
+        """What all other methods take for outputs, float32 (N, W), of what `head` or a file gave: its `ends`."""
+        return ends[0]
 
     def with_size(self, answer: A, size: tuple[int, int]) -> A:
         """The `answer` with the `size` of its upright photo, width and height in pixels."""
@@ -278,8 +298,8 @@ class Task(ABC, Generic[A]):
         """The fraction of photos with the same answer in `expected` and `found`, (N, W), and the largest difference."""
 
     @abstractmethod
-    def head(self, outputs: Tensor) -> Tensor:
-        """From what the network gives, `outputs` float (N, W), to `output`; a part of the exported graph."""
+    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
+        """From what the network gives, float (N, …), to `outputs`; a part of the exported graph."""
 
     @abstractmethod
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:

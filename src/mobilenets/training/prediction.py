@@ -41,7 +41,7 @@ def predict(
     for batch in loader.epoch(0):
         with autocast(ctx.device, ctx.precision):
             outputs = model(images(batch.pixels), batch.after)
-        rows.append(task.finished(task.head(outputs.float()).cpu().numpy()))
+        rows.append(task.finished(*(end.cpu().numpy() for end in task.head(outputs.float()))))
         indices.append(batch.indices)
     found, shown = ctx.group.gathered(rows, indices, len(loader.labels))
     return found, loader.labels[shown]

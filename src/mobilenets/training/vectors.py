@@ -45,13 +45,15 @@ class VectorEngine:
             graph.graph.output.append(info)
         self.card = card_of(path, {entry.key: entry.value for entry in graph.metadata_props})
         self._task = task_of(self.card)
+        self._names = [end.name for end in self._task.ends(self.card)]
         self._session = make_session(graph.SerializeToString())
 
     def __call__(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """uint8 (N, size, size, C) → outputs float32 (N, W) and vectors float32 (N, D)."""
-        outputs, *vectors = self._session.run([self._task.output, *self._vectors], {"image": pixels})
-        none = np.zeros((len(pixels), 0), np.float32)
-        return self._task.finished(np.asarray(outputs)), np.asarray(vectors[0]) if vectors else none
+        given = self._session.run([*self._names, *self._vectors], {"image": pixels})
+        count = len(self._names)
+        vectors = given[count] if self._vectors else np.zeros((len(pixels), 0), np.float32)
+        return self._task.finished(*given[:count]), vectors
 
     def vectors(self, loader: Loader, title: str) -> tuple[Features, Labels]:
         """Vectors (N, D) and indices (N,) of the photographs that can be read."""

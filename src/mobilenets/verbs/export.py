@@ -158,6 +158,7 @@ def export(
     from mobilenets.exporting.verify import FLOAT16, INT8, losses
     from mobilenets.model_card import CLASSIFY
     from mobilenets.runtime.base import FLOAT
+    from mobilenets.tasks import task_of
     from mobilenets.verbs.model_argument import open_network
 
     if int8 and half:
@@ -167,6 +168,8 @@ def export(
     network = open_network(str(model))
     if to == "web" and network.card.task != CLASSIFY:
         raise UsageError(f"--to web: its page shows classes, and {model} answers {network.card.task!r}; use --to onnx")
+    if int8 and task_of(network.card).has_boxes:
+        raise UsageError(f"--int8: not offered for detectors, and {model} is one; use --half, or leave --int8 out")
     training, validation, texts = _samples(model, data, network.card)
     precision, ending = (INT8, "-int8") if int8 else (FLOAT16, "-half") if half else (FLOAT, "")
     name = f"{to}{'-full' if input == 'full' else ''}{ending}"

@@ -191,7 +191,7 @@ def test_the_head_decodes_as_the_numpy_of_the_runtime() -> None:
     rng = np.random.default_rng(0)
     said = rng.normal(0, 1, (2, len(there), 8)).astype(np.float32)
     outputs = np.concatenate([said, np.broadcast_to(there, (2, *there.shape))], 2)
-    found = decoded(torch.from_numpy(outputs)).numpy()
+    found = np.concatenate([end.numpy() for end in decoded(torch.from_numpy(outputs))], 2)
     np.testing.assert_allclose(found[..., :4], decode(said[..., 4:], there), atol=1e-5)
     scores = np.exp(said[..., :4]) / np.exp(said[..., :4]).sum(2, keepdims=True)
     np.testing.assert_allclose(found[..., 4:], scores[..., 1:], atol=1e-6)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from mobilenets.exporting.deploy import deployed, example_pixels
+from mobilenets.exporting.deploy import deployed, example_pixels, file_card
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.quiet import silent
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import OUTSIDE, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.executorch import CARD_METHOD
 
@@ -25,7 +25,7 @@ def export_executorch(model: MobileNet, card: ModelCard, path: Path) -> None:
     The format keeps no text: the card's JSON is a tensor of its UTF-8 bytes.
     """
     with silent():
-        program = torch.export.export(deployed(model, card, features=True), (example_pixels(card.preprocess),))
+        program = torch.export.export(deployed(model, card), (example_pixels(card.preprocess),))
         _save(program, card, path)
 
 
@@ -43,14 +43,14 @@ def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibrati
         if calibration.skip_first_last:
             for name in ("stem.conv", "classifier"):
                 quantizer.set_module_name(f"from_planes.network.network.{name}", None)
-        prepared = prepare_pt2e(torch.export.export(deployed(model, card, features=True), example).module(), quantizer)
+        prepared = prepare_pt2e(torch.export.export(deployed(model, card), example).module(), quantizer)
         for pixels in calibration.pixels:
             prepared(torch.from_numpy(pixels[None]))
         _save(torch.export.export(convert_pt2e(prepared), example), card, path)
 
 
 def _save(program: torch.export.ExportedProgram, card: ModelCard, path: Path) -> None:
-    text = torch.frombuffer(bytearray(card.to_json().encode()), dtype=torch.uint8)
+    text = torch.frombuffer(bytearray(file_card(card, nms=OUTSIDE).to_json().encode()), dtype=torch.uint8)
     lowered = to_edge_transform_and_lower(
         program, partitioner=[XnnpackPartitioner()], constant_methods={CARD_METHOD: text}
     )

@@ -10,12 +10,12 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from mobilenets.exporting.deploy import deployed, example_pixels
+from mobilenets.exporting.deploy import deployed, example_pixels, file_card
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.int8.ranges import HARD_SWISH, Ranges, Tensor
 from mobilenets.exporting.quiet import quiet, silent
 from mobilenets.exporting.targets.tflite_metadata import LABELS, model_metadata
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import OUTSIDE, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels, available_cores
 from mobilenets.runtime.engines.litert import CARD
@@ -87,7 +87,7 @@ def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: 
 
 
 def _convert(model: MobileNet, card: ModelCard, path: Path) -> None:
-    converted = litert_torch.convert(deployed(model, card, features=True), (example_pixels(card.preprocess),))
+    converted = litert_torch.convert(deployed(model, card), (example_pixels(card.preprocess),))
     converted.export(str(path))
 
 
@@ -123,6 +123,7 @@ def _operators(path: Path, *kinds: int) -> tuple[Any, list[Any]]:
 
 
 def _complete(path: Path, card: ModelCard) -> None:
+    card = file_card(card, nms=OUTSIDE)
     with quiet():
         path.write_bytes(with_metadata(path.read_bytes(), model_metadata(card)))
     append_files(path, card)

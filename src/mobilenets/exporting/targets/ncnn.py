@@ -14,9 +14,9 @@ import pnnx
 import torch
 
 from mobilenets.errors import ModelFileError
-from mobilenets.exporting.deploy import deployed, example_planes
+from mobilenets.exporting.deploy import deployed, example_planes, file_card
 from mobilenets.exporting.quiet import quiet
-from mobilenets.model_card import ModelCard
+from mobilenets.model_card import OUTSIDE, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.ncnn import CARD, SUMS
 
@@ -46,7 +46,7 @@ def _export(model: MobileNet, card: ModelCard, path: Path, half: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with quiet(), torch.inference_mode():
             trace: Any = torch.jit.trace  # torch leaves it untyped
-            trace(deployed(model, card, features=True).from_planes, (planes,)).save(str(Path(folder) / "model.pt"))
+            trace(deployed(model, card).from_planes, (planes,)).save(str(Path(folder) / "model.pt"))
         shape = str(list(planes.shape)).replace(" ", "")
         command = [pnnx.EXEC_PATH, "model.pt", f"inputshape={shape}", f"fp16={int(half)}"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
@@ -57,7 +57,7 @@ def _export(model: MobileNet, card: ModelCard, path: Path, half: bool) -> None:
         targets = [path, path.with_suffix(".bin")]
         for source, target in zip(made, targets, strict=True):
             shutil.copyfile(source, target)
-    (path.parent / CARD).write_text(card.to_json(), encoding="utf-8")
+    (path.parent / CARD).write_text(file_card(card, nms=OUTSIDE).to_json(), encoding="utf-8")
     targets.append(path.parent / CARD)
     sums = (f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target.name}{os.linesep}" for target in targets)
     (path.parent / SUMS).write_text("".join(sums), encoding="utf-8")

@@ -12,15 +12,15 @@ import torch
 from torch import nn
 
 from mobilenets.errors import ModelFileError
-from mobilenets.exporting.deploy import deployed, example_pixels, fold_norms
+from mobilenets.exporting.deploy import deployed, example_pixels, file_card, fold_norms, names_given
 from mobilenets.exporting.half import store_half
+from mobilenets.exporting.nms import with_nms
 from mobilenets.exporting.padding import pad_alike, set_pads
 from mobilenets.exporting.quiet import quiet
-from mobilenets.model_card import METADATA_KEY, ModelCard
+from mobilenets.model_card import INSIDE, METADATA_KEY, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
-from mobilenets.runtime.base import FEATURES
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.system.files import write_atomic
@@ -58,16 +58,27 @@ def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, *outputs: 
 
 
 def answering_bytes(model: MobileNet, card: ModelCard) -> bytes:
-    """A graph from pixels to outputs and features, without the card.
+    """A graph from pixels to what `deployed` gives, without the card.
 
     Raises
     ------
     UserError
         The card is another network's.
     """
-    task = task_of(card)
-    features = [] if task.has_boxes else [FEATURES]
-    return onnx_bytes(deployed(model, card, features=bool(features)), card.preprocess, task.output, *features)
+    return onnx_bytes(deployed(model, card), card.preprocess, *names_given(card))
+
+
+def completed(content: bytes, card: ModelCard) -> bytes:
+    """A file of what `answering_bytes` gave: with the choice among overlapping boxes, and the card."""
+    graph = onnx.load_model_from_string(content)
+    suppression = task_of(card).suppression
+    if suppression is not None:
+        with_nms(graph, suppression)
+    graph.producer_name = "mobilenets"
+    graph.metadata_props.add(key=METADATA_KEY, value=file_card(card, nms=INSIDE).to_json())
+    onnx.checker.check_model(graph)
+    result: bytes = graph.SerializeToString()
+    return result
 
 
 def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
@@ -78,12 +89,7 @@ def onnx_file(model: MobileNet, card: ModelCard) -> bytes:
     UserError
         The card is another network's.
     """
-    graph = onnx.load_model_from_string(answering_bytes(model, card))
-    graph.producer_name = "mobilenets"
-    graph.metadata_props.add(key=METADATA_KEY, value=card.to_json())
-    onnx.checker.check_model(graph)
-    content: bytes = graph.SerializeToString()
-    return content
+    return completed(answering_bytes(model, card), card)
 
 
 def write_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -104,28 +110,25 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     UserError
         The exported graph does not give the network's outputs, or the card is another's.
     """
-    content = onnx_file(model, card)
+    content = answering_bytes(model, card)
     difference = _difference(model, content, card)
     if not difference <= AGREEMENT:
         raise ModelFileError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
-    write_atomic(path, content)
+    write_atomic(path, completed(content, card))
 
 
 def write_card(card: ModelCard, path: Path) -> None:
     """Put another card of the same network into the ONNX file at `path`."""
     graph = onnx.load(path)
     (kept,) = (entry for entry in graph.metadata_props if entry.key == METADATA_KEY)
-    kept.value = card.to_json()
+    kept.value = file_card(card, nms=INSIDE).to_json()
     write_atomic(path, graph.SerializeToString())
 
 
 def _difference(model: MobileNet, content: bytes, card: ModelCard) -> float:
-    """The largest of an output or a feature."""
-    pixels, task = example_pixels(card.preprocess, 2).numpy(), task_of(card)
+    """The largest of what `answering_bytes` gave, before anything is chosen from it."""
+    pixels = example_pixels(card.preprocess, 2).numpy()
+    ours = make_session(content).run(names_given(card), {"image": pixels})
     # A copy: the caller's network stays on its device and in its mode.
-    engine = TorchEngine(copy.deepcopy(model).cpu(), card)
-    session = make_session(content)
-    if task.has_boxes:
-        return float(np.abs(session.run([task.output], {"image": pixels})[0] - engine(pixels)).max())
-    ours = session.run([task.output, FEATURES], {"image": pixels})
-    return max(float(np.abs(a - b).max()) for a, b in zip(ours, engine.with_features(pixels), strict=True))
+    theirs = TorchEngine(copy.deepcopy(model).cpu(), card).ends(pixels)
+    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))

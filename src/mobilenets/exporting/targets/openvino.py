@@ -10,10 +10,11 @@ import openvino
 from openvino import opset13 as ops
 from openvino import passes
 
+from mobilenets.exporting.deploy import file_card
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.quiet import quiet
-from mobilenets.exporting.targets.onnx import answering_bytes
-from mobilenets.model_card import METADATA_KEY, ModelCard
+from mobilenets.exporting.targets.onnx import onnx_file
+from mobilenets.model_card import INSIDE, METADATA_KEY, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess.openvino import resize_and_crop
 
@@ -139,7 +140,7 @@ def full_openvino(path: Path, card: ModelCard) -> None:
 
 
 def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:
-    graph = openvino.Core().read_model(answering_bytes(model, card), b"")
+    graph = openvino.Core().read_model(onnx_file(model, card), b"")
     # The reader computes the shape of every bias by a graph of its own: two thirds of all operations.
     folding = passes.Manager()
     folding.register_pass(passes.ConstantFolding())
@@ -148,5 +149,5 @@ def _graph(model: MobileNet, card: ModelCard) -> openvino.Model:
 
 
 def _save(graph: openvino.Model, card: ModelCard, path: Path, half: bool = False) -> None:
-    graph.set_rt_info(card.to_json(), METADATA_KEY)
+    graph.set_rt_info(file_card(card, nms=INSIDE).to_json(), METADATA_KEY)
     openvino.save_model(graph, path, compress_to_fp16=half)

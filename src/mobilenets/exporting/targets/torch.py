@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mobilenets.exporting.deploy import deployed, example_pixels
+from mobilenets.exporting.deploy import deployed, example_pixels, file_card
 from mobilenets.exporting.quiet import quiet
-from mobilenets.model_card import METADATA_KEY, ModelCard
+from mobilenets.model_card import METADATA_KEY, OUTSIDE, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
+from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
 
@@ -20,8 +21,8 @@ def export_torch(model: MobileNet, card: ModelCard, path: Path) -> None:
     batch = torch.export.Dim("batch", min=1, max=1024)
     with quiet():
         pixels = (example_pixels(card.preprocess, 2),)
-        program = torch.export.export(deployed(model, card, features=True), pixels, dynamic_shapes=({0: batch},))
-        torch.export.save(program, path, extra_files={METADATA_KEY: card.to_json()})
+        program = torch.export.export(deployed(model, card), pixels, dynamic_shapes=({0: batch},))
+        torch.export.save(program, path, extra_files={METADATA_KEY: file_card(card, nms=OUTSIDE).to_json()})
 
 
 class ExportedProgramEngine:
@@ -35,7 +36,7 @@ class ExportedProgramEngine:
     origin: Origin | None = None
 
     def __init__(self, path: Path, card: ModelCard) -> None:
-        self.card = card
+        self.card, self._task = card, task_of(card)
         with quiet():
             self._module = torch.export.load(path).module()
 
@@ -51,5 +52,5 @@ class ExportedProgramEngine:
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        outputs: Outputs = np.asarray(self._module(torch.from_numpy(pixels))[0])
-        return outputs
+        given = self._module(torch.from_numpy(pixels))
+        return self._task.finished(*map(np.asarray, given[: len(self._task.outputs)]))

@@ -13,6 +13,7 @@ from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
 from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels
 from mobilenets.system.quiet import no_output
+from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
 with no_output():  # `export` imports this too, not by way of `open_engine`
@@ -45,9 +46,10 @@ class ExecuTorchEngine:
             ) from error
         self.card: ModelCard = card_of(path, {} if text is None else {METADATA_KEY: text})
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
-        wanted = [(1, size, size, channels), (1, self.card.net.num_classes)]
+        self._task = task_of(self.card)
+        wanted = [(1, size, size, channels), *((1, *end.shape) for end in self._task.ends(self.card))]
         ends = _ends(self._forward)
-        self.has_features = len(ends) > len(wanted)
+        self._count, self.has_features = len(wanted) - 1, len(ends) > len(wanted)
         if self.has_features:
             wanted.append((1, self.card.net.head_width))
         if ends != wanted:
@@ -68,18 +70,19 @@ class ExecuTorchEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.concatenate([self._one(image, 1)[0] for image in pixels])
+        return np.concatenate([self._task.finished(*self._one(image)[: self._count]) for image in pixels])
 
     def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """As a call, and the features float32 (N, D), each of length 1."""
-        outputs, features = zip(*(self._one(image, 2) for image in pixels), strict=True)
-        return np.concatenate(outputs), np.concatenate(features)
+        given = [self._one(image) for image in pixels]
+        outputs = [self._task.finished(*ends) for *ends, _ in given]
+        return np.concatenate(outputs), np.concatenate([features for *_, features in given])
 
-    def _one(self, image: Pixels, count: int) -> list[Outputs]:
-        """The first `count` of what it gives for one image, as copies: the next one goes into the same memory."""
+    def _one(self, image: Pixels) -> list[Outputs]:
+        """What it gives for one image, as copies: the next one goes into the same memory."""
         with self._turn:
             given = self._forward.execute([torch.from_numpy(image[None])])
-            return [end.numpy().copy() for end in given[:count]]
+            return [end.numpy().copy() for end in given]
 
 
 def _ends(method: Any) -> list[tuple[int, ...]]:

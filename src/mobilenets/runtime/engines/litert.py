@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
 from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
 CARD = "card.json"
@@ -35,8 +36,10 @@ class LiteRtEngine:
             raise ModelFileError(f"{path}: not a model LiteRT can run, or a damaged one; export it again") from error
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         ends = [*self._interpreter.get_input_details(), *self._interpreter.get_output_details()]
-        wanted = [(np.uint8, (1, size, size, channels)), (np.float32, (1, self.card.net.num_classes))]
-        self.has_features = len(ends) > 2
+        self._task = task_of(self.card)
+        wanted: list[tuple[type[np.generic], tuple[int, ...]]] = [(np.uint8, (1, size, size, channels))]
+        wanted += [(np.float32, (1, *end.shape)) for end in self._task.ends(self.card)]
+        self._count, self.has_features = len(wanted) - 1, len(ends) > len(wanted)
         if self.has_features:
             wanted.append((np.float32, (1, self.card.net.head_width)))
         if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
@@ -53,19 +56,20 @@ class LiteRtEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.concatenate([self._one(image[None], 1)[0] for image in pixels])
+        return np.concatenate([self._task.finished(*self._one(image[None])[: self._count]) for image in pixels])
 
     def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """As a call, and the features float32 (N, D), each of length 1."""
-        outputs, features = zip(*(self._one(image[None], 2) for image in pixels), strict=True)
-        return np.concatenate(outputs), np.concatenate(features)
+        given = [self._one(image[None]) for image in pixels]
+        outputs = [self._task.finished(*ends) for *ends, _ in given]
+        return np.concatenate(outputs), np.concatenate([features for *_, features in given])
 
-    def _one(self, image: Pixels, count: int) -> list[Outputs]:
-        """The first `count` of what the model gives for one image."""
+    def _one(self, image: Pixels) -> list[Outputs]:
+        """What the model gives for one image."""
         with self._turn:
             self._interpreter.set_tensor(self._input, image)
             self._interpreter.invoke()
-            return [self._interpreter.get_tensor(output) for output in self._outputs[:count]]
+            return [self._interpreter.get_tensor(output) for output in self._outputs]
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -11,10 +11,11 @@ import numpy as np
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
 from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
 CARD, SUMS = "card.json", "SHA256SUMS"
-OUTPUTS, FEATURES = "out0", "out1"  # as pnnx names what a network gives
+BLOB = "out{}"  # as pnnx names what a network gives
 
 
 class NcnnEngine:
@@ -35,7 +36,10 @@ class NcnnEngine:
         options.use_bf16_storage = False
         if self._net.load_param(str(path)) or self._net.load_model(str(path.with_suffix(".bin"))):
             raise ModelFileError(f"{path}: not a network ncnn can run; export it again")
-        self.has_features = FEATURES in self._net.output_names()
+        self._task = task_of(self.card)
+        self._blobs = [BLOB.format(i) for i, _ in enumerate(self._task.ends(self.card))]
+        self._features = BLOB.format(len(self._blobs))
+        self.has_features = self._features in self._net.output_names()
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
@@ -47,22 +51,23 @@ class NcnnEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.stack([self._one(image, OUTPUTS)[0] for image in pixels])
+        return np.concatenate([self._task.finished(*self._one(image, self._blobs)) for image in pixels])
 
     def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """As a call, and the features float32 (N, D), each of length 1."""
-        outputs, features = zip(*(self._one(image, OUTPUTS, FEATURES) for image in pixels), strict=True)
-        return np.stack(outputs), np.stack(features)
+        given = [self._one(image, [*self._blobs, self._features]) for image in pixels]
+        outputs = [self._task.finished(*ends) for *ends, _ in given]
+        return np.concatenate(outputs), np.concatenate([features for *_, features in given])
 
-    def _one(self, image: Pixels, *blobs: str) -> list[Outputs]:
-        """What the network gives for one image, by the names of its blobs."""
+    def _one(self, image: Pixels, blobs: list[str]) -> list[Outputs]:
+        """What the network gives for one image, (1, …) each, by the names of its blobs."""
         kind = ncnn.Mat.PixelType.PIXEL_RGB if image.shape[2] == 3 else ncnn.Mat.PixelType.PIXEL_GRAY
         extractor = self._net.create_extractor()
         extractor.input("in0", ncnn.Mat.from_pixels(image, kind, image.shape[1], image.shape[0]))
         given = [extractor.extract(blob) for blob in blobs]
         if any(code for code, _ in given):
             raise ModelFileError(f"{self.card.name}: ncnn failed with code {given[-1][0]}; export the model again")
-        return [np.array(output) for _, output in given]
+        return [np.array(output)[None] for _, output in given]
 
 
 def _check(path: Path) -> None:

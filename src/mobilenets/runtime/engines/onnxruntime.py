@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 
 from mobilenets.errors import ModelFileError
@@ -14,6 +13,7 @@ from mobilenets.runtime.engines.int8_sums import sums_are_exact
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
+_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _FATAL_ONLY = 4  # what goes wrong is raised, and told in one line
 
 
@@ -58,15 +58,16 @@ class OnnxRuntimeEngine:
         self.card: ModelCard = card_of(path, self._session.get_modelmeta().custom_metadata_map)
         image, given = self._session.get_inputs()[0], self._session.get_outputs()
         self.accepts_full_image = len(image.shape) == 3
-        task = task_of(self.card)
-        self._output = task.output
+        self._task = task_of(self.card)
+        ends = self._task.ends(self.card)
+        self._names = [end.name for end in ends]
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         wanted = [
             ("image", "tensor(uint8)", [3] if self.accepts_full_image else [size, size, channels]),
-            (self._output, "tensor(float)", list(task.output_shape(self.card.net, size))),
+            *((end.name, _TYPES[end.dtype], list(end.shape)) for end in ends),
         ]
         taken = image.shape[2:] if self.accepts_full_image else image.shape[1:]
-        self.has_features = len(given) > 1
+        self.has_features = len(given) > len(ends)
         if self.has_features:
             wanted.append((FEATURES, "tensor(float)", [self.card.net.head_width]))
         described = [(image.name, image.type, taken), *((end.name, end.type, end.shape[1:]) for end in given)]
@@ -84,13 +85,13 @@ class OnnxRuntimeEngine:
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         image = pixels[0] if self.accepts_full_image else pixels
-        return np.asarray(self._session.run([self._output], {"image": image})[0])
+        return self._task.finished(*self._session.run(self._names, {"image": image}))
 
     def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """As a call, and the features float32 (N, D), each of length 1."""
         image = pixels[0] if self.accepts_full_image else pixels
-        outputs, features = self._session.run([self._output, FEATURES], {"image": image})
-        return np.asarray(outputs), np.asarray(features)
+        *ends, features = self._session.run([*self._names, FEATURES], {"image": image})
+        return self._task.finished(*ends), features
 
 
 def _first_line(error: Exception) -> str:

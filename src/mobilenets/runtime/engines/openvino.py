@@ -13,9 +13,9 @@ import openvino
 
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
-from mobilenets.runtime.base import FLOAT, HALF, Engine, Features, Origin, Pixels, available_cores
+from mobilenets.runtime.base import FEATURES, FLOAT, HALF, Engine, Features, Origin, Pixels, available_cores
 from mobilenets.tasks import task_of
-from mobilenets.tasks.task import Outputs
+from mobilenets.tasks.task import End, Outputs
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 # (`benchmarks/half.py`).
 BFLOAT16, FLOAT16 = "bfloat16", "float16"
 _CAPABILITIES = {BFLOAT16: "BF16", FLOAT16: "FP16"}
+_TYPES = {"float32": "f32", "int64": "i64"}
 _HINTS = {FLOAT: "f32", BFLOAT16: "bf16", FLOAT16: "f16"}
 
 
@@ -93,13 +94,15 @@ class OpenVinoEngine:
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         self.accepts_full_image = len(graph.inputs[0].partial_shape) == 3
         taken = "[?,?,3]" if self.accepts_full_image else f"[?,{size},{size},{channels}]"
-        outputs = ",".join(map(str, task_of(self.card).output_shape(self.card.net, size)))
-        wanted = [("u8", taken), ("f32", f"[{1 if self.accepts_full_image else '?'},{outputs}]")]
-        self.has_features = len(graph.outputs) > 1
+        self._task = task_of(self.card)
+        ends = self._task.ends(self.card)
+        self._count, self.has_features = len(ends), len(graph.outputs) > len(ends)
         if self.has_features:
-            wanted.append(("f32", f"[{1 if self.accepts_full_image else '?'},{self.card.net.head_width}]"))
-        ends = [*graph.inputs, *graph.outputs]
-        if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in ends] != wanted:
+            ends = (*ends, End(FEATURES, (self.card.net.head_width,)))
+        count = 1 if self.accepts_full_image else "?"
+        wanted = [("u8", taken), *((_TYPES[e.dtype], f"[{','.join(map(str, (count, *e.shape)))}]") for e in ends)]
+        described = [*graph.inputs, *graph.outputs]
+        if [(end.element_type.get_type_name(), str(end.partial_shape)) for end in described] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
         self._own = threading.local()  # a request holds one caller's picture and answer
 
@@ -127,18 +130,19 @@ class OpenVinoEngine:
 
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        return np.array(self._infer(pixels)[0])  # a copy: the next call writes into the same memory
+        return self._task.finished(*self._infer(pixels)[: self._count])
 
     def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """As a call, and the features float32 (N, D), each of length 1."""
-        result = self._infer(pixels)
-        return np.array(result[0]), np.array(result[1])
+        *ends, features = self._infer(pixels)
+        return self._task.finished(*ends), features
 
-    def _infer(self, pixels: Pixels) -> Any:
+    def _infer(self, pixels: Pixels) -> list[Any]:
+        """What the graph gives, as copies: the next call writes into the same memory."""
         image = pixels[0] if self.accepts_full_image else pixels
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
-        return self._own.request.infer([image])
+        return [np.array(end) for end in self._own.request.infer([image]).values()]
 
 
 def _metadata(graph: openvino.Model) -> dict[str, str]:

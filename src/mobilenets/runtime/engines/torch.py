@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mobilenets.features.neighbours import unit
 from mobilenets.model_card import ModelCard
@@ -29,9 +31,8 @@ class TorchEngine:
 
     def __init__(self, model: MobileNet, card: ModelCard, threads: int | None = None) -> None:
         self.card, self._threads = card, threads
-        task = task_of(card)
-        self.model, self._head = channels_last(model).eval(), task.head
-        self.has_features = not task.has_boxes
+        self.model, self._task = channels_last(model).eval(), task_of(card)
+        self.has_features = not self._task.has_boxes
 
     @classmethod
     def read(cls, path: Path, threads: int | None = None) -> TorchEngine:
@@ -54,22 +55,25 @@ class TorchEngine:
         self._threads = 1
         return self
 
-    @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Outputs:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
-        with _threads(self._threads):
-            images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-            outputs: Outputs = self._head(self.model(images)).numpy()
-        return outputs
+        return self._task.finished(*self.ends(pixels)[: len(self._task.outputs)])
 
-    @torch.inference_mode()
     def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """As a call, and the features float32 (N, D), each of length 1."""
+        *ends, features = self.ends(pixels)
+        return self._task.finished(*ends), features
+
+    @torch.inference_mode()
+    def ends(self, pixels: Pixels) -> list[NDArray[np.float32]]:
+        """What an exported graph gives for uint8 (N, size, size, C), before it is finished; features come last."""
         with _threads(self._threads):
             images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
-            raw, vectors = self.model.with_vectors(images)
-            outputs: Outputs = self._head(raw).numpy()
-        return outputs, unit(vectors.numpy())
+            if not self.has_features:
+                return [end.numpy() for end in self._task.head(self.model(images))]
+            outputs, vectors = self.model.with_vectors(images)
+            ends = self._task.head(outputs)
+        return [*(end.numpy() for end in ends), unit(vectors.numpy())]
 
 
 @contextmanager

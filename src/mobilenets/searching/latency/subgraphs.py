@@ -21,7 +21,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.searching.latency.timer import Graph
-from mobilenets.tasks.classify.head import softmax
+from mobilenets.tasks.classify import Classify
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def subgraphs(net: Net, size: int) -> Iterator[SubGraph]:
         "float32",
         sum(row.macs for row in after),
         sum(row.params for row in after),
-        lambda: Answering(_Tail(MobileNet(replace(net, blocks=net.blocks[-1:]))), softmax),
+        lambda: Answering(_Tail(MobileNet(replace(net, blocks=net.blocks[-1:]))), Classify().head),
     )
 
 

@@ -14,12 +14,10 @@ from mobilenets.errors import UsageError
 from mobilenets.model_card import ANOMALY, ModelCard
 from mobilenets.tasks.anomaly import answers, metrics, targets
 from mobilenets.tasks.anomaly.answers import Inspection
-from mobilenets.tasks.task import Labels, Loss, Outputs, Task
+from mobilenets.tasks.task import End, Labels, Loss, Outputs, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from mobilenets.arch.net import Net
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Anomaly(Task[Inspection]):
 
     name = ANOMALY
     label = "inspection"
-    output = "scores"
+    outputs = ("scores",)
     fields = answers.FIELDS
     labels_are_classes = False
     probe = "bank"
@@ -83,10 +81,10 @@ class Anomaly(Task[Inspection]):
         """One: like the good ones or not. The map follows it."""
         return 1
 
-    def output_shape(self, net: Net, size: int) -> tuple[int, ...]:
+    def ends(self, card: ModelCard) -> tuple[End, ...]:
         """The score, and one for each place of the coarsest map."""
-        side = -(-size // net.head_maps[-1].stride)
-        return (1 + side * side,)
+        side = -(-card.preprocess.size // card.net.head_maps[-1].stride)
+        return (End(self.outputs[0], (1 + side * side,)),)
 
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> Inspection:
         """Good, or a defect, and where."""
@@ -121,11 +119,11 @@ class Anomaly(Task[Inspection]):
         sides = (expected[:, 0] >= self._threshold) == (found[:, 0] >= self._threshold)
         return float(sides.mean()), float(np.abs(expected - found).max())
 
-    def head(self, outputs: Tensor) -> Tensor:
+    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
         """The network gives the scores itself."""
         from mobilenets.tasks.anomaly.head import scores
 
-        return scores(outputs)
+        return (scores(outputs),)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """None: nothing is trained by steps.

@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 
 from mobilenets.arch.anchors import anchors
 from mobilenets.arch.build import DETECTOR
-from mobilenets.arch.net import Net
 from mobilenets.arch.ssd import BOX
-from mobilenets.model_card import DETECT, ModelCard
+from mobilenets.model_card import DETECT, INSIDE, ModelCard
 from mobilenets.tasks.detect import answers, faults, metrics, targets
 from mobilenets.tasks.detect.answers import Detection
 from mobilenets.tasks.detect.boxes import detections, padded
-from mobilenets.tasks.task import UNKNOWN, LabelFault, Labels, Loss, Outputs, Task
+from mobilenets.tasks.task import UNKNOWN, End, LabelFault, Labels, Loss, Outputs, Suppression, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MIN_SCORE = 0.01  # of a box; lower ones are as many as there are anchors
-MAX_CANDIDATES = 200  # of a class, before those are taken away that overlap a better one
+BOXES, SCORES, CLASSES = "boxes", "scores", "classes"  # what an exported file gives
+SUPPRESSION = Suppression(min_score=0.01, max_overlap=0.55, max_boxes=100)  # lower scores: as many as anchors
 FEW_IMAGES = (
     500  # with fewer BatchNorm's statistics of batches say less than those of the weights; then twice the steps
 )
@@ -37,8 +36,8 @@ NETWORK = "ssdlite_mobilenet_v2"
 class Detect(Task[Detection]):
     """Which objects a photograph shows, and where.
 
-    Outputs behind `head` are boxes and scores of all anchors, float32 (N, A, 4 + K); `finished`, they are (N, 100, 6):
-    x1 y1 x2 y2 score class, sorted by score, the class -1 where there is none. All other methods take the latter.
+    Behind `head` there are boxes and scores of all anchors, float32 (N, A, 4) and (N, A, K); `finished`, they are
+    outputs (N, 100, 6): x1 y1 x2 y2 score class, sorted by score, the class -1 where there is none.
 
     Parameters
     ----------
@@ -53,7 +52,8 @@ class Detect(Task[Detection]):
 
     name = DETECT
     label = "boxes"
-    output = "anchors"
+    outputs = (BOXES, SCORES)
+    suppression = SUPPRESSION
     fields = answers.FIELDS
     labels_are_classes = False
     has_boxes = True
@@ -141,17 +141,22 @@ class Detect(Task[Detection]):
         """One for each class, and one for the background."""
         return len(classes) + 1
 
-    def output_shape(self, net: Net, size: int) -> tuple[int, ...]:
-        """A row for each anchor."""
-        return (len(anchors(net, size)), BOX + net.num_classes - 1)
+    def ends(self, card: ModelCard) -> tuple[End, ...]:
+        """Boxes and scores of the anchors, or with NMS inside the best ones, and their classes."""
+        if card.nms == INSIDE:
+            count = SUPPRESSION.max_boxes
+            return (End(BOXES, (count, BOX)), End(SCORES, (count,)), End(CLASSES, (count,), "int64"))
+        count = len(anchors(card.net, card.preprocess.size))
+        return (End(BOXES, (count, BOX)), End(SCORES, (count, card.net.num_classes - 1)))
 
-    def finished(self, outputs: Outputs) -> Outputs:
-        """NMS: the 100 best boxes that no better one of their class overlaps, float32 (N, 100, 6)."""
-        found = (
-            detections(row[:, :4], row[:, 4:], min_score=MIN_SCORE, max_candidates=MAX_CANDIDATES)
-            for row in outputs.astype(np.float32, copy=False)
-        )
-        return np.stack([padded(rows) for rows in found])
+    def finished(self, *ends: NDArray[Any]) -> Outputs:
+        """The 100 best boxes that no better one of their class overlaps, float32 (N, 100, 6)."""
+        boxes, scores, *classes = ends
+        if classes:
+            return np.concatenate([boxes, scores[..., None], classes[0][..., None]], -1, dtype=np.float32)
+        limits = {**SUPPRESSION._asdict(), "max_candidates": None}
+        found = (detections(*photo, **limits) for photo in zip(boxes, scores, strict=True))
+        return np.stack([padded(rows, SUPPRESSION.max_boxes) for rows in found])
 
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> Detection:
         """The objects whose scores reach the thresholds."""
@@ -186,7 +191,7 @@ class Detect(Task[Detection]):
         """The share of boxes that are found again, and the largest difference of their scores."""
         return metrics.compare(expected, found)
 
-    def head(self, outputs: Tensor) -> Tensor:
+    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
         """Corner boxes and scores of all anchors."""
         from mobilenets.tasks.detect.head import decoded
 

@@ -8,19 +8,21 @@ from torch import Tensor
 from mobilenets.tasks.detect.boxes import MAX_GROWTH, WEIGHTS
 
 
-def decoded(outputs: Tensor) -> Tensor:
-    """Logits, codes and anchors, float (N, A, K + 1 + 4 + 4), as corner boxes and scores, (N, A, 4 + K).
+def decoded(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, codes and anchors, float (N, A, K + 1 + 4 + 4), as corner boxes (N, A, 4) and scores (N, A, K).
 
     Examples
     --------
-    >>> decoded(torch.tensor([[[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 1.0]]])).tolist()
-    [[[0.25, 0.0, 0.75, 1.0, 0.5]]]
+    >>> boxes, scores = decoded(torch.tensor([[[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 1.0]]]))
+    >>> boxes.tolist(), scores.tolist()
+    ([[[0.25, 0.0, 0.75, 1.0]]], [[[0.5]]])
     """
     logits, codes, anchors = outputs[..., :-8], outputs[..., -8:-4], outputs[..., -4:]
     codes = codes / torch.from_numpy(WEIGHTS).to(codes)
     centres = codes[..., :2] * anchors[..., 2:] + anchors[..., :2]
-    sides = codes[..., 2:].clamp(max=MAX_GROWTH).exp() * anchors[..., 2:]
-    return torch.cat([centres - sides / 2, centres + sides / 2, logits.softmax(-1)[..., 1:]], -1)
+    # Not `clamp`, which would be rounded in 8 bits as a ReLU6 is.
+    sides = torch.minimum(codes[..., 2:], torch.tensor(MAX_GROWTH).to(codes)).exp() * anchors[..., 2:]
+    return torch.cat([centres - sides / 2, centres + sides / 2], -1), logits.softmax(-1)[..., 1:]
 
 
 def framed(targets: Tensor, frames: Tensor) -> Tensor:

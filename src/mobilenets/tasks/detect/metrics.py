@@ -205,30 +205,30 @@ def confusion_of(finished: Floats, truth: Floats, thresholds: Floats) -> Ints:
 
 
 def compare(expected: Floats, found: Floats) -> tuple[float, float]:
-    """Of two engines' boxes (N, D, 6) the share of `expected` ones that were found again, and their largest difference.
+    """Of two engines' boxes (N, D, 6) the share that both have, and the largest difference of their scores.
 
-    Those with a score above 0.05; found again: of the same class, with an IoU of 0.99 or more. The difference is one
-    of scores; 0 where nothing was found again.
+    Of those with a score above 0.05, of either; both have it: there is one of the same class with an IoU of 0.99 or
+    more. The difference is 0 where they have nothing in common.
 
     Examples
     --------
-    >>> one = np.array([[[0, 0, 0.5, 0.5, 0.75, 0], [0.5, 0.5, 1, 1, 0.5, 1]]])
+    >>> one = np.array([[[0, 0, 0.5, 0.5, 0.75, 0], [0.5, 0.5, 1, 1, 0.5, 1], [0, 0.5, 0.5, 1, 0.25, 1]]])
     >>> other = np.array([[[0, 0, 0.5, 0.5, 0.5, 0], [0, 0, 0, 0, 0, -1]]])
     >>> compare(one, other)
     (0.5, 0.25)
     """
     again = total = 0
     largest = 0.0
-    for ours, theirs in zip(expected, found, strict=True):
-        ours, theirs = ours[(ours[:, CLASS] >= 0) & (ours[:, SCORE] > _LIKELY)], theirs[theirs[:, CLASS] >= 0]
-        table = overlaps(ours, theirs) * (ours[:, None, CLASS] == theirs[None, :, CLASS])
-        total += len(ours)
-        if not len(theirs):
+    for one, other in zip([*expected, *found], [*found, *expected], strict=True):
+        one, other = one[(one[:, CLASS] >= 0) & (one[:, SCORE] > _LIKELY)], other[other[:, CLASS] >= 0]
+        total += len(one)
+        if not len(other):
             continue
+        table = overlaps(one, other) * (one[:, None, CLASS] == other[None, :, CLASS])
         best = table.argmax(1)
         same = table.max(1) >= _SAME
         again += int(same.sum())
-        largest = max(largest, float(np.abs(ours[:, SCORE] - theirs[best, SCORE])[same].max(initial=0.0)))
+        largest = max(largest, float(np.abs(one[:, SCORE] - other[best, SCORE])[same].max(initial=0.0)))
     return (again / total if total else 1.0), largest
 
 

@@ -36,7 +36,7 @@ class Multilabel(Task[LabelSet]):
 
     name = MULTILABEL
     label = "labels"
-    output = "probabilities"
+    outputs = ("probabilities",)
     fields = answers.FIELDS
     labels_are_classes = False
     probe = "sigmoid"
@@ -113,11 +113,11 @@ class Multilabel(Task[LabelSet]):
         """The share with the same labels, and the largest difference of a probability."""
         return metrics.compare(expected, found, self._thresholds(expected.shape[1]))
 
-    def head(self, outputs: Tensor) -> Tensor:
+    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
         """Sigmoid."""
         from mobilenets.tasks.multilabel.head import sigmoid
 
-        return sigmoid(outputs)
+        return (sigmoid(outputs),)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """Binary cross-entropy; nothing is smoothed, as labels do not exclude each other."""
