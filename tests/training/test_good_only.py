@@ -1,16 +1,21 @@
 """Good photographs only: a run that tells what is unlike them, and where."""
 
+import base64
 import csv
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from starlette.testclient import TestClient
 
 import mobilenets as mn
 from conftest import Cli, is_one_line_error
 from mobilenets.data.manifest import manifest_of
+from mobilenets.serving.app import make_app
+from mobilenets.serving.overlay import inspector
 
 SIDE = 96
 TRAIN = {"model": "mobilenet_v2", "weights": "torchvision-v1", "size": SIDE}
@@ -109,3 +114,40 @@ def test_what_does_not_go_with_good_ones_only_is_refused(parts: Path, cli: Cli) 
     assert is_one_line_error(cli(*good, "--epochs", "3"), "--epochs 3", "good ones only")
     assert is_one_line_error(cli(*good, "--weights", "none"), "weights: none", "random features")
     assert is_one_line_error(cli(*good, "--defects", parts / "none"), "--defects", "no such folder")
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+def test_an_exported_file_puts_every_photo_on_the_same_side(run: mn.Run, tmp_path: Path, target: str) -> None:
+    pytest.importorskip(target)
+    exported = mn.export(run.path, target, out=tmp_path / target)
+    figures = exported.verification
+    assert figures.agrees
+    assert (figures.n, figures.top1_agreement) == (9, 1.0)
+    assert figures.max_probability_difference is not None
+    assert figures.max_probability_difference < 1e-3
+
+
+def test_the_service_draws_where_the_defect_is(run: mn.Run, parts: Path) -> None:
+    predictor = mn.load(run.path)
+    content = (parts / "test" / "blot" / "00.png").read_bytes()
+    with TestClient(make_app(predictor, explain=inspector(predictor, 10**7))) as client:
+        (result,) = client.post("/predict?explain=true", content=content).json()["results"]
+    assert result["label"] == "defect"
+    assert np.shape(result["map"]) == (SIDE // 16, SIDE // 16)
+    layer = np.asarray(Image.open(io.BytesIO(base64.b64decode(result["overlay"]))))[..., 3]
+    top, left = np.unravel_index(int(layer.argmax()), layer.shape)
+    assert abs(left / layer.shape[1] - 24 / SIDE) < 0.2
+    assert abs(top / layer.shape[0] - 70 / SIDE) < 0.2
+
+
+def test_the_report_shows_the_strangest_with_their_heat(run: mn.Run) -> None:
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "Learned from photographs of <bdi>part</bdi> alone" in page
+    assert page.count("heat map: half of the heat") >= 4  # of every defect
+    assert "On the wrong side" not in page
+
+
+def test_without_defects_the_report_says_that_what_is_found_is_not_known(parts: Path, tmp_path: Path) -> None:
+    run = mn.train(parts / "good", out=tmp_path / "run", **TRAIN)
+    assert (run.metrics["auroc"], run.metrics["good_accepted"]) == (None, 1.0)
+    assert "what it finds is not known" in (run.path / "report.html").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mobilenets.arch.net import Net
 
 MAX_MAPS = 3
+POWERS = (1, 2, 4, 8, 16, 32, 64)  # by squaring alone, which every runtime can do, as not all can sort
 MAX_LENGTH, MAX_BANK = 2_048, 100_000
 
 
@@ -35,8 +36,8 @@ class PatchHead:
         Numbers that a patch is described by.
     bank
         Patches kept.
-    largest
-        Of a photo's patches as many as the score is the mean of, the farthest ones.
+    power
+        Of the mean over a photo's patches that is its score: the higher, the more the farthest ones count alone.
     num_classes
         1: like the good ones or not.
     """
@@ -45,7 +46,7 @@ class PatchHead:
     taps: tuple[int, ...]
     length: int
     bank: int
-    largest: int = 10
+    power: int = 32
     num_classes: int = 1
 
     @property
@@ -100,7 +101,7 @@ class PatchHead:
             raise UsageError(f"taps: {list(self.taps)!r} do not rise")
         check_whole("length", self.length, 1, MAX_LENGTH)
         check_whole("bank", self.bank, 1, MAX_BANK)
-        check_whole("largest", self.largest, 1, 1_000)
+        check_choice("power", self.power, POWERS)
         check_choice("num_classes", self.num_classes, (1,))
 
     def to_dict(self) -> dict[str, Any]:

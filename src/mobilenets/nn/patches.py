@@ -30,6 +30,24 @@ class Pooled(nn.Module):
         return mean / (mean.abs() + SMALL).sqrt()
 
 
+def power_mean(distances: torch.Tensor, power: int) -> torch.Tensor:
+    """(N, P), 0 or more → (N, 1), each the `power`-th root of the mean of the powers of its row.
+
+    Examples
+    --------
+    >>> round(float(power_mean(torch.tensor([[3.0, 4.0]]), 2)), 4)
+    3.5355
+    """
+    peak = distances.amax(1, keepdim=True).clamp(min=1e-6)
+    value = distances / peak  # no power of what is at most 1 is too large, in half precision neither
+    for _ in range(power.bit_length() - 1):
+        value = value * value
+    value = value.mean(1, keepdim=True)
+    for _ in range(power.bit_length() - 1):
+        value = value.sqrt()
+    return peak * value
+
+
 class PatchMemory(MobileNet):
     """Stem and blocks up to the last map that is read, and the patches of good photographs.
 
@@ -91,9 +109,7 @@ class PatchMemory(MobileNet):
         patches = self.patches_of(maps)
         nearest = self.bank(patches).amin(1, keepdim=True) + patches.square().sum(1, keepdim=True)  # (N, 1, h, w)
         distances = nearest.clamp(min=0).sqrt().flatten(1)  # by rounding a little below 0, of a patch that is kept
-        largest = min(self.net.patches.largest, distances.shape[1])
-        score = distances.topk(largest).values.mean(1, keepdim=True)
-        both = torch.cat([score, distances], 1)
+        both = torch.cat([power_mean(distances, self.net.patches.power), distances], 1)
         return both / (both + self.threshold)
 
     def forward(self, x: torch.Tensor, after: int | None = None) -> torch.Tensor:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
+from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT, MULTILABEL
 from mobilenets.report.answers import Answered, AnswerPages
 from mobilenets.report.box_answers import box_answers
 from mobilenets.report.class_answers import class_answers
+from mobilenets.report.good_answers import good_answers
 from mobilenets.report.label_answers import label_answers
 
 
@@ -31,6 +32,10 @@ def _boxes(answered: Answered) -> AnswerPages:
     return AnswerPages("run/detect", box_answers(answered))
 
 
+def _good(answered: Answered) -> AnswerPages:
+    return AnswerPages("run/anomaly", good_answers(answered))
+
+
 def _figures(answered: Answered) -> AnswerPages:
     """Every figure by its name."""
     figures = [(name, value) for name, value in answered.card.metrics.items() if isinstance(value, (int, float))]
@@ -41,4 +46,5 @@ _PAGES: dict[str, Callable[[Answered], AnswerPages]] = {
     CLASSIFY: _classes,
     MULTILABEL: _labels,
     DETECT: _boxes,
+    ANOMALY: _good,
 }

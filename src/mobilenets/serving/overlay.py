@@ -9,7 +9,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mobilenets.explaining.overlay import heat_layer
+from mobilenets.explaining.unlike import unlike
 from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.predictor import Predictor
+from mobilenets.tasks.anomaly.answers import Inspection
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explainer
@@ -21,6 +24,20 @@ Explain = Callable[[bytes], bytes]  # the bytes of a picture → the PNG to lay 
 def can_explain() -> bool:
     """Whether what explaining needs is installed."""
     return bool(find_spec("torch") and find_spec("captum"))
+
+
+def inspector(predictor: Predictor[Inspection], max_pixels: int) -> Explain:
+    """Draws where a picture is unlike good ones, as `predictor` answers it."""
+
+    def explain(content: bytes) -> bytes:
+        preprocess = predictor.card.preprocess
+        decoded = predictor.decoded(content, max_pixels)
+        file = io.BytesIO()
+        size = decoded.image.size
+        heat_layer(unlike(predictor.predict(decoded), preprocess, *size), size, preprocess).save(file, "PNG")
+        return file.getvalue()
+
+    return explain
 
 
 def explainer(open_network: Callable[[], Network], max_pixels: int) -> Explain:

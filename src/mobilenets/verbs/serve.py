@@ -142,8 +142,9 @@ def serve(
         from mobilenets.serving.origins import ANY, check_origins
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
+    from mobilenets.model_card import ANOMALY
     from mobilenets.runtime.tiled import tile_side
-    from mobilenets.serving.overlay import can_explain, explainer
+    from mobilenets.serving.overlay import Explain, can_explain, explainer, inspector
     from mobilenets.verbs.model_argument import has_network, open_model, open_network
 
     origins = check_origins(list(allow_origin or ()))
@@ -162,8 +163,11 @@ def serve(
             log.warning("photos are answered whole here, though %s was trained on tiles of them", model)
         found = _among(classifier, Path(model), among)
         labels = _labels(Path(label), label_to, classifier) if label is not None else None
-        explains = has_network(str(model)) and can_explain()
-        explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
+        if classifier.card.task == ANOMALY:  # its answers say where by themselves
+            explain: Explain | None = inspector(classifier, limits.pixels)
+        else:
+            explains = has_network(str(model)) and can_explain()
+            explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
         app = make_app(classifier, limits, explain, origins, found, labels)
         if ready is not None:
             ready(Service(classifier.card.name, server.url_of(listener), labels is not None))

@@ -21,10 +21,9 @@ from mobilenets.training.probe.features import run_on_pixels
 
 STRIDE = 16  # of the coarsest map: a patch for each 16×16 pixels
 LENGTH = 96  # numbers of a patch; more directions tell hardly anything
-BANK = 2_000  # patches kept; twice as many tell no more (`benchmarks/good_only.py`)
+BANK = 4_000  # patches kept; more tell no more (`benchmarks/good_only.py`)
 CANDIDATES = 40_000  # patches that they are chosen from, as many of each photo
 DIRECTIONS = 16  # of random ones, in which distances are compared as patches are chosen (2106.08265, §3.2)
-LARGEST = (10, 3, 40)  # of a photo's patches, as many as its score may be the mean of; the first, if nothing chooses
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +35,7 @@ def tap_choices(net: Net) -> list[tuple[int, ...]]:
     --------
     >>> from mobilenets.arch import build
     >>> tap_choices(build("mobilenet_v2"))
-    [(5, 12), (12,), (9, 12)]
+    [(11, 12), (5, 12), (5,)]
     """
     stride, strides = net.stem.stride, []
     for row in net.blocks:
@@ -45,9 +44,7 @@ def tap_choices(net: Net) -> list[tuple[int, ...]]:
     coarsest = max(s for s in strides if s <= STRIDE)
     coarse = [i for i, s in enumerate(strides) if s == coarsest]
     fine = [i for i, s in enumerate(strides) if 2 * s == coarsest]
-    last, middle = coarse[-1], coarse[len(coarse) // 2]
-    choices = [*([(fine[-1], last)] if fine else []), (last,), *([(middle, last)] if middle < last else [])]
-    return list(dict.fromkeys(choices))
+    return [tuple(coarse[-2:]), *([(fine[-1], coarse[-1]), (fine[-1],)] if fine else [])]
 
 
 class _PatchMaps(nn.Module):
@@ -133,7 +130,7 @@ class Patches:
             axes = np.linalg.eigh(x.T @ x / len(x))[1][:, -length:]
         shortened = torch.from_numpy((x @ axes).astype(np.float32))
         bank = shortened[farthest_first(shortened, min(BANK, len(shortened)), self._seed)]
-        head = PatchHead(tuple(taps), length, len(bank), LARGEST[0])
+        head = PatchHead(tuple(taps), length, len(bank))
         model = PatchMemory(cut_for(self._model.net, head))
         state = self._model.state_dict()
         model.load_state_dict({key: state[key] for key in model.state_dict() if key in state}, strict=False)
