@@ -9,7 +9,7 @@ from PIL import Image
 from mobilenets.preprocess import Preprocess
 from mobilenets.tasks.anomaly.answers import Inspection
 
-LEAST = 0.1  # of a score above the threshold that is drawn as strongly as can be
+MIN_RANGE = 0.1  # of a score above the threshold that is drawn as strongly as can be
 
 
 def unlike(answer: Inspection, preprocess: Preprocess, width: float, height: float) -> NDArray[np.float32]:
@@ -34,7 +34,7 @@ def unlike(answer: Inspection, preprocess: Preprocess, width: float, height: flo
     >>> heat.shape, float(heat[0, 0]), float(heat[-1, -1])
     ((32, 64), 0.0, 1.0)
     """
-    strongest = max(float(answer.map.max()), answer.threshold + LEAST)
+    strongest = max(float(answer.map.max()), answer.threshold + MIN_RANGE)
     heat = ((answer.map - answer.threshold) / (strongest - answer.threshold)).clip(0, 1)
     side = (preprocess.size, preprocess.size)
     large = Image.fromarray(heat.astype(np.float32)).resize(side, Image.Resampling.BILINEAR)

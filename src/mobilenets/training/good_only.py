@@ -54,11 +54,11 @@ def keep_patches(run: OpenedRun, plan: Plan) -> Start:
     taps = sorted({tap for choice in choices for tap in choice})
     patches = Patches(run.model, taps, plan.preprocess, run.loaders.device, train, plan.settings.seed)
     look_image_s = (time.monotonic() - begun) / max(1, len(train.labels))
-    asked = [_ask(run, plan, patches.network(choice), val) for choice in choices]
-    areas = [auroc(one.scores, is_defect[one.labels].astype(np.int64)) for one in asked]
+    found = [_distances_of(run, plan, patches.network(choice), val) for choice in choices]
+    areas = [auroc(one.scores, is_defect[one.labels].astype(np.int64)) for one in found]
     for choice, area in zip(choices, areas, strict=True):
         log.info("good ones: %s", _describe(choice, area))
-    chosen = asked[choose_maps(areas, is_defect[asked[0].labels])]
+    chosen = found[choose_maps(areas, is_defect[found[0].labels])]
     distance = _threshold(chosen.scores, is_defect[chosen.labels])
     model, both = chosen.model, np.concatenate([chosen.scores[:, None], chosen.distances], 1)
     model.threshold.data = torch.tensor([distance], dtype=torch.float32)
@@ -99,7 +99,7 @@ def _threshold(scores: Floats, is_defect: NDArray[np.bool_]) -> float:
     return usual * middle / max(1 - middle, 1e-9)
 
 
-class _Asked(NamedTuple):
+class _Distances(NamedTuple):
     """A network and its distances: of photographs, float32 (N,), and of their patches (N, P); and labels (N,)."""
 
     model: PatchMemory
@@ -108,7 +108,7 @@ class _Asked(NamedTuple):
     labels: Labels
 
 
-def _ask(run: OpenedRun, plan: Plan, model: PatchMemory, loader: Loader) -> _Asked:
+def _distances_of(run: OpenedRun, plan: Plan, model: PatchMemory, loader: Loader) -> _Distances:
     """What a network whose threshold is 1 says of the photographs that can be read, in float32 arithmetic."""
     compute = run_on_pixels(model, plan.preprocess, run.loaders.device, exact=True)
     rows, labels = [], []
@@ -117,7 +117,7 @@ def _ask(run: OpenedRun, plan: Plan, model: PatchMemory, loader: Loader) -> _Ask
         labels.append(batch.labels)
     outputs = np.concatenate(rows)
     distances = outputs / np.maximum(1 - outputs, 1e-6)
-    return _Asked(model, distances[:, 0], distances[:, 1:], np.concatenate(labels))
+    return _Distances(model, distances[:, 0], distances[:, 1:], np.concatenate(labels))
 
 
 def _describe(taps: tuple[int, ...], area: float | None) -> str:
