@@ -160,8 +160,8 @@ class _Content:
     def _check_mask(self, mask: Any, image: Any, where: str) -> None:
         """Refuse a mask that is of another size than its photo: it is another one's, and so may be the box."""
         size = mask.get("size") if isinstance(mask, dict) else None
-        stated = self._size(image)
-        if size is None or stated is None:
+        stated = None if size is None else self._size(image)
+        if stated is None:
             return
         if not isinstance(size, list) or [number(n, where, "size of its mask") for n in size] != [*stated[::-1]]:
             raise DataError(
