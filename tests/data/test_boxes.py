@@ -32,6 +32,7 @@ from annotated import (
 from mobilenets.data.samples import Samples
 from mobilenets.data.sources.boxes.read import read_boxes
 from mobilenets.data.sources.csv import read_table
+from mobilenets.data.sources.read import read_named_splits
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError
 from mobilenets.tasks.detect.targets import Box, boxes_of
@@ -313,6 +314,28 @@ def test_yolo_without_a_data_yaml_and_with_points_behind_the_box(tmp_path: Path)
         file.write("kpt_shape: [1, 3]\n")
     (tmp_path / "b" / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2 0.5 0.5 2\n")
     assert one(tmp_path / "b") == [Box("cat", 0.4, 0.4, 0.6, 0.6)]
+
+
+def test_the_file_that_describes_the_data_may_be_given_itself(tmp_path: Path) -> None:
+    write_yolo(tmp_path / "yolo", {"a.jpg": DOG})
+    write_coco(tmp_path / "coco", {"a.jpg": DOG})
+    (tmp_path / "coco" / "annotations").mkdir()
+    (tmp_path / "coco" / "annotations.json").rename(tmp_path / "coco" / "annotations" / "one.json")
+    for file in (tmp_path / "yolo" / "data.yaml", tmp_path / "coco" / "annotations" / "one.json"):
+        splits_of, (texts, parts) = read_boxes(file.parents[file.suffix == ".json"]), read_named_splits(file)
+        assert splits_of is not None
+        (samples,) = parts.values()
+        assert [texts[s.label] for s in samples] == list(splits_of[0].names)
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(DataError, match=r"other.json: is no JSON of COCO"):
+        read_named_splits(tmp_path / "other.json")
+
+
+def test_labels_whose_classes_nothing_names_are_not_taken_for_class_folders(tmp_path: Path) -> None:
+    write_yolo(tmp_path, {"a.jpg": DOG})
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(DataError, match=r"looks like YOLO's, but nothing names its classes; write data.yaml"):
+        read_named_splits(tmp_path)
 
 
 def test_a_csv_with_relative_corners_sizes_parts_groups_and_what_does_not_count(tmp_path: Path) -> None:

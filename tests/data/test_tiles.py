@@ -97,3 +97,11 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, cache: Path) -> 
     photo(tmp_path / "a.png")
     with pytest.raises(Exception, match=r"--tile: .* cannot be written"):
         cut(samples(tmp_path, "a.png"), 128, Survey())
+
+
+def test_that_tiles_of_deep_photos_have_eight_bits_is_said(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(40_000, dtype=np.uint16).reshape(200, 200)).save(tmp_path / "a.png")
+    survey = Survey()
+    found = cut(samples(tmp_path, "a.png"), 128, survey)
+    assert Image.open(found[0].path).mode in ("L", "RGB")
+    assert "1 photograph of more than 8 bits a channel; tiles have 8" in survey.notes[1]

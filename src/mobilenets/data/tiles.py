@@ -33,10 +33,11 @@ _PNG: dict[str, Any] = {"format": "PNG", "compress_level": 1}
 
 @dataclass(frozen=True)
 class _Cut:
-    """A photo in tiles: their files, and their boxes as label text."""
+    """A photo in tiles: their files, their boxes as label text, and whether it has more than 8 bits a channel."""
 
     files: list[Path]
     texts: list[str]
+    is_deep: bool
 
 
 def cut(samples: Samples, side: int, survey: Survey) -> Samples:
@@ -61,7 +62,7 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
         sample = samples[i]
         return None if size == UNKNOWN_SIZE else _cut(sample, samples.names[sample.label], side, digest.tobytes())
 
-    photos = tiles = empty = 0
+    photos = tiles = empty = deep = 0
     with Progress("cutting tiles", len(samples), "photo") as progress, ThreadPoolExecutor(_WORKERS) as pool:
         for i, result in enumerate(pool.map(work, range(len(samples)))):
             sample, split = samples[i], SPLITS[samples.splits[i]]
@@ -71,12 +72,18 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
                 found.add(str(sample.path), name, split, sample.group, sample.stratum, sample.member)
                 continue
             photos, tiles, empty = photos + 1, tiles + len(result.files), empty + result.texts.count(NO_OBJECTS)
+            deep += result.is_deep
             for file, text in zip(result.files, result.texts, strict=True):
                 found.add(str(file), text, split, sample.group or str(sample.path), sample.stratum)
     survey.note(
         f"--tile {side}: {count_text(photos)} cut into {tiles:,} tiles that overlap by {100 * OVERLAP:.0f} %, "
         f"{empty:,} of them without objects; {count_text(len(samples) - photos)} small enough, or not readable"
     )
+    if deep:
+        survey.note(
+            f"warning: --tile: {count_text(deep)} of more than 8 bits a channel; tiles have 8, black and white of each "
+            "photograph found for it alone"
+        )
     return found.samples()
 
 
@@ -87,6 +94,7 @@ def _cut(sample: Sample, text: str, side: int, digest: bytes) -> _Cut | None:
         if max(width, height) <= side:
             return None
         tiles = grid(width, height, side)
+        is_deep = decode.is_deep(sample.open())
         is_jpeg = decode.header(sample.open())[0] == "JPEG"
         files = list(_files(sample, tiles, side, digest, ".jpg" if is_jpeg else ".png"))
         if not all(file.is_file() for file in files):
@@ -99,7 +107,7 @@ def _cut(sample: Sample, text: str, side: int, digest: bytes) -> _Cut | None:
             "folder elsewhere"
         ) from error
     boxes = boxes_of(text)
-    return _Cut(files, [text_of(boxes_in(tile, boxes, width, height)) for tile in tiles])
+    return _Cut(files, [text_of(boxes_in(tile, boxes, width, height)) for tile in tiles], is_deep)
 
 
 def _files(sample: Sample, tiles: list[Tile], side: int, digest: bytes, suffix: str) -> Iterator[Path]:

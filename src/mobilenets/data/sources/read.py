@@ -12,7 +12,7 @@ import numpy as np
 
 from mobilenets.data.rare import Rare, settle_rare
 from mobilenets.data.samples import Samples, Splits
-from mobilenets.data.sources.boxes.read import read_boxes
+from mobilenets.data.sources.boxes.read import read_boxes, read_described
 from mobilenets.data.sources.csv import read_metadata, read_table
 from mobilenets.data.sources.folder import is_folder_of_folders, read_folder
 from mobilenets.data.sources.good_only import as_defects, good_of, with_defects
@@ -233,6 +233,8 @@ def _read(data: Path, known: Collection[str], without: Path | None, task: str) -
         return read_metadata(data, task) or read_boxes(data) or read_folder(data, known=known, without=without)
     if data.suffix.lower() in (".csv", ".tsv"):
         return read_table(data, task)
+    if data.suffix.lower() in (".yaml", ".yml", ".json"):
+        return read_described(data)
     raise DataError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
 
 

@@ -1,4 +1,4 @@
-"""A folder with boxes: which form its annotations have, and its photos."""
+"""A folder with boxes, or the file that describes it: which form its annotations have, and its photos."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mobilenets.data.samples import Samples
-from mobilenets.data.sources.boxes.coco import find_coco, read_coco
+from mobilenets.data.sources.boxes.coco import find_coco, is_coco, read_coco
 from mobilenets.data.sources.boxes.labelme import find_labelme, read_labelme
 from mobilenets.data.sources.boxes.table import BoxTable
 from mobilenets.data.sources.boxes.voc import find_voc, read_voc
@@ -14,6 +14,7 @@ from mobilenets.data.sources.boxes.yolo import find_yolo, read_yolo
 from mobilenets.data.sources.split_names import split_called
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.walk import is_unseen
+from mobilenets.errors import DataError
 
 # Folders that annotations lie in, besides the data's own and those called as parts. No class is called so.
 _HOLDERS = frozenset({"annotations", "annotation", "images", "labels", "jpegimages", "xmls", "imgs", "photos", "json"})
@@ -43,6 +44,7 @@ def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
         if files
     }
     if not found:
+        _refuse_nameless(base)
         return None
     (_, (reader, files)), *others = found.items()
     table = reader(base, files)
@@ -50,6 +52,34 @@ def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
         table.survey.note(f"{base}: annotations of {name} are there too, and are not read")
     samples = table.samples()
     return samples, table.survey
+
+
+def read_described(file: Path) -> tuple[Samples, Survey]:
+    """The photos that a `data.yaml` of YOLO or a JSON file of COCO describes; they lie in its folder or one beside it.
+
+    Raises
+    ------
+    DataError
+        It is neither, or cannot be used.
+    """
+    base = file.parent.parent if file.parent.name.lower() in _HOLDERS else file.parent
+    if file.suffix.lower() != ".json":
+        table = read_yolo(file.parent, [file])
+    elif is_coco(file):
+        table = read_coco(base, [file])
+    else:
+        raise DataError(f"{file}: is no JSON of COCO; give the folder that it lies in")
+    samples = table.samples()
+    return samples, table.survey
+
+
+def _refuse_nameless(data: Path) -> None:
+    """Refuse labels of YOLO whose classes nothing names: they would be taken for class folders."""
+    if (data / "images").is_dir() and next((data / "labels").rglob("*.txt"), None) is not None:
+        raise DataError(
+            f"{data}: labels/ beside images/ looks like YOLO's, but nothing names its classes; write data.yaml there, "
+            "with names: [cat, dog]"
+        )
 
 
 def _innermost(data: Path) -> Path:
