@@ -47,6 +47,14 @@ def test_of_much_data_a_class_that_cannot_be_read_is_left_out(samples: list[Samp
     assert len(problems) == 7
 
 
+def test_of_much_data_with_a_label_for_each_photo_not_all_are_looked_at(samples: list[Sample], few: None) -> None:
+    own = [Sample(sample.path, i) for i, sample in enumerate(samples)]
+    samples[1].path.write_text("no picture either, but nobody looks")
+    usable, problems = readable(own)
+    assert [message.split(":")[0][-6:] for message in problems] == ["00.png", "06.png"]
+    assert len(usable) == 10, "what was looked at and cannot be read is left out"
+
+
 def _shown(loader: Loader, epoch: int = 0) -> list[list[int]]:
     return [batch.indices.tolist() for batch in loader.epoch(epoch)]
 
