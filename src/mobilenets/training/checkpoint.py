@@ -11,6 +11,7 @@ import torch
 from mobilenets.errors import ModelFileError
 
 LAST = Path("checkpoint", "last.pt")  # within a run folder
+HEAD = Path("checkpoint", "head")  # likewise: what a training of the head alone writes, until the run's ends
 
 
 @dataclass

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 
 from mobilenets.data.samples import Splits
+from mobilenets.data.shapes import stored_sizes
 from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 from mobilenets.nn.ssd import Detector
@@ -32,5 +33,6 @@ def take_own_anchors(model: MobileNet, size: int, listed: Splits) -> None:
     boxes = rows[(rows[..., 4] >= 0) & (rows[..., 5] == 0)][:, :4].astype(np.float64)
     if model.provenance.get("classifier") != "pretrained":
         model.reset_head(own_head(model.net, boxes))
-    line, is_enough = describe(model.net, size, boxes)
+    sides = [np.sqrt(width * height) for width, height in stored_sizes(listed.train)]
+    line, is_enough = describe(model.net, size, boxes, float(np.median(sides)) if sides else 0.0)
     log.log(logging.INFO if is_enough else logging.WARNING, "%s", line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from torch import nn
 
 from mobilenets.data.loader import Loader
 from mobilenets.system.files import write_atomic
-from mobilenets.training.checkpoint import LAST
+from mobilenets.training.checkpoint import HEAD, LAST
 from mobilenets.training.context import torch_threads
 from mobilenets.training.good_only import keep_patches
 from mobilenets.training.head_phase import train_head
@@ -78,6 +79,8 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
             else:
                 plan, completed = finetune(run, plan, start, interrupt)
         completed = not group.any(interrupt.requested) and completed
+    if completed and group.is_main:
+        shutil.rmtree(run.folder / HEAD, ignore_errors=True)
     if not group.agreed((run.folder / "model.safetensors").exists()):
         raise KeyboardInterrupt
     return Fitted(plan, not completed, start.probed)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mobilenets.nn.model import MobileNet
 from mobilenets.system.files import write_atomic
-from mobilenets.training.checkpoint import LAST
+from mobilenets.training.checkpoint import HEAD, LAST
 from mobilenets.training.context import torch_threads
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Trainer
@@ -27,7 +26,6 @@ from mobilenets.weights.kept import KEPT, PROBE
 
 log = logging.getLogger(__name__)
 
-HEAD = Path("checkpoint", "head")  # within a run folder: what the phase writes while it lasts
 FRACTION = 0.2  # of the time or the epochs, where the backbone is trained afterwards
 MAX_STEPS = 500  # after which a frozen backbone gives no more
 

@@ -14,7 +14,7 @@ from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
-from mobilenets.training.checkpoint import LAST, load
+from mobilenets.training.checkpoint import HEAD, LAST, load
 from mobilenets.training.distributed.group import Group, processes
 from mobilenets.training.feature_index import TrainImages
 from mobilenets.training.fitting import Fitted, fit
@@ -178,7 +178,7 @@ def is_complete(folder: Path, recipe: Recipe) -> bool:
     if not (folder / "metrics.json").exists():
         return False
     if not last.exists():
-        return True
+        return not (folder / HEAD).exists()
     state = load(last)[0]
     return state.epoch >= recipe.epochs or (0 < recipe.steps <= state.step and state.batch == 0)
 

@@ -20,6 +20,8 @@ Floats = NDArray[np.floating[Any]]
 SMALL = 0.15  # of a photo's side; the map of stride 8 is read for objects whose middle one is smaller
 MATCHED = 0.5  # IoU from which on an anchor is like a box
 ENOUGH = 0.8  # of the boxes
+TILED = 0.12  # the side of the middle object in a tile
+MIN_TILE = 64  # pixels
 ELONGATED = 3.5  # sides of one in ten boxes this much apart
 MANY_CLASSES = 20  # from here on fewer anchors in the many cells of the finest map: each says the score of every class
 MIN_SIDE, MAX_FIRST = 0.03, 0.2
@@ -65,8 +67,11 @@ def matched(net: Net, size: int, boxes: Floats) -> float:
     return float(np.concatenate([overlaps(part, there).max(1) >= MATCHED for part in parts]).mean())
 
 
-def describe(net: Net, size: int, boxes: Floats) -> tuple[str, bool]:
-    """How many `boxes` have an anchor, in words, and whether that is enough; where not, what would help."""
+def describe(net: Net, size: int, boxes: Floats, photo_side: float = 0.0) -> tuple[str, bool]:
+    """How many `boxes` have an anchor, in words, and whether that is enough; where not, what would help.
+
+    `photo_side`: of a photo in pixels, the middle one; 0: not known.
+    """
     fraction = matched(net, size, boxes)
     line = f"anchors: {fraction:.0%} of the boxes have a matching one"
     if fraction >= ENOUGH:
@@ -77,4 +82,7 @@ def describe(net: Net, size: int, boxes: Floats) -> tuple[str, bool]:
     enough = next((other for other in larger if matched(net, other, boxes) >= ENOUGH), None)
     if enough is not None:
         return f"{line}; --size {enough} would match {matched(net, enough, boxes):.0%}", False
-    return f"{line}; --tile N cuts the photographs into parts of N pixels, in which objects are larger", False
+    tile = round(photo_side * side / TILED / 32) * 32
+    if MIN_TILE <= tile < photo_side:
+        return f"{line}; --tile {tile} would show objects larger, in parts of the photographs", False
+    return f"{line}; give photographs in which objects are larger", False
