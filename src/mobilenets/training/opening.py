@@ -33,7 +33,7 @@ from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.origin import Origin
 from mobilenets.training.plan import Plan
 from mobilenets.training.recipe import ProbeRecipe, Recipe
-from mobilenets.training.refusals import check_from, check_task, of_good_ones
+from mobilenets.training.refusals import check_from, check_network, check_task, of_good_ones
 from mobilenets.training.run_data import draw_splits, open_splits, write_list
 from mobilenets.training.run_folder import begin_folder
 from mobilenets.training.settings import Settings
@@ -136,10 +136,18 @@ def _draw(settings: Settings, origin: Origin | None) -> Splits:
 
 def _create(settings: Settings, objective: Objective) -> MobileNet:
     weights, name = settings.pretrained, _network_name(settings, objective.task)
+    check_network(objective.task, settings, name or _name_in(weights))  # before weights are fetched
     model = create(name, weights=weights, num_classes=objective.width, width=settings.width, dropout=settings.dropout)
+    check_network(objective.task, settings, model.net.name)
     if name is None:
         log.info("%s: a %s of width %s", weights, model.net.name, f"{model.net.width:g}")
     return model
+
+
+def _name_in(weights: str | None) -> str | None:
+    """The network in a file of this package."""
+    is_ours = weights is not None and weights.endswith(".safetensors") and Path(weights).is_file()
+    return read_card(Path(weights)).net.name if weights and is_ours and has_card(Path(weights)) else None
 
 
 def _network_name(settings: Settings, task: Task[Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from mobilenets.arch.build import DETECTOR
 from mobilenets.errors import UsageError
 from mobilenets.tasks.task import Task
 from mobilenets.training.recipe import Recipe
@@ -25,6 +26,19 @@ def check_from(task: Task[Any], settings: Settings, answered: str | None) -> Non
     if answered not in (None, task.name):
         asks = f"{settings.data} asks for {task.name!r}"
         raise UsageError(f"--from {settings.from_run}: answers {answered!r}, and {asks}; give a run of the same task")
+
+
+def check_network(task: Task[Any], settings: Settings, name: str | None) -> None:
+    """Refuse a detector, by the `name` of its network (None: not known yet), where labels are no boxes.
+
+    Raises
+    ------
+    UserError
+        As said.
+    """
+    if name is not None and name.startswith(DETECTOR) and not task.has_boxes:
+        asks = f"{settings.data} asks for {task.name!r}"
+        raise UsageError(f"{name}: finds boxes, and {asks}; use {name.removeprefix(DETECTOR)}, or other weights")
 
 
 def of_good_ones(settings: Settings) -> Settings:

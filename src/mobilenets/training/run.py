@@ -14,6 +14,7 @@ from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
+from mobilenets.tasks import task_of
 from mobilenets.training.checkpoint import HEAD, LAST, load
 from mobilenets.training.distributed.group import Group, processes
 from mobilenets.training.feature_index import TrainImages
@@ -166,8 +167,10 @@ def resume(
         settings, recipe = read_config(config)
         check_same(config, settings, recipe, given or {}, changes or {})
         if is_complete(folder, recipe):
+            is_of_classes = task_of(read_card(folder)).labels_are_classes
+            begin = f"--from {folder}" if is_of_classes else f"--weights {folder / 'model.safetensors'}"
             raise UsageError(
-                f"{folder}: this run is complete; to train it on: mobilenets train DATA --from {folder} --minutes T"
+                f"{folder}: this run is complete; to train it on: mobilenets train DATA {begin} --minutes T"
             )
         return _run(with_data_at(settings, folder, data), recipe.to_dict(), folder, group, write_pages)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mobilenets.arch.build import DETECTOR
 from mobilenets.data.manifest import (
     FILE,
     MAX_HASHED_FIRST,
@@ -87,6 +88,7 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
     """
     settings = with_data_at(settings, run, data)
     manifest, found = manifest_of(run), draw_splits(settings)
+    _check_boxes(found.objective.task, run, settings)
     if manifest is None:
         classes = read_card(run).classes if (run / "model.safetensors").exists() else found.objective.classes
         _check_classes(run, settings, classes, found.objective.classes)
@@ -190,6 +192,20 @@ def exists(data: Path) -> bool:
 
 def _count(splits: Splits) -> int:
     return len(splits.train) + len(splits.val) + len(splits.test)
+
+
+def _check_boxes(task: Task[Any], run: Path, settings: Settings) -> None:
+    """Refuse boxes for a classifier's run, and data without for a detector's.
+
+    Raises
+    ------
+    UserError
+        As said.
+    """
+    is_detector = settings.model is not None and settings.model.startswith(DETECTOR)
+    if is_detector != task.has_boxes:
+        answers = f"{run} {'finds' if is_detector else 'finds no'} boxes"
+        raise DataError(f"{settings.data}: its labels answer {task.name!r}, and {answers}; give the data of the run")
 
 
 def _check_classes(run: Path, settings: Settings, known: tuple[str, ...], now: tuple[str, ...]) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mobilenets.arch.build import DETECTOR
 from mobilenets.data.loader import Loader
+from mobilenets.errors import UsageError
 from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -108,8 +110,23 @@ def feature_extractor(name: str | None, weights: str, size: int | None = None) -
     Raises
     ------
     UserError
-        Unknown names, weights that cannot be fetched, or a size outside 1 to 4096.
+        Unknown names, a detector, weights that cannot be fetched, or a size outside 1 to 4096.
     """
-    model = create(name_or_default(name, weights), weights=weights)
+    network = name_or_default(name, weights)
+    _check_has_features(network)  # before weights are fetched
+    model = create(network, weights=weights)
+    _check_has_features(model.net.name)
     preprocess = replace(model.preprocess, size=size or model.preprocess.size, crop=1.0)
     return FeatureExtractor(preprocess, extractor(model, preprocess, torch.device("cpu"), exact=True))
+
+
+def _check_has_features(name: str | None) -> None:
+    """Refuse a detector, by the name of its network; None: not known yet.
+
+    Raises
+    ------
+    UserError
+        As said.
+    """
+    if name is not None and name.startswith(DETECTOR):
+        raise UsageError(f"{name}: finds boxes and gives no features of a photo; use {name.removeprefix(DETECTOR)}")
