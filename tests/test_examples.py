@@ -33,7 +33,7 @@ def _example(name: str) -> dict[str, object]:
 
 
 def test_predict_writes_a_row_for_every_photo(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (data / "rose" / "broken.jpg").write_bytes(b"no picture")
+    (data / "rose" / "broken.jpg").write_bytes(b"no photo")
     _example("predict.py")["main"](str(run), str(data))
     out = capsys.readouterr()
     (data / "rose" / "broken.jpg").unlink()
@@ -72,7 +72,7 @@ def test_the_client_asks_a_real_server_and_says_what_it_refused(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo, other = data / "rose" / "000.jpg", data.parent / "notes.txt"
-    other.write_text("no picture")
+    other.write_text("no photo")
     with serving(run / "model.onnx") as service:
         assert _example("serve_client.py")["main"](service.url, str(photo), str(other)) == 1
     out = capsys.readouterr()

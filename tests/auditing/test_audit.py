@@ -73,7 +73,7 @@ def test_files_that_cannot_be_read_are_found_with_the_reason(cells: Path) -> Non
 def test_a_wrong_suffix_is_found_whatever_it_is(cells: Path) -> None:
     first(cells / "good").rename(cells / "good" / "png.jpg")
     first(cells / "worn").rename(cells / "worn" / "picture.dat")
-    (cells / "notes.txt").write_text("no picture")
+    (cells / "notes.txt").write_text("no photo")
     result = audit(cells)
     assert found(result, "wrong_suffix") == {"png.jpg", "picture.dat"}
     assert result.files == 40

@@ -43,7 +43,7 @@ def pets(tmp_path: Path) -> Path:
 
 def test_every_fault_of_a_box_is_found_in_its_photo_and_in_no_other(pets: Path) -> None:
     result = audit(pets, size=64)
-    assert found(result, "box_outside") == {"outside.jpg": "cat: reaches beyond the photograph"}
+    assert found(result, "box_outside") == {"outside.jpg": "cat: reaches beyond the photo"}
     assert found(result, "box_empty") == {"flat.jpg": "cat: no area"}
     assert found(result, "box_doubled") == {"twice.jpg": "cat and dog at one place", "good.jpg": "cat: drawn twice"}
     assert found(result, "box_small") == {"small.jpg": "1 of 2 boxes is under 8 pixels at 64: dog"}
@@ -74,7 +74,7 @@ def test_copies_have_to_agree_in_what_they_show_not_in_corners(tmp_path: Path) -
     assert len(list(csv.DictReader(_cleaned(result, tmp_path).splitlines()))) == 2, "one of two that agree is kept"
     shutil.copy(tmp_path / "images" / "a.jpg", tmp_path / "images" / "c.jpg")
     (finding,) = audit(tmp_path).findings["duplicate_across_classes"]
-    assert finding.why == "one picture, labelled cat and dog"
+    assert finding.why == "one photo, labelled cat and dog"
 
 
 def _cleaned(result: Audit, folder: Path) -> str:

@@ -110,7 +110,7 @@ def test_pasted_words_are_refused_in_one_sentence(service: Service, open_page: A
     page.evaluate("navigator.clipboard.writeText('words')")
     page.keyboard.press("Control+V")
     page.wait_for_selector("#problem:visible")
-    assert "no picture" in page.inner_text("#problem")
+    assert "no photo" in page.inner_text("#problem")
 
 
 def test_a_dropped_picture_is_answered(service: Service, open_page: Any) -> None:
@@ -164,7 +164,7 @@ def test_a_refused_camera_is_told_in_one_sentence(service: Service, launch: Any)
 
 @pytest.mark.parametrize(
     ("name", "data", "words"),
-    [("notes.txt", b"not a picture", "no picture"), ("cut.jpg", picture()[:900], "damaged"),
+    [("notes.txt", b"not a photo", "no photo"), ("cut.jpg", picture()[:900], "damaged"),
      ("film.mp4", bytes(25_000_000), "too large")],
 )  # fmt: skip
 def test_a_wrong_file_is_told_in_one_sentence_and_the_next_is_answered(

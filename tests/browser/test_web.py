@@ -219,8 +219,8 @@ def test_a_pasted_picture_is_answered(page: Any, classifier: Classifier, cells: 
     page.evaluate(
         """async (file) => {
           const bytes = Uint8Array.from(atob(file), (c) => c.charCodeAt(0));
-          const picture = new Blob([bytes], { type: "image/png" });
-          await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+          const photo = new Blob([bytes], { type: "image/png" });
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": photo })]);
         }""",
         base64.b64encode(data).decode(),
     )
@@ -239,9 +239,9 @@ def test_the_camera_takes_a_photo_that_is_answered(page: Any) -> None:
 
 
 def test_a_file_that_is_no_picture_is_told_in_one_sentence(page: Any, cells: np.ndarray) -> None:
-    page.locator("#file").set_input_files([_file("notes.jpg", b"no picture at all")])
+    page.locator("#file").set_input_files([_file("notes.jpg", b"no photo at all")])
     page.locator("#problem").wait_for()
-    assert "no picture this model can read" in page.locator("#problem").text_content()
+    assert "no photo this model can read" in page.locator("#problem").text_content()
     page.locator("#file").set_input_files([_file("photo.jpg", _encoded(_photo(cells, 64, 64), "JPEG"))])
     page.locator("#answer").wait_for()  # the page goes on
     assert page.locator("#problem").is_hidden()

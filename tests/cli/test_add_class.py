@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_told_in_a_line_and_nothing_is_written(
     empty, one, copy = tmp_path / "empty", tmp_path / "one", tmp_path / "copy"
     empty.mkdir()
     write_photos(one, ("x",), 1)
-    (one / "broken.jpg").write_bytes(b"no picture")
+    (one / "broken.jpg").write_bytes(b"no photo")
     shutil.copytree(run, copy)
     out = tmp_path / "out"
 
@@ -115,9 +115,9 @@ def test_what_cannot_be_used_is_told_in_a_line_and_nothing_is_written(
 
     assert refused(run, rose, "--name", "daisy", told=("--name", "daisy"))
     assert refused(run, rose, "--name", " ", told=("--name", "blank"))
-    assert refused(run, empty, "--name", "x", told=(str(empty), "0 photographs"))
+    assert refused(run, empty, "--name", "x", told=(str(empty), "0 photos"))
     assert refused(run, tmp_path / "nowhere", "--name", "x", told=("nowhere", "no such folder"))
-    assert refused(run, one, "--name", "x", told=(str(one), "1 photograph", "2 or more"))
+    assert refused(run, one, "--name", "x", told=(str(one), "1 photo", "2 or more"))
     assert refused(empty, rose, "--name", "x", told=(str(empty), "config.yaml"))
     index = (copy / "index.safetensors").read_bytes()
     (copy / "index.safetensors").write_bytes(index[:1000])

@@ -20,7 +20,7 @@ KINDS = {
 
 
 def test_json_is_an_object_of_every_kind(cli, photos: Path) -> None:
-    (photos / "rose" / "broken.jpg").write_bytes(b"no picture")
+    (photos / "rose" / "broken.jpg").write_bytes(b"no photo")
     shutil.copy(photos / "rose" / "000.jpg", photos / "rose" / "copy.jpg")
     result = cli("audit", photos, "--json", "--weights", "none")
     findings = json.loads(result.stdout)
@@ -35,7 +35,7 @@ def test_the_table_names_what_was_found_and_what_to_do(cli, photos: Path) -> Non
     shutil.copy(photos / "rose" / "000.jpg", photos / "tulip" / "copy.jpg")
     result = cli("audit", photos, "--weights", "none")
     assert result.returncode == 0, result.stderr
-    assert "37 pictures, 3 classes" in result.stdout
+    assert "37 photos, 3 classes" in result.stdout
     assert "duplicates across classes" in result.stdout
     assert "tulip/copy.jpg" in result.stdout
     assert "nothing found:" in result.stdout
@@ -52,7 +52,7 @@ def test_names_of_a_table_that_lists_files_elsewhere_are_told_below_the_folder_o
     rows = [f"{p},{p.parent.name}" for p in sorted(photos.rglob("*.jpg"))]
     (tmp_path / "tables" / "photos.csv").write_text("\n".join(["path,label", *rows]) + "\n")
     result = cli("audit", "tables/photos.csv", "--weights", "none")
-    assert result.stdout.startswith(f"37 pictures, 3 classes, in {photos}\n")
+    assert result.stdout.startswith(f"37 photos, 3 classes, in {photos}\n")
     assert str(copy) not in result.stdout
     assert "rose/000.jpg  tulip/copy.jpg" in result.stdout
 
@@ -61,11 +61,11 @@ def test_page_and_clean_csv_are_written_and_the_csv_trains(cli, photos: Path, tm
     shutil.copy(photos / "rose" / "000.jpg", photos / "rose" / "copy.jpg")
     result = cli("audit", photos, "--weights", "none", "--html", "page.html", "--write-clean", "clean.csv")
     assert result.returncode == 0, result.stderr
-    assert "clean.csv: 36 pictures; left out: 1 copies" in result.stderr
+    assert "clean.csv: 36 photos; left out: 1 copies" in result.stderr
     assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
     with (tmp_path / "clean.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 36
-    assert "36 pictures, 3 classes" in cli("audit", "clean.csv", "--weights", "none").stdout
+    assert "36 photos, 3 classes" in cli("audit", "clean.csv", "--weights", "none").stdout
 
 
 def test_without_the_default_weights_files_are_audited_and_one_line_says_so(cli, photos: Path) -> None:

@@ -29,7 +29,7 @@ def _every(step: int, path: Path) -> Path:
 @pytest.mark.parametrize(
     ("step", "size", "validated", "least"),
     [(4, 96, 164, 0.75), pytest.param(1, 192, 656, 0.8, marks=pytest.mark.slow)],
-    ids=["some of its photographs, smaller", "all, as for a user"],
+    ids=["some of its photos, smaller", "all, as for a user"],
 )
 def test_the_demo_learns_evaluates_predicts_and_says_what_is_next(
     cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, size: int, validated: int, least: float
@@ -53,7 +53,7 @@ def test_the_demo_learns_evaluates_predicts_and_says_what_is_next(
     assert abs(probe["val_accuracy"] - metrics["accuracy"]) < 0.02  # it is the model that was kept
     report = (folder / "run" / "report.html").read_text(encoding="utf-8")
     assert "linear probe" in report
-    assert "ms for one picture, onnxruntime, one thread" in report
+    assert "ms for one photo, onnxruntime, one thread" in report
     assert report.count('alt="heat map: ') == 24
     for named in ("report.html", "model.onnx", "predictions.png", "mobilenets train"):
         assert named in result.stdout

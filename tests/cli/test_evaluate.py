@@ -109,7 +109,7 @@ def test_the_table_says_what_json_says(cli, model: Path, photos: Path) -> None:
     metrics, table = evaluated(cli("evaluate", model, photos, "--json")), cli("evaluate", model, photos).stdout
     low, high = metrics["accuracy_ci95"]
     for text in (
-        "photographs        36",
+        "photos             36",
         f"{metrics['accuracy']:.4f}   (95 % interval {low:.4f} to {high:.4f})",
         f"balanced accuracy  {metrics['balanced_accuracy']:.4f}",
         f"macro F1           {metrics['macro_f1']:.4f}",
@@ -148,7 +148,7 @@ def test_a_csv_names_paths_relative_to_itself(cli, model: Path, photos: Path) ->
 
 
 def test_unreadable_photographs_are_reported_and_left_out(cli, model: Path, photos: Path) -> None:
-    (photos / "rose" / "000.jpg").write_bytes(b"not a picture")
+    (photos / "rose" / "000.jpg").write_bytes(b"not a photo")
     result = cli("evaluate", model, photos, "--json")
     assert result.returncode == 1
     assert evaluated(result)["n"] == 35
@@ -228,5 +228,5 @@ def test_data_of_which_nothing_can_be_read_is_no_data(cli, model: Path, tmp_path
         (tmp_path / "data" / name / "a.jpg").touch()
     result = cli("evaluate", model, tmp_path / "data", "--json")
     assert (result.returncode, result.stdout) == (2, "")
-    assert "none of its 2 photographs can be read" in result.stderr
+    assert "none of its 2 photos can be read" in result.stderr
     assert "Traceback" not in result.stderr

@@ -75,7 +75,7 @@ def test_the_figures_are_of_what_the_run_was_not_trained_on(evaluate, run: Path,
 def test_the_table_says_how_many_others_were_trained_on(evaluate, run: Path) -> None:
     code, out, _ = evaluate(run, run.parent / "photos")
     assert code == 0
-    assert out.startswith("photographs        6   (not trained on; 24 others were)\n")
+    assert out.startswith("photos             6   (not trained on; 24 others were)\n")
     assert "They validated the run, and so chose what was kept" in out
     assert "trained on         24, accuracy 0." in out
 
@@ -85,7 +85,7 @@ def test_new_photographs_are_what_they_were(evaluate, run: Path, tmp_path: Path)
     code, metrics = metrics_of(evaluate, run, more)
     assert (code, metrics["n"], metrics["trained_on"]["n"], metrics["validated_by"]["n"]) == (0, 12, 0, 0)
     _, out, _ = evaluate(run, more)
-    assert out.startswith("photographs        12\n")
+    assert out.startswith("photos             12\n")
     assert out.endswith("trained on         0\n")
 
 
@@ -102,8 +102,8 @@ def test_where_all_were_trained_on_it_is_said_and_the_exit_code_is_1(evaluate, r
     code, out, err = evaluate(run, data)
     assert code == 1
     assert out.startswith("Trained on all of them: how well")
-    assert "photographs        24\n" in out
-    assert "was trained on all of these photographs" in err
+    assert "photos             24\n" in out
+    assert "was trained on all of these photos" in err
     code, metrics = metrics_of(evaluate, run, data)
     assert (code, metrics["n"], metrics["accuracy"], metrics["trained_on"]["n"]) == (1, 0, None, 24)
 

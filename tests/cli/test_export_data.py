@@ -72,7 +72,7 @@ def test_photographs_that_came_are_told_and_change_nothing(run: Path, capsys: py
         path.rename(run.parent / "photos" / path.parent.name / f"0{path.name}")
     train, val = samples(run)
     assert (paths(train), paths(val)) == of_run(run)
-    assert "15 photographs came since and are left out" in capsys.readouterr().err
+    assert "15 photos came since and are left out" in capsys.readouterr().err
 
 
 def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_one(
@@ -81,7 +81,7 @@ def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_o
     shutil.move(run.parent / "photos", run.parent / "album")
     assert samples(run) == ((), ())
     told = capsys.readouterr().err
-    assert f"random pixels are compared: {run.parent / 'photos'}: the photographs of {run} were there" in told
+    assert f"random pixels are compared: {run.parent / 'photos'}: the photos of {run} were there" in told
     assert "--data NEW" in told
     assert main(["export", str(run), "--to", "onnx", "--int8"]) == 2
     assert "--data NEW" in capsys.readouterr().err
@@ -94,7 +94,7 @@ def test_photographs_of_others_are_taken_as_they_are_with_a_line(run: Path, caps
     others = write_photos(run.parent / "others", NAMES[:2], 5, size=40, seed=1)
     train, val = samples(run, others)
     assert (len(train), len(val)) == (8, 2)
-    assert "0 photographs of" in capsys.readouterr().err
+    assert "0 photos of" in capsys.readouterr().err
 
 
 def test_a_run_without_a_list_has_its_split_drawn_anew_with_a_line(

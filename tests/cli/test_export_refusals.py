@@ -43,7 +43,7 @@ def expect_refusal(result: subprocess.CompletedProcess[str], message: str) -> No
         (["CUT", "--to", "onnx"], "or a damaged one"),
         (["RUN", "--to", "onnx", "--int8", "--data", "EMPTY"], "no images found"),
         (["RUN", "--to", "onnx", "--int8", "--data", "MISSING"], "missing: "),
-        (["RUN", "--to", "onnx", "--int8"], "no training photograph to calibrate with"),
+        (["RUN", "--to", "onnx", "--int8"], "no training photo to calibrate with"),
         (["RUN", "--to", "onnx", "--int8", "--data", "UNREADABLE"], "can be read"),
         (["RUN", "--to", "onnx", "--data", "UNREADABLE"], "can be read"),
         (["RUN", "--to", "onnx", "--out", "EMPTY"], "exists already; choose another --out"),
@@ -61,7 +61,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     for name in CLASSES:
         (tmp_path / "unreadable" / name).mkdir(parents=True)
         for i in range(5):
-            (tmp_path / "unreadable" / name / f"{i}.jpg").write_bytes(b"no photograph")
+            (tmp_path / "unreadable" / name / f"{i}.jpg").write_bytes(b"no photo")
     places = {
         "RUN": run, "EMPTY": tmp_path / "empty", "TEXT": tmp_path / "notes.txt", "MISSING": tmp_path / "missing",
         "NO_TENSORS": tmp_path / "none.safetensors", "CUT": tmp_path / "cut.safetensors",

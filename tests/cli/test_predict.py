@@ -64,7 +64,7 @@ def album(tmp_path: Path) -> Path:
     folder = tmp_path / "album"
     for i, name in enumerate(("a.jpg", "B.JPG", "sub dir/玫瑰.png", "sub dir/z.webp")):
         draw(folder / name, i)
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not a photo")
     draw(folder / ".thumbnails" / "a.jpg")
     return folder
 
@@ -286,7 +286,7 @@ def test_save_draws_the_picture_below_a_title(cli, run_folder: Path, album: Path
     black = (drawn < 60).all(2)
     assert red.sum() > 0.5 * drawn.shape[0] * drawn.shape[1]
     assert black.any(), "there is a title"
-    assert np.argwhere(black)[:, 0].max() < np.argwhere(red)[:, 0].min(), "above the picture"
+    assert np.argwhere(black)[:, 0].max() < np.argwhere(red)[:, 0].min(), "above the photo"
 
 
 def test_several_pictures_share_a_sheet_of_at_most_sixteen(cli, run_folder: Path, album: Path, tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_a_name_that_no_font_has_is_drawn_as_its_number_with_a_warning(cli, tmp_
         (["--save", "taken.png"], "taken.png: exists already"),
         (["--save", "."], "exists already"),
         (["missing.jpg"], "missing.jpg: no such file or folder"),
-        (["nothing*.jpg"], "nothing*.jpg: no picture matches"),
-        (["empty"], "empty: no pictures in this folder"),
+        (["nothing*.jpg"], "nothing*.jpg: no photo matches"),
+        (["empty"], "empty: no photos in this folder"),
         (["-"], "no paths on standard input"),
     ],
 )

@@ -118,7 +118,7 @@ def test_a_killed_worker_costs_nothing_but_time(album: tuple[Path, Path, Path], 
     assert process.returncode == 1, stderr
     assert "could not be read" in stderr
     assert "Traceback" not in stderr
-    assert f"{PICTURES} pictures" in stdout
+    assert f"{PICTURES} photos" in stdout
     _assert_same(_rows(tmp_path / "out"), album[2])
 
 

@@ -134,10 +134,10 @@ def test_evaluate_says_how_well_others_are_told_from_the_known(cli: Cli, run: Pa
 
 def test_what_is_not_there_to_be_told_from_the_known_is_refused(cli: Cli, run: Path, tmp_path: Path) -> None:
     known = run.parent / "known"
-    (tmp_path / "no.txt").write_text("no photograph")
+    (tmp_path / "no.txt").write_text("no photo")
     refused = cli("evaluate", *ENGINE, run, known, "--unknown", tmp_path / "no.txt")
     assert refused.returncode == 2
-    assert "none of these photographs can be read" in refused.stderr
+    assert "none of these photos can be read" in refused.stderr
     assert is_one_line_error(cli("evaluate", *ENGINE, run, known, "--unknown", tmp_path / "nowhere"), "no such file")
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("index.safetensors"))
     assert is_one_line_error(cli("evaluate", *ENGINE, tmp_path / "run", known, "--unknown", known), "has no index")

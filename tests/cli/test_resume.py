@@ -100,7 +100,7 @@ def test_the_same_command_goes_on_without_photographs_that_came_to_the_weights_o
     code, lines = told(*COMMAND, "--out", "run", "--resume")
     assert code == 0
     came = "daisy/0 000.jpg, daisy/0 001.jpg, daisy/0 002.jpg and 11 more"
-    assert lines == [f"photos: 14 photographs came since and are left out: {came}"]
+    assert lines == [f"photos: 14 photos came since and are left out: {came}"]
     assert equal(here / "run", stopped / "whole")
     assert validated(here / "run") == names(here / "run", "val")
     assert (here / "run" / FILE).read_bytes() == before
@@ -113,8 +113,8 @@ def test_what_is_gone_or_changed_is_named_and_never_does_what_was_trained_on_val
     code, lines = told("train", "--resume", "--out", "run")
     assert code == 0
     assert lines[:2] == [
-        f"photos: 1 photograph is gone: {trained[0]}",
-        f"photos: 1 photograph is changed and left out: {trained[1]}",
+        f"photos: 1 photo is gone: {trained[0]}",
+        f"photos: 1 photo is changed and left out: {trained[1]}",
     ]
     assert "will not be exactly" in lines[2]
     assert len(lines) == 3
@@ -145,7 +145,7 @@ def test_where_too_little_is_left_it_is_refused_in_one_line(here: Path, told) ->
         (here / "photos" / name).unlink()
     code, lines = told("train", "--resume", "--out", "run")
     assert code == 2
-    assert lines[-1].startswith("mobilenets train: photos: no validation photograph of run is left")
+    assert lines[-1].startswith("mobilenets train: photos: no validation photo of run is left")
 
 
 def test_a_run_without_a_list_is_drawn_anew_with_a_line_that_says_so(here: Path, stopped: Path, told) -> None:
@@ -176,7 +176,7 @@ def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_o
     (here / "photos").rename(here / "album")
     code, lines = told("train", "--resume", "--out", "run")
     assert (code, len(lines)) == (2, 1)
-    assert f"{here / 'photos'}: the photographs of run were there" in lines[0]
+    assert f"{here / 'photos'}: the photos of run were there" in lines[0]
     assert "--data NEW" in lines[0]
     code, lines = told("train", "album", "--resume", "--out", "run")
     assert (code, len(lines)) == (2, 1)
@@ -185,7 +185,7 @@ def test_data_that_was_moved_is_told_with_its_old_place_and_data_takes_the_new_o
     write_photos(here / "others", ("daisy", "rose"), 15, size=40, seed=3)
     code, lines = told("train", "--resume", "--out", "run", "--data", "others")
     assert code == 2
-    assert "others: holds none of the photographs of run" in lines[-1]
+    assert "others: holds none of the photos of run" in lines[-1]
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
     code, lines = told("train", here / "photos", "--resume", "--out", "../run", "--data", "../album")

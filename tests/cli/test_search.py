@@ -85,7 +85,7 @@ def test_a_resumed_search_refuses_what_was_not_asked_and_takes_what_was(
     assert "DATA: elsewhere now, but" in capsys.readouterr().err
     write_photos(tmp_path / "others", ("daisy", "rose"), 5, size=40, seed=9)
     assert main([*same, "--data", "others"]) == 2  # it agrees, and these are not the run's photographs
-    assert f"others: holds none of the photographs of {run}" in capsys.readouterr().err
+    assert f"others: holds none of the photos of {run}" in capsys.readouterr().err
 
 
 def test_a_budget_an_engine_or_data_that_cannot_be_is_one_line(cli: Cli, trained: Trained) -> None:

@@ -103,7 +103,7 @@ def test_one_photo_is_not_enough(here, photos: Path, tmp_path: Path) -> None:
         (photos / name).rename(tmp_path / name)
     for path in sorted((photos / "daisy").iterdir())[1:]:
         path.unlink()
-    _assert_one_line(here("train", photos), "one photograph of 'daisy'")
+    _assert_one_line(here("train", photos), "one photo of 'daisy'")
 
 
 def test_a_csv_with_a_bad_row_is_answered_with_its_line(here, photos: Path, tmp_path: Path) -> None:

@@ -83,22 +83,22 @@ def test_every_form_gives_the_same_table_of_photos_in_all_eight_orientations(for
 @pytest.mark.parametrize("form", FORMS)
 def test_what_was_understood_is_told_in_one_line_with_counts(form: str, tmp_path: Path) -> None:
     first = opened(FORMS[form](tmp_path / "pets"))[1].lines()[0]
-    assert "10 photographs, 1 without objects; 25 boxes of 3 classes (dog 16, cat 8, 黄花 1)" in first
+    assert "10 photos, 1 without objects; 25 boxes of 3 classes (dog 16, cat 8, 黄花 1)" in first
     assert {"COCO": "COCO (annotations.json)", "CSV": "boxes.csv (corners in pixels)"}.get(form, form) in first
 
 
 @pytest.mark.parametrize("form", ["COCO", "VOC", "labelme"])
 def test_boxes_drawn_on_a_photo_lying_on_its_side_are_turned_with_it_and_counted(form: str, tmp_path: Path) -> None:
     told = lines(FORMS[form](tmp_path / "pets"))
-    assert "boxes of 4 photographs were drawn on it lying on its side" in told
-    assert "3 photographs with boxes stored turned (EXIF orientation); whether boxes were drawn on it upright" in told
+    assert "boxes of 4 photos were drawn on it lying on its side" in told
+    assert "3 photos with boxes stored turned (EXIF orientation); whether boxes were drawn on it upright" in told
 
 
 @pytest.mark.parametrize("form", ["YOLO", "CSV"])
 def test_where_no_size_is_said_it_is_told_how_many_photos_may_be_meant_otherwise(form: str, tmp_path: Path) -> None:
     (told,) = [line for line in lines(FORMS[form](tmp_path / "pets")).splitlines() if "EXIF" in line]
     assert told.startswith("warning: ")
-    assert "7 photographs with boxes stored turned" in told
+    assert "7 photos with boxes stored turned" in told
 
 
 def test_a_tool_that_knows_of_orientation_is_believed_by_the_size_it_says(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_roboflows_coco_with_a_file_in_each_part_and_copies_of_one_photo_kept_to
     samples, survey = opened(tmp_path)
     assert [s.group for s in samples.of_splits("train")] == ["a_jpg", "a_jpg", None]
     assert len(samples.of_splits("val")) == 1
-    assert "2 photographs made of others by Roboflow" in "\n".join(survey.lines())
+    assert "2 photos made of others by Roboflow" in "\n".join(survey.lines())
 
 
 def test_cocos_crowds_do_not_count_and_a_polygon_stands_for_a_box_that_is_not_there(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_paths_of_another_machine_are_found_by_their_ends_and_never_outside(tmp_
     for written in ("../outside/secret.jpg", str(tmp_path / "outside" / "secret.jpg")):
         content["images"][0]["file_name"] = written  # type: ignore[index]
         (data / "annotations.json").write_text(json.dumps(content))
-        with pytest.raises(DataError, match="1 of 1 photograph that it names is not there"):
+        with pytest.raises(DataError, match="1 of 1 photo that it names is not there"):
             opened(data)
     content["images"][0]["file_name"] = "a.jpg"  # type: ignore[index]
     (data / "annotations.json").write_text(json.dumps(content))
@@ -214,7 +214,7 @@ def test_pascals_parts_difficult_objects_and_photos_nobody_annotated(tmp_path: P
     (a,), (b,) = samples.of_splits("train"), samples.of_splits("val")
     assert (a.path.name, b.path.name) == ("a.jpg", "b.jpg")
     assert boxes_of(samples.names[b.label])[0].ignore
-    assert "1 photograph that the annotations do not name left out, as JPEGImages/c.jpg" in "\n".join(survey.lines())
+    assert "1 photo that the annotations do not name left out, as JPEGImages/c.jpg" in "\n".join(survey.lines())
 
 
 def test_corners_that_count_from_zero_show_by_a_zero_or_a_fraction(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_every_way_to_write_a_data_yaml_that_is_in_use(form: str, tmp_path: Path
         ("train: {0: images}\nnames: [cat]\n", "line 1: train is a map"),
         ("train: elsewhere\nnames: [cat, dog]\n", "train is 'elsewhere', which is not in"),
         ("train: ../../etc\nnames: [cat, dog]\n", "train is '../../etc', which is not in"),
-        ("train: labels\nnames: [cat, dog]\n", "train is 'labels', which holds no photographs"),
+        ("train: labels\nnames: [cat, dog]\n", "train is 'labels', which holds no photos"),
     ],
 )
 def test_a_data_yaml_of_another_form_is_refused_by_line(text: str, problem: str, tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_a_csv_with_relative_corners_sizes_parts_groups_and_what_does_not_count(
     assert [(s.path.name, s.group) for s in samples.of_splits("train", "val", "test")] == [
         ("a.jpg", "x"), ("b.jpg", None), ("c.jpg", None),
     ]  # fmt: skip
-    assert "corners relative to the photograph" in survey.lines()[0]
+    assert "corners relative to the photo" in survey.lines()[0]
     (tmp_path / "sized.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\nc.jpg,40,50,dog,0,0,40,25\n")
     turned = one(tmp_path / "sized.csv")
     assert list(turned[0][1:5]) == [0.5, 0, 1, 1], "drawn on the photo lying on its side"
@@ -382,7 +382,7 @@ def test_boxes_without_area_outside_and_drawn_twice_are_left_out_and_counted(tmp
     table_.write_text("\n".join(["path,label,xmin,ymin,xmax,ymax", *rows]))
     assert sorted(list(box[1:5]) for box in one(table_)) == [[0, 0.1, 0.4, 1], [0.1, 0.1, 0.4, 0.75]]
     _, survey = opened(table_)
-    assert "left out: 1 box without area, 1 box outside the photograph, 1 box drawn twice" in survey.lines()[0]
+    assert "left out: 1 box without area, 1 box outside the photo, 1 box drawn twice" in survey.lines()[0]
     assert "which they reach beyond: 1 box" in "\n".join(survey.lines())
     assert [(fault.kind, fault.path.name) for fault in survey.faults] == [
         ("box_doubled", "a.jpg"), ("box_empty", "a.jpg"), ("box_outside", "a.jpg"), ("box_outside", "a.jpg"),
@@ -393,7 +393,7 @@ def test_a_photo_of_which_every_box_is_left_out_has_no_objects(tmp_path: Path) -
     table_ = write_csv(tmp_path, {"a.jpg": DOG})
     table_.write_text("path,label,xmin,ymin,xmax,ymax\nphotos/a.jpg,Tree,0,0,0,0\n")  # as DeepForest writes it
     assert one(table_) == []
-    assert "1 photograph, 1 without objects; 0 boxes of 0 classes; left out: 1 box without area" in lines(table_)
+    assert "1 photo, 1 without objects; 0 boxes of 0 classes; left out: 1 box without area" in lines(table_)
 
 
 def test_boxes_of_a_smaller_copy_are_scaled_and_those_of_another_photo_left_out(tmp_path: Path) -> None:
@@ -402,8 +402,8 @@ def test_boxes_of_a_smaller_copy_are_scaled_and_those_of_another_photo_left_out(
     Image.new("RGB", (HEIGHT, HEIGHT)).save(tmp_path / "b.jpg")
     assert boxes(tmp_path) == table({"a.jpg": DOG})
     told = lines(tmp_path)
-    assert "1 photograph of another size than its annotation says; boxes are scaled" in told
-    assert "b.json: 50×40, but b.jpg has 40×40: boxes of another photograph; 1 photograph left out" in told
+    assert "1 photo of another size than its annotation says; boxes are scaled" in told
+    assert "b.json: 50×40, but b.jpg has 40×40: boxes of another photo; 1 photo left out" in told
 
 
 def test_classes_that_differ_in_capitals_only_are_told_once(tmp_path: Path) -> None:
@@ -420,7 +420,7 @@ def test_a_photo_that_cannot_be_read_is_for_the_reading_to_tell(tmp_path: Path) 
     assert sorted(boxes(tmp_path)) == ["a.jpg", "b.jpg"]
     data = write_csv(tmp_path / "csv", {"a.jpg": DOG, "b.jpg": DOG})
     (tmp_path / "csv" / "photos" / "b.jpg").write_text("no photo")
-    assert "left out: 1 photograph that cannot be read" in lines(data), "its size is needed"
+    assert "left out: 1 photo that cannot be read" in lines(data), "its size is needed"
 
 
 def test_numpy_is_enough_to_read_boxes(tmp_path: Path) -> None:

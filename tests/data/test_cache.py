@@ -88,7 +88,7 @@ def test_within_a_run_photographs_that_vanish_or_are_replaced_stay_what_they_wer
     loader = Loader(samples, PREPROCESS, 9, cache=kind())
     before = next(loader.epoch(0)).pixels.copy()
     samples[2].path.unlink()
-    samples[3].path.write_bytes(b"no picture")
+    samples[3].path.write_bytes(b"no photo")
     Image.new("RGB", (60, 60), (9, 9, 9)).save(samples[4].path)
     np.testing.assert_array_equal(next(loader.epoch(1)).pixels, before)
 

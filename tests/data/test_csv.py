@@ -281,8 +281,8 @@ def test_several_labels_in_one_are_read_as_a_set_and_it_is_told(
 ) -> None:
     assert _sets(_with_labels(table, *labels)) == (MULTILABEL, sets)
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"several labels a photograph: {len({*'|'.join(sets).split('|')} - {''})} labels" in line
-    assert f"on each of {len(sets)} photographs, {sets.count('|')} without any" in line
+    assert f"several labels a photo: {len({*'|'.join(sets).split('|')} - {''})} labels" in line
+    assert f"on each of {len(sets)} photos, {sets.count('|')} without any" in line
     assert "is several (" in line, "what shows it"
 
 
@@ -299,13 +299,13 @@ def test_a_column_of_0_and_1_for_each_label(table: Path, capsys: pytest.CaptureF
     table.write_text("path,red,shiny,note\nim/red0.png,1,1,a\nim/red1.png,0,0,b\nim/blue0.png,0,1.0,c\n")
     assert _sets(table) == (MULTILABEL, ["red|shiny", "|", "shiny"])
     error = capsys.readouterr().err
-    assert "not read: 'note'; several labels a photograph: 2 labels ('red', 'shiny')" in error
+    assert "not read: 'note'; several labels a photo: 2 labels ('red', 'shiny')" in error
 
 
 def test_columns_of_which_exactly_one_is_1_are_classes(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text("filename, dog, small, cat\nim/red0.png, 1, 0, 0\nim/blue0.png, 0, 1, 0\nim/red1.png, 0, 0, 1\n")
     assert _sets(table) == (CLASSIFY, ["dog", "small", "cat"])
-    assert "classes: each photograph has 1 in one of 3 columns" in capsys.readouterr().err
+    assert "classes: each photo has 1 in one of 3 columns" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -348,6 +348,6 @@ def test_metadata_without_labels_leaves_the_folders_as_they_are(
     for path, label in ROWS:
         (tmp_path / label).mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / label / Path(path).name)
-    (tmp_path / "metadata.csv").write_text("file_name,text\nred/red0.png,a red picture\n")
+    (tmp_path / "metadata.csv").write_text("file_name,text\nred/red0.png,a red photo\n")
     assert read_named_splits(tmp_path)[0] == ("blue", "red")
     assert "lacks the column label" in capsys.readouterr().err

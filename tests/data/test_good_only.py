@@ -33,7 +33,7 @@ def test_a_single_class_is_understood_as_good_ones_and_that_is_said(tmp_path: Pa
     assert splits.survey.task == "anomaly"
     assert (len(splits.train), len(splits.val), splits.objective.classes) == (8, 2, ("part",))
     (line,) = splits.survey.lines()
-    assert "10 photographs of one class, 'part': understood as good ones only" in line
+    assert "10 photos of one class, 'part': understood as good ones only" in line
 
 
 def test_defects_validate_by_their_kinds(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_what_cannot_be_learned_from_is_told(tmp_path: Path) -> None:
     two = put(tmp_path / "two", "a/0.png", "a/1.png", "b/0.png", "b/1.png")
     bad = put(tmp_path / "bad", "part/0.png")
     for data, defects, told in (
-        (put(tmp_path / "one", "part/0.png"), None, "one photograph of 'part'; good ones only need 2 or more"),
-        (good, empty, "--defects .*empty: holds no photographs"),
+        (put(tmp_path / "one", "part/0.png"), None, "one photo of 'part'; good ones only need 2 or more"),
+        (good, empty, "--defects .*empty: holds no photos"),
         (good, tmp_path / "nowhere", "--defects .*nowhere: no such folder"),
         (good, bad, "its folder 'part' is called as the good ones are"),
         (two, bad, "--defects: is for good ones only"),

@@ -102,13 +102,13 @@ def test_a_part_or_class_that_cannot_be_told_is_refused_with_both_ways_out(tmp_p
 def test_what_stands_beside_the_parts_is_named_and_counted(tmp_path: Path, extra: dict[str, int]) -> None:
     splits = read_splits(put(tmp_path, pets("train") | pets("test") | extra))
     assert splits.classes == ("cats", "dogs")
-    assert any(f"{tmp_path / 'extra'}: 3 photographs" in line for line in splits.survey.lines())
+    assert any(f"{tmp_path / 'extra'}: 3 photos" in line for line in splits.survey.lines())
 
 
 def test_photographs_without_class_folders_in_a_part_are_counted(tmp_path: Path) -> None:
     splits = read_splits(put(tmp_path, pets("train") | {"test1": 7}))
-    assert any(f"{tmp_path / 'test1'}: 7 photographs" in line for line in splits.survey.lines())
-    with pytest.raises(UserError, match="test and train hold 16 photographs, but no folders of classes"):
+    assert any(f"{tmp_path / 'test1'}: 7 photos" in line for line in splits.survey.lines())
+    with pytest.raises(UserError, match="test and train hold 16 photos, but no folders of classes"):
         read_splits(put(tmp_path / "flat", {"train": 9, "test": 7}))
 
 
@@ -121,7 +121,7 @@ def test_parts_may_lie_inside_each_class(tmp_path: Path) -> None:
 
 def test_a_part_that_holds_nothing_is_told(tmp_path: Path) -> None:
     splits = read_splits(put(tmp_path, pets("train", 8) | {"val": 0}))
-    assert any("val: holds no photographs" in line for line in splits.survey.lines())
+    assert any("val: holds no photos" in line for line in splits.survey.lines())
 
 
 # --- folds and folders that hold the same ---------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_a_folder_that_holds_the_classes_beside_it_once_more_is_no_class(tmp_pat
     splits = read_splits(tmp_path)
     assert splits.classes == ("cats", "dogs")
     assert len(splits.test) == 6
-    assert any(f"{tmp_path / 'old'}: 4 photographs" in line for line in splits.survey.lines())
+    assert any(f"{tmp_path / 'old'}: 4 photos" in line for line in splits.survey.lines())
 
 
 # --- too deep, too flat ---------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_parts_that_lie_deeper_are_read_there(tmp_path: Path) -> None:
     put(tmp_path, pets("seg_train/seg_train", 5) | pets("seg_test/seg_test", 2) | {"seg_pred/seg_pred": 6})
     splits = read_splits(tmp_path, val=0.2)
     assert sizes(splits) == (8, 2, 4)
-    assert any(f"{tmp_path / 'seg_pred'}: 6 photographs" in line for line in splits.survey.lines())
+    assert any(f"{tmp_path / 'seg_pred'}: 6 photos" in line for line in splits.survey.lines())
 
 
 def test_a_model_s_class_is_not_gone_down_into(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_model_s_class_is_not_gone_down_into(tmp_path: Path) -> None:
 
 def test_a_flat_folder_is_answered_with_how_many_photographs_and_what_to_do(tmp_path: Path) -> None:
     put(tmp_path, {"": 12})
-    with pytest.raises(UserError, match=r"12 photographs, but no folders of classes; make one folder for each class"):
+    with pytest.raises(UserError, match=r"12 photos, but no folders of classes; make one folder for each class"):
         read_splits(tmp_path)
     (tmp_path / "labels.csv").write_text("path,label\n")
     with pytest.raises(UserError, match=r"give the CSV that lists them \(labels.csv\)"):
@@ -231,7 +231,7 @@ def test_a_flat_folder_is_answered_with_how_many_photographs_and_what_to_do(tmp_
 def test_loose_photographs_beside_class_folders_are_counted(tmp_path: Path) -> None:
     splits = read_splits(put(tmp_path, {"": 3, "cats": 4, "dogs": 4}))
     assert len(splits.train) + len(splits.val) == 8
-    assert any("3 photographs directly in it, in no class folder" in line for line in splits.survey.lines())
+    assert any("3 photos directly in it, in no class folder" in line for line in splits.survey.lines())
 
 
 # --- kinds of file --------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_photographs_are_read_whatever_they_are_called_and_the_rest_is_counted_b
         "1 PDF document (.pdf)",
         "1 archive (.zip)",
         "1 empty file, of 0 bytes,",
-        "1 file that is no picture (.txt)",
+        "1 file that is no photo (.txt)",
         "2 hidden files and folders (.DS_Store, ._*)",
         "1 file or folder of the system (Thumbs.db)",
     ):
@@ -334,7 +334,7 @@ def test_a_class_without_validation_photographs_is_trained_on_with_a_warning(tmp
     assert splits.classes == ("birds", "cats", "dogs")
     assert 0 in splits.train.labels
     assert 0 not in splits.val.labels
-    assert any(line.startswith("warning: no validation photograph of 'birds'") for line in splits.survey.lines())
+    assert any(line.startswith("warning: no validation photo of 'birds'") for line in splits.survey.lines())
 
 
 @pytest.mark.parametrize("own_split", [False, True])
@@ -355,7 +355,7 @@ def test_leaving_out_rare_classes_must_leave_two(tmp_path: Path) -> None:
 
 
 def test_without_any_validation_photograph_nothing_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no photograph can validate"):
+    with pytest.raises(UserError, match="no photo can validate"):
         read_splits(put(tmp_path, {"cats": 1, "dogs": 1}))
 
 

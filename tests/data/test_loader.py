@@ -93,7 +93,7 @@ def test_a_file_that_vanishes_is_named(samples: list[Sample], tmp_path: Path) ->
 
 
 def test_unreadable_files_are_told_from_readable_ones(samples: list[Sample], tmp_path: Path) -> None:
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no photo")
     kept, problems = readable([samples[0], Sample(tmp_path / "text.jpg", 1), samples[1]])
     assert kept == (samples[0], samples[1])
     assert len(problems) == 1

@@ -177,10 +177,10 @@ def test_what_came_went_or_changed_is_named_and_left_out(data: Path) -> None:
     assert found.relabelled == ("b/2.png",)
     assert not found.is_exact
     assert [line.split(":")[0] for line in found.describe()] == [
-        "1 photograph came since and is left out",
-        "1 photograph is gone",
-        "1 photograph is changed and left out",
-        "1 photograph is of another class now and left out",
+        "1 photo came since and is left out",
+        "1 photo is gone",
+        "1 photo is changed and left out",
+        "1 photo is of another class now and left out",
     ]
     kept = {s.path.name for s in (*found.splits.train, *found.splits.val) if s.path.parent.name == "b"}
     assert kept == {"3.png", "4.png", "5.png"}

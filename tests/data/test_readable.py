@@ -23,7 +23,7 @@ def samples(tmp_path: Path) -> list[Sample]:
     for i in range(12):
         Image.new("RGB", (20, 20), (20 * i, 0, 0)).save(tmp_path / f"{i:02d}.png")
     for i in (0, 6):
-        (tmp_path / f"{i:02d}.png").write_text("no picture")
+        (tmp_path / f"{i:02d}.png").write_text("no photo")
     return [Sample(tmp_path / f"{i:02d}.png", i // 6) for i in range(12)]
 
 
@@ -33,7 +33,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_of_much_data_each_class_is_tried_until_one_can_be_read(samples: list[Sample], few: None) -> None:
-    samples[3].path.write_text("no picture either, but nobody looks")
+    samples[3].path.write_text("no photo either, but nobody looks")
     usable, problems = readable(samples)
     assert usable == samples
     assert [message.split(":")[0][-6:] for message in problems] == ["00.png", "06.png"]
@@ -49,7 +49,7 @@ def test_of_much_data_a_class_that_cannot_be_read_is_left_out(samples: list[Samp
 
 def test_of_much_data_with_a_label_for_each_photo_not_all_are_looked_at(samples: list[Sample], few: None) -> None:
     own = [Sample(sample.path, i) for i, sample in enumerate(samples)]
-    samples[1].path.write_text("no picture either, but nobody looks")
+    samples[1].path.write_text("no photo either, but nobody looks")
     usable, problems = readable(own)
     assert [message.split(":")[0][-6:] for message in problems] == ["00.png", "06.png"]
     assert len(usable) == 10, "what was looked at and cannot be read is left out"

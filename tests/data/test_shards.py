@@ -208,8 +208,8 @@ def test_members_are_judged_by_content_and_counted_as_files_are(tmp_path: Path) 
         splits = read_splits(tmp_path / "x.tar")
         assert {s.path.suffix for s in [*splits.train, *splits.val]} == {".dat", ".png"}
         assert [line.split(" (")[0] for line in splits.survey.lines()] == [
-            f"{tmp_path / 'x.tar'}: 8 pictures beside the first of their sample are left out",
-            "8 files that are no pictures",
+            f"{tmp_path / 'x.tar'}: 8 photos beside the first of their sample are left out",
+            "8 files that are no photos",
             "8 videos",
         ]
 

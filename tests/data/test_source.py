@@ -83,7 +83,7 @@ def test_odd_names_links_and_depths_are_found_and_hidden_files_are_not(tmp_path:
         tmp_path / "data",
         "a/with space.PNG", "a/deep/er/é.png", "a/.hidden.png", "a/.cache/x.png", "b/1.JPEG", "b/2.png",
     )  # fmt: skip
-    (data / "b" / "notes.txt").write_text("no picture")
+    (data / "b" / "notes.txt").write_text("no photo")
     (data / "b" / "link.png").symlink_to(data / "b" / "2.png")
     (data / "b" / "loop").symlink_to(data / "b")
     splits = read_splits(data, val=0.5)
@@ -117,7 +117,7 @@ def test_a_csv_gives_paths_labels_parts_groups_and_strata(tmp_path: Path) -> Non
         (f"path,label\n{'x' * 5000}.png,a\n", "line 2.*no such file"),
         ("", "line 1"),
         ("path,label\n", "no images"),
-        ("path,label\nimg/0.png,a\n", "one photograph of 'a'"),
+        ("path,label\nimg/0.png,a\n", "one photo of 'a'"),
     ],
 )
 def test_a_bad_csv_is_answered_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
@@ -139,7 +139,7 @@ def test_rows_that_repeat_a_photograph_are_counted_and_kept_together(
     splits = read_splits(table, val=0.5)
     assert (len(splits.train), len(splits.val)) == (12, 12)
     assert not set(_names(splits.train)) & set(_names(splits.val))
-    assert capsys.readouterr().err.startswith(f"{table}: 20 rows repeat a photograph")
+    assert capsys.readouterr().err.startswith(f"{table}: 20 rows repeat a photo")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_data_that_is_none_is_told(tmp_path: Path) -> None:
         read_splits(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no images"):
         read_splits(tmp_path)
-    with pytest.raises(UserError, match="one photograph of 'a'"):
+    with pytest.raises(UserError, match="one photo of 'a'"):
         read_splits(_put(tmp_path / "one", "a/1.png"))
     (tmp_path / "data.xls").write_text("")
     with pytest.raises(UserError, match=r"data\.xls: not data"):
@@ -184,7 +184,7 @@ def test_a_class_without_images_is_told_and_not_left_out(tmp_path: Path, part: s
 
 def test_photographs_in_train_without_class_folders_are_told(tmp_path: Path) -> None:
     _put(tmp_path, "train/1.png", "train/2.png", "val/3.png")
-    with pytest.raises(UserError, match="train and val hold 3 photographs, but no folders of classes"):
+    with pytest.raises(UserError, match="train and val hold 3 photos, but no folders of classes"):
         read_splits(tmp_path)
 
 
@@ -207,7 +207,7 @@ def test_classes_that_differ_between_parts_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="val has the class 'c'"):
         read_splits(tmp_path)
     (tmp_path / "val" / "c" / "4.png").unlink()
-    with pytest.raises(UserError, match=r"no validation image of 'b' \(1 photograph\)"):
+    with pytest.raises(UserError, match=r"no validation image of 'b' \(1 photo\)"):
         read_splits(tmp_path, rare="refuse")
 
 

@@ -72,7 +72,7 @@ def test_tiles_are_of_their_photos_group_and_part_and_small_photos_stay(tmp_path
     assert [sample.path for sample in found[6:]] == [tmp_path / "small.png", tmp_path / "broken.png"]
     assert found.split_names() == {"train"}
     assert survey.notes == [
-        "--tile 128: 1 photograph cut into 6 tiles that overlap by 25 %, 4 of them without objects; 2 photographs "
+        "--tile 128: 1 photo cut into 6 tiles that overlap by 25 %, 4 of them without objects; 2 photos "
         "small enough, or not readable"
     ]
     assert {sample.group for sample in cut(samples(tmp_path, "a.png", group="site 1"), 128, Survey())} == {"site 1"}
@@ -104,4 +104,4 @@ def test_that_tiles_of_deep_photos_have_eight_bits_is_said(tmp_path: Path) -> No
     survey = Survey()
     found = cut(samples(tmp_path, "a.png"), 128, survey)
     assert Image.open(found[0].path).mode in ("L", "RGB")
-    assert "1 photograph of more than 8 bits a channel; tiles have 8" in survey.notes[1]
+    assert "1 photo of more than 8 bits a channel; tiles have 8" in survey.notes[1]

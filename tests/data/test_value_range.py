@@ -100,7 +100,7 @@ def test_eight_bit_pictures_among_deep_ones_are_counted_and_stay_as_they_are(tmp
     folder(tmp_path, 0, 255, np.uint8, ".png", count=8)
     found = decide_range(samples(tmp_path))
     assert found.range == (0, 4095)
-    assert "8 of 20 pictures looked at have 8 bits and stay as they are" in found.note
+    assert "8 of 20 photos looked at have 8 bits and stay as they are" in found.note
     assert "\n" not in found.note
     assert "--range" in found.note
 
@@ -140,7 +140,7 @@ def test_what_is_no_range_is_refused(value: object) -> None:
 def test_files_that_cannot_be_read_decide_nothing(tmp_path: Path) -> None:
     folder(tmp_path, 0, 4000, np.uint16)
     (tmp_path / "left" / "broken.tif").write_bytes((tmp_path / "left" / "uint160.tif").read_bytes()[:200])
-    (tmp_path / "left" / "text.tif").write_text("no picture")
+    (tmp_path / "left" / "text.tif").write_text("no photo")
     assert decide_range(samples(tmp_path)).range == (0, 4095)
 
 

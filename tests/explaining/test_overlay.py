@@ -33,12 +33,12 @@ def test_a_faint_background_does_not_move_the_place_to_the_centre() -> None:
 def test_words_say_how_small_the_part_is() -> None:
     heat = np.zeros((10, 10), np.float32)
     heat[0, :4] = 1.0
-    assert describe(heat) == "half of the heat is in 2 % of the picture, around the upper left"
+    assert describe(heat) == "half of the heat is in 2 % of the photo, around the upper left"
     assert describe(np.ones((10, 10), np.float32)).startswith("half of the heat is in 50 %")
 
 
 def test_a_map_without_heat_is_no_division_by_zero() -> None:
-    assert describe(np.zeros((4, 4), np.float32)) == "no part of the picture speaks for it"
+    assert describe(np.zeros((4, 4), np.float32)) == "no part of the photo speaks for it"
 
 
 @given(seed=st.integers(0, 10**6), channels=st.sampled_from([1, 3]))

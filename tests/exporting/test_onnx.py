@@ -51,7 +51,7 @@ def test_the_graph_gives_the_networks_probabilities(tmp_path: Path, name: str, o
     got = OnnxRuntimeEngine(tmp_path / "model.onnx")(pixels)
     want = expected(model, card.preprocess, pixels)
     assert np.abs(got - want).max() <= 1e-4
-    assert np.ptp(want, axis=0).max() > 0.01, "the pictures must matter for this to mean anything"
+    assert np.ptp(want, axis=0).max() > 0.01, "the photos must matter for this to mean anything"
 
 
 def test_normalisation_is_that_of_the_card(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_each_side_computes_batches_on_one_thread_and_afterwards_torch_has_its_o
 
 
 def test_without_pictures_there_is_nothing_to_compare(net: TorchEngine) -> None:
-    with pytest.raises(UserError, match="none of the photographs to compare on can be read"):
+    with pytest.raises(UserError, match="none of the photos to compare on can be read"):
         verify(net, net, [], "torch", FLOAT, 1)
 
 

@@ -156,7 +156,7 @@ def test_covering_takes_no_photograph_twice_and_always_the_same() -> None:
 
 def test_features_of_another_size_or_that_are_no_numbers_are_refused() -> None:
     index = make_index()
-    with pytest.raises(UserError, match=f"index has {WIDTH} a photograph"):
+    with pytest.raises(UserError, match=f"index has {WIDTH} a photo"):
         index.nearest(np.zeros((1, 7), np.float32))
     with pytest.raises(UserError, match="no numbers"):
         index.nearest(np.full((1, WIDTH), np.nan, np.float32))

@@ -138,6 +138,6 @@ def test_many_such_pictures_are_told_once_and_counted(tmp_path: Path, capfd: pyt
         decode.read(path)
     assert capfd.readouterr().err.count("\n") == 1
     NOTES.warn_counts()
-    assert capfd.readouterr().err.startswith("3 pictures: every pixel is transparent")
+    assert capfd.readouterr().err.startswith("3 photos: every pixel is transparent")
     NOTES.warn_counts()
     assert capfd.readouterr().err == ""

@@ -304,10 +304,10 @@ def refused(source: str | Path | bytes, **options: int) -> str:
 
 DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "empty"),
-    "text": (lambda: b"not a picture at all\n" * 20, "no picture"),
-    "zeros": (lambda: bytes(5000), "no picture"),
-    "web page": (lambda: b"<!DOCTYPE html><html>404 not found</html>", "no picture"),
-    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
+    "text": (lambda: b"not a photo at all\n" * 20, "no photo"),
+    "zeros": (lambda: bytes(5000), "no photo"),
+    "web page": (lambda: b"<!DOCTYPE html><html>404 not found</html>", "no photo"),
+    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no photo"),
     "half a JPEG": (lambda: encoded(noise(300, 200), "JPEG")[:-3000], "truncated"),
     "half a PNG": (lambda: encoded(noise(300, 200), "PNG")[:-3000], "truncated"),
     "half a GIF": (lambda: encoded(noise(300, 200), "GIF")[:-3000], "truncated"),
@@ -317,7 +317,7 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a JPEG's first bytes": (lambda: encoded(noise(300, 200), "JPEG")[:40], "."),
     "a PNG with a flipped bit": (
         lambda: encoded(noise(300, 200), "PNG").replace(b"IHDR", b"IHDS"),
-        "no picture",
+        "no photo",
     ),
 }
 

@@ -224,7 +224,7 @@ def test_a_run_says_what_a_crop_hides_and_sees_all_where_that_is_asked_for(
     assert said in error
     assert error.count("\n") == bool(said)
     if said:
-        assert "a centre crop hides 85 % of the middle photograph (50×10)" in error
+        assert "a centre crop hides 85 % of the middle photo (50×10)" in error
 
 
 def test_weights_of_a_padded_run_go_on_padding(wide) -> None:  # type: ignore[no-untyped-def]

@@ -143,5 +143,5 @@ def test_heic_without_its_reader_is_refused_with_the_name_of_the_extra(tmp_path:
 )
 def test_the_list_of_decoders_stays_closed_also_after_others_were_loaded(content: bytes) -> None:
     Image.init()
-    with pytest.raises(NotAnImage, match="no picture of a kind read here"):
+    with pytest.raises(NotAnImage, match="no photo of a kind read here"):
         read(content)

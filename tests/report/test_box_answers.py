@@ -120,7 +120,7 @@ def test_photos_that_are_gone_leave_the_page_without_their_pictures(run: Path) -
         path.unlink()
     write_report(run)
     page = (run / "report.html").read_text()
-    assert "no photograph" in page
+    assert "no photo" in page
     assert "data:image/jpeg" not in page
 
 

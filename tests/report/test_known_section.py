@@ -39,7 +39,7 @@ def test_the_page_has_the_section_and_one_without_an_index_has_not(trained: tupl
     write_report(run)
     page = (run / "report.html").read_text()
     assert 'id="known"' in page
-    assert "training photographs least like the others" in page
+    assert "training photos least like the others" in page
     assert len(re.findall(r"[\d.]+ from <bdi>", page)) == 10
     (run / "index.safetensors").unlink()
     write_report(run)

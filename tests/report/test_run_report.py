@@ -119,7 +119,7 @@ def test_the_page_tells_every_figure(tmp_path: Path) -> None:
     page = report(folder)
     low, high = metrics["accuracy_ci95"]
     assert f"{100 * metrics['accuracy']:.1f} % accuracy" in page
-    assert f"95 % interval {100 * low:.1f} % to {100 * high:.1f} %, from 60 validation photographs" in page
+    assert f"95 % interval {100 * low:.1f} % to {100 * high:.1f} %, from 60 validation photos" in page
     assert f"{100 * metrics['balanced_accuracy']:.1f} %" in page
     for key in ("macro_f1", "auroc", "log_loss"):
         assert f"<b>{metrics[key]:.3f}</b>" in page
@@ -193,7 +193,7 @@ def test_the_most_frequent_confusion_comes_first(tmp_path: Path) -> None:
 
 def test_nothing_wrong_means_no_mistakes_to_show(tmp_path: Path) -> None:
     page = report(run_folder(tmp_path / "run", ["daisy", "rose"], right=50.0))
-    assert "every photograph was recognised" in page
+    assert "every photo was recognised" in page
     assert "Most confident mistakes" not in page
 
 
@@ -204,7 +204,7 @@ def test_the_twelve_most_confident_mistakes_are_shown_as_small_pictures_where_th
     (tmp_path / "photos").mkdir()
     for row in wrong[:2]:
         Image.new("RGB", (900, 600), "teal").save(row["path"])
-    Path(wrong[2]["path"]).write_text("not a picture")
+    Path(wrong[2]["path"]).write_text("not a photo")
     page = report(folder)
     figures = page.split("<figure>")[1:]
     assert len(figures) == 12
@@ -319,7 +319,7 @@ def test_photographs_have_the_heat_of_their_answer_beside_them(tmp_path: Path) -
     write_report(folder, Explainer(TorchEngine(model, card)), latency_ms=4.25)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count('alt="heat map: ') == 24
-    assert "4.2 ms for one picture" in page
+    assert "4.2 ms for one photo" in page
 
 
 def test_the_temperature_and_the_thresholds_are_those_of_the_photographs(tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_what_the_audit_of_the_data_found_is_shown_kind_by_kind_worst_first(tmp_
     write_report(folder, audit=result)
     page = (folder / "report.html").read_text(encoding="utf-8")
     section = page.split("What the audit of the data found")[1].split("<h2>Model")[0]
-    assert "34 photographs were looked at." in section
+    assert "34 photos were looked at." in section
     kinds = section.split("<details>")[1:]
     shown = {re.sub("<[^>]*>", "", kind.split("</summary>")[0]): kind for kind in kinds}
     assert list(shown) == [
@@ -441,7 +441,7 @@ def test_photographs_that_are_no_files_are_shown_from_where_they_are(tmp_path: P
     card = ModelCard("small", model.net, ("daisy", "rose", "tulip"), Preprocess(size=64))
     write_report(folder, Explainer(TorchEngine(model, card)), images=samples)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("no photograph") == 0
+    assert page.count("no photo") == 0
     assert page.count('alt="heat map: ') == 24
     shard.unlink()
     write_report(folder, images=samples)

@@ -142,7 +142,7 @@ def test_half_precision_is_taken_where_it_is_faster_and_every_start_says_so(
     for way in (clock, again):
         opened = autoselect.open_fastest(file, None, way.open, way, engine=engine, precision="auto")
         assert isinstance(opened, OpenVinoEngine)
-        told = f"--precision auto: bfloat16 in openvino, {figures} a picture in float32\n"
+        told = f"--precision auto: bfloat16 in openvino, {figures} a photo in float32\n"
         assert capsys.readouterr().err == told
     assert again.opened == ["openvino_half"]
 

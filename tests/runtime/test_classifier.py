@@ -68,7 +68,7 @@ def photo_paths(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     for i in range(10):
         pixels = rng.normal(rng.uniform(0, 255, 3), 40, (48, 60, 3)).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
-    (folder / "5.png").write_bytes(b"not a picture")
+    (folder / "5.png").write_bytes(b"not a photo")
     return [str(folder / f"{i}.png") for i in range(10)]
 
 
@@ -171,7 +171,7 @@ def test_pictures_that_vanish_or_are_replaced_meanwhile_are_failures_or_what_the
     def changing() -> Iterator[Path]:
         yield from paths  # decoded only when all four are known
         paths[1].unlink()
-        paths[2].write_bytes(b"no picture")
+        paths[2].write_bytes(b"no photo")
         shutil.copy(photo_paths[4], paths[3])
 
     first, second, third, fourth = classifier.predict_many(changing(), batch=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mobilenets.exporting.targets.onnx import onnx_bytes
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime import graph as graph_module
-from mobilenets.runtime.graph import run_exactly, run_fast
+from mobilenets.runtime.graph import Run, run_exactly, run_fast
 from small import network
 
 PREPROCESS = Preprocess(size=32)
@@ -42,6 +43,17 @@ def test_fast_is_the_same_up_to_its_tolerance_and_every_time(graph: bytes) -> No
     run(PIXELS[::-1].copy())  # what was returned before stays what it was
     assert np.array_equal(fast, run(PIXELS))
     assert run(PIXELS[:1]).shape == exact[:1].shape
+
+
+@pytest.mark.parametrize("run", [run_exactly, run_fast])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_threads_that_share_a_batch_give_the_rows_of_one_in_their_order(
+    graph: bytes, run: Callable[[bytes, int], Run], count: int
+) -> None:
+    pixels = PIXELS[:count]
+    alone, shared = run(graph, 1), run(graph, 2)
+    assert np.array_equal(shared(pixels), alone(pixels))
+    assert np.array_equal(shared(pixels), shared(pixels))
 
 
 def test_without_openvino_fast_is_exact(graph: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

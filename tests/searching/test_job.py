@@ -37,13 +37,13 @@ def test_photographs_that_changed_are_told_and_left_out(
 ) -> None:
     photos = shutil.copytree(trained[1], tmp_path / "photos")
     broken = next(iter(SearchContext(trained[0], photos).splits.train)).path
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no photo")
     parts = SearchContext(trained[0], photos).splits
-    assert f"1 photograph is changed and left out: {broken.relative_to(photos)}" in capsys.readouterr().err
+    assert f"1 photo is changed and left out: {broken.relative_to(photos)}" in capsys.readouterr().err
     assert len(parts.train) == len(SearchContext(*trained).splits.train) - 1
     for photo in (photos / "rose").iterdir():
-        photo.write_bytes(b"no picture")
-    with pytest.raises(UserError, match="no training photograph of rose is left"):
+        photo.write_bytes(b"no photo")
+    with pytest.raises(UserError, match="no training photo of rose is left"):
         search(SearchConfig(str(photos), str(trained[0]), 0.9 * _latency_ms(trained)), tmp_path / "out", Clockwork())
     assert not (tmp_path / "out").exists()
 

@@ -55,7 +55,7 @@ def test_top_says_how_many_classes(service: Service) -> None:
 def test_a_form_brings_several_pictures_answered_in_order(service: Service) -> None:
     pictures = [picture("PNG", seed=seed) for seed in range(5)]
     files = [("image", (f"图 {i}.png", data)) for i, data in enumerate(pictures)]
-    answer = service.post(files=files, data={"comment": "no picture"}).json()
+    answer = service.post(files=files, data={"comment": "no photo"}).json()
     assert [result["name"] for result in answer["results"]] == [f"图 {i}.png" for i in range(5)]
     single = [service.post(data).json()["results"][0]["label"] for data in pictures]
     assert [result["label"] for result in answer["results"]] == single
@@ -79,7 +79,7 @@ def test_what_curl_calls_a_form_may_be_a_picture(service: Service) -> None:
     ("data", "headers", "status", "code"),
     [
         (b"", {}, 400, "no-file"),
-        (b"%PDF-1.7 not a picture", {"Content-Type": "application/pdf"}, 415, "not-an-image"),
+        (b"%PDF-1.7 not a photo", {"Content-Type": "application/pdf"}, 415, "not-an-image"),
         (b'{"image": "base64"}', {"Content-Type": "application/json"}, 415, "not-an-image"),
         (b'{"image": "base64"', {"Content-Type": "application/json"}, 400, "malformed"),
         (b"no JSON", {"Content-Type": "application/json"}, 400, "malformed"),

@@ -74,7 +74,7 @@ def test_the_network_goes_on_from_them(loader: Loader) -> None:
 
 
 def test_an_unreadable_photograph_leaves_no_gap(loader: Loader, photos: Path, tmp_path: Path) -> None:
-    loader.samples[3].path.write_text("no picture")
+    loader.samples[3].path.write_text("no photo")
     loader.skipped = Skipped()
     stored = ActivationCache(loader, network(), BLOCKS, 1, CPU, tmp_path)
     shown = np.concatenate([b.indices for b in stored.epoch(0)])

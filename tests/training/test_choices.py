@@ -109,7 +109,7 @@ def test_few_photographs_choose_nothing() -> None:
     lines: list[str] = []
     chosen = _choose(see, log=lines.append)
     assert (chosen.preprocess, chosen.augment) == (CENTRE, FINETUNE.augment)
-    assert lines == [f"choices: none; of {MIN_IMAGES - 1} photographs any difference is chance"]
+    assert lines == [f"choices: none; of {MIN_IMAGES - 1} photos any difference is chance"]
 
 
 def test_what_the_user_has_settled_is_closed() -> None:

@@ -142,7 +142,7 @@ def test_the_service_draws_where_the_defect_is(run: mn.Run, parts: Path) -> None
 
 def test_the_report_shows_the_strangest_with_their_heat(run: mn.Run) -> None:
     page = (run.path / "report.html").read_text(encoding="utf-8")
-    assert "Learned from photographs of <bdi>part</bdi> alone" in page
+    assert "Learned from photos of <bdi>part</bdi> alone" in page
     assert page.count("heat map: half of the heat") >= 4  # of every defect
     assert "On the wrong side" not in page
 

@@ -49,5 +49,5 @@ def test_class_numbers_need_not_be_without_gaps() -> None:
 def test_too_few_pictures_of_a_class_are_told() -> None:
     x, y = clusters(40)
     keep = (y != 2) | (np.cumsum(y == 2) <= 3)
-    with pytest.raises(UserError, match="3 different pictures"):
+    with pytest.raises(UserError, match="3 different photos"):
         find_label_errors(x[keep], y[keep], np.arange(int(keep.sum())))

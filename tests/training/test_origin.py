@@ -131,7 +131,7 @@ def test_of_validation_photographs_that_the_data_names_those_trained_on_are_left
     splits = kept(run, new, held)
     assert len(splits.train) == 8
     assert {sample.path.name for sample in splits.val} == {"000.jpg", "001.jpg", "002.jpg"}
-    assert "8 photographs do not validate or test" in capsys.readouterr().err
+    assert "8 photos do not validate or test" in capsys.readouterr().err
     earlier = Origin.open(run).earlier(list_images(splits, new, held))
     assert (len(earlier), set(earlier.splits)) == (32, {EARLIER})
 
@@ -180,7 +180,7 @@ def test_data_without_some_of_the_classes_is_refused(trained: Trained, tmp_path:
     data = write_photos(tmp_path / "photos", ("daisy", "tulip"), 5, size=40)
     code, lines = told("train", data, "--from", trained[0], *QUICK, "--out", "out")
     assert (code, len(lines)) == (2, 1)
-    assert "has no photographs of rose, which" in lines[0]
+    assert "has no photos of rose, which" in lines[0]
     assert "--weights" in lines[0]
 
 

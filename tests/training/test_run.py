@@ -100,7 +100,7 @@ def test_metrics_are_those_of_the_exported_model_on_the_validation_part(trained:
 
 def test_the_report_says_what_the_audit_of_the_data_found(trained: tuple[Path, Path]) -> None:
     page = (trained[1] / "report.html").read_text("utf-8")
-    assert "40 photographs were looked at." in page
+    assert "40 photos were looked at." in page
 
 
 def test_the_onnx_file_explains_itself(trained: tuple[Path, Path]) -> None:
@@ -219,7 +219,7 @@ def test_photographs_that_vanish_or_break_while_training_are_told_once_and_nothi
         for path in lost[::2]:
             path.unlink()
         for path in lost[1::2]:  # replaced at once, as a program that saves well does
-            path.with_suffix(".new").write_bytes(b"no picture")
+            path.with_suffix(".new").write_bytes(b"no photo")
             path.with_suffix(".new").replace(path)
 
     monkeypatch.setattr(checkpoint, "save", losing)
@@ -275,7 +275,7 @@ def test_an_unreadable_photograph_is_reported_and_left_out(
     cli: Cli, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     photos = shutil.copytree(trained[0], tmp_path / "photos")
-    (photos / "daisy" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photograph")
+    (photos / "daisy" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo")
     result = cli("train", *_arguments(photos, tmp_path / "run", epochs=1))
     assert result.returncode == 0, result.stderr
     assert "broken.jpg" in result.stderr

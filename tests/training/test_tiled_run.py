@@ -67,7 +67,7 @@ def run(data: Path) -> Path:
     weights = write_random(data.parent / "weights.safetensors", net, ("a", "b", "c"), 64)
     done = run_command(["train", str(data), "--out", str(out), "--weights", str(weights), *QUICK], Path.cwd(), {}, None)
     assert done.returncode == 0, done.stderr
-    assert "--tile 96: 5 photographs cut into 30 tiles" in done.stderr
+    assert "--tile 96: 5 photos cut into 30 tiles" in done.stderr
     return out
 
 
@@ -126,7 +126,7 @@ def test_tiles_are_refused_where_there_are_no_boxes(tmp_path: Path, run: Path, d
     for name in ("cat", "dog"):
         write_photos(tmp_path / "photos" / name, {f"{k}.jpg": Photo([]) for k in range(3)})
     is_one_line_error(
-        cli("train", tmp_path / "photos", "--tile", "96", "--out", tmp_path / "run"), "cuts photographs with boxes"
+        cli("train", tmp_path / "photos", "--tile", "96", "--out", tmp_path / "run"), "cuts photos with boxes"
     )
     is_one_line_error(
         cli("train", tmp_path / "photos", "--tile", "9", "--out", tmp_path / "run"), "9 pixels are too few"

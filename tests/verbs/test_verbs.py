@@ -58,7 +58,7 @@ def test_evaluate_and_its_progress(cli, run: Path, data: Path) -> None:
 
 
 def test_predict(cli, run: Path, data: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photograph")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
     photo = next(data.rglob("*.jpg"))
     results = list(mn.predict(run, [photo, tmp_path / "broken.jpg", photo], engine="onnxruntime", top=1))
     lines = cli("predict", run, photo, tmp_path / "broken.jpg", photo, "--engine", "onnxruntime", "--format", "jsonl",

@@ -90,7 +90,7 @@ def test_every_part_of_the_report_says_that_the_model_is_the_probe(probed: Path)
     assert page.count(kept.describe()) == 3  # beside the accuracy, below the curves, among the facts of the model
     assert "this model, the linear probe" in page
     assert f"fine-tuned, epoch {kept.best}" in page
-    assert "These photographs also chose which weights are kept." in page
+    assert "These photos also chose which weights are kept." in page
 
 
 def test_the_test_photographs_come_first_where_there_are_some(probed: Path, data: Path) -> None:
@@ -100,11 +100,11 @@ def test_the_test_photographs_come_first_where_there_are_some(probed: Path, data
     right = sum(classifier.predict(p).label == p.parent.name for p in (data / "test").rglob("*.jpg"))
     assert test["accuracy"] == right / 12
     page = (probed / "report.html").read_text("utf-8")
-    assert page.index("accuracy on the test photographs") < page.index("accuracy in validation")
+    assert page.index("accuracy on the test photos") < page.index("accuracy in validation")
     first, second = closing_lines(probed, _metrics(probed))[1:]
     assert first.startswith(f"test accuracy {test['accuracy']:.3f} (95 % interval ")
-    assert first.endswith("n 12), on photographs that chose nothing")
-    assert second.endswith("n 16); these photographs also chose what is kept")
+    assert first.endswith("n 12), on photos that chose nothing")
+    assert second.endswith("n 16); these photos also chose what is kept")
 
 
 def test_the_command_says_in_the_end_which_weights_it_kept_and_what_chose_them(

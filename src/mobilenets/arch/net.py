@@ -131,7 +131,7 @@ class Net:
             It is another.
         """
         if not isinstance(self.head, PatchHead):
-            raise UsageError(f"{self.name}: knows no good ones; train it with photographs of good ones only")
+            raise UsageError(f"{self.name}: knows no good ones; train it with photos of good ones only")
         return self.head
 
     @property

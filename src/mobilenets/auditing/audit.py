@@ -244,7 +244,7 @@ def _fitted(extractor: FeatureExtractor, samples: Sequence[Sample], notes: list[
     found = shapes(stored_sizes(Samples.of(samples)), extractor.preprocess)
     if found is None or not found.elongated:
         return extractor
-    notes.append(f"the network sees pictures padded to squares: {found.describe()}")
+    notes.append(f"the network sees photos padded to squares: {found.describe()}")
     return replace(extractor, preprocess=replace(extractor.preprocess, fit="pad"))
 
 

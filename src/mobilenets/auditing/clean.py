@@ -32,7 +32,7 @@ class Cleaned:
 def check_files(data: Path, parts: Mapping[str, Samples]) -> None:
     """Raise UserError if the pictures are no files of their own, which alone a CSV can name."""
     if any(samples.members is not None for samples in parts.values()):
-        raise UsageError(f"--write-clean: the pictures of {data} lie in tar or parquet files; unpack them first")
+        raise UsageError(f"--write-clean: the photos of {data} lie in tar or parquet files; unpack them first")
 
 
 def write_clean(audit: Audit, table: Path) -> Cleaned:

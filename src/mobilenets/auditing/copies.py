@@ -48,7 +48,7 @@ def copies(members: Sequence[SplitSample], shown: Sequence[str], pairs: Sequence
             add("near_duplicate", group, f"{len(group)} near-identical shots")
         labels = [shown[members[i].sample.label] for i in group]
         if len(set(labels)) > 1:
-            why = f"one picture, labelled {' and '.join(sorted(set(labels)))}"
+            why = f"one photo, labelled {' and '.join(sorted(set(labels)))}"
             add("duplicate_across_classes", group, why, labels=labels)
         sides = [members[i].split for i in group]
         if len(set(sides)) > 1:

@@ -17,7 +17,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "near_duplicate": ("near duplicates", "near-identical shots; keep one, or give them one group"),
     "duplicate_across_classes": (
         "duplicates across classes",
-        "the same picture with two labels; decide which is right",
+        "the same photo with two labels; decide which is right",
     ),
     "leak": ("leaks", "near-identical shots in training and validation: the score would be too good"),
     "likely_mislabelled": ("likely wrong labels", "look at them; --write-clean keeps them as they are"),

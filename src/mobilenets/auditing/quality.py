@@ -46,7 +46,7 @@ def few_levels(data: Path, images: Sequence[ImageMeasures], decision: RangeDecis
     if decision.range is None and images:
         low = float(np.quantile([image.low for image in images], 0.01))
         high = float(np.quantile([image.low + image.spread for image in images], 0.99))
-        levels, why = high - low, f"the grey levels of all pictures lie within {low:.0f} to {high:.0f} of 255"
+        levels, why = high - low, f"the grey levels of all photos lie within {low:.0f} to {high:.0f} of 255"
     if levels < MIN_LEVELS:
         yield AuditFinding("few_levels", (data,), 1 - levels / MIN_LEVELS / 2, why, {"levels": round(levels)})
 
@@ -109,7 +109,7 @@ def imbalance(data: Path, classes: Sequence[str], counts: Sequence[int]) -> list
             "imbalance",
             (data,),
             1 - n / largest,
-            f"{name} has {n} pictures, the largest class {largest}",
+            f"{name} has {n} photos, the largest class {largest}",
             {"label": name, "n": n, "largest": largest},
         )
         for name, n in zip(classes, counts, strict=True)

@@ -118,7 +118,7 @@ def _run(work: list[Row], files: Any, manifest: Manifest, folder: Path) -> tuple
     )
     done = failed = 0
     total = min(manifest.pictures, len(work) * manifest.size)
-    with Progress(f"predicting on {workers} workers", total, "picture") as progress:
+    with Progress(f"predicting on {workers} workers", total, "photo") as progress:
         for row in data.iter_rows():
             done, failed = done + row["pictures"], failed + row["failed"]
             progress.advance(row["pictures"])

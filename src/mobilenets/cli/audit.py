@@ -62,7 +62,7 @@ def _table(result: Audit) -> list[str]:
 
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"
-    lines = [f"{result.files} pictures, {len(result.classes)} classes{inside}"]
+    lines = [f"{result.files} photos, {len(result.classes)} classes{inside}"]
     for kind, findings in result.findings.items():
         title, remedy = KINDS[kind]
         if not findings:

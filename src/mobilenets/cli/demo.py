@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     for prediction in result.predictions:
         name, figure = prediction.title
         print(f"{Path(str(prediction.path)).name}: {name} ({figure})")
-    print(f"pictures   {result.sheet}, {run.path / 'confusion.png'}")
+    print(f"drawn    {result.sheet}, {run.path / 'confusion.png'}")
     print(f"report     {run.path / 'report.html'}")
     print(f"model      {run.path / 'model.onnx'} (self-contained; runs without torch)")
     print("now with your own photos, one folder per class:  mobilenets train PHOTOS")

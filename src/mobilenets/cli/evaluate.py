@@ -61,7 +61,7 @@ def _unknown(figures: dict[str, Any]) -> list[str]:
     """How well photographs of another kind were told."""
     right = figures["accuracy_accepted"]
     rows = [
-        ("photographs of another kind", str(figures["n"])),
+        ("photos of another kind", str(figures["n"])),
         ("taken for known", f"{figures['accepted']:.4f}"),
         ("known ones taken for known", f"{figures['known_accepted']:.4f}"),
         ("accuracy on those", "-" if right is None else f"{right:.4f}"),
@@ -75,7 +75,7 @@ def _apart(model: str, figures: Figures) -> list[str]:
     trained, validated = figures.trained, figures.validated
     if figures.unseen is None:
         assert trained is not None  # there was a photograph
-        heading = f"Trained on all of them: how well {model} remembers, not how well it does on new photographs."
+        heading = f"Trained on all of them: how well {model} remembers, not how well it does on new photos."
         return [heading, "", *_table(trained)]
     lines = _table(figures.unseen)
     if trained is not None:
@@ -97,7 +97,7 @@ def _table(metrics: dict[str, Any]) -> list[str]:
         return _figures(metrics)
     low, high = metrics["accuracy_ci95"]
     figures = [
-        ("photographs", str(metrics["n"])),
+        ("photos", str(metrics["n"])),
         ("accuracy", f"{metrics['accuracy']:.4f}   (95 % interval {low:.4f} to {high:.4f})"),
         ("balanced accuracy", f"{metrics['balanced_accuracy']:.4f}"),
         ("macro F1", f"{metrics['macro_f1']:.4f}"),

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.ray or args.out is not None or args.format == "parquet":
         folder = call(predict, args)
         assert isinstance(folder, PredictionFolder)  # without --ray the others are refused
-        print(f"predicted {folder.folder} ({folder.images} pictures in {folder.parts} parts)")
+        print(f"predicted {folder.folder} ({folder.images} photos in {folder.parts} parts)")
         return 1 if folder.failed else 0
     from mobilenets.cli.writers import make_writer
     from mobilenets.runtime.predictor import Failure

@@ -96,6 +96,6 @@ def _print_result(result: SearchResult) -> None:
         f"(validation, which also chose the epoch that is kept: {found['kept']['epoch']} of {found['epochs']})"
     )
     if "test" in found:
-        print(f"test      {found['test']['accuracy']:.3f}, on {found['test']['n']} photographs that chose nothing")
+        print(f"test      {found['test']['accuracy']:.3f}, on {found['test']['n']} photos that chose nothing")
     print(f"model     {folder / 'model.onnx'}")
     print(f"search    {folder / 'search.html'}")

@@ -78,7 +78,7 @@ def _unpack(archive: Path, folder: Path) -> tuple[list[Sample], tuple[str, ...]]
         raise DownloadError(f"{archive}: cannot be unpacked ({error}); delete it and fetch again") from error
     classes = tuple(sorted({name for name, _ in found}))
     if len(classes) < 2:
-        raise DownloadError(f"{archive}: holds no folders of photographs; delete it and fetch again")
+        raise DownloadError(f"{archive}: holds no folders of photos; delete it and fetch again")
     return [Sample(path, classes.index(name)) for name, path in found], classes
 
 

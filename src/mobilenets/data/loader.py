@@ -72,7 +72,7 @@ class Skipped:
                 return
             self._messages.add(message)
             more = len(self._messages) > MAX_SKIPPED_LINES
-        log.warning("%s", "skipped more photographs that cannot be read" if more else f"skipped {message}")
+        log.warning("%s", "skipped more photos that cannot be read" if more else f"skipped {message}")
 
 
 class Loader:

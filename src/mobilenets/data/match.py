@@ -57,7 +57,7 @@ class Matched:
 
 def count(n: int) -> str:
     """`n` photographs, in words."""
-    return f"{n:,} photograph{'' if n == 1 else 's'}"
+    return f"{n:,} photo{'' if n == 1 else 's'}"
 
 
 def some(names: Sequence[str], shown: int = 3) -> str:

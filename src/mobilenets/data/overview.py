@@ -38,9 +38,7 @@ def _table_and_lines(texts: Sequence[str], by_split: Mapping[str, Samples], surv
     totals = [len(samples) for samples in by_split.values()]
     members = task.members(texts)
     counts = [np.bincount(samples.labels, minlength=len(members)) @ members for samples in by_split.values()]
-    rows = _count_table(
-        task.name, task.classes(texts), [*by_split], np.stack(counts, axis=1), _row("photographs", totals)
-    )
+    rows = _count_table(task.name, task.classes(texts), [*by_split], np.stack(counts, axis=1), _row("photos", totals))
     return [*rows, *survey.lines()]
 
 

@@ -39,13 +39,13 @@ def settle_rare(data: Path, splits: Splits, rare: Rare) -> Splits:
         )
     if rare == "keep":
         splits.survey.note(
-            f"warning: no validation photograph of {what}: trained on, but without figures of {own} own "
+            f"warning: no validation photo of {what}: trained on, but without figures of {own} own "
             "(--rare drop leaves such classes out)"
         )
         return splits
     kept = [k for k in range(count) if k not in few]
     if len(kept) < 2:
-        raise UsageError(f"{data}: --rare drop leaves out {what}, and fewer than two classes remain; add photographs")
+        raise UsageError(f"{data}: --rare drop leaves out {what}, and fewer than two classes remain; add photos")
     splits.survey.note(f"left out as too rare (--rare drop): {what}")
     return only(splits, kept)
 

@@ -89,7 +89,7 @@ def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Sp
             )
         if lost:
             names = named([repr(splits.classes[k]) for k in lost])
-            splits.survey.note(f"warning: no validation photograph of {names} can be read: without figures of its own")
+            splits.survey.note(f"warning: no validation photo of {names} can be read: without figures of its own")
         return usable
 
     return replace(splits, train=kept(splits.train, "train"), val=kept(splits.val, "val"))

@@ -33,7 +33,7 @@ class Shapes:
 
     def describe(self) -> str:
         """What a centre crop does, in words."""
-        return f"a centre crop hides {100 * self.hidden:.0f} % of the middle photograph ({self.width}×{self.height})"
+        return f"a centre crop hides {100 * self.hidden:.0f} % of the middle photo ({self.width}×{self.height})"
 
 
 def shapes(sizes: Sequence[tuple[int, int]], preprocess: Preprocess) -> Shapes | None:

@@ -82,7 +82,7 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
     if deep:
         survey.note(
             f"warning: --tile: {count_text(deep)} of more than 8 bits a channel; tiles have 8, black and white of each "
-            "photograph found for it alone"
+            "photo found for it alone"
         )
     return found.samples()
 

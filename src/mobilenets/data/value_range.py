@@ -101,7 +101,7 @@ def decide_range(samples: Samples, asked: str | Sequence[float] | None = AUTO) -
         found = [values for values in pool.map(_values, looked_at) if values is not None]
     if not found:
         return RangeDecision(
-            fixed, note=f"range: no picture has more than 8 bits; {OPTION} changes none" if fixed else ""
+            fixed, note=f"range: no photo has more than 8 bits; {OPTION} changes none" if fixed else ""
         )
     ends = [depth.robust_ends(image.values) for image in found]
     if fixed is None:
@@ -112,11 +112,11 @@ def decide_range(samples: Samples, asked: str | Sequence[float] | None = AUTO) -
     chosen = fixed or (usual if usual and levels >= MIN_LEVELS else _stretched(held, usual, _floating(found)))
 
     kinds = " and ".join(sorted({image.kind for image in found}))
-    holds = f"{kinds} pictures hold values from {describe(held)}" + (f" of {describe(usual)}" if usual else "")
+    holds = f"{kinds} photos hold values from {describe(held)}" + (f" of {describe(usual)}" if usual else "")
     note = f"range: {holds}; {describe(chosen)} becomes black to white"
     note += "" if fixed else f" ({OPTION} LOW,HIGH says otherwise)"
     if not deep.all():
-        note += f"; {int((~deep).sum()):,} of {len(opened):,} pictures looked at have 8 bits and stay as they are"
+        note += f"; {int((~deep).sum()):,} of {len(opened):,} photos looked at have 8 bits and stay as they are"
     flat = sum(_levels(own, chosen) < _MIN_SPREAD for own in ends)
     if flat:
         note += f"; {flat} of {len(ends)} take less than {_MIN_SPREAD:g} grey levels of that: look at them"
@@ -187,6 +187,6 @@ def _refuse_a_mixture(found: Sequence[DeepValues], ends: Sequence[Range]) -> Non
     small, large = min(largest, key=largest.__getitem__), max(largest, key=largest.__getitem__)
     if largest[large] > _MAX_RATIO * max(largest[small], 0) and largest[large] > 0:
         raise UsageError(
-            f"range: {small} pictures reach {largest[small]:.6g} and {large} ones {largest[large]:.6g}: no range shows "
+            f"range: {small} photos reach {largest[small]:.6g} and {large} ones {largest[large]:.6g}: no range shows "
             f"both; convert them to one kind, or say which with {OPTION} LOW,HIGH"
         )

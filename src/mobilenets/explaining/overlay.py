@@ -75,12 +75,12 @@ def describe(heat: FloatArray) -> str:
     """The map in words, for whoever cannot see it: how small a part holds half of the heat, and where that part is."""
     total = float(heat.sum())
     if total <= 0:
-        return "no part of the picture speaks for it"
+        return "no part of the photo speaks for it"
     order = np.argsort(-heat, axis=None, kind="stable")
     hottest = order[: int(np.searchsorted(heat.flat[order].cumsum(), total / 2)) + 1]
     rows, columns = np.divmod(hottest, heat.shape[1])
     y, x = (rows.mean() + 0.5) / heat.shape[0], (columns.mean() + 0.5) / heat.shape[1]
-    return f"half of the heat is in {100 * len(hottest) / heat.size:.0f} % of the picture, around the {_position(x, y)}"
+    return f"half of the heat is in {100 * len(hottest) / heat.size:.0f} % of the photo, around the {_position(x, y)}"
 
 
 def _position(x: float, y: float) -> str:

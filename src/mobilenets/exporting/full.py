@@ -24,7 +24,7 @@ def check_full(preprocess: Preprocess) -> None:
         The network takes grey pictures.
     """
     if preprocess.mode != "RGB":
-        raise UsageError("--input full: the network takes grey pictures; leave --input out")
+        raise UsageError("--input full: the network takes grey photos; leave --input out")
 
 
 def full_onnx(network: bytes, card: ModelCard) -> bytes:

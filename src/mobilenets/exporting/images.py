@@ -34,7 +34,7 @@ def read_images(preprocess: Preprocess, samples: Sequence[Sample], count: int, t
     They come from all over the list, which is in the order of the classes.
     """
     chosen = np.linspace(0, len(samples) - 1, min(len(samples), count))
-    with Progress(title, len(chosen), "picture") as progress:
+    with Progress(title, len(chosen), "photo") as progress:
         for i in chosen:
             sample = samples[int(i)]
             try:

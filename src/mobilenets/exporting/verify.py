@@ -178,7 +178,7 @@ def verify(
             after.extend([row for _, row in group if row is not None] if engine.accepts_full_image else engine(pixels))
             before.extend(expected.result())
     if not labels:
-        raise DataError("none of the photographs to compare on can be read; give others by --data")
+        raise DataError("none of the photos to compare on can be read; give others by --data")
     task = task_of(network.card)
     theirs, ours = np.stack(before), np.stack(after)
     agreement, difference = task.compare(theirs, ours)
@@ -264,12 +264,12 @@ def _table(result: Verification, title: str) -> list[str]:
             f"{result.target} {result.precision}: not run here (no such runtime on this system); {megabytes:.1f} MB"
         ]
     rows = [
-        ("pictures", str(result.n)),
+        ("photos", str(result.n)),
         ("same class" if result.quality == ACCURACY else "same answer", f"{result.top1_agreement:.4f}"),
         ("largest difference", f"{result.max_probability_difference:.2g} of a probability"),
     ]
     if result.accuracy_before is not None:
         rows.append((result.quality, f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
     threads = "" if result.runtime == "executorch" else " on one thread"
-    rows += [("latency", f"{result.latency_ms:.1f} ms a picture{threads}"), ("size", f"{megabytes:.1f} MB")]
+    rows += [("latency", f"{result.latency_ms:.1f} ms a photo{threads}"), ("size", f"{megabytes:.1f} MB")]
     return [title, *(f"  {line}" for line in terminal.table(rows, "l", gap=1))]

@@ -124,7 +124,7 @@ class FeatureIndex:
         """
         if features.ndim != 2 or features.shape[1] != self.features.shape[1]:
             raise ModelFileError(
-                f"features of shape {features.shape}: the index has {self.features.shape[1]} a photograph; "
+                f"features of shape {features.shape}: the index has {self.features.shape[1]} a photo; "
                 "use the model of the same run"
             )
         if not np.isfinite(features).all():
@@ -208,7 +208,7 @@ def build_index(
         No training photographs, or features that are no numbers.
     """
     if len(train) == 0:
-        raise DataError("no training photographs: an index needs one or more")
+        raise DataError("no training photos: an index needs one or more")
     if not (np.isfinite(train.lengths).all() and np.isfinite(held_out.lengths).all()):
         raise ModelFileError("features that are no numbers: the network is damaged; train it again")
     if per_class is not None:
@@ -281,7 +281,7 @@ def _checked(tensors: dict[str, Array], card: ModelCard, model: str) -> FeatureI
     width, classes = card.net.head_width, len(card.classes)
     train, held_out = (ImageFeatures.from_tensors(tensors, prefix, width, classes) for prefix in ("", HELD_OUT))
     if len(train) == 0:
-        raise ValueError("no photograph")
+        raise ValueError("no photo")
     known = Known(tensors["distances"], tensors["known"])
     named = len(known.distances)
     check_tensors(tensors, {"distances": (np.float32, (named,)), "known": (np.float32, (named + 1,))})

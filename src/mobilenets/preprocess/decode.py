@@ -255,9 +255,9 @@ def opened(source: str | Path | bytes | BinaryIO, name: str) -> Iterator[BinaryI
         status = Path(source).stat()
         if stat.S_ISDIR(status.st_mode):
             os.scandir(source).close()  # of one that cannot be opened, that is what is told
-            raise UnreadableImage(f"{name}: is a folder; name a picture file")
+            raise UnreadableImage(f"{name}: is a folder; name a photo file")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise UnreadableImage(f"{name}: is not a regular file; name a picture file")
+            raise UnreadableImage(f"{name}: is not a regular file; name a photo file")
         with Path(source).open("rb") as file:
             yield _not_empty(file, name)
     elif isinstance(source, bytes):

@@ -14,9 +14,7 @@ Range = tuple[float, float]  # what becomes black, and what becomes white
 
 COLOUR, ALPHA = "16-bit colour", "16-bit grey with alpha"
 IN_TWO = (COLOUR, ALPHA)  # kinds of which Pillow gives the upper bytes only; the lower ones take opening them again
-GUESSED = (
-    "has more than 8 bits, and the model no range for them: black and white are guessed for each picture by itself"
-)
+GUESSED = "has more than 8 bits, and the model no range for them: black and white are guessed for each photo by itself"
 
 # A pixel in a thousand may lie beyond: dead pixels, cosmic rays, the overshoot of a sharpening.
 ROBUST = 0.001

@@ -108,7 +108,7 @@ _BEGINNINGS = (
 # Where content tells nothing: formats without a mark at their beginning, and what people put beside photographs.
 _BY_SUFFIX = {
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp", ".mts", ".mpg", ".wmv"), "video"),
-    **dict.fromkeys((".tga", ".pcx", ".dds"), "picture of another kind"),
+    **dict.fromkeys((".tga", ".pcx", ".dds"), "photo of another kind"),
     **dict.fromkeys((".dcm", ".dicom"), "DICOM"),
     ".svg": "SVG",
     ".svgz": "SVG",
@@ -139,17 +139,17 @@ def _unread(remedy: str) -> Kind:
 KINDS = {  # what is not read
     **dict.fromkeys(
         ("JPEG XL", "camera raw", "Photoshop", "GIMP", "icon", "OpenEXR", "Radiance HDR", "FITS", "PostScript", "SVG",
-         "DICOM", "picture of another kind"),
+         "DICOM", "photo of another kind"),
         _unread(_CONVERT),
     ),
     "HEIF": _unread("pip install 'mobilenets[heic]'"),
     **dict.fromkeys(("AVIF", "JPEG2000", "WEBP"), _unread("pip install --upgrade pillow")),
-    "video": Kind("video", "videos", "take pictures out of videos first"),
-    "PDF": Kind("PDF document", "PDF documents", "take the pictures out first"),
+    "video": Kind("video", "videos", "take photos out of videos first"),
+    "PDF": Kind("PDF document", "PDF documents", "take the photos out first"),
     "archive": Kind("archive", "archives", "unpack archives first"),
     EMPTY: Kind("empty file, of 0 bytes,", "empty files, of 0 bytes,", "copy them again from where they came"),
     CLOSED: Kind("file that cannot be opened", "files that cannot be opened", "check their permissions"),
-    OTHER: Kind("file that is no picture", "files that are no pictures"),
+    OTHER: Kind("file that is no photo", "files that are no photos"),
 }  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def open_image(file: BinaryIO) -> Image.Image:
     kind = sniff(file.read(SNIFFED))
     file.seek(0)
     if kind in SUFFIXES_OF and not reads(kind):
-        raise UnidentifiedImageError(f"is a picture of the format {kind}, which is not read here; {KINDS[kind].remedy}")
+        raise UnidentifiedImageError(f"is a photo of the format {kind}, which is not read here; {KINDS[kind].remedy}")
     # Pillow accepts a little more than what is taken for a picture unasked.
     formats = (kind,) if reads(kind) else ("BMP", "PPM")
     for format in formats:
@@ -256,7 +256,7 @@ def open_image(file: BinaryIO) -> Image.Image:
             raise UnidentifiedImageError(f"is a TIFF, but {_NO_TIFF}") from None
         known = kind in KINDS and kind not in (OTHER, EMPTY) and not reads(kind)
         raise UnidentifiedImageError(
-            f"is no picture of a kind read here ({', '.join(_formats())}), "
+            f"is no photo of a kind read here ({', '.join(_formats())}), "
             f"{f'but of the kind {kind}' if known else 'or its beginning is damaged'}; {_CONVERT}"
         ) from None
 

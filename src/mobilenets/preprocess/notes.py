@@ -34,7 +34,7 @@ class Notes:
         for kind, names in seen.items():
             if len(names) > 1:
                 more = " or more" if len(names) == _MAX_NAMES else ""
-                log.warning("%s%s pictures: %s", f"{len(names):,}", more, kind)
+                log.warning("%s%s photos: %s", f"{len(names):,}", more, kind)
 
 
 NOTES = Notes()  # of this process

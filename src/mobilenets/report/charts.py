@@ -64,7 +64,7 @@ def reliability_chart(bins: Sequence[Bin | None]) -> Chart:
             _y(b.accuracy),
             width - 2,
             _SIDE * b.accuracy,
-            f"{b.n} photographs, {100 * b.confidence:.0f} % sure, {100 * b.accuracy:.0f} % right",
+            f"{b.n} photos, {100 * b.confidence:.0f} % sure, {100 * b.accuracy:.0f} % right",
         )
         for k, b in enumerate(bins)
         if b

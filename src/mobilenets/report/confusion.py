@@ -95,4 +95,4 @@ def _pairs(counts: np.ndarray) -> list[tuple[int, int]]:
 
 def _in_words(pairs: Sequence[tuple[int, int]], counts: np.ndarray, classes: Sequence[str]) -> str:
     caption = "; ".join(f"{counts[t, p]} × {classes[t]} taken for {classes[p]}" for t, p in pairs[:3])
-    return f"confusion matrix: {caption or 'every photograph was recognised'}"
+    return f"confusion matrix: {caption or 'every photo was recognised'}"

@@ -117,7 +117,7 @@ def _model(card: ModelCard, folder: Path, latency_ms: float | None, kept: Kept) 
     params, macs = cost.total(net, preprocess.size)
     rows = [
         ("network", f"{net.name}, width {net.width:g}, as in {net.flavor}"),
-        ("size", f"{params:,} parameters; {macs / 1e6:,.1f} million multiply-adds for one photograph"),
+        ("size", f"{params:,} parameters; {macs / 1e6:,.1f} million multiply-adds for one photo"),
     ]
     if kept.describe():
         rows.append(("weights", kept.describe()))
@@ -125,9 +125,7 @@ def _model(card: ModelCard, folder: Path, latency_ms: float | None, kept: Kept) 
     if exported.exists():
         rows.append(("model.onnx", f"{exported.stat().st_size / 1e6:.1f} MB"))
     if latency_ms is not None:
-        rows.append(
-            ("latency", f"{latency_ms:.1f} ms for one picture, onnxruntime, one thread, on the training machine")
-        )
+        rows.append(("latency", f"{latency_ms:.1f} ms for one photo, onnxruntime, one thread, on the training machine"))
     return rows
 
 

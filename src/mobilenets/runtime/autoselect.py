@@ -104,7 +104,7 @@ def half_engine(path: Path) -> str:
 
 
 def _log_half(name: str, figures: str) -> None:
-    log.warning("--precision auto: %s in %s, %s a picture in float32", find_half(name), name, figures)
+    log.warning("--precision auto: %s in %s, %s a photo in float32", find_half(name), name, figures)
 
 
 def measure(

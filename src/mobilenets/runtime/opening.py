@@ -32,7 +32,7 @@ def predictor_of(engine: Engine, accept: float | None = None) -> Predictor[Any]:
         An index beside the engine's file that is damaged or of another network, or none for `accept`.
     """
     if accept is not None and not 0 < accept <= 1:
-        raise UsageError(f"--accept: {accept:g} is no share of the known photographs; use one above 0 and up to 1")
+        raise UsageError(f"--accept: {accept:g} is no share of the known photos; use one above 0 and up to 1")
     kind: type[Predictor[Any]] = Classifier if engine.card.task == CLASSIFY else Predictor
     path = engine.origin.path if engine.origin is not None else Path(engine.card.name)
     if accept is not None:

@@ -82,7 +82,7 @@ def resume(folder: Path, data: Path | None = None, timer: Timer | None = None) -
         state.config = replace(state.config, data=str(data))
     config = state.config
     if data is None and not Path(config.data).exists() and not base_of(Path(config.data)).exists():
-        raise UsageError(f"{config.data}: the photographs were there and are not any more; say where with --data NEW")
+        raise UsageError(f"{config.data}: the photos were there and are not any more; say where with --data NEW")
     ctx = SearchContext(Path(config.run), Path(config.data), config.seed, folder)
     with LatencyTable(Conditions(config.engine, config.threads), timer=timer) as table:
         return _run(ctx, table, state)

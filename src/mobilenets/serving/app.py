@@ -156,7 +156,7 @@ def _refusal(error: BaseException) -> Refusal:
     for kind, status, code in kinds:
         if isinstance(error, kind):
             return Refusal(status, code, str(error))
-    log.error("a picture failed", exc_info=error)
+    log.error("a photo failed", exc_info=error)
     return Refusal(500, "failed", _FAILED)
 
 

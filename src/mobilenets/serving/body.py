@@ -89,7 +89,7 @@ class Bodies:
             raise Refusal(
                 400,
                 "no-file",
-                f"There is no picture in it: send its bytes, multipart/form-data with files, or JSON: {encoded.HOW}.",
+                f"There is no photo in it: send its bytes, multipart/form-data with files, or JSON: {encoded.HOW}.",
             )
         if len(uploads) > self._limits.images:
             raise self._limits.too_many(len(uploads))

@@ -44,7 +44,7 @@ def _json(body: bytes, limits: Limits) -> list[bytes]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        raise _malformed(f"The body is no valid JSON: {HOW}, or the bytes of the picture.") from None
+        raise _malformed(f"The body is no valid JSON: {HOW}, or the bytes of the photo.") from None
     if isinstance(content, str):
         content = {"image": content}
     if not isinstance(content, dict):
@@ -54,7 +54,7 @@ def _json(body: bytes, limits: Limits) -> list[bytes]:
         keys = ", ".join(repr(key[:30]) for key in list(content)[:_KEYS]) or "nothing"
         raise _malformed(f"The JSON has no 'image', it has {keys}: {HOW}.")
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-        raise _malformed(f"A picture in the JSON is no text: {HOW}.")
+        raise _malformed(f"A photo in the JSON is no text: {HOW}.")
     if len(given) > limits.images:  # before any is decoded
         raise limits.too_many(len(given))
     return [_decode_text(text) for text in given]
@@ -63,19 +63,19 @@ def _json(body: bytes, limits: Limits) -> list[bytes]:
 def _decode_text(text: str) -> bytes:
     """The bytes of base64 or of a data URL with base64: a quarter fewer than characters, which were counted."""
     if re.match(r"(?:https?|file|blob|ftp):", text, re.IGNORECASE):
-        raise _malformed("The picture is an address, and this server fetches none: send the picture itself in base64.")
+        raise _malformed("The photo is an address, and this server fetches none: send the photo itself in base64.")
     if text[:5].lower() == "data:":
         head = _DATA_URL.match(text)
         if head is None or not head[0].lower().endswith(";base64,"):
-            raise _malformed("The data URL is not in base64: write data:…;base64, and the picture after it.")
+            raise _malformed("The data URL is not in base64: write data:…;base64, and the photo after it.")
         text = text[head.end() :]
     text = text.translate(_SPACE).rstrip("=").replace("-", "+").replace("_", chr(47))
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise _malformed("The picture is no valid base64: encode the bytes of the file, and send all of it.") from None
+        raise _malformed("The photo is no valid base64: encode the bytes of the file, and send all of it.") from None
     if not data:
-        raise Refusal(400, "no-file", "The picture is empty: send the bytes of the file in base64.")
+        raise Refusal(400, "no-file", "The photo is empty: send the bytes of the file in base64.")
     return data
 
 

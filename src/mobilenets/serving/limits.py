@@ -32,7 +32,7 @@ class Limits:
 
     def too_many(self, images: int) -> Refusal:
         """What a request with too many pictures is told."""
-        return Refusal(413, "too-large", f"{images} pictures are more than {self.images}: send fewer.")
+        return Refusal(413, "too-large", f"{images} photos are more than {self.images}: send fewer.")
 
 
 class Refusal(Exception):

@@ -20,11 +20,11 @@ class Metrics:
         timed: dict[str, Any] = {**own, "buckets": _SECONDS}
         self.requests = Counter("mobilenets_requests", "Requests answered", ["route", "status"], **own)
         self.seconds = Histogram("mobilenets_request_seconds", "From headers to answer", ["route"], **timed)
-        self.images = Counter("mobilenets_pictures", "Pictures by outcome", ["outcome"], **own)
-        self.batches = Histogram("mobilenets_batch_pictures", "Pictures run together", **own, buckets=_BATCHES)
-        self.decoding = Histogram("mobilenets_decode_seconds", "Decoding a picture", **timed)
+        self.images = Counter("mobilenets_pictures", "Photos by outcome", ["outcome"], **own)
+        self.batches = Histogram("mobilenets_batch_pictures", "Photos run together", **own, buckets=_BATCHES)
+        self.decoding = Histogram("mobilenets_decode_seconds", "Decoding a photo", **timed)
         self.engine = Histogram("mobilenets_engine_seconds", "A batch in the network", **timed)
-        self.waiting = Gauge("mobilenets_waiting_pictures", "Pictures accepted and not answered yet", **own)
+        self.waiting = Gauge("mobilenets_waiting_pictures", "Photos accepted and not answered yet", **own)
         Info("mobilenets_model", "The model that answers", **own).info({"name": model})
 
     def text(self) -> bytes:

@@ -13,7 +13,7 @@ class Answer(BaseModel):
     """What one picture shows; or, of a picture among several that cannot be answered, why."""
 
     name: str | None = Field(description="the file name the client gave; null for a raw body")
-    overlay: str | None = Field(None, description="with explain: a PNG to lay over the picture, in base64")
+    overlay: str | None = Field(None, description="with explain: a PNG to lay over the photo, in base64")
     error: str | None = Field(None, description="one sentence")
     code: str | None = None
 
@@ -84,7 +84,7 @@ class Health(BaseModel):
 
 
 _BINARY = {"type": "string", "format": "binary"}
-_TEXT = {"type": "string", "description": "a picture in base64, or a data URL with base64"}
+_TEXT = {"type": "string", "description": "a photo in base64, or a data URL with base64"}
 IMAGES: dict[str, Any] = {
     "required": True,
     "content": {
@@ -106,11 +106,11 @@ IMAGES: dict[str, Any] = {
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in (
-        (400, "no picture in the request, or a malformed form, JSON or base64"),
+        (400, "no photo in the request, or a malformed form, JSON or base64"),
         (408, "the request arrived too slowly"),
-        (413, "too many bytes, pictures or pixels"),
-        (415, "not a picture"),
-        (422, "a damaged picture, or a parameter out of range"),
+        (413, "too many bytes, photos or pixels"),
+        (415, "not a photo"),
+        (422, "a damaged photo, or a parameter out of range"),
         (503, "no room for more work; Retry-After says when to come back"),
         (504, "no answer in time"),
     )

@@ -149,7 +149,7 @@ def choose(
     if open_ == Open(False, False, False, False):
         return chosen
     if len(see.labels) < MIN_IMAGES or np.bincount(see.labels).min() < FOLDS:
-        log(f"choices: none; of {len(see.labels)} photographs any difference is chance")
+        log(f"choices: none; of {len(see.labels)} photos any difference is chance")
         return chosen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on steps is meant
@@ -186,7 +186,7 @@ class _Questions:
         self._strength = choose_strength(x, see.labels, ProbeRecipe(), seed, False)
         self._heads = self._fitted(x)
         self._losses = self._losses_of(self._heads, x)
-        log(f"choices: by {len(see.labels)} training photographs in {FOLDS} folds, log loss {self._loss_text(0)}")
+        log(f"choices: by {len(see.labels)} training photos in {FOLDS} folds, log loss {self._loss_text(0)}")
 
     def crop(self) -> None:
         """The whole photograph, unless its centre is clearly better."""
@@ -198,7 +198,7 @@ class _Questions:
         losses = self._losses_of(heads, x)
         more = losses - self._losses
         is_taken = more.mean() <= 2 * _error(more)
-        what = "the whole photograph" if is_taken else f"the centre ({self._chosen.preprocess.crop:g})"
+        what = "the whole photo" if is_taken else f"the centre ({self._chosen.preprocess.crop:g})"
         self._log(
             f"crop: {what} is seen ({self._loss_text(more.mean())} of the whole, {self._loss_text(0)} of the centre)"
         )
@@ -215,7 +215,7 @@ class _Questions:
             more = self._seen(name)
             same[name] = bool(more.mean() - _error(more) <= self._limit)
             self._log(
-                f"turns: {name}, photographs show {'the same' if same[name] else 'another thing'} "
+                f"turns: {name}, photos show {'the same' if same[name] else 'another thing'} "
                 f"({self._loss_text(more.mean())}, {self._loss_text(0)} as they are)"
             )
         mirrored, upside_down, quarter = (same[name] for name in names)
@@ -231,7 +231,7 @@ class _Questions:
         scale = WIDE if more.mean() - _error(more) <= PART_TOLERANCE * self._limit else NARROW
         self._chosen.augment = replace(self._chosen.augment, crop_scale=scale)
         self._log(
-            f"parts: {scale[0]:.0%} of a photograph and more is shown in training "
+            f"parts: {scale[0]:.0%} of a photo and more is shown in training "
             f"({self._loss_text(more.mean())} of {PART_AREA:.0%}, {self._loss_text(0)} of the whole)"
         )
 

@@ -27,7 +27,7 @@ def fitted(settings: Settings, preprocess: Preprocess, train: Samples, is_whole:
     if fit == "auto" or (settings.fit is None and fit == "crop"):
         found = shapes(stored_sizes(train), preprocess)
         elongated = found is not None and found.elongated
-        message = f"fit: {found.describe()}" if found else "fit: no photograph could be measured"
+        message = f"fit: {found.describe()}" if found else "fit: no photo could be measured"
         if fit == "auto":
             fit = "pad" if elongated else "crop"
             message += f"; auto takes {fit}"

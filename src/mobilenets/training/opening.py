@@ -163,7 +163,7 @@ def _check_parts(splits: Splits, plan: Plan, group: Group) -> None:
     """That several processes see the same photographs and that batches divide among them."""
     counts = [len(splits.train), len(splits.val)]
     if group.any(group.agreed(counts) != counts):
-        raise DataError(f"{plan.settings.data}: the processes find different photographs; give all of them the same")
+        raise DataError(f"{plan.settings.data}: the processes find different photos; give all of them the same")
     if plan.has_loop:
         check_divisible(plan.recipe.batch_size, counts[0], group.size)
 

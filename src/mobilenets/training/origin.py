@@ -68,7 +68,7 @@ class Origin:
         known = manifest_of(self.run)
         if known is not None and not known.hashed.any():
             raise ModelFileError(
-                f"--from {self.run}: was stopped before its photographs were hashed; --resume it to its end"
+                f"--from {self.run}: was stopped before its photos were hashed; --resume it to its end"
             )
         if known is not None:
             return known
@@ -93,7 +93,7 @@ class Origin:
         lost = sorted(set(self.card.classes) - set(classes))
         if lost:
             raise DataError(
-                f"{data}: has no photographs of {some(lost)}, which {self.run} knows; add some (there may be new "
+                f"{data}: has no photos of {some(lost)}, which {self.run} knows; add some (there may be new "
                 f"classes too), or start from its weights alone with --weights {self.run / 'model.safetensors'}"
             )
 
@@ -127,7 +127,7 @@ class Origin:
             log.info("%s: %s known to %s keep their split, %s are new", settings.data, known_count, self.run, new_count)
         if len(val) == 0:
             raise DataError(
-                f"{settings.data}: {self.run} was trained on all that could validate; add new photographs, or --val DIR"
+                f"{settings.data}: {self.run} was trained on all that could validate; add new photos, or --val DIR"
             )
         return replace(splits, train=train, val=val, test=test)
 

@@ -68,7 +68,7 @@ def _describe(depth: Depth, model: MobileNet) -> str:
     if depth.frozen:
         caption = f"the last {blocks - depth.frozen} of {blocks} blocks"
     views = "one stored view" if depth.views == 1 else f"{depth.views} stored views"
-    stored = f", on {views} of each photograph" if depth.views else ""
+    stored = f", on {views} of each photo" if depth.views else ""
     return f"{caption}{stored} ({1 / depth.image_s:.0f} images/s)"
 
 

@@ -87,8 +87,6 @@ def check_task(task: Task[Any], settings: Settings, recipe: Recipe) -> None:
         if value:
             raise UsageError(f"{name}: {asks}, and boxes do not go with it; leave it out")
     if settings.fit not in (None, "squash", "auto"):
-        raise UsageError(
-            f"--fit {settings.fit}: {asks}, and a detector sees all of a photograph, stretched; leave it out"
-        )
+        raise UsageError(f"--fit {settings.fit}: {asks}, and a detector sees all of a photo, stretched; leave it out")
     if settings.crop not in (None, 1.0):
-        raise UsageError(f"--crop {settings.crop:g}: {asks}, and a detector sees all of a photograph; leave it out")
+        raise UsageError(f"--crop {settings.crop:g}: {asks}, and a detector sees all of a photo; leave it out")

@@ -69,7 +69,7 @@ def with_data_at(settings: Settings, run: Path, data: Path | None) -> Settings:
         return replace(settings, data=str(data))
     if not exists(Path(settings.data)):
         raise DataError(
-            f"{Path(settings.data).absolute()}: the photographs of {run} were there and are not any more; "
+            f"{Path(settings.data).absolute()}: the photos of {run} were there and are not any more; "
             "say where they are now with --data NEW"
         )
     return settings
@@ -94,7 +94,7 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
         _check_classes(run, settings, classes, found.objective.classes)
         log.warning(
             "%s: has no %s, as runs of older versions: its split is drawn anew from %s, "
-            "and is the same only if no photograph came or went",
+            "and is the same only if no photo came or went",
             run,
             FILE,
             settings.data,
@@ -109,15 +109,15 @@ def open_splits(run: Path, settings: Settings, data: Path | None = None, *, resu
         log.warning("%s: goes on without them, so its weights will not be exactly those it would have had", run)
     splits = matched.splits
     if len(splits.train) + len(splits.val) == 0:
-        raise DataError(f"{settings.data}: holds none of the photographs of {run}; say where they are with --data NEW")
+        raise DataError(f"{settings.data}: holds none of the photos of {run}; say where they are with --data NEW")
     for name, samples in (("training", splits.train), ("validation", splits.val)):
         if len(samples) == 0:
-            raise DataError(f"{settings.data}: no {name} photograph of {run} is left there as it was; put some back")
+            raise DataError(f"{settings.data}: no {name} photo of {run} is left there as it was; put some back")
     objective = splits.objective
     left = objective.task.classes([splits.classes[k] for k in sorted(set(splits.train.labels.tolist()))])
     if lost := [name for name in objective.classes if name not in set(left)]:
         names = some(lost)
-        raise DataError(f"{settings.data}: no training photograph of {names} is left as {run} had it; put some back")
+        raise DataError(f"{settings.data}: no training photo of {names} is left as {run} had it; put some back")
     return splits
 
 

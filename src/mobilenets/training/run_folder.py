@@ -79,7 +79,7 @@ def finish(
     engine = VectorEngine(folder / "model.onnx", has_vectors=not objective.task.has_boxes)
     answers = _answers(engine, val)
     if answers is None:
-        raise ModelFileError(f"{folder}: none of the validation photographs can be read any more")
+        raise ModelFileError(f"{folder}: none of the validation photos can be read any more")
     outputs, features, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     objective = replace(objective, task=objective.task.settled(outputs, labels, objective.texts))

@@ -250,7 +250,7 @@ def _same(name: str, given: Any, kept: Any) -> bool:
 def _refuse(config: Path, name: str, value: Any, kept: Any) -> NoReturn:
     option = {"data": "DATA", "from_run": "--from"}.get(name, f"--{name.replace('_', '-')}")
     was = "was not given" if kept is None else f"is {kept}"
-    remedy = "say where the same photographs are now with --data" if name == "data" else "leave it out"
+    remedy = "say where the same photos are now with --data" if name == "data" else "leave it out"
     raise UsageError(
         f"{option}: {value} now, but it {was} in {config}; a resumed run keeps its settings: {remedy}, "
         "or train a new run"

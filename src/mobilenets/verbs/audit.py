@@ -113,7 +113,7 @@ def audit(
     if write_clean:
         cleaned = clean.write_clean(result, Path(write_clean))
         gone = ", ".join(f"{n} {reason}" for reason, n in cleaned.left_out.items()) or "nothing"
-        log.info("%s: %d pictures; left out: %s", write_clean, cleaned.rows, gone)
+        log.info("%s: %d photos; left out: %s", write_clean, cleaned.rows, gone)
     return result
 
 

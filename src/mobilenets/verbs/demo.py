@@ -102,7 +102,7 @@ def demo(
     folder = new_folder(out, Path("demo"))
     folder.mkdir(parents=True)
     data = write_csv(folder / "cells.csv")
-    log.info("2,624 photographs of solar cells, listed in %s (Buerhop-Lutz et al. 2018, CC BY-NC-SA 4.0)", data)
+    log.info("2,624 photos of solar cells, listed in %s (Buerhop-Lutz et al. 2018, CC BY-NC-SA 4.0)", data)
     log.info("%s with torchvision's ImageNet weights, %s minutes of training", MODEL, f"{minutes:g}")
     result = train(
         data,

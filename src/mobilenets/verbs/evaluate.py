@@ -150,7 +150,7 @@ def evaluate(
         predictor.index = None  # what is right is counted among all
     elif predictor.index is None:
         remedy = "train again" if predictor.task.labels_are_classes else "only models for classes have one"
-        raise ModelFileError(f"--unknown: {model} has no index of its training photographs; {remedy}")
+        raise ModelFileError(f"--unknown: {model} has no index of its training photos; {remedy}")
     sources = [unknown] if isinstance(unknown, (str, Path)) else unknown or []
     others_survey = Survey()
     others = expand([str(source) for source in sources], others_survey)
@@ -169,7 +169,7 @@ def evaluate(
     rows: list[Row] = []
     shown: list[int] = []
     failures: list[Failure] = []
-    with Progress("evaluating", len(samples), "photograph") as bar:
+    with Progress("evaluating", len(samples), "photo") as bar:
         results = predictor.rows(sample.open() for sample in samples)
         for i, (_, row) in enumerate(results):
             bar.advance()
@@ -180,7 +180,7 @@ def evaluate(
                 rows.append(row)
                 shown.append(i)
     if not rows:
-        raise DataError(f"{data}: none of its {len(samples)} photographs can be read")
+        raise DataError(f"{data}: none of its {len(samples)} photos can be read")
     outputs, labels = np.stack([row.outputs for row in rows]), samples.labels[shown]
     figures = None
     if known is None:
@@ -195,7 +195,7 @@ def evaluate(
             log.warning("%s", line)
     result = Evaluation(metrics, len(samples), tuple(failures), figures)
     if result.all_trained:
-        log.warning("%s was trained on all of these photographs; give others to see what it is worth", model)
+        log.warning("%s was trained on all of these photos; give others to see what it is worth", model)
     if failures:
         log.warning("%d of %d could not be read", len(failures), len(samples))
     return result
@@ -218,7 +218,7 @@ def _open_set(
     from mobilenets.tasks.classify.open_set import score_open_set
 
     others: list[Row] = []
-    with Progress("unknown", None, "photograph") as bar:
+    with Progress("unknown", None, "photo") as bar:
         for _, row in predictor.rows(paths):
             bar.advance()
             if isinstance(row, Failure):
@@ -226,7 +226,7 @@ def _open_set(
             else:
                 others.append(row)
     if not others:
-        raise DataError("--unknown: none of these photographs can be read; the lines above say why")
+        raise DataError("--unknown: none of these photos can be read; the lines above say why")
     right = np.array([row.outputs.argmax() for row in rows]) == labels
     return score_open_set(_answered(rows, predictor.accept), _answered(others, predictor.accept), right)
 
@@ -254,8 +254,6 @@ def _splits(model: Path, samples: Samples) -> list[str | None] | None:
     if manifest is None:
         return None
     if not manifest.hashed.any():
-        log.warning(
-            "%s: was stopped before its photographs were hashed: which of these it was trained on is not known", run
-        )
+        log.warning("%s: was stopped before its photos were hashed: which of these it was trained on is not known", run)
         return None
     return manifest.recognise(samples)

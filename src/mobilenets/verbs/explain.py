@@ -122,7 +122,7 @@ def explain(
         shown: list[Explanation] = []
         done = failed = 0
         with reported_to(progress):
-            bar = Progress("explaining", None, "picture")
+            bar = Progress("explaining", None, "photo")
         with bar, limited(max_pixels):
             for path in paths:
                 done += 1

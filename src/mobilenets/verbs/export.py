@@ -240,7 +240,7 @@ def _samples(
     try:
         splits = open_splits(run, settings)
     except (UserError, OSError) as error:
-        log.warning("the run's photographs cannot be read, so random pixels are compared: %s", error)
+        log.warning("the run's photos cannot be read, so random pixels are compared: %s", error)
         return (), (), ()
     return _numbered(splits, card)
 

@@ -271,7 +271,7 @@ def _many(
     from mobilenets.runtime.tiled import predict_tiled
     from mobilenets.system.progress import Progress
 
-    progress = Progress("predicting", None, "picture")  # now, where its function is known
+    progress = Progress("predicting", None, "photo")  # now, where its function is known
 
     def results() -> Iterator[Answer | Failure]:
         with progress:

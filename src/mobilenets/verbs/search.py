@@ -129,7 +129,7 @@ def _search(
             f"{missing}: is missing; for example: mobilenets search photos --from runs/photos --latency 2ms"
         )
     if moved_to is not None:
-        raise UsageError("--data: is for --resume; name the photographs of a new search without it")
+        raise UsageError("--data: is for --resume; name the photos of a new search without it")
     from mobilenets.searching.config import SearchConfig, parse_latency
 
     wanted = SearchConfig(data=str(data), run=str(run), latency_ms=parse_latency(str(latency)), **asked)
@@ -163,7 +163,7 @@ def _resume(
         kept = getattr(was, name)
         if value != kept:
             option = {"data": "DATA", "run": "--from", "latency_ms": "--latency"}.get(name, f"--{name}")
-            moved = "say where the same photographs are now with --data, " if name == "data" else "leave it out, "
+            moved = "say where the same photos are now with --data, " if name == "data" else "leave it out, "
             raise UsageError(
                 f"{option}: {value} now, but {kept} when the search in {out} began: {moved}or search into a new --out"
             )

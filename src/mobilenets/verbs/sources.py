@@ -39,12 +39,12 @@ def _expand(source: str, survey: Survey) -> Iterator[str]:
         return _some(_on_standard_input(), "-: no paths on standard input; write one a line", survey)
     path = Path(source)
     if path.is_dir():
-        return _some(_images_below(source, survey), f"{source}: no pictures in this folder", survey)
+        return _some(_images_below(source, survey), f"{source}: no photos in this folder", survey)
     if path.exists():
         return iter((source,))
     if glob.has_magic(source):
         matches = sorted(match for match in glob.iglob(source, recursive=True) if not Path(match).is_dir())
-        return _some(images_among(matches, survey), f"{source}: no picture matches this pattern", survey)
+        return _some(images_among(matches, survey), f"{source}: no photo matches this pattern", survey)
     raise DataError(f"{source}: no such file or folder; check the spelling")
 
 

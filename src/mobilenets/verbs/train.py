@@ -246,6 +246,6 @@ def _check(
         name = next(iter({**asked, **changed})).replace("_", "-")
         raise UsageError(f"--{name}: a repeated run has its settings in config.yaml; leave it out")
     if moved_to and not (resume or config):
-        raise UsageError("--data: is for --resume and --config; name the photographs of a new run without it")
+        raise UsageError("--data: is for --resume and --config; name the photos of a new run without it")
     if moved_to and config and data:
         raise UsageError("--data: DATA says the same; leave one of them out")

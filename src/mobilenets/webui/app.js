@@ -18,7 +18,7 @@ let failures = []; // the errors that are shown, each with the name of its file 
 let waiting = Promise.resolve(); // photos are looked at one after the other
 let before = null; // what the stage showed before the camera
 
-takeIn(look, () => showFailures({ error: Object.assign(new Error("There is no picture in it."), { code: "no-file" }) }));
+takeIn(look, () => showFailures({ error: Object.assign(new Error("There is no photo in it."), { code: "no-file" }) }));
 find("#language").addEventListener("click", () => {
   switchLanguage();
   write();

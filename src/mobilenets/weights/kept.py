@@ -131,10 +131,10 @@ def closing_lines(folder: Path, metrics: dict[str, Any], quality: str = "accurac
     kept = read_kept(folder, metrics)
     lines = [f"kept     {kept.describe()}"] if kept.describe() else []
     if TEST in metrics:
-        lines.append(f"test {quality} {_figure(metrics[TEST], quality)}, on photographs that chose nothing")
+        lines.append(f"test {quality} {_figure(metrics[TEST], quality)}, on photos that chose nothing")
     caveat = ""
     if kept.is_chosen:
-        caveat = "; these photographs also chose what is kept"
+        caveat = "; these photos also chose what is kept"
         caveat += "" if TEST in metrics else ": expect a little less of new ones"
     lines.append(f"validation {quality} {_figure(metrics, quality)}{caveat}")
     return lines

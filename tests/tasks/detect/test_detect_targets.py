@@ -119,7 +119,7 @@ def test_a_photo_with_too_many_boxes_is_to_be_cut_and_every_text_that_passes_fit
     def crowd(count: int, name: str = "tree") -> str:
         return text_of(Box(name, k / 1e6, 0.123456, 0.987654, 0.987654) for k in range(count))
 
-    with pytest.raises(DataError, match=r"a photograph has 2,001 boxes.*--tile"):
+    with pytest.raises(DataError, match=r"a photo has 2,001 boxes.*--tile"):
         check(DATA, [crowd(targets.MAX_BOXES + 1)], 1)
     with pytest.raises(DataError, match=r"characters of text.*--tile"):
         check(DATA, [crowd(1_999, "a name of many words")], 1)

@@ -106,12 +106,12 @@ def test_labels_that_only_validation_photographs_have_are_refused(tmp_path: Path
     (tmp_path / "0.png").touch()
     (tmp_path / "1.png").touch()
     (tmp_path / "x.csv").write_text("path,labels,split\n0.png,a;b,train\n1.png,a;c,val\n")
-    with pytest.raises(DataError, match="no training photograph has 'c', which others have"):
+    with pytest.raises(DataError, match="no training photo has 'c', which others have"):
         read_splits(tmp_path / "x.csv")
 
 
 def test_photographs_without_any_label_at_all_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none of its 2 photographs has a label"):
+    with pytest.raises(DataError, match="none of its 2 photos has a label"):
         read_splits(_listed(tmp_path, "", ""))
 
 
@@ -174,7 +174,7 @@ def test_the_report_shows_the_photographs_with_wrong_labels(run: mn.Run, tmp_pat
     assert f"{len(rows)} of {len(rows)} have a label too few or too many" in page
     assert page.count("missed <bdi>") + page.count("too many <bdi>") >= len(rows)
     assert page.count("data:image/jpeg") == 12
-    assert "no photograph</div>" not in page
+    assert "no photo</div>" not in page
 
 
 def test_photographs_with_wrong_labels_come_by_their_loss() -> None:
@@ -213,7 +213,7 @@ def test_fine_tuning_starts_with_the_probe_and_keeps_what_validates_best(
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_exports_are_verified_by_sets_of_labels(run: mn.Run, target: Any) -> None:
     result = run.export(target).verification
-    assert result.n == run.metrics["n"], "the run's own validation photographs"
+    assert result.n == run.metrics["n"], "the run's own validation photos"
     assert result.top1_agreement == 1
     assert result.accuracy_before == pytest.approx(run.metrics["mAP"])
     assert result.agrees

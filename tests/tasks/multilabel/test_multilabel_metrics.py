@@ -27,7 +27,7 @@ def test_average_precision_and_f1_are_those_of_scikit_learn(digits: int) -> None
     assert figures["micro_f1"] == pytest.approx(f1_score(truth, found, average="micro"))
     assert figures["macro_f1"] == pytest.approx(f1_score(truth[:, :2], found[:, :2], average="macro"))
     assert figures["exact_match"] == (truth == found).all(1).mean()
-    assert figures["per_class"]["c"]["ap"] is None, "no photograph has it"
+    assert figures["per_class"]["c"]["ap"] is None, "no photo has it"
 
 
 def test_intervals_hold_their_figures_and_shrink_with_more_photographs() -> None:

@@ -140,10 +140,10 @@ def open_cache(mode: str, expected: int) -> Cache | None:
     if mode == "auto" and expected > DEFAULT_BYTES:
         cache = DiskCache()
         if expected <= cache.store.room() / 2:
-            log.info("cache: decoded photographs are kept in %s (%s)", cache.store.folder, _gb(expected))
+            log.info("cache: decoded photos are kept in %s (%s)", cache.store.folder, _gb(expected))
             return cache
         log.warning(
-            "cache: decoded photographs would take %s, more than half of what is free for them; "
+            "cache: decoded photos would take %s, more than half of what is free for them; "
             "%s are kept in memory, the others are decoded every time",
             _gb(expected),
             _gb(DEFAULT_BYTES),

@@ -159,7 +159,7 @@ class PixelStore:
     def _log_failure(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         log.warning(
-            "cache: %s: %s; from here on photographs are kept in memory, or decoded every time "
+            "cache: %s: %s; from here on photos are kept in memory, or decoded every time "
             "(mobilenets cache --clear makes room)",
             self.folder,
             reason,

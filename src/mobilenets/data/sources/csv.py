@@ -135,7 +135,7 @@ def _flagged(table: Path, line: int, form: Format, values: Sequence[str]) -> Ite
     for name, k in form.flags.items():
         value = values[k].strip() if k < len(values) else ""
         if value not in FLAGS:
-            raise DataError(f"{table}, line {line}: {name} is {value!r}; use 1 where the photograph has it, else 0")
+            raise DataError(f"{table}, line {line}: {name} is {value!r}; use 1 where the photo has it, else 0")
         if FLAGS[value]:
             yield name
 
@@ -160,7 +160,7 @@ def _classes_or_labels(table: Path, form: Format, samples: Samples, task: str) -
     if NO_LABELS in names:
         line = next(line for line, row in _rows(table, form) if not row["label"] or row["label"] == NO_LABELS)
         raise DataError(f"{table}, line {line}: label is empty")
-    notes = [f"classes: each photograph has 1 in one of {len(form.flags)} columns"] if form.flags else []
+    notes = [f"classes: each photo has 1 in one of {len(form.flags)} columns"] if form.flags else []
     return samples, CLASSIFY, [*notes, *label_notes(names)]
 
 
@@ -177,9 +177,7 @@ def _check_repeats(table: Path, form: Format, samples: Samples) -> None:
     for column in columns:
         for k in np.flatnonzero(column[later] != column[earlier]):
             _refuse(table, form, int(earlier[k]), int(later[k]))
-    _log_once(
-        f"{table}: {len(again)} rows repeat a photograph; it is shown as often, and never both trains and validates"
-    )
+    _log_once(f"{table}: {len(again)} rows repeat a photo; it is shown as often, and never both trains and validates")
 
 
 def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:

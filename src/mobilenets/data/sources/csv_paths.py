@@ -90,7 +90,7 @@ class Finder:
     def hint(self, written: str) -> str:
         """Where to look for a file that is not there."""
         if re.match(r"https?://|data:", written):
-            return "web addresses are not fetched: download the photographs first"
+            return "web addresses are not fetched: download the photos first"
         path = Path(written.replace("\\", "/"))
         like = [name for name in self._names(str(path.parent)) if Path(name).stem == path.name]
         return f"there is {like[0]}" if len(like) == 1 else "paths are relative to the CSV"

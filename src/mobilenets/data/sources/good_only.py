@@ -90,7 +90,7 @@ def _read_defects(folder: Path, good: str) -> tuple[Samples, Survey]:
         It is none, holds no photo, or a folder that is called as the `good` ones are.
     """
     if not folder.is_dir():
-        raise DataError(f"--defects {folder}: no such folder; give one with photographs of defects")
+        raise DataError(f"--defects {folder}: no such folder; give one with photos of defects")
     survey, root = Survey(), folder.absolute()
     builder = SamplesBuilder(str(root), survey)
     for path in image_files(root, _unreadable, survey):
@@ -103,7 +103,7 @@ def _read_defects(folder: Path, good: str) -> tuple[Samples, Survey]:
             )
         builder.add(name, defect_text(kind), "val")
     if not len(builder):
-        raise DataError(f"--defects {folder}: holds no photographs; give a folder with some of defects")
+        raise DataError(f"--defects {folder}: holds no photos; give a folder with some of defects")
     return builder.samples(), builder.survey
 
 

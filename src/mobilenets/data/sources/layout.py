@@ -93,7 +93,7 @@ def _innermost(data: Folder, layout: Layout, survey: Survey, known: Collection[s
         return data
     layout.holders += [f.path for f in passed]
     layout.unfilled += [g.path for f in passed for g in f.folders if not g.is_filled]
-    survey.note(f"the class folders are read from {at.path}, the one folder with photographs in {data.path}")
+    survey.note(f"the class folders are read from {at.path}, the one folder with photos in {data.path}")
     return at
 
 
@@ -129,8 +129,8 @@ def _splits(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> 
         (train,) = splits
         raise DataError(
             f"{data.path}: {train.name} holds the folders {named(_names(train.filled))}, and {_and(_names(others))} "
-            f"beside it {_hold(others)} photographs: part or class? If {train.name} is the training part, give "
-            f"{train.path} alone; if it is a class, put its photographs directly into it"
+            f"beside it {_hold(others)} photos: part or class? If {train.name} is the training part, give "
+            f"{train.path} alone; if it is a class, put its photos directly into it"
         )
     return splits
 
@@ -205,7 +205,7 @@ def _read_layout_splits(data: Folder, splits: dict[Folder, str], layout: Layout,
         if not f.is_filled:
             layout.unfilled.append(f.path)
             if f.name in called:
-                survey.note(f"{f.path}: holds no photographs; it would be the {called[f.name]} part")
+                survey.note(f"{f.path}: holds no photos; it would be the {called[f.name]} part")
     for f, split in splits.items():
         inner = _inside_split(f, [g for g in splits if g is not f], survey)
         layout.holders += [f.path] if inner is f else [f.path, inner.path]

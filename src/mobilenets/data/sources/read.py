@@ -59,7 +59,7 @@ def read_splits(
     """
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     if folder is not None and Path(folder).resolve() == data.resolve():
-        raise UsageError(f"val: {folder} is the training data itself; use other photographs, or a share such as 0.2")
+        raise UsageError(f"val: {folder} is the training data itself; use other photos, or a share such as 0.2")
     without = defects if folder is None else folder
     found, survey, others = with_defects(
         data,
@@ -94,7 +94,7 @@ def read_splits(
         train, held = train_val_split(train, classes, fraction, seed, strata, members)
         if len(held) == 0:
             raise DataError(
-                f"{data}: no photograph can validate: each class has a single photograph or group; each class needs 2 "
+                f"{data}: no photo can validate: each class has a single photo or group; each class needs 2 "
                 "(one to train, one to validate)"
             )
     if len(others):
@@ -210,7 +210,7 @@ def _find(
         found = cut(found, tile, survey)
     elif tile is not None and task != DETECT:  # else what is wrong is the task, which is told
         raise UsageError(
-            f"--tile: cuts photographs with boxes; the labels of {data} answer {survey.task!r}; leave --tile out, or "
+            f"--tile: cuts photos with boxes; the labels of {data} answer {survey.task!r}; leave --tile out, or "
             "give other data"
         )
     return found, survey
@@ -276,7 +276,7 @@ def _with_texts_of(data: Path, others: Sequence[Samples], texts: tuple[str, ...]
     untrained = set(task.classes(texts_of_all)) - set(task.classes(texts))
     if untrained:
         raise DataError(
-            f"{data}: no training photograph has {named(map(repr, sorted(untrained)))}, which others have; move some"
+            f"{data}: no training photo has {named(map(repr, sorted(untrained)))}, which others have; move some"
         )
     return texts_of_all
 

@@ -72,7 +72,7 @@ def label_counts(samples: Samples) -> str:
     each, without = float(counts @ sizes) / max(1, len(samples)), int(counts[sizes == 0].sum())
     classes = classes_of(samples.names)
     return (
-        f"several labels a photograph: {len(classes):,} labels ({_listed(classes)}), {each:.1f} on each of "
+        f"several labels a photo: {len(classes):,} labels ({_listed(classes)}), {each:.1f} on each of "
         f"{count_text(len(samples))}, {without:,} without any"
     )
 

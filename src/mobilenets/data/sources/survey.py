@@ -91,7 +91,7 @@ class Survey:
                 return f"{tally.count:,} {noun} ({names}: {kind.remedy}) {verb}"
             return f"{tally.count:,} {noun} ({names}) {verb}{f'; {kind.remedy}' if kind.remedy else ''}"
         if reason == UNREADABLE:
-            return f"{tally.count:,} {'photograph that' if one else 'photographs that'} cannot be read {verb}"
+            return f"{tally.count:,} {'photo that' if one else 'photos that'} cannot be read {verb}"
         whose = "hidden {}" if reason == HIDDEN else "{} of the system"
         noun = whose.format("file or folder" if one else "files and folders")
         return f"{tally.count:,} {noun} ({names}) {verb}"
@@ -106,7 +106,7 @@ def named(names: Iterable[str], max_named: int = 5) -> str:
 
 def count_text(count: int) -> str:
     """A number of photographs in words."""
-    return "1 photograph" if count == 1 else f"{count:,} photographs"
+    return "1 photo" if count == 1 else f"{count:,} photos"
 
 
 def _some(names: Counter[str]) -> str:

@@ -132,12 +132,12 @@ def _entries(path: Path, size: int, survey: Survey) -> Iterator[Entry]:
         elif image is not None:
             more += 1
         elif member.size > _MAX_BYTES:
-            raise DataError(f"{path}: {member.name} is larger than {_MAX_BYTES} bytes; this is no photograph")
+            raise DataError(f"{path}: {member.name} is larger than {_MAX_BYTES} bytes; this is no photo")
         else:
             image = member.name, member.offset_data, member.size
     yield from _entry(path, sample, image, label)
     if more:
-        survey.note(f"{path}: {more:,} pictures beside the first of their sample are left out")
+        survey.note(f"{path}: {more:,} photos beside the first of their sample are left out")
 
 
 def _entry(path: Path, sample: str, image: tuple[str, int, int] | None, label: str | None) -> Iterator[Entry]:

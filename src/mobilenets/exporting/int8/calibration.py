@@ -37,7 +37,7 @@ def read_calibration(preprocess: Preprocess, samples: Sequence[Sample], skip_fir
     UserError
         None can be read.
     """
-    rows = [image.pixels for image in read_images(preprocess, samples, NUM_IMAGES, "calibration photographs")]
+    rows = [image.pixels for image in read_images(preprocess, samples, NUM_IMAGES, "calibration photos")]
     if not rows:
-        raise DataError("--int8: no training photograph to calibrate with can be read; give --data")
+        raise DataError("--int8: no training photo to calibrate with can be read; give --data")
     return Calibration(np.stack(rows), skip_first_last)

@@ -81,9 +81,9 @@ async function deepPixels(preprocess, blob) {
   const kind = kindOf(bytes);
   if (kind === null) return null;
   // A browser that shows TIFF makes 8 bits of it by a range of its own: another picture than the model learned from.
-  if (kind === "tiff") throw failure("deep", "This page reads no TIFF files: save the picture as a 16-bit PNG.");
+  if (kind === "tiff") throw failure("deep", "This page reads no TIFF files: save the photo as a 16-bit PNG.");
   const [wide, high] = sizeOf(bytes);
-  if (wide * high > MAX_PIXELS) throw failure("too-many-pixels", "This picture has too many pixels: use a smaller copy of it.");
+  if (wide * high > MAX_PIXELS) throw failure("too-many-pixels", "This photo has too many pixels: use a smaller copy of it.");
   const { width, height, rgba } = await readPng(bytes, preprocess.range).catch((error) => {
     throw failure("damaged-png", error.message);
   });
@@ -107,11 +107,11 @@ async function decode(blob) {
       colorSpaceConversion: "none",
     });
   } catch {
-    throw failure("not-an-image", "That is no picture this browser can read: use a JPEG, PNG or WebP file.");
+    throw failure("not-an-image", "That is no photo this browser can read: use a JPEG, PNG or WebP file.");
   }
   if (bitmap.width * bitmap.height <= MAX_PIXELS) return bitmap;
   bitmap.close();
-  throw failure("too-many-pixels", "This picture has too many pixels: use a smaller copy of it.");
+  throw failure("too-many-pixels", "This photo has too many pixels: use a smaller copy of it.");
 }
 
 /** RGBA of a part of the picture, over white where it is transparent: decode.py's background. */

@@ -59,10 +59,10 @@ they differ)
     if good:
         return
     if len(texts) != 1 or defects(texts)[0]:
-        raise DataError(f"{data}: no good ones to learn from; give a folder with photographs of good ones only")
+        raise DataError(f"{data}: no good ones to learn from; give a folder with photos of good ones only")
     if images < 2:
         raise DataError(
-            f"{data}: one photograph of {texts[0]!r}; good ones only need 2 or more (one says how much they differ)"
+            f"{data}: one photo of {texts[0]!r}; good ones only need 2 or more (one says how much they differ)"
         )
     try:
         texts[0].encode()

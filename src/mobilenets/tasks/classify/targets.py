@@ -27,7 +27,7 @@ def check(data: Path, classes: Sequence[str], images: int) -> None:
 classes, one folder (or label) each
     """
     if len(classes) < 2:
-        count = f"{images:,} photograph{'' if images == 1 else 's'}"
+        count = f"{images:,} photo{'' if images == 1 else 's'}"
         only = f"only the class {classes[0]!r} ({count})" if classes else "no training images"
         raise DataError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
     for name in classes:

@@ -84,5 +84,5 @@ def describe(net: Net, size: int, boxes: Floats, photo_side: float = 0.0) -> tup
         return f"{line}; --size {enough} would match {matched(net, enough, boxes):.0%}", False
     tile = round(photo_side * side / TILED / 32) * 32
     if MIN_TILE <= tile < photo_side:
-        return f"{line}; --tile {tile} would show objects larger, in parts of the photographs", False
-    return f"{line}; give photographs in which objects are larger", False
+        return f"{line}; --tile {tile} would show objects larger, in parts of the photos", False
+    return f"{line}; give photos in which objects are larger", False

@@ -184,18 +184,18 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
             raise DataError(f"{data}: {error}") from None
         if len(boxes) > MAX_BOXES or len(text) > MAX_TEXT:
             raise DataError(
-                f"{data}: a photograph has {len(boxes):,} boxes, of at most {MAX_BOXES:,} (and {MAX_TEXT:,} characters "
+                f"{data}: a photo has {len(boxes):,} boxes, of at most {MAX_BOXES:,} (and {MAX_TEXT:,} characters "
                 "of text); cut it into tiles, as --tile 640 does"
             )
         longest = max(longest, len(boxes))
         names.update(box.name for box in boxes if not box.ignore)
     if longest * len(texts) > MAX_ROWS:
         raise DataError(
-            f"{data}: one of its {len(texts):,} photographs has {longest:,} boxes, and room for as many in each takes "
+            f"{data}: one of its {len(texts):,} photos has {longest:,} boxes, and room for as many in each takes "
             "too much memory; cut them into tiles, as --tile 640 does"
         )
     if not names and not known:
-        count = "its one photograph has no" if images == 1 else f"none of its {images:,} photographs has a"
+        count = "its one photo has no" if images == 1 else f"none of its {images:,} photos has a"
         raise DataError(f"{data}: {count} box; draw some")
     bad = next((name for name in sorted(names) if not _is_text(name)), None)
     if bad is not None:
@@ -234,7 +234,7 @@ def _box(row: Any) -> Box:
         raise DataError(f"the box {_json(row)} has corners that are no numbers; write {_FORM}")
     if not all(0 <= n <= 1 for n in numbers):
         raise DataError(
-            f"the box {_json(row)} is not within 0 to 1 of the photograph's sides; divide by its width and height"
+            f"the box {_json(row)} is not within 0 to 1 of the photo's sides; divide by its width and height"
         )
     x1, y1, x2, y2 = map(float, numbers)
     if x1 >= x2 or y1 >= y2:

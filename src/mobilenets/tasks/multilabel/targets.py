@@ -80,7 +80,7 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
     """
     names = classes_of(texts)
     if not names and not known:
-        count = "its one photograph has no" if images == 1 else f"none of its {images:,} photographs has a"
+        count = "its one photo has no" if images == 1 else f"none of its {images:,} photos has a"
         raise DataError(f"{data}: {count} label; give some of them labels")
     bad = next((name for name in names if any(unicodedata.category(c) in ("Cc", "Cs") for c in name)), None)
     if bad is not None:

@@ -56,7 +56,7 @@ def cross_validated(
     """
     fewest = min(len(np.unique(groups[y == k])) for k in range(int(y.max()) + 1))
     if fewest < FOLDS or y.max() == 0:
-        raise DataError(f"the smallest class has {fewest} different pictures; judging needs {FOLDS} and two classes")
+        raise DataError(f"the smallest class has {fewest} different photos; judging needs {FOLDS} and two classes")
     strength = choose_strength(x, y, ProbeRecipe(), seed, balanced=False)
     result = np.zeros((len(y), int(y.max()) + 1))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -64,6 +64,6 @@ def cross_validated(
         warnings.simplefilter("ignore", ConvergenceWarning)  # the probe's bound on steps is meant
         for rest, part in folds.split(x, y, groups):
             if len(np.unique(y[rest])) < result.shape[1]:
-                raise DataError("a class stands in one group of near-identical pictures; judging needs more of it")
+                raise DataError("a class stands in one group of near-identical photos; judging needs more of it")
             result[part] = fit(x[rest], y[rest], strength, balanced=False).probabilities(x[part])
     return result

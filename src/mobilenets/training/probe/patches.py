@@ -110,7 +110,7 @@ class Patches:
                 progress.advance(len(batch.labels))
         self.rows: Floats = np.concatenate(rows).astype(np.float32, copy=False)
         if not np.isfinite(self.rows).all():
-            raise ModelFileError(f"{model.net.name}: its maps of these photographs are no numbers; use other weights")
+            raise ModelFileError(f"{model.net.name}: its maps of these photos are no numbers; use other weights")
 
     def network(self, taps: Sequence[int]) -> PatchMemory:
         """The network that knows some of them, by the maps of these blocks; a distance of 1 is a score of 0.5."""

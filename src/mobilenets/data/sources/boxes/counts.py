@@ -13,7 +13,7 @@ from mobilenets.data.samples import Samples
 from mobilenets.data.sources.survey import count_text, named
 from mobilenets.tasks.detect.targets import boxes_of
 
-FLAT, ABROAD, TWICE, BEYOND = "no area", "wholly outside", "drawn twice", "reaches beyond the photograph"
+FLAT, ABROAD, TWICE, BEYOND = "no area", "wholly outside", "drawn twice", "reaches beyond the photo"
 _SHOWN = 6  # classes whose boxes are counted in the line
 
 
@@ -55,10 +55,10 @@ class Counts:
                 f"{self.unlisted[0]}; one with no object has to be named there, too"
             )
         if self.faults[BEYOND]:
-            yield f"{data}: cut off at the photograph's edge, which they reach beyond: {_boxes(self.faults[BEYOND])}"
+            yield f"{data}: cut off at the photo's edge, which they reach beyond: {_boxes(self.faults[BEYOND])}"
         if self.other_shape:
             yield (
-                f"warning: {self.other_shape[0]}: boxes of another photograph; {count_text(len(self.other_shape))} "
+                f"warning: {self.other_shape[0]}: boxes of another photo; {count_text(len(self.other_shape))} "
                 "left out for that"
             )
         if self.turned:
@@ -85,7 +85,7 @@ class Counts:
         if self.ignored:
             yield f"{self.ignored:,} more that do not count (difficult, crowd)"
         left_out = [f"{_boxes(self.faults[FLAT])} without area"] if self.faults[FLAT] else []
-        left_out += [f"{_boxes(self.faults[ABROAD])} outside the photograph"] if self.faults[ABROAD] else []
+        left_out += [f"{_boxes(self.faults[ABROAD])} outside the photo"] if self.faults[ABROAD] else []
         left_out += [f"{_boxes(self.faults[TWICE])} drawn twice"] if self.faults[TWICE] else []
         left_out += [f"{count_text(self.unreadable)} that cannot be read"] if self.unreadable else []
         if left_out:

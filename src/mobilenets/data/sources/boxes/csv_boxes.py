@@ -95,10 +95,10 @@ def read_box_rows(table: Path, rows: Iterable[BoxRow]) -> BoxTable:
         elif row.values["label"]:
             raise DataError(
                 f"{row.where}: has the label {row.values['label'][:60]!a}, but no corners; give xmin, ymin, xmax and "
-                "ymax, or no label where the photograph has no objects"
+                "ymax, or no label where the photo has no objects"
             )
     relative = bool(values) and all(0 <= value <= 1 for value in values) and any(0 < value < 1 for value in values)
-    unit = "relative to the photograph" if relative else "in pixels"
+    unit = "relative to the photo" if relative else "in pixels"
     found = BoxTable(table.parent, f"boxes of {table.name} (corners {unit})", says_parts=True)
     for path, row in photos.items():
         group = row.values["group"] or None
@@ -124,5 +124,5 @@ def _size(row: BoxRow) -> tuple[float, float] | None:
         return None
     width, height = (number(value, row.where, side) for value, side in zip(values, ("width", "height"), strict=True))
     if min(width, height) < 1:
-        raise DataError(f"{row.where}: is {width:g}×{height:g}; give the photograph's width and height, or neither")
+        raise DataError(f"{row.where}: is {width:g}×{height:g}; give the photo's width and height, or neither")
     return width, height

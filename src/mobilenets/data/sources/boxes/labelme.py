@@ -86,7 +86,7 @@ def _read(path: Path, others: Counter[str]) -> tuple[str, tuple[float, float] | 
             raise DataError(f"{path}: its image is {size[0]:g}×{size[1]:g}; save it again with labelme")
     written = content.get("imagePath") or ""
     if not isinstance(written, str):
-        raise DataError(f"{path}: imagePath is {ascii(written)[:60]}; give the name of the photograph")
+        raise DataError(f"{path}: imagePath is {ascii(written)[:60]}; give the name of the photo")
     return written, size, list(boxes.values())
 
 

@@ -77,7 +77,7 @@ class Photos:
                 found = preferred
         if len(found) > 1:
             raise DataError(
-                f"{self.data}: {written!a} may be {' or '.join(sorted(found)[:3])}; give each photograph a name of its "
+                f"{self.data}: {written!a} may be {' or '.join(sorted(found)[:3])}; give each photo a name of its "
                 "own, or write the folder before it"
             )
         return found[0] if found else None

@@ -91,7 +91,7 @@ class BoxTable:
         self.survey.task = DETECT
         photos = list(self._photos.values())
         if not photos:
-            raise DataError(f"{self.root}: {self.title}: no photographs are annotated; put them beside the annotations")
+            raise DataError(f"{self.root}: {self.title}: no photos are annotated; put them beside the annotations")
         has_training = self.says_parts or any(photo.split == "train" for photo in photos)
         versions = Counter(_version_of(photo.path) for photo in photos)
         found = SamplesBuilder(str(self.root), self.survey, are_classes=False)
@@ -107,7 +107,7 @@ class BoxTable:
         for line in (*counts.lines(self.root, self.title, self.listed), *similar_names(counts.classes)):
             self.survey.note(line)
         if len(found) == 0:
-            raise DataError(f"{self.root}: no photograph can be used ({'; '.join(self.survey.lines())})")
+            raise DataError(f"{self.root}: no photo can be used ({'; '.join(self.survey.lines())})")
         return found.samples()
 
     def _headers(self, photos: Sequence[Annotated]) -> list[Stored | None]:

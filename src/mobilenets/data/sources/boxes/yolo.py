@@ -111,7 +111,7 @@ def _of_part(photos: Photos, source: Path, split: str, entries: Sequence[str]) -
         else:
             own = list(_listed(photos, path))
         if not own:
-            raise DataError(f"{source}: {split} is {entry[:120]!a}, which holds no photographs; put them there")
+            raise DataError(f"{source}: {split} is {entry[:120]!a}, which holds no photos; put them there")
         found.update(dict.fromkeys(own))
     return list(found)
 
@@ -167,7 +167,7 @@ def _refuse_loose(photos: Photos, used: set[str], source: Path) -> None:
             loose.append(name)
     if loose:
         raise DataError(
-            f"{source}: {len(loose):,} label file{'s have' if len(loose) > 1 else ' has'} no photograph "
+            f"{source}: {len(loose):,} label file{'s have' if len(loose) > 1 else ' has'} no photo "
             f"({named(loose, 3)}); put it back, or move the label file away"
         )
 
@@ -195,7 +195,7 @@ def _box(values: Sequence[str], where: str, labels: _Labels) -> Box:
     numbers = [number(value, where, "a coordinate") for value in values[1 : _NUMBERS if is_box else len(values)]]
     far = next((value for value in numbers if abs(value) > _FURTHEST), None)
     if far is not None:
-        raise DataError(f"{where}: {far:g} is no fraction of a side; divide by the photograph's width and height")
+        raise DataError(f"{where}: {far:g} is no fraction of a side; divide by the photo's width and height")
     if is_box:
         x, y, width, height = numbers
         return Box(name, x - width / 2, y - height / 2, x + width / 2, y + height / 2)
