@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.sources.boxes.files import begins_with, number, read_json
+from mobilenets.data.sources.boxes.files import beginning, number, read_json
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
 from mobilenets.data.sources.split_names import split_inside
@@ -14,22 +14,29 @@ from mobilenets.data.sources.survey import named
 from mobilenets.errors import DataError
 from mobilenets.tasks.detect.targets import Box
 
+_LISTS = (b'"images"', b'"annotations"', b'"categories"')
 _FIELDS = (b'"file_name"', b'"bbox"', b'"category_id"', b'"supercategory"')
+
+_MAX_SNIFFED = 50  # files of a folder, which otherwise are one for each photo: then names have to say it
+_CALLED = ("coco", "instances", "annotations")
 
 
 def find_coco(folders: Sequence[Path]) -> list[Path]:
     """The files of COCO in some folders; of several kinds in one folder those of boxes (`instances_…`)."""
     found = []
     for folder in folders:
-        own = [path for path in sorted(folder.glob("*.json")) if is_coco(path)]
+        files = sorted(folder.glob("*.json"))
+        if len(files) > _MAX_SNIFFED:
+            files = [path for path in files if any(word in path.name.lower() for word in _CALLED)]
+        own = [path for path in files if is_coco(path)]
         found += [path for path in own if path.name.startswith("instances_")] or own
     return found
 
 
 def is_coco(path: Path) -> bool:
     """Whether a JSON file begins as one of COCO, whichever of its lists comes first."""
-    begins = any(begins_with(path, key) for key in (b'"images"', b'"annotations"', b'"categories"'))
-    return begins and any(begins_with(path, field) for field in _FIELDS)
+    start = beginning(path)
+    return any(key in start for key in _LISTS) and any(key in start for key in _FIELDS)
 
 
 def read_coco(data: Path, files: Sequence[Path]) -> BoxTable:

@@ -88,14 +88,13 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
         raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
 
 
-def begins_with(path: Path, *words: bytes) -> bool:
-    """Whether all of `words` stand in the first 64 KB of a file."""
+def beginning(path: Path) -> bytes:
+    """The first 64 KB of a file; nothing of one that cannot be opened."""
     try:
         with path.open("rb") as file:
-            start = file.read(SNIFFED)
+            return file.read(SNIFFED)
     except OSError:
-        return False
-    return all(word in start for word in words)
+        return b""
 
 
 def number(value: object, where: str, what: str) -> float:

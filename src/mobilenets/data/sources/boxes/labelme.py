@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.sources.boxes.files import MAX_TEXT, begins_with, number, read_json
+from mobilenets.data.sources.boxes.files import MAX_TEXT, beginning, number, read_json
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
 from mobilenets.errors import DataError
@@ -26,7 +26,7 @@ def find_labelme(folders: Sequence[Path]) -> list[Path]:
     found = []
     for folder in folders:
         own = sorted(folder.glob("*.json"))
-        if any(begins_with(path, b'"shapes"') for path in own[:_TRIED]):
+        if any(b'"shapes"' in beginning(path) for path in own[:_TRIED]):
             found += own
     return found
 

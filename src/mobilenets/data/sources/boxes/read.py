@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from mobilenets.data.samples import Samples
@@ -31,8 +33,11 @@ def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
     DataError
         Annotations that cannot be used.
     """
-    base = _innermost(data)
-    folders = _folders(base)
+    try:
+        base = _innermost(data)
+        folders = _folders(base)
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}; check its permissions, or move it away") from error
     found = {
         name: (reader, files)
         for name, reader, files in (
@@ -86,10 +91,11 @@ def _innermost(data: Path) -> Path:
     """The folder below which there is more than another folder."""
     at = data
     for _ in range(_MAX_DEPTH):
-        entries = [path for path in at.iterdir() if not is_unseen(path.name)]
-        if len(entries) != 1 or not entries[0].is_dir() or split_called(entries[0].name):
+        with os.scandir(at) as entries:
+            seen = list(islice((entry for entry in entries if not is_unseen(entry.name)), 2))
+        if len(seen) != 1 or not seen[0].is_dir() or split_called(seen[0].name):
             break
-        at = entries[0]
+        at = at / seen[0].name
     return at
 
 
@@ -98,6 +104,7 @@ def _folders(data: Path) -> list[Path]:
     found = [data]
     for depth in range(2):
         for folder in [path for path in found if len(path.relative_to(data).parts) == depth]:
-            inside = (path for path in sorted(folder.iterdir()) if not is_unseen(path.name))
-            found += [p for p in inside if p.is_dir() and (p.name.lower() in _HOLDERS or split_called(p.name))]
+            with os.scandir(folder) as entries:  # of a million photos, none is asked whether it is a folder
+                inside = sorted(entry.name for entry in entries if entry.is_dir() and not is_unseen(entry.name))
+            found += [folder / name for name in inside if name.lower() in _HOLDERS or split_called(name)]
     return found

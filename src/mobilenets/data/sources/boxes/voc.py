@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from mobilenets.data.sources.boxes.files import begins_with, number, read_text, read_xml
+from mobilenets.data.sources.boxes.files import beginning, number, read_text, read_xml
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
 from mobilenets.errors import DataError
@@ -22,7 +22,7 @@ def find_voc(folders: Sequence[Path]) -> list[Path]:
     found = []
     for folder in folders:
         own = sorted(folder.glob("*.xml"))
-        if any(begins_with(path, b"<annotation") for path in own[:_TRIED]):
+        if any(b"<annotation" in beginning(path) for path in own[:_TRIED]):
             found += own
     return found
 
