@@ -120,17 +120,45 @@ def test_the_examples_of_labelme_are_one_table_too(tmp_path: Path) -> None:
         pytest.skip("labelme-examples cannot be fetched")
     subprocess.run(["dpkg-deb", "-x", package, tmp_path / "x"], check=True)
     examples = tmp_path / "x/usr/share/doc/labelme-examples/examples"
-    expected = boxes(examples / "bbox_detection/data_annotated")
+    photos = examples / "bbox_detection/data_annotated"
+    expected = boxes(photos)
     assert {name: len(own) for name, own in expected.items()} == {
         "2011_000003.jpg": 2, "2011_000006.jpg": 4, "2011_000025.jpg": 3,
     }  # fmt: skip
     assert boxes(examples / "bbox_detection/data_dataset_voc") == expected
+    for written in (_as_yolo(tmp_path / "yolo", photos, expected), _as_csv(tmp_path / "csv", photos, expected)):
+        again = boxes(written)
+        for name, own in expected.items():
+            assert [b[0] for b in again[name]] == [b[0] for b in own]
+            assert [b[1:] for b in again[name]] == [pytest.approx(b[1:], abs=2e-6) for b in own]
     drawn = boxes(examples / "instance_segmentation/data_annotated")
     masks = boxes(examples / "instance_segmentation/data_dataset_coco")  # boxes of masks, to the pixel
     for name, own in masks.items():
         same = [b for b in drawn[name] if b[0] != "__ignore__"]
         assert [b[0] for b in own] == [b[0] for b in same]
         assert [b[1:] for b in own] == [pytest.approx(b[1:], abs=2.5 / 338) for b in same]
+
+
+def _as_yolo(folder: Path, photos: Path, table: dict[str, list[tuple[str, float, float, float, float]]]) -> Path:
+    names = sorted({box[0] for own in table.values() for box in own})
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    (folder / "data.yaml").write_text(f"train: images\nnames: {names}\n")
+    for name, own in table.items():
+        shutil.copy(photos / name, folder / "images" / name)
+        lines = [f"{names.index(c)} {(a + x) / 2} {(b + y) / 2} {x - a} {y - b}" for c, a, b, x, y in own]
+        (folder / "labels" / name).with_suffix(".txt").write_text("\n".join(lines))
+    return folder
+
+
+def _as_csv(folder: Path, photos: Path, table: dict[str, list[tuple[str, float, float, float, float]]]) -> Path:
+    folder.mkdir()
+    rows = ["path,label,xmin,ymin,xmax,ymax"]
+    for name, own in table.items():
+        width, height = Image.open(photos / name).size
+        rows += [f"{photos / name},{c},{a * width},{b * height},{x * width},{y * height}" for c, a, b, x, y in own]
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    return folder / "boxes.csv"
 
 
 # --- forms as they are met ------------------------------------------------------------------------------
