@@ -193,8 +193,8 @@ class Task(ABC, Generic[A]):
         """The network that is trained where `name` is asked for; None: the usual one."""
         return name
 
-    def recipe(self, images: int) -> dict[str, Any]:
-        """What training from so many `images` does differently, by names of the recipe."""
+    def recipe(self, images: int, labels: Sequence[str]) -> dict[str, Any]:
+        """What training from so many `images` with these `labels` does differently, by names of the recipe."""
         return {}
 
     @abstractmethod

@@ -83,7 +83,7 @@ def open_run(
     task = listed.objective.task
     if task.probe == "bank":
         settings = of_good_ones(settings)
-    recipe = settings.make_recipe(changes, task.recipe(len(listed.train)))
+    recipe = settings.make_recipe(changes, task.recipe(len(listed.train), listed.classes))
     check_task(task, settings, recipe)
     torch.manual_seed(settings.seed)  # of what starts random
     with group.one_per_machine_first():

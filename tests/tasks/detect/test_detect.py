@@ -246,6 +246,13 @@ def test_anchors_are_made_for_small_boxes_where_boxes_are_small() -> None:
     assert [level.count for level in many.levels] == [3, 6, 6, 6, 6, 6, 6]
 
 
+def test_small_objects_are_not_shown_smaller() -> None:
+    small, large = ([text_of([Box("tree", 0.1, 0.1, 0.1 + side, 0.1 + side)])] for side in (0.08, 0.3))
+    assert Detect().recipe(100, small)["augment.zoom_out"] == 1.0
+    assert Detect().recipe(100, large)["augment.zoom_out"] == 2.5
+    assert Detect().recipe(5000, large)["augment.zoom_out"] == 1.0
+
+
 def test_large_boxes_keep_the_usual_maps_and_long_ones_get_longer_anchors() -> None:
     net = build("ssdlite_mobilenet_v2", num_classes=2)
     large = own_head(net, np.array([[0.1, 0.1, 0.6, 0.8], [0.3, 0.2, 0.9, 0.9]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from mobilenets.model_card import DETECT, INSIDE, ModelCard
 from mobilenets.tasks.detect import answers, faults, metrics, targets
 from mobilenets.tasks.detect.answers import Detection
 from mobilenets.tasks.detect.boxes import detections, padded
+from mobilenets.tasks.detect.own_anchors import SMALL
 from mobilenets.tasks.task import UNKNOWN, End, LabelFault, Labels, Loss, Outputs, Suppression, Task
 
 if TYPE_CHECKING:
@@ -24,9 +26,7 @@ if TYPE_CHECKING:
 
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"  # what an exported file gives
 SUPPRESSION = Suppression(min_score=0.01, max_overlap=0.55, max_boxes=100)  # lower scores: as many as anchors
-FEW_IMAGES = (
-    500  # with fewer BatchNorm's statistics of batches say less than those of the weights; then twice the steps
-)
+FEW_IMAGES = 500  # with fewer BatchNorm's statistics of batches say less than those of the weights; steps are smaller
 SOME_IMAGES = 1_000  # with fewer colours are changed too, and photos shown smaller
 IMAGES_IN_ALL, EPOCHS = 48_000, (20, 300)  # where no time bounds them
 NETWORK = "ssdlite_mobilenet_v2"
@@ -80,16 +80,21 @@ class Detect(Task[Detection]):
             return NETWORK
         return name if name.startswith(DETECTOR) else f"{DETECTOR}{name}"
 
-    def recipe(self, images: int) -> dict[str, Any]:
-        """Slower steps of the backbone than of the head; crops, and from few photos all that can be made of them."""
+    def recipe(self, images: int, labels: Sequence[str]) -> dict[str, Any]:
+        """Slower steps of the backbone than of the head; crops, and from few photos all that can be made of them.
+
+        Objects that are small already are not shown smaller: no anchor would be like them.
+        """
         few = images < SOME_IMAGES
+        sides = [math.sqrt((b.x2 - b.x1) * (b.y2 - b.y1)) for text in labels for b in targets.boxes_of(text)]
+        has_large = float(np.median(sides or [0.0])) >= SMALL
         return {
             "epochs": int(np.clip(IMAGES_IN_ALL / max(images, 1), *EPOCHS)),
             "batch_size": 8 if images < FEW_IMAGES else 16, "fixed_norm": images < FEW_IMAGES,
             "lr": 1e-3, "backbone_lr": 0.2, "label_smoothing": 0.0,
             "mixup": 0.0, "cutmix": 0.0, "augment.trivial": False, "augment.erase": 0.0,
             "augment.crop_scale": (0.3, 1.0), "augment.crop_ratio": (0.5, 2.0),
-            "augment.zoom_out": 2.5 if few else 1.0, "augment.jitter": 0.3 if few else 0.0,
+            "augment.zoom_out": 2.5 if few and has_large else 1.0, "augment.jitter": 0.3 if few else 0.0,
         }  # fmt: skip
 
     def check(self, data: Path, labels: Sequence[str], images: int) -> None:
