@@ -94,3 +94,47 @@ def test_neighbours_in_one_tile_are_left_as_its_own_nms_left_them() -> None:
     both = rows((0.1, 0.1, 0.5, 0.5, 0.9, 0), (0.15, 0.1, 0.55, 0.5, 0.8, 0))
     assert len(merged(PAIR, [both, rows()], 175, 100)) == 2
     assert merged(PAIR, [rows(), rows()], 175, 100).shape == (0, 6)
+
+
+def _one_by_one(tiles: list[Tile], found: list[np.ndarray], width: int, height: int) -> list[list[float]]:
+    """What `merged` says, written as its description reads."""
+    boxes = []
+    for k, (tile, own) in enumerate(zip(tiles, found, strict=True)):
+        for x1, y1, x2, y2, score, number in own.tolist():
+            edges = (
+                (x1 < 0.01 and tile.left > 0) or (y1 < 0.01 and tile.top > 0)
+                or (x2 > 0.99 and tile.left + tile.width < width) or (y2 > 0.99 and tile.top + tile.height < height)
+            )  # fmt: skip
+            corners = (
+                tile.left + x1 * tile.width, tile.top + y1 * tile.height,
+                tile.left + x2 * tile.width, tile.top + y2 * tile.height,
+            )  # fmt: skip
+            boxes.append((score / 2 if edges else score, edges, k, corners, score, number))
+    kept: list[tuple] = []
+    for one in sorted(boxes, key=lambda b: -b[0]):
+        for other in kept:
+            (a, b, c, d), (e, f, g, h) = one[3], other[3]
+            shared = max(0.0, min(c, g) - max(a, e)) * max(0.0, min(d, h) - max(b, f))
+            area, others = (c - a) * (d - b), (g - e) * (h - f)
+            same = shared >= 0.5 * (area + others - shared) or (one[1] and shared >= 0.6 * area)
+            if one[2] != other[2] and one[5] == other[5] and same:
+                break
+        else:
+            kept.append(one)
+    return sorted([b[4], b[5], *b[3]] for b in kept)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_merging_is_comparing_each_with_each_better_one_of_another_tile(seed: int) -> None:
+    rng, size = np.random.default_rng(seed), (700, 500)
+    tiles = grid(*size, 200)
+    found = []
+    for _ in tiles:
+        centre, half = rng.random((30, 2)), rng.uniform(0.05, 0.4, (30, 2))
+        corners = np.concatenate([centre - half, centre + half], 1).clip(0, 1)
+        found.append(np.concatenate([corners, rng.random((30, 1)), rng.integers(0, 2, (30, 1))], 1).astype(np.float32))
+    got = merged(tiles, found, *size)
+    expected = np.array(_one_by_one(tiles, found, *size))
+    assert 50 < len(got) < 30 * len(tiles)
+    again = np.concatenate([got[:, 4:], got[:, :4] * np.array([*size, *size])], 1)
+    np.testing.assert_allclose(again[np.lexsort(again.T[::-1])], expected, rtol=1e-4, atol=1e-2)

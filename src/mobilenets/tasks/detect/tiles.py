@@ -134,15 +134,28 @@ def merged(tiles: Sequence[Tile], rows: Sequence[NDArray[np.float32]], width: in
         others.append(own[:, 4:])
         parts.append(_at_inner_edge(own[:, :4], tile, width, height))
     corners, rest, part = np.concatenate(boxes), np.concatenate(others), np.concatenate(parts)
-    source = np.repeat(np.arange(len(tiles) + 1), [len(own) for own in boxes])
+    source = np.repeat(np.arange(-1, len(tiles)), [len(own) for own in boxes])
     order = np.argsort(-np.where(part, PART_SCORE * rest[:, 0], rest[:, 0]), kind="stable")
-    kept: list[int] = []
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    beside = [np.flatnonzero(np.isin(source, _neighbours(tiles, k))) for k in range(len(tiles))]
+    left = np.ones(len(order), np.bool_)
     for i in order.tolist():
-        rivals = np.array([k for k in kept if rest[k, 1] == rest[i, 1] and source[k] != source[i]], np.int64)
-        if len(rivals) == 0 or not _is_same(corners[i], corners[rivals], bool(part[i])).any():
-            kept.append(i)
-    best = np.array(sorted(kept, key=lambda k: -rest[k, 0]), np.int64)
+        if left[i]:
+            near = beside[source[i]]
+            near = near[left[near] & (rank[near] > rank[i]) & (rest[near, 1] == rest[i, 1])]
+            left[near[_is_same(corners[i], corners[near], part[near])]] = False
+    kept = order[left[order]]
+    best = kept[np.argsort(-rest[kept, 0], kind="stable")]
     return np.concatenate([corners[best], rest[best]], axis=1).astype(np.float32)
+
+
+def _neighbours(tiles: Sequence[Tile], k: int) -> list[int]:
+    """The tiles that overlap the one of number `k`, without it: what is found elsewhere is another object."""
+    a = tiles[k]
+    return [
+        n for n, b in enumerate(tiles) if n != k and abs(a.left - b.left) < a.width and abs(a.top - b.top) < a.height
+    ]
 
 
 def _at_inner_edge(boxes: NDArray[np.float64], tile: Tile, width: int, height: int) -> NDArray[np.bool_]:
@@ -153,10 +166,11 @@ def _at_inner_edge(boxes: NDArray[np.float64], tile: Tile, width: int, height: i
     return ends
 
 
-def _is_same(box: NDArray[np.float64], others: NDArray[np.float64], is_part: bool) -> NDArray[np.bool_]:
-    """Which of `others` (n, 4) are boxes of the same object as `box` (4,), or of what it is a part of."""
+def _is_same(box: NDArray[np.float64], others: NDArray[np.float64], parts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of `others` (n, 4) are boxes of the same object as `box` (4,), or, where they are `parts`, of a part."""
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = np.maximum(sides, 0).prod(1)
     area, areas = (box[2:] - box[:2]).prod(), (others[:, 2:] - others[:, :2]).prod(1)
     same: NDArray[np.bool_] = shared >= SAME * np.maximum(area + areas - shared, 1e-12)
-    return same | (shared >= PART * max(area, 1e-12)) if is_part else same
+    same |= parts & (shared >= PART * np.maximum(areas, 1e-12))
+    return same
