@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from conftest import is_one_line_error
+from mobilenets.errors import UsageError
 from mobilenets.training.loop import Trainer
 from mobilenets.verbs import demo
 from mobilenets.verbs.demo import write_csv
@@ -65,3 +68,30 @@ def test_the_demo_overwrites_nothing(cli, tmp_path: Path) -> None:
     assert result.returncode == 2
     assert len(result.stderr.strip().splitlines()) == 1
     assert "mine" in result.stderr
+
+
+def test_there_is_a_demo_of_classes_and_one_of_boxes_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="classify or detect"):
+        demo.demo(task="multilabel", out=tmp_path / "demo")  # type: ignore[arg-type]
+    assert not (tmp_path / "demo").exists()
+
+
+def test_trees_that_cannot_be_fetched_are_told_with_the_place_to_put_them(cli, tmp_path: Path) -> None:
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    result = cli("demo", "--task", "detect", env={**nowhere, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": ""})
+    assert is_one_line_error(result, "deepforest==", "pip download --no-deps")
+
+
+@pytest.mark.slow
+def test_the_demo_of_trees_lists_every_tree_and_draws_what_it_finds(cli, tmp_path: Path) -> None:
+    result = cli("demo", "--task", "detect", "--minutes", "0.2")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "runs" / "demo"
+    rows = list(csv.DictReader((folder / "trees.csv").open(encoding="utf-8")))
+    splits = [row["split"] for row in rows]
+    assert (splits.count("train"), splits.count("val")) == (574, 279)
+    assert all(Path(row["path"]).is_file() for row in rows)
+    assert {"mAP50", "false_alarms"} <= json.loads((folder / "run" / "metrics.json").read_text()).keys()
+    assert (folder / "predictions.png").exists()
+    for named in ("report.html", "model.onnx", "predictions.png", "mobilenets train", "IoU 0.5"):
+        assert named in result.stdout

@@ -12,28 +12,39 @@ from mobilenets.system.malloc import keep_freed_memory
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.add_argument(
+        "--task", choices=("classify", "detect"), default="classify",
+        help="classify (default): solar cells; detect: trees from the air, fetched from PyPI (22 MB)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to put everything (default runs/demo)")
-    parser.add_argument("--minutes", type=float, metavar="T", help="time to train (default %(default)s)")
+    parser.add_argument("--minutes", type=float, metavar="T", help="time to train (default 2.25, of trees 3.5)")
     parser.add_argument("--seed", **SEED, help="seed of the split and the training (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, evaluate, predict four photographs and say what to do next."""
+    """Train, evaluate, predict and say what to do next."""
     keep_freed_memory()
+    from mobilenets.tasks import task_of
     from mobilenets.verbs.demo import demo
     from mobilenets.weights.kept import closing_lines
 
     result = call(demo, args)
-    run = result.run
-    print("\n".join(closing_lines(run.path, run.metrics)))
-    print(f"always answering the larger class would be right for {_majority(run.metrics):.3f} of them")
+    run, has_boxes = result.run, args.task == "detect"
+    print("\n".join(closing_lines(run.path, run.metrics, task_of(run.card).quality)))
+    if has_boxes:
+        low, high = run.metrics["mAP50_ci95"]
+        print(f"AP at IoU 0.5 {run.metrics['mAP50']:.3f} (95 % interval {low:.3f} to {high:.3f})")
+    else:
+        print(f"always answering the larger class would be right for {_majority(run.metrics):.3f} of them")
     for prediction in result.predictions:
         name, figure = prediction.title
-        print(f"{Path(str(prediction.path)).name}: {name} ({figure})")
-    print(f"drawn    {result.sheet}, {run.path / 'confusion.png'}")
+        print(f"{Path(str(prediction.path)).name}: {name}{f' ({figure})' if figure else ''}")
+    drawn = [result.sheet] if has_boxes else [result.sheet, run.path / "confusion.png"]
+    print(f"drawn      {', '.join(map(str, drawn))}")
     print(f"report     {run.path / 'report.html'}")
     print(f"model      {run.path / 'model.onnx'} (self-contained; runs without torch)")
-    print("now with your own photos, one folder per class:  mobilenets train PHOTOS")
+    own = "with their boxes (COCO, YOLO, VOC, labelme or CSV)" if has_boxes else "one folder per class"
+    print(f"now with your own photos, {own}:  mobilenets train PHOTOS")
     return 130 if run.interrupted else 0
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from mobilenets.errors import MissingExtraError
+from mobilenets.errors import MissingExtraError, UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.system.progress import Report
-    from mobilenets.tasks.classify.answers import Prediction
+    from mobilenets.tasks.task import Answer
     from mobilenets.verbs.run import Run
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class DemoResult:
     run
         The training.
     predictions
-        Of two validation photos of each class.
+        Of two validation photos of each class, a `Prediction` each; of the one with trees, a `Detection`.
     sheet
         The `.png` that they are drawn on.
 
@@ -50,22 +51,29 @@ class DemoResult:
     """
 
     run: Run
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[Answer, ...]
     sheet: Path
 
 
 @verb
 def demo(
-    *, out: str | Path | None = None, minutes: float = 2.25, seed: int = 0, progress: Report | None = None
+    *,
+    task: Literal["classify", "detect"] = "classify",
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
 ) -> DemoResult:
-    """Train on photos of solar cells, evaluate and predict, in under three minutes.
+    """Train on real photos, evaluate and predict, in under three minutes; to find trees, under five.
 
     Parameters
     ----------
+    task
+        "classify": which of 2,624 solar cells are defective; "detect": where the trees are on two photos from the air.
     out
         Where to put everything, a new folder; None: runs/demo.
     minutes
-        Time to train, above 0.
+        Time to train, above 0; None: 2.25, for trees 3.5.
     seed
         Of the split and the training, 0 or more.
     progress
@@ -74,16 +82,16 @@ def demo(
     Returns
     -------
     DemoResult
-        The run, four predictions and the picture of them.
+        The run, its predictions and the picture of them.
 
     Raises
     ------
     UsageError
-        `out` exists, or `minutes` is not a time.
+        `out` exists, `minutes` is not a time, or there is no such task.
     MissingExtraError
         The photos (elpv-dataset) or what trains is not installed.
     DownloadError
-        The weights cannot be fetched.
+        The weights, or the photos of trees (deepforest on PyPI, MIT), cannot be fetched.
 
     Examples
     --------
@@ -91,16 +99,24 @@ def demo(
     >>> mn.demo(minutes=1).run.path  # doctest: +SKIP
     PosixPath('runs/demo/run')
     """
+    if task not in DEMOS:
+        raise UsageError(f"--task: there is no demo of {task!r}; use {' or '.join(DEMOS)}")
     try:
-        from mobilenets.report.sheets import save_predictions
-        from mobilenets.runtime.opening import load
         from mobilenets.training.run import new_folder
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[demo]'") from None
-    from mobilenets.verbs.train import train
-
     folder = new_folder(out, Path("demo"))
     folder.mkdir(parents=True)
+    usual, shown = DEMOS[task]
+    return shown(folder, usual if minutes is None else minutes, seed)
+
+
+def _cells(folder: Path, minutes: float, seed: int) -> DemoResult:
+    """Solar cells: defective, or not."""
+    from mobilenets.report.sheets import save_predictions
+    from mobilenets.runtime.opening import load
+    from mobilenets.verbs.train import train
+
     data = write_csv(folder / "cells.csv")
     log.info("2,624 photos of solar cells, listed in %s (Buerhop-Lutz et al. 2018, CC BY-NC-SA 4.0)", data)
     log.info("%s with torchvision's ImageNet weights, %s minutes of training", MODEL, f"{minutes:g}")
@@ -120,6 +136,33 @@ def demo(
     sheet = folder / "predictions.png"
     save_predictions(predictions, sheet, classifier.classes, classifier.card.preprocess.range)
     return DemoResult(result, tuple(predictions), sheet)
+
+
+def _trees(folder: Path, minutes: float, seed: int) -> DemoResult:
+    """Trees: where they are on a photograph that was not trained on."""
+    from mobilenets.data.trees import TILE, write_trees
+    from mobilenets.runtime.predictor import Failure
+    from mobilenets.verbs.predict import predict
+    from mobilenets.verbs.train import train
+
+    data = write_trees(folder / "trees.csv")
+    log.info("two photographs of Yellowstone from the air (NEON), listed in %s; boxes of Weinstein et al. 2019", data)
+    log.info("%s with torchvision's ImageNet weights, %s minutes of training", MODEL, f"{minutes:g}")
+    result = train(
+        data, out=folder / "run", model=MODEL, weights=WEIGHTS, tile=TILE, any_orientation=True, minutes=minutes,
+        seed=seed,
+    )  # fmt: skip
+    with data.open(newline="", encoding="utf-8") as file:
+        (photo,) = {row["path"] for row in csv.DictReader(file) if row["split"] == "val"}
+    sheet = folder / "predictions.png"
+    answers = [answer for answer in predict(result.path, photo, save=sheet) if not isinstance(answer, Failure)]
+    return DemoResult(result, tuple(answers), sheet)
+
+
+DEMOS: dict[str, tuple[float, Callable[[Path, float, int], DemoResult]]] = {
+    "classify": (2.25, _cells),
+    "detect": (3.5, _trees),
+}
 
 
 def write_csv(path: Path) -> Path:
