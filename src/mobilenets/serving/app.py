@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from mobilenets._version import __version__
-from mobilenets.model_card import CLASSIFY, ModelCard
+from mobilenets.model_card import CLASSIFY, DETECT, ModelCard
 from mobilenets.preprocess import decode
 from mobilenets.runtime.predictor import Predictor, Row
 from mobilenets.serving.among import Among, without_server_folders
@@ -37,7 +37,7 @@ from mobilenets.webui import MEDIA_TYPES, assets, policy
 
 log = logging.getLogger("mobilenets.serving")
 
-Say = Callable[[Row], dict[str, Any]]  # what a client is told of a picture
+Say = Callable[[bytes, Row], dict[str, Any]]  # what a client is told of a picture: its file, what was computed
 MAX_SIMILAR = 100  # photos that one request may ask for
 _FAILED = "The server failed on this request: its log says why."
 
@@ -74,7 +74,7 @@ def make_app(
     app.add_middleware(Envelope, metrics=metrics, policy=policy({"frame-ancestors": "'none'"}))
     _add_refusals(app)
     _add_about(app, card, limits, metrics, explain is not None, among is not None)
-    if card.task == CLASSIFY:  # the page draws classes; other answers are for programs
+    if card.task in (CLASSIFY, DETECT):  # the page shows classes and boxes; other answers are for programs
         _add_page(app)
     if labels is not None:
         add_label_page(app, labels, predictor.decoded, limits)
@@ -109,14 +109,14 @@ def make_app(
         if explained and explain is None:
             raise Refusal(400, "no-explanation", "This server cannot explain: it has no network in torch.")
         overlay = explain if explained else None
-        return await answered(request, lambda row: _described(predictor, row, top), overlay)
+        return await answered(request, lambda data, row: _described(predictor, data, row, top), overlay)
 
     if among is not None:
 
         @app.post("/similar", response_model=Alike, responses=REFUSALS, openapi_extra={"requestBody": IMAGES})
         async def similar(request: Request, top: Annotated[int, Query(ge=1, le=MAX_SIMILAR)] = 12) -> Response:
             """The photos most like each picture, among those that the server was given or the model learned from."""
-            return await answered(request, lambda row: among.alike(row, top))
+            return await answered(request, lambda _, row: among.alike(row, top))
 
     return app
 
@@ -135,12 +135,12 @@ def _late(limits: Limits) -> Refusal:
 
 
 def _result(upload: Upload, outcome: Row | BaseException, say: Say) -> dict[str, Any]:
-    content = _refusal(outcome).content() if isinstance(outcome, BaseException) else say(outcome)
+    content = _refusal(outcome).content() if isinstance(outcome, BaseException) else say(upload.data, outcome)
     return {"name": upload.name, **content}
 
 
-def _described(predictor: Predictor[Any], row: Row, top: int) -> dict[str, Any]:
-    answer: dict[str, Any] = predictor.answer(None, row).cut(top).to_dict()
+def _described(predictor: Predictor[Any], data: bytes, row: Row, top: int) -> dict[str, Any]:
+    answer: dict[str, Any] = predictor.answer(data, row).cut(top).to_dict()
     if "nearest" in answer:
         answer["nearest"] = [without_server_folders(path) for path in answer["nearest"]]
     return answer
@@ -186,7 +186,7 @@ def _add_about(app: FastAPI, card: ModelCard, limits: Limits, metrics: Metrics, 
     async def model() -> dict[str, Any]:
         """What answers here, and what it takes."""
         bounds = {"bytes": limits.body_bytes, "pictures": limits.images, "pixels": limits.pixels}
-        about = {"name": card.name, "classes": card.classes, "size": card.preprocess.size}
+        about = {"name": card.name, "task": card.task, "classes": card.classes, "size": card.preprocess.size}
         return {**about, "explains": explains, "finds_alike": finds, "limits": bounds}
 
     @app.get("/health", response_model=Health)

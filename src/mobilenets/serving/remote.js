@@ -1,6 +1,6 @@
 // The page's predictor where a server answers: `mobilenets serve`.
 
-const SHOWN = 20; // classes asked for
+const SHOWN = 20, OBJECTS = 100; // classes asked for; of a model that finds objects, those
 let about = null;
 
 /** What the server's model is. */
@@ -12,9 +12,10 @@ export async function open() {
 /** The server's answer for the bytes of a picture. */
 export async function predict(blob) {
   if (blob.size > about.limits.bytes) throw failure("too-large", "The file is larger than the server takes.");
-  const query = `top=${SHOWN}${about.explains ? "&explain=true" : ""}`;
+  const query = `top=${about.task === "detect" ? OBJECTS : SHOWN}${about.explains ? "&explain=true" : ""}`;
   const options = { method: "POST", body: blob, headers: { "Content-Type": "application/octet-stream" } };
-  const { results: [{ label, top, overlay }], milliseconds } = await ask(`predict?${query}`, options);
+  const { results: [{ label, top, objects, overlay }], milliseconds } = await ask(`predict?${query}`, options);
+  if (objects) return { objects, milliseconds };
   return { top, unknown: label === null, milliseconds, overlay: overlay ? picture(overlay) : undefined };
 }
 

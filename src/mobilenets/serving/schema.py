@@ -70,6 +70,7 @@ class Model(BaseModel):
     """The model that answers."""
 
     name: str
+    task: str = Field(description="classify, multilabel or detect, for example: what /predict answers")
     classes: list[str]
     size: int = Field(description="side of the network's input in pixels")
     explains: bool

@@ -2,10 +2,12 @@
 
 It gets its answers from `predictor.js`, which whoever gives the page out adds to it:
 
-* `async open()` → `{name, classes, size, explains, local?}`: the model's name, its class names, the side of its input
-  in pixels, whether `predict` draws overlays, and whether photographs stay on the device (default: they do not).
+* `async open()` → `{name, task?, classes, size, explains, local?}`: the model's name, "detect" of one that finds
+  objects, its class names, the side of its input in pixels, whether `predict` draws overlays, and whether photographs
+  stay on the device (default: they do not).
 * `async predict(blob)` → `{top: [{label, probability}, …], milliseconds, overlay?}`: best first; `overlay` is a Blob
-  of a picture of the photograph's proportions that is laid over it.
+  of a picture of the photograph's proportions that is laid over it. Of a model that finds objects
+  `{objects: [{label, score, box: [left, top, right, bottom]}, …], milliseconds}`, in pixels of the upright photograph.
 * Both throw an `Error` whose message is one sentence; its property `code`, if it has one, names a translation of it in
   `i18n.js`.
 """

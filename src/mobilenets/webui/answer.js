@@ -1,5 +1,6 @@
 // The answer: the best class in large letters, bars for the others.
 
+import { counted } from "./boxes.js";
 import { count, percent, words } from "./i18n.js";
 
 const FEW = 5;
@@ -14,15 +15,23 @@ find("#more").addEventListener("click", () => {
   draw();
 });
 
-/** Show `{top, unknown, milliseconds}` of a network that sees `size` pixels a side; null shows none. */
+/** Show `{top, unknown, objects?, milliseconds}` of a network that sees `size` pixels a side; null shows none. */
 export function showAnswer(answer, size) {
   shown = answer && { ...answer, size };
   all = false;
   draw();
 }
 
+/** The answer in a few words: the best class; of objects how many there are of each. */
+export function summary({ top: [best], unknown, objects }) {
+  if (objects) return counted(objects).map(([name, n]) => (n > 1 ? `${count(n)} × ${name}` : name)).join(", ") || words("nothing");
+  return unknown ? words("unknown") : best.label;
+}
+
 /** The answer in one spoken line. */
-export function spoken({ top: [best], unknown }) {
+export function spoken(answer) {
+  const { top: [best], unknown, objects } = answer;
+  if (objects) return summary(answer);
   return unknown ? words("unknown") : words("spoken", { label: best.label, share: percent(best.probability) });
 }
 
@@ -30,11 +39,11 @@ export function spoken({ top: [best], unknown }) {
 export function draw() {
   find("#answer").hidden = !shown;
   if (!shown) return;
-  const { top, unknown, milliseconds, size } = shown;
-  const best = unknown ? words("unknown") : top[0].label;
+  const { top, unknown, objects, milliseconds, size } = shown;
+  const best = summary(shown);
   find("#best").textContent = best;
   find("#best").classList.toggle("long", best.length > LONG);
-  find("#unsure").hidden = unknown || top[0].probability >= 0.5;
+  find("#unsure").hidden = Boolean(objects) || unknown || top[0].probability >= 0.5;
   find("#unlike").hidden = !unknown;
   find("#bars").replaceChildren(...top.slice(0, all ? top.length : FEW).map(bar));
   find("#more").hidden = top.length <= FEW;

@@ -1,6 +1,7 @@
 // The page: photos come in, answers are shown. Who answers is predictor.js, which comes with the page.
 
 import { draw, showAnswer, spoken } from "./answer.js";
+import { drawBoxes } from "./boxes.js";
 import { Camera } from "./camera.js";
 import { History } from "./history.js";
 import { count, problem, switchLanguage, translatePage, words } from "./i18n.js";
@@ -50,7 +51,8 @@ function write() {
   find("#language").lang = document.documentElement.lang === "en" ? "zh" : "en";
   find("#model").textContent = model?.name ?? "mobilenets";
   document.title = model ? `${model.name} · mobilenets` : "mobilenets";
-  find("#known-lead").textContent = model ? words("knows", { n: count(model.classes.length) }) : failures.length ? "" : words("loading");
+  const lead = model?.task === "detect" ? words("finds") : words("knows", { n: count(model?.classes.length ?? 0) });
+  find("#known-lead").textContent = model ? lead : failures.length ? "" : words("loading");
   find("#classes").replaceChildren(...(model?.classes ?? []).map(chip));
   find("#privacy").textContent = model ? words(model.local ? "local" : "sent") : "";
   showFailures(...failures);
@@ -85,20 +87,21 @@ async function lookAt(photo) {
   closeCamera();
   const copy = await smallCopy(photo);
   showFailures();
-  showPhoto(copy, null, "");
+  showPhoto(copy?.url, null, "");
   showAnswer(null);
   try {
     const { size } = await opened;
-    const { top, unknown, milliseconds, overlay } = await predict(photo);
+    const { overlay, objects, ...answer } = await predict(photo);
     const heat = overlay ? URL.createObjectURL(overlay) : null;
-    const entry = { photo: copy, overlay: heat, top, unknown, milliseconds, size };
+    const top = answer.top ?? objects.map(({ label, score }) => ({ label, probability: score }));
+    const entry = { ...answer, photo: copy?.url, pixels: copy, overlay: heat, top, objects, size };
     history.add(entry);
     showEntry(entry);
     find("#live").textContent = spoken(entry);
     return null;
   } catch (error) {
     showEntry(null);
-    if (copy) URL.revokeObjectURL(copy);
+    if (copy) URL.revokeObjectURL(copy.url);
     return error;
   }
 }
@@ -110,16 +113,17 @@ function showEntry(entry) {
   history.mark(entry);
   showAnswer(entry, entry?.size);
   find("#known").hidden = entry !== null;
-  if (entry) showPhoto(entry.photo, entry.overlay, spoken(entry));
+  if (entry) showPhoto(entry.photo, entry.overlay, spoken(entry), entry);
   else showStage("invite");
 }
 
-function showPhoto(url, overlay, description) {
+function showPhoto(url, overlay, description, { objects, pixels } = {}) {
   find("#known").hidden = true;
   const photo = find("#photo");
   photo.hidden = !url;
   find("#no-preview").hidden = Boolean(url);
   photo.alt = description || words("photo");
+  drawBoxes(find("#boxes"), pixels && objects ? objects : [], pixels?.width ?? 1, pixels?.height ?? 1, model?.classes ?? []);
   if (url) photo.src = url;
   if (overlay) find("#overlay").src = overlay;
   else find("#overlay").removeAttribute("src");

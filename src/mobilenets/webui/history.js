@@ -1,5 +1,6 @@
 // The photos of this visit, newest first: in memory only, gone when the page is.
 
+import { summary } from "./answer.js";
 import { percent, words } from "./i18n.js";
 
 const MOST = 50;
@@ -21,7 +22,7 @@ export class History {
     });
   }
 
-  /** Keep `{photo, overlay, top, unknown, milliseconds}`, whose photo and overlay are URLs or null. */
+  /** Keep `{photo, overlay, top, unknown, objects?, milliseconds}`, whose photo and overlay are URLs or null. */
   add(entry) {
     this.#entries.unshift(entry);
     this.#entries.splice(MOST).forEach(release);
@@ -45,8 +46,8 @@ export class History {
 
   #item(entry) {
     const [best] = entry.top;
-    const label = entry.unknown ? words("unknown") : best.label;
-    const share = entry.unknown ? "" : percent(best.probability);
+    const label = summary(entry);
+    const share = entry.unknown || entry.objects ? "" : percent(best.probability);
     const button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-label", share ? words("photoOf", { label, share }) : label);

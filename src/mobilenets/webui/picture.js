@@ -2,7 +2,7 @@
 
 const SIDE = 1024; // pixels: sharp on the stage of a phone and of a desk
 
-/** A URL of a copy of the photo at most SIDE pixels long; null where the browser cannot show this kind of file. */
+/** `{url, width, height}`: a copy at most SIDE pixels long, and the photo's size; null where the browser cannot show it. */
 export async function smallCopy(blob) {
   try {
     const bitmap = await createImageBitmap(blob);
@@ -15,9 +15,10 @@ export async function smallCopy(blob) {
     context.fillStyle = "#fff"; // what shows through where a picture is transparent, as the network sees it
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const { width, height } = bitmap;
     bitmap.close();
     const copy = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.9));
-    return URL.createObjectURL(copy);
+    return { url: URL.createObjectURL(copy), width, height };
   } catch {
     return null;
   }

@@ -1,0 +1,51 @@
+// The boxes of found objects, drawn over the photo: an SVG of the photo's proportions, which lies on it as the photo does.
+
+import { percent } from "./i18n.js";
+
+const COLOURS = ["#d55e00", "#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#f0e442"]; // all eyes tell them apart
+const TEXT = 1 / 36; // height of a label, of the photo's longer side
+const GOLDEN = 137.5; // degrees from one further class to the next
+
+/** Draw `objects`, the surest first, over a photo of `width` × `height` pixels; without any the drawing is empty. */
+export function drawBoxes(svg, objects, width, height, classes) {
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const unit = Math.max(width, height) * TEXT;
+  const labels = [];
+  const boxes = objects.map(({ label, score, box: [left, top, right, bottom] }) => {
+    const colour = colourOf(classes.indexOf(label));
+    const text = classes.length > 1 ? `${label} ${percent(score)}` : percent(score);
+    const wide = 0.5 * text.length * unit;
+    const area = { x: Math.max(0, Math.min(left, width - wide)), y: top > unit ? top - unit : top, width: wide, height: unit };
+    // Of labels that would cover each other the surest one stands.
+    if (!labels.some((other) => overlap(area, other.area))) labels.push({ area, text, colour });
+    return element(svg, "rect", { x: left, y: top, width: right - left, height: bottom - top, stroke: colour, "stroke-width": unit / 7 });
+  });
+  svg.replaceChildren(...boxes.reverse(), ...labels.flatMap(({ area, text, colour }) => {
+    const middle = { x: area.x + area.width / 2, y: area.y + 0.76 * unit };
+    const fitted = { textLength: 0.92 * area.width, lengthAdjust: "spacingAndGlyphs" };
+    const written = element(svg, "text", { ...middle, ...fitted, "font-size": 0.8 * unit });
+    written.textContent = text; // names of classes are text, whatever they contain
+    return [element(svg, "rect", { ...area, fill: colour, class: "label" }), written];
+  }));
+}
+
+/** How many objects there are of each class, as `[name, number]`. */
+export function counted(objects) {
+  const counts = new Map();
+  for (const { label } of objects) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return [...counts];
+}
+
+function colourOf(number) {
+  return COLOURS[number] ?? `hsl(${(number * GOLDEN) % 360} 75% 60%)`;
+}
+
+function overlap(a, b) {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+}
+
+function element(svg, name, attributes) {
+  const made = document.createElementNS(svg.namespaceURI, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
