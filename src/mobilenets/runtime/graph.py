@@ -7,7 +7,7 @@ busy process for a whole time slice of it: a batch took 1.3 to 1.4 times as long
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
@@ -20,13 +20,24 @@ from mobilenets.runtime.engines.onnxruntime import make_session
 
 Rows = NDArray[np.floating[Any]]
 Run = Callable[[Pixels], Rows]
+Outputs = Sequence[Rows]
 MAX_STREAMS = 16  # of OpenVINO, each of which takes memory; beyond them several threads share one
 
 
 def run_exactly(graph: bytes, threads: int) -> Run:
     """The one output of an ONNX graph with the input `image`, in float32 by onnxruntime."""
+    run = run_outputs(graph, threads)
+    return lambda pixels: run(pixels)[0]
+
+
+def run_outputs(graph: bytes, threads: int, names: Sequence[str] | None = None) -> Callable[[Pixels], Outputs]:
+    """As `run_exactly`: the outputs of these `names` (None: all), each with a row for every image."""
     session = make_session(graph, 1)
-    return _side_by_side(lambda pixels: np.asarray(session.run(None, {"image": pixels})[0]), threads)
+
+    def run(pixels: Pixels) -> Outputs:
+        return [np.asarray(rows) for rows in session.run(names, {"image": pixels})]
+
+    return _side_by_side(run, threads)
 
 
 def run_fast(graph: bytes, threads: int) -> Run:
@@ -43,21 +54,23 @@ def run_fast(graph: bytes, threads: int) -> Run:
     compiled = compile_model(graph, threads, streams, arithmetic)[1]
     own = threading.local()  # a request holds one caller's images and rows
 
-    def run(pixels: Pixels) -> Rows:
+    def run(pixels: Pixels) -> Outputs:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        return np.array(own.request.infer([pixels])[0])  # a copy: the next call writes into the same memory
+        return [np.array(own.request.infer([pixels])[0])]  # a copy: the next call writes into the same memory
 
-    return _side_by_side(run, streams)
+    run_parts = _side_by_side(run, streams)
+    return lambda pixels: run_parts(pixels)[0]
 
 
-def _side_by_side(run: Run, threads: int) -> Run:
+def _side_by_side(run: Callable[[Pixels], Outputs], threads: int) -> Callable[[Pixels], Outputs]:
     """`run`, which takes one thread, for parts of a batch at the same time."""
     if threads == 1:
         return run
     pool = ThreadPoolExecutor(threads, "graph")
 
-    def run_parts(pixels: Pixels) -> Rows:
-        return np.concatenate(list(pool.map(run, np.array_split(pixels, max(1, min(threads, len(pixels)))))))
+    def run_parts(pixels: Pixels) -> Outputs:
+        parts = pool.map(run, np.array_split(pixels, max(1, min(threads, len(pixels)))))
+        return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
 
     return run_parts

@@ -10,8 +10,8 @@ import onnx
 from mobilenets.data.loader import Loader
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import card_of
-from mobilenets.runtime.base import FEATURES, Features, Pixels
-from mobilenets.runtime.engines.onnxruntime import make_session
+from mobilenets.runtime.base import FEATURES, Features, Pixels, available_cores
+from mobilenets.runtime.graph import run_outputs
 from mobilenets.system.progress import Progress
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Labels, Outputs
@@ -46,11 +46,12 @@ class VectorEngine:
         self.card = card_of(path, {entry.key: entry.value for entry in graph.metadata_props})
         self._task = task_of(self.card)
         self._names = [end.name for end in self._task.ends(self.card)]
-        self._session = make_session(graph.SerializeToString())
+        wanted = [*self._names, *self._vectors]
+        self._run = run_outputs(graph.SerializeToString(), available_cores(), wanted)
 
     def __call__(self, pixels: Pixels) -> tuple[Outputs, Features]:
         """uint8 (N, size, size, C) → outputs float32 (N, W) and vectors float32 (N, D)."""
-        given = self._session.run([*self._names, *self._vectors], {"image": pixels})
+        given = self._run(pixels)
         count = len(self._names)
         vectors = given[count] if self._vectors else np.zeros((len(pixels), 0), np.float32)
         return self._task.finished(*given[:count]), vectors
