@@ -147,6 +147,15 @@ def test_the_report_shows_the_strangest_with_their_heat(run: mn.Run) -> None:
     assert "On the wrong side" not in page
 
 
+def test_what_is_kept_is_no_start_for_others_and_not_in_8_bits(
+    run: mn.Run, photos: Path, parts: Path, cli: Cli
+) -> None:
+    weights = run.path / "model.safetensors"
+    assert is_one_line_error(cli("train", photos, "--weights", weights), "keeps patches of good ones")
+    assert is_one_line_error(cli("export", run.path, "--to", "onnx", "--int8"), "--int8", "8 bits do not hold")
+    assert cli("audit", parts / "good").returncode == 0
+
+
 def test_without_defects_the_report_says_that_what_is_found_is_not_known(parts: Path, tmp_path: Path) -> None:
     run = mn.train(parts / "good", out=tmp_path / "run", **TRAIN)
     assert (run.metrics["auroc"], run.metrics["good_accepted"]) == (None, 1.0)

@@ -156,7 +156,7 @@ def export(
         with_full_input,
     )
     from mobilenets.exporting.verify import FLOAT16, INT8, losses
-    from mobilenets.model_card import CLASSIFY
+    from mobilenets.model_card import ANOMALY, CLASSIFY
     from mobilenets.runtime.base import FLOAT
     from mobilenets.tasks import task_of
     from mobilenets.verbs.model_argument import open_network
@@ -166,6 +166,8 @@ def export(
     quantize = quantizer(to) if int8 else None
     write = half_exporter(to) if half else exporter(to)
     network = open_network(str(model))
+    if int8 and network.card.task == ANOMALY:
+        raise UsageError(f"--int8: {model} compares distances, which 8 bits do not hold; use --half, or neither")
     if to == "web" and network.card.task != CLASSIFY:
         raise UsageError(f"--to web: its page shows classes, and {model} answers {network.card.task!r}; use --to onnx")
     if int8 and task_of(network.card).has_boxes:

@@ -15,6 +15,7 @@ import torch
 from mobilenets.arch import DEFAULT_NAME, DETECTORS, NAMES, build
 from mobilenets.arch.build import DETECTOR, as_detector
 from mobilenets.arch.net import FLAVORS, Net
+from mobilenets.arch.patches import PatchHead
 from mobilenets.errors import ModelFileError, UsageError, UserError
 from mobilenets.model_card import has_card, read_card
 from mobilenets.nn.model import MobileNet
@@ -215,6 +216,10 @@ def _from_run(
 ) -> MobileNet:
     """A network as the card of our own file describes it."""
     card = read_card(path)
+    if isinstance(card.net.head, PatchHead):
+        raise ModelFileError(
+            f"{path}: keeps patches of good ones, and has no layers behind them; use the weights that it started from"
+        )
     is_backbone = name == DETECTOR + card.net.name
     net = as_detector(card.net, num_classes) if is_backbone else card.net
     _check_agrees(path, net, name, given)

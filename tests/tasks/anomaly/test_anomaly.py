@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
@@ -68,7 +69,13 @@ def test_a_trained_model_takes_every_other_name_for_a_defect() -> None:
     task = task_of(ModelCard.from_json(card.to_json()))
     assert task.targets(["part", "crack", "defect: dirt"])[:, 0].tolist() == [0, 1, 1]
     assert task.classes(["crack"]) == ("part",)
-    assert [end.shape for end in task.ends(card)] == [(1 + 4 * 4,)]
+    assert [(end.name, end.shape) for end in task.ends(card)] == [("score", (1,)), ("map", (4, 4))]
+
+
+def test_what_a_file_gives_apart_is_one_row_for_each_photo() -> None:
+    rows = np.random.default_rng(0).random((3, 1 + 4 * 4), np.float32)
+    ends = TASKS["anomaly"].head(torch.from_numpy(rows))
+    np.testing.assert_array_equal(TASKS["anomaly"].finished(*(end.numpy() for end in ends)), rows)
 
 
 def test_an_answer_says_whether_and_where() -> None:

@@ -146,7 +146,7 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     UserError
         Nothing usable there, fewer than two classes, labels of a task that is not audited, bad rows of a CSV.
     """
-    found, own_survey = _find(data)
+    found, own_survey, _ = with_defects(data, None, lambda: _find(data))
     task = TASKS[own_survey.task]
     if not task.is_audited:
         _check_task(data, own_survey, CLASSIFY)

@@ -39,9 +39,10 @@ class Anomaly(Task[Inspection]):
 
     name = ANOMALY
     label = "inspection"
-    outputs = ("scores",)
+    outputs = ("score", "map")
     fields = answers.FIELDS
     labels_are_classes = False
+    is_audited = True
     probe = "bank"
     reads = ("classify",)
     quality = train_quality = "accuracy"
@@ -84,7 +85,13 @@ class Anomaly(Task[Inspection]):
     def ends(self, card: ModelCard) -> tuple[End, ...]:
         """The score, and one for each place of the coarsest map."""
         side = -(-card.preprocess.size // card.net.head_maps[-1].stride)
-        return (End(self.outputs[0], (1 + side * side,)),)
+        score, patches = self.outputs
+        return End(score, (1,)), End(patches, (side, side))
+
+    def finished(self, *ends: NDArray[Any]) -> Outputs:
+        """The score, then the map row by row."""
+        score, patches = ends
+        return np.concatenate([score, patches.reshape(len(patches), -1)], 1)
 
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> Inspection:
         """Good, or a defect, and where."""
@@ -120,10 +127,10 @@ class Anomaly(Task[Inspection]):
         return float(sides.mean()), float(np.abs(expected - found).max())
 
     def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
-        """The network gives the scores itself."""
-        from mobilenets.tasks.anomaly.head import scores
+        """The score and the map apart."""
+        from mobilenets.tasks.anomaly.head import score_and_map
 
-        return (scores(outputs),)
+        return score_and_map(outputs)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """None: nothing is trained by steps.
