@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mobilenets.tasks.label_fault import LabelFault
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,19 +30,6 @@ Labels = NDArray[np.int64]
 
 
 UNKNOWN = -1  # among them: one that a model has no answer for
-
-
-@dataclass(frozen=True)
-class LabelFault:
-    """Something wrong with labels: its `kind`, as an audit calls it, how bad it is, 0 to 1, and why, in words.
-
-    `label`: the number of the label text that has it; None: all of them together.
-    """
-
-    kind: str
-    label: int | None
-    score: float
-    why: str
 
 
 class Answer(Protocol):

@@ -19,7 +19,8 @@ from mobilenets.tasks.detect import answers, faults, metrics, targets
 from mobilenets.tasks.detect.answers import Detection
 from mobilenets.tasks.detect.boxes import detections, padded
 from mobilenets.tasks.detect.own_anchors import SMALL
-from mobilenets.tasks.task import UNKNOWN, End, LabelFault, Labels, Loss, Outputs, Suppression, Task
+from mobilenets.tasks.label_fault import LabelFault
+from mobilenets.tasks.task import UNKNOWN, End, Labels, Loss, Outputs, Suppression, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

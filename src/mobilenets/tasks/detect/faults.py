@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.tasks.detect.targets import Box, boxes_of
-from mobilenets.tasks.task import LabelFault, Labels
+from mobilenets.tasks.label_fault import LabelFault
+from mobilenets.tasks.task import Labels
 
 OUTSIDE, EMPTY, DOUBLED, SMALL = "box_outside", "box_empty", "box_doubled", "box_small"
 FEW, NO_OBJECTS = "box_few", "no_objects"
