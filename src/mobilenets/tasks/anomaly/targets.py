@@ -53,7 +53,7 @@ def check(data: Path, texts: Sequence[str], images: int, good: Sequence[str] = (
     --------
     >>> check(Path("parts"), ["good"], 1)
     Traceback (most recent call last):
-    mobilenets.errors.DataError: parts: one photograph of 'good'; good ones only need 2 or more (one says how much \
+    mobilenets.errors.DataError: parts: one photo of 'good'; good ones only need 2 or more (one says how much \
 they differ)
     """
     if good:

@@ -23,7 +23,7 @@ def check(data: Path, classes: Sequence[str], images: int) -> None:
     --------
     >>> check(Path("photos"), ["rose"], 12)
     Traceback (most recent call last):
-    mobilenets.errors.DataError: photos: only the class 'rose' (12 photographs); a classifier needs at least two \
+    mobilenets.errors.DataError: photos: only the class 'rose' (12 photos); a classifier needs at least two \
 classes, one folder (or label) each
     """
     if len(classes) < 2:

@@ -75,7 +75,7 @@ def boxes_of(text: str) -> tuple[Box, ...]:
     (Box(name='dog', x1=0.5, y1=0.25, x2=1.0, y2=0.75, ignore=False),)
     >>> boxes_of('[["dog", 10, 20, 30, 40]]')
     Traceback (most recent call last):
-    mobilenets.errors.DataError: the box ["dog", 10, 20, 30, 40] is not within 0 to 1 of the photograph's sides; \
+    mobilenets.errors.DataError: the box ["dog", 10, 20, 30, 40] is not within 0 to 1 of the photo's sides; \
 divide by its width and height
     """
     if len(text) > MAX_PARSED:
@@ -173,7 +173,7 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
     --------
     >>> check(Path("list.csv"), ["[]"], 12)
     Traceback (most recent call last):
-    mobilenets.errors.DataError: list.csv: none of its 12 photographs has a box; draw some
+    mobilenets.errors.DataError: list.csv: none of its 12 photos has a box; draw some
     """
     names: set[str] = set()
     longest = 0

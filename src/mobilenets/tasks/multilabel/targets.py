@@ -76,7 +76,7 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
     --------
     >>> check(Path("list.csv"), ["|"], 12)
     Traceback (most recent call last):
-    mobilenets.errors.DataError: list.csv: none of its 12 photographs has a label; give some of them labels
+    mobilenets.errors.DataError: list.csv: none of its 12 photos has a label; give some of them labels
     """
     names = classes_of(texts)
     if not names and not known:
