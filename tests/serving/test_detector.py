@@ -10,25 +10,30 @@ from starlette.testclient import TestClient
 
 from mobilenets.arch import build
 from mobilenets.model_card import DETECT, ModelCard
+from mobilenets.nn.io import write_network
 from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.serving.app import make_app
-from serving.service import picture
+from serving.service import picture, serving
 
 CLASSES = ("cat", "dog")
 SIZE = (80, 60)
 
 
 @cache
-def predictor() -> Predictor:
+def detector() -> TorchEngine:
     """Random weights, and thresholds so low that boxes are found."""
     torch.manual_seed(0)
     model = Detector(build("ssdlite_mobilenet_v3_small", width=0.35, num_classes=3)).eval()
     preprocess = Preprocess(size=64, crop=1.0, fit="squash")
     card = ModelCard("finder", model.net, CLASSES, preprocess, task=DETECT, thresholds=(0.02, 0.02))
-    return Predictor(TorchEngine(model, card))
+    return TorchEngine(model, card)
+
+
+def predictor() -> Predictor:
+    return Predictor(detector())
 
 
 @pytest.fixture
@@ -63,6 +68,13 @@ def test_the_page_comes_with_what_draws_boxes(client: TestClient) -> None:
     with client:
         assert 'id="boxes"' in client.get("/").text
         assert client.get("/boxes.js").status_code == 200
+
+
+def test_a_server_with_the_network_itself_does_not_offer_to_explain(tmp_path: Path) -> None:
+    engine = detector()
+    write_network(tmp_path / "model.safetensors", engine.model, engine.card)
+    with serving(tmp_path / "model.safetensors", engine="torch") as service:
+        assert service.get("/model").json()["explains"] is False
 
 
 def test_explaining_is_refused(client: TestClient) -> None:

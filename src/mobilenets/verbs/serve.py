@@ -142,7 +142,7 @@ def serve(
         from mobilenets.serving.origins import ANY, check_origins
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
-    from mobilenets.model_card import ANOMALY
+    from mobilenets.model_card import ANOMALY, CLASSIFY
     from mobilenets.runtime.tiled import tile_side
     from mobilenets.serving.overlay import Explain, can_explain, explainer, inspector
     from mobilenets.verbs.model_argument import has_network, open_model, open_network
@@ -166,7 +166,7 @@ def serve(
         if classifier.card.task == ANOMALY:  # its answers say where by themselves
             explain: Explain | None = inspector(classifier, limits.pixels)
         else:
-            explains = has_network(str(model)) and can_explain()
+            explains = classifier.card.task == CLASSIFY and has_network(str(model)) and can_explain()
             explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
         app = make_app(classifier, limits, explain, origins, found, labels)
         if ready is not None:
