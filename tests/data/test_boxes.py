@@ -230,7 +230,7 @@ def test_paths_of_another_machine_are_found_by_their_ends_and_never_outside(tmp_
 
 
 def test_pascals_parts_difficult_objects_and_photos_nobody_annotated(tmp_path: Path) -> None:
-    write_voc(tmp_path / "VOCdevkit" / "VOC2012", {"a.jpg": DOG, "b.jpg": CAT, "c.jpg": DOG})
+    write_voc(tmp_path / "VOCdevkit" / "VOC2012", {"a.jpg": DOG, "b.jpg": CAT, "c.jpg": DOG, "d.jpg": DOG})
     base = tmp_path / "VOCdevkit" / "VOC2012"
     (base / "Annotations" / "c.xml").unlink()
     xml = base / "Annotations" / "b.xml"
@@ -239,8 +239,9 @@ def test_pascals_parts_difficult_objects_and_photos_nobody_annotated(tmp_path: P
     (base / "ImageSets" / "Main" / "train.txt").write_text("a\n")
     (base / "ImageSets" / "Main" / "val.txt").write_text("b 1\n")
     samples, survey = opened(tmp_path)
-    (a,), (b,) = samples.of_splits("train"), samples.of_splits("val")
-    assert (a.path.name, b.path.name) == ("a.jpg", "b.jpg")
+    (a,), (b,), (d,) = samples.of_splits("train"), samples.of_splits("val"), samples.of_splits("")
+    assert (a.path.name, b.path.name, d.path.name) == ("a.jpg", "b.jpg", "d.jpg")
+    assert "in none of the lists of ImageSets/Main" in "\n".join(survey.lines())
     assert boxes_of(samples.names[b.label])[0].ignore
     assert "1 photo that the annotations do not name left out, as JPEGImages/c.jpg" in "\n".join(survey.lines())
 

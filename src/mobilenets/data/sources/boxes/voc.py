@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 from mobilenets.data.sources.boxes.files import beginning, number, read_text, read_xml
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
+from mobilenets.data.sources.survey import count_text
 from mobilenets.errors import DataError
 from mobilenets.tasks.detect.targets import Box
 
@@ -56,6 +57,11 @@ def read_voc(data: Path, files: Sequence[Path]) -> BoxTable:
         table.add(Annotated(found, boxes, str(path), size, split=split))
     photos.refuse_missing(files[0].parent.relative_to(data).as_posix(), missing, len(files))
     table.note_unlisted(photos)
+    unlisted = sum(path.stem not in splits for path in files) if splits else 0
+    if unlisted:
+        table.survey.note(
+            f"{data}: {count_text(unlisted)} in none of the lists of {_LISTS}: to train on, like its train.txt"
+        )
     return table
 
 
