@@ -11,12 +11,16 @@ import onnx
 import pytest
 import torch
 
+from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
+from mobilenets.exporting.int8.calibration import Calibration
+from mobilenets.exporting.int8.qdq import kept_layers
 from mobilenets.exporting.job import export
-from mobilenets.exporting.targets.onnx import export_onnx
+from mobilenets.exporting.targets.onnx import answering_bytes, export_onnx
 from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, with_full_input
 from mobilenets.exporting.verify import FLOAT16
 from mobilenets.model_card import ModelCard, read_card
+from mobilenets.nn.io import write_network
 from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engines.torch import TorchEngine
@@ -103,3 +107,19 @@ def test_a_core_ml_package_says_boxes_and_scores(tmp_path: Path) -> None:
     assert [end.name for end in described.output] == ["boxes", "scores"]
     card = ModelCard.from_json(dict(described.metadata.userDefined)["mobilenets.card"])
     assert (card.nms, card.classes) == ("outside", CLASSES)
+
+
+def test_in_8_bits_boxes_are_computed_in_float_and_with_float_ends_scores_too() -> None:
+    content = answering_bytes(detector().model, detector().card)
+    layers = [node for node in onnx.load_model_from_string(content).graph.node if node.op_type == "Conv"]
+    pixels, levels = noise(1, detector().card.preprocess), len(detector().model.net.ssd.levels)
+    boxes = kept_layers(layers, detector().card, Calibration(pixels))
+    assert [".boxes.predict." in layer.input[1] for layer in boxes] == [True] * levels
+    both = kept_layers(layers, detector().card, Calibration(pixels, skip_first_last=True))
+    assert len(both) == 2 * levels
+
+
+def test_executorch_has_no_detectors_in_8_bits(cli: Cli, tmp_path: Path) -> None:
+    write_network(tmp_path / "model.safetensors", detector().model, detector().card)
+    done = cli("export", tmp_path / "model.safetensors", "--to", "executorch", "--int8")
+    assert is_one_line_error(done, "--int8: ")

@@ -114,8 +114,8 @@ class Brightness(Task[Reading]):
         difference = np.abs(expected - found)
         return float((difference < 0.001).mean()), float(difference.max())
 
-    def head(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (outputs.sigmoid(),)
+    def head(self, *outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (outputs[0].sigmoid(),)
 
     def loss(self, labels: Labels, targets: torch.Tensor, balanced: bool, smoothing: float) -> Loss:
         return Squared()

@@ -15,12 +15,13 @@ from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
+from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.base import FEATURES
 from mobilenets.tasks import task_of
 
-Head = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+Head = Callable[..., tuple[torch.Tensor, ...]]
 
 
 class Answering(nn.Module):
@@ -33,6 +34,16 @@ class Answering(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(N, C, H, W) → what the head gives, (N, …) each."""
         return self._head(self.network(images))
+
+
+class AnsweringInParts(Answering):
+    """As `Answering`, of a detector, whose parts need not be copied into one tensor."""
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, C, H, W) → what the head gives, (N, A, …) each."""
+        network = self.network
+        assert isinstance(network, Detector)
+        return self._head(*network.forward_parts(images))
 
 
 class AnsweringWithFeatures(Answering):
@@ -86,7 +97,7 @@ def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
     if task.width(card.classes) != model.net.num_classes:
         raise ModelFileError(f"{card.name}: {len(card.classes)} class names for {model.net.num_classes} outputs")
     network = fold_norms(model).cpu()
-    answering = Answering if task.has_boxes else AnsweringWithFeatures
+    answering = AnsweringInParts if task.has_boxes else AnsweringWithFeatures
     module = FromPixels(answering(network, task.head), card.preprocess).eval().requires_grad_(False)
     module.from_planes.fold_division(network.get_parameter("stem.conv.weight"))
     for parameter in module.parameters():

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mobilenets.tasks.task import Suppression
 
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"
-_MADE = "nms_"  # begins the names of all that is put in
+MADE = "nms_"  # begins the names of all that is put in
 
 
 class _Tail:
@@ -27,13 +27,13 @@ class _Tail:
 
     def constant(self, name: str, value: Any) -> str:
         """Its name."""
-        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), f"{_MADE}{name}"))
-        return f"{_MADE}{name}"
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), f"{MADE}{name}"))
+        return f"{MADE}{name}"
 
     def add(self, operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
         """The name of the first output; the graph's own outputs alone are called as they are."""
-        names = [name if name in (BOXES, SCORES, CLASSES) else f"{_MADE}{name}" for name in outputs]
-        node = helper.make_node(operator, inputs, names, name=f"{_MADE}{operator}_{outputs[0]}", **attributes)
+        names = [name if name in (BOXES, SCORES, CLASSES) else f"{MADE}{name}" for name in outputs]
+        node = helper.make_node(operator, inputs, names, name=f"{MADE}{operator}_{outputs[0]}", **attributes)
         self._graph.node.append(node)
         return names[0]
 
@@ -59,8 +59,8 @@ def with_nms(graph: onnx.ModelProto, suppression: Suppression) -> None:
     tail, photos = _Tail(graph.graph), graph.graph.output[0].type.tensor_type.shape.dim[0].dim_param
     for node in graph.graph.node:
         for i, name in enumerate(node.output):
-            node.output[i] = f"{_MADE}all_{name}" if name in (BOXES, SCORES) else name
-    all_boxes, all_scores = f"{_MADE}all_{BOXES}", f"{_MADE}all_{SCORES}"
+            node.output[i] = f"{MADE}all_{name}" if name in (BOXES, SCORES) else name
+    all_boxes, all_scores = f"{MADE}all_{BOXES}", f"{MADE}all_{SCORES}"
     zero, one = tail.constant("zero", np.float32(0)), tail.constant("one", np.float32(1))
     count, last = tail.constant("count", np.array([max_boxes])), tail.constant("last", np.array([-1]))
 
@@ -90,7 +90,7 @@ def with_nms(graph: onnx.ModelProto, suppression: Suppression) -> None:
 
     found = tail.add("Greater", [SCORES, zero], "found")
     padded = (tail.add("Pad", [column, some], f"enough_{column}") for column in (of_class, of_anchor))
-    classes, anchors = (tail.add("Gather", [column, f"{_MADE}rank"], f"chosen_{column}") for column in padded)
+    classes, anchors = (tail.add("Gather", [column, f"{MADE}rank"], f"chosen_{column}") for column in padded)
     tail.add("Where", [found, classes, tail.constant("none", -1)], CLASSES)
     sides = tail.constant("sides", np.array([1, 1, 4]))
     at = tail.add("Expand", [tail.add("Unsqueeze", [anchors, last], "row"), sides], "edges")

@@ -57,9 +57,9 @@ class Heads(nn.Module):
         self.classes = Predictor(net, classes, net.num_classes)
         self.boxes = Predictor(net, boxes, BOX)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) → (N, H·W·anchors, num_classes + 4)."""
-        return torch.cat([self.classes(x), self.boxes(x)], 2)
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, C, H, W) → (N, H·W·anchors, num_classes) and (N, H·W·anchors, 4)."""
+        return self.classes(x), self.boxes(x)
 
 
 class Detector(MobileNet):
@@ -136,14 +136,22 @@ class Detector(MobileNet):
 
     def forward_maps(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """As `forward`, from the maps of the backbone that `net.head_maps` names."""
+        logits, codes, anchors = self._predictions(maps)
+        return torch.cat([logits, codes, anchors.expand(len(logits), -1, -1)], 2)
+
+    def forward_parts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As `forward`, the three parts by themselves, without a copy: (N, A, num_classes), (N, A, 4) and (1, A, 4)."""
+        return self._predictions(self.maps(x, [info.name for info in self.net.head_maps]))
+
+    def _predictions(self, maps: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         head, maps = self.net.ssd, list(maps)
         for extra in self.extra:
             maps.append(extra(maps[-1]))
-        outputs = torch.cat([heads(x) for heads, x in zip(self.heads, maps, strict=True)], 1)
+        logits, codes = zip(*(heads(x) for heads, x in zip(self.heads, maps, strict=True)), strict=True)
         grids = tuple((int(x.shape[2]), int(x.shape[3])) for x in maps)
         # In float32 whatever the weights are: half as many digits are whole pixels at the far end of a photo.
-        anchors = torch.tensor(on_grids(head.levels, head.order, grids), device=outputs.device)
-        return torch.cat([outputs, anchors.expand(outputs.shape[0], -1, -1)], 2)
+        anchors = torch.tensor(on_grids(head.levels, head.order, grids), device=maps[0].device)[None]
+        return torch.cat(logits, 1), torch.cat(codes, 1), anchors
 
     def reset_classifier(self, num_classes: int) -> None:
         """Replace what predicts the classes by new layers, on the same device and in the same dtype.

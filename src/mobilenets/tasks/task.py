@@ -286,8 +286,11 @@ class Task(ABC, Generic[A]):
         """The fraction of photos with the same answer in `expected` and `found`, (N, W), and the largest difference."""
 
     @abstractmethod
-    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
-        """From what the network gives, float (N, …), to `outputs`; a part of the exported graph."""
+    def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:
+        """From what the network gives, float (N, …), to `outputs`; a part of the exported graph.
+
+        A detector's is also taken in the parts that `Detector.forward_parts` gives.
+        """
 
     @abstractmethod
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:

@@ -156,9 +156,8 @@ def export(
         with_full_input,
     )
     from mobilenets.exporting.verify import FLOAT16, INT8, losses
-    from mobilenets.model_card import ANOMALY, CLASSIFY
+    from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT
     from mobilenets.runtime.base import FLOAT
-    from mobilenets.tasks import task_of
     from mobilenets.verbs.model_argument import open_network
 
     if int8 and half:
@@ -168,10 +167,11 @@ def export(
     network = open_network(str(model))
     if int8 and network.card.task == ANOMALY:
         raise UsageError(f"--int8: {model} compares distances, which 8 bits do not hold; use --half, or neither")
-    if to == "web" and network.card.task != CLASSIFY:
-        raise UsageError(f"--to web: its page shows classes, and {model} answers {network.card.task!r}; use --to onnx")
-    if int8 and task_of(network.card).has_boxes:
-        raise UsageError(f"--int8: not offered for detectors, and {model} is one; use --half, or leave --int8 out")
+    if int8 and to == "executorch" and network.card.task == DETECT:
+        raise UsageError(f"--int8: ExecuTorch is not offered for detectors, and {model} is one; use --to litert")
+    if to == "web" and network.card.task not in (CLASSIFY, DETECT):
+        shown = f"its page shows classes and boxes, and {model} answers {network.card.task!r}"
+        raise UsageError(f"--to web: {shown}; use --to onnx")
     training, validation, texts = _samples(model, data, network.card)
     precision, ending = (INT8, "-int8") if int8 else (FLOAT16, "-half") if half else (FLOAT, "")
     name = f"{to}{'-full' if input == 'full' else ''}{ending}"

@@ -33,7 +33,8 @@ class Group(NamedTuple):
 @torch.no_grad()
 def equalise(network: MobileNet, batches: Iterable[torch.Tensor]) -> None:
     """Scale the channels of `network`, BatchNorm folded, by their largest values on normalised images, in place."""
-    groups = list(_groups(network))
+    read_by_head = {network.get_submodule(info.name) for info in network.net.head_maps[:-1]}  # of a detector
+    groups = [group for group in _groups(network) if not read_by_head & {*group.maps}]
     largest = _largest(network, {module for group in groups for module in group.maps}, batches)
     for group in groups:
         writers = [layer for layer in group.writers if _passes_factor(layer)]

@@ -16,6 +16,7 @@ from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.base import Pixels
+from mobilenets.tasks import task_of
 
 BATCH = 8
 NUM_IMAGES = 40  # that weights are rounded by: a map has hundreds of values for each channel
@@ -26,7 +27,9 @@ def prepare_for_int8(model: MobileNet, card: ModelCard, calibration: Calibration
     network = channels_last(fold_norms(model).cpu()).requires_grad_(False)
     equalise(network, _batches(card.preprocess, calibration.pixels))
     kept: list[nn.Module] = [network.get_submodule("stem.conv")]  # an export divides its weights by the deviation
-    if calibration.skip_first_last:
+    if task_of(card).has_boxes:
+        kept += [heads.get_submodule("boxes.predict") for heads in network.get_submodule("heads").children()]
+    elif calibration.skip_first_last:
         kept.append(network.classifier)
     some = calibration.pixels[:: max(1, len(calibration.pixels) // NUM_IMAGES)]
     round_weights(network, _batches(card.preprocess, some), kept)

@@ -11,12 +11,13 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType,
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.int8.ranges import HARD_SIGMOID, HARD_SWISH, Range, Ranges
 from mobilenets.exporting.quiet import quiet
-from mobilenets.exporting.targets.onnx import onnx_file
+from mobilenets.exporting.targets.onnx import answering_bytes, completed
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.system.files import write_atomic
+from mobilenets.tasks import task_of
 
 # Convolutions and the head: what processors have 8-bit arithmetic for. ReLU and ReLU6 (Clip) become the range of the
 # convolution before them. h-swish and the gates of squeeze-and-excite stay float between two conversions; rounding
@@ -25,22 +26,23 @@ from mobilenets.system.files import write_atomic
 # depthwise one behind it: in a V3 it reads channels of very different size, which h-swish keeps so (see `equalise.py`).
 LAYERS = ("Conv", "Gemm")
 INT8_OPERATORS = [*LAYERS, "Relu", "Clip"]
+BOX_LAYERS, CLASS_LAYERS = ".boxes.predict.", ".classes.predict."  # in the names of a detector's last weights
 EFFECTIVE_RANGES = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
 
 
 def quantize_onnx(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
     """Write `model` as QDQ graph: 8-bit weights per output channel, 8-bit activations per tensor."""
-    write_atomic(path, qdq_graph(model, card, calibration).SerializeToString())
+    graph = qdq_graph(model, card, calibration)
+    write_atomic(path, completed(graph.SerializeToString(), card))
 
 
 def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> onnx.ModelProto:
-    """What `quantize_onnx` writes."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(onnx_file(model, card)))
+    """What `quantize_onnx` writes, without the card and the choice among boxes."""
+    graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(answering_bytes(model, card)))
     ranges = _ranges(graph, calibration.pixels)
     layers = [node for node in graph.graph.node if node.op_type in LAYERS]
     kept = layers[:2] if _is_depthwise(layers[1]) else layers[:1]
-    if calibration.skip_first_last:
-        kept.append(layers[-1])
+    kept += kept_layers(layers, card, calibration)
     with quiet():
         job = QDQQuantizer(
             graph,
@@ -58,7 +60,16 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
     quantized: onnx.ModelProto = job.model.model
     _keep_sums_float(quantized.graph)
     _drop_idle(quantized.graph)
+    job.model.topological_sort()
     return quantized
+
+
+def kept_layers(layers: list[onnx.NodeProto], card: ModelCard, calibration: Calibration) -> list[onnx.NodeProto]:
+    """The last ones that stay float: a detector's boxes always, which 256 steps would move by a fraction of a side."""
+    if task_of(card).has_boxes:
+        ends = (BOX_LAYERS, CLASS_LAYERS) if calibration.skip_first_last else (BOX_LAYERS,)
+        return [layer for layer in layers if any(end in layer.input[1] for end in ends)]
+    return layers[-1:] if calibration.skip_first_last else []
 
 
 def _is_depthwise(layer: onnx.NodeProto) -> bool:
@@ -96,8 +107,8 @@ def _keep_sums_float(graph: onnx.GraphProto) -> None:
         if node.op_type != "Add":
             continue
         for i, name in enumerate(node.input):
-            before = writers[name]
-            if before.op_type == "DequantizeLinear":
+            before = writers.get(name)
+            if before is not None and before.op_type == "DequantizeLinear":
                 source = writers[before.input[0]].input[0]
                 if writers[source].op_type != "Conv":
                     node.input[i] = source

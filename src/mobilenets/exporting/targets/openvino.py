@@ -12,11 +12,14 @@ from openvino import passes
 
 from mobilenets.exporting.deploy import file_card
 from mobilenets.exporting.int8.calibration import Calibration
+from mobilenets.exporting.int8.qdq import BOX_LAYERS, CLASS_LAYERS
+from mobilenets.exporting.nms import MADE
 from mobilenets.exporting.quiet import quiet
 from mobilenets.exporting.targets.onnx import onnx_file
 from mobilenets.model_card import INSIDE, METADATA_KEY, ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess.openvino import resize_and_crop
+from mobilenets.tasks import task_of
 
 AROUND = "/from_planes/network/"  # `FromPixels` and `FromPlanes`
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
@@ -48,6 +51,8 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
             activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX  # see `calibration.py`
         )
         ends = [layers[0], layers[-1]] if calibration.skip_first_last else []
+        if task_of(card).has_boxes:
+            ends = [*ends[:1], *_kept_of_detector(graph, calibration.skip_first_last)]
         kept = list(dict.fromkeys([*ends, *_computed_wrongly(graph)]))
         quantized = nncf.quantize(
             graph,
@@ -61,6 +66,20 @@ def quantize_openvino(model: MobileNet, card: ModelCard, path: Path, calibration
     _merge_constants(quantized)
     _shorten_names(quantized)
     _save(quantized, card, path)
+
+
+def _kept_of_detector(graph: openvino.Model, skip_last: bool) -> list[str]:
+    """What makes boxes, and all that comes behind the network; with `skip_last` what makes scores too."""
+    names = [o.get_friendly_name() for o in graph.get_ordered_ops() if o.get_type_name() not in ("Constant", "Result")]
+    lasts = (BOX_LAYERS, CLASS_LAYERS) if skip_last else (BOX_LAYERS,)
+    layers = tuple(last.replace(".", "/") for last in lasts)
+    return [
+        name
+        for name in names
+        if (name.startswith(AROUND) and "/" not in name.removeprefix(AROUND))
+        or name.startswith(MADE)
+        or any(layer in name for layer in layers)
+    ]
 
 
 def _computed_wrongly(graph: openvino.Model) -> list[str]:

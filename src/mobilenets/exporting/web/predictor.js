@@ -25,7 +25,11 @@ export async function open() {
   return ask("open");
 }
 
-/** `{top: [{label, probability}, …], unknown, milliseconds}` of a picture file, best first. */
+/**
+ * `{top: [{label, probability}, …], unknown, milliseconds}` of a picture file, best first.
+ *
+ * Of a detector `{objects: [{label, score, box}, …], milliseconds}`, boxes in pixels of the upright picture.
+ */
 export async function predict(blob) {
   return ask("predict", blob);
 }

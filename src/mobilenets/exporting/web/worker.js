@@ -6,6 +6,7 @@ import { howKnown, isUnknown, readIndex } from "./known.js";
 import { pixels } from "./preprocess.js";
 
 const INDEX = ""; // the name of the training photos' index, where the export has one
+const DEFAULT_THRESHOLD = 0.5; // of a box, where the card has none: metrics.py
 const MAX_PIXELS = 120_000_000; // decode.py
 
 // More threads than one need memory that is shared, which the server must allow by two headers.
@@ -57,18 +58,33 @@ async function predict(blob) {
   const { size, mode } = card.preprocess;
   const input = (await deepPixels(card.preprocess, blob)) ?? (await shallowPixels(card.preprocess, blob));
   const image = new Tensor("uint8", input, [1, size, size, mode === "L" ? 1 : 3]);
-  const { probabilities, features } = await session.run({ image });
+  const given = await session.run({ image });
+  if (given.classes) return { objects: found(card, given, input.sides), milliseconds: performance.now() - start };
+  const { probabilities, features } = given;
   const unknown = index !== null && isUnknown(howKnown(index, features.data));
   const milliseconds = performance.now() - start;
   const top = [...probabilities.data].map((probability, k) => ({ label: card.classes[k], probability }));
   return { top: top.sort((a, b) => b.probability - a.probability), unknown, milliseconds };
 }
 
-/** The network's input of a picture as the browser decodes it. */
+/** The objects that reach the threshold of their class, `{label, score, box}`, the box in pixels of the upright picture. */
+function found(card, { boxes, scores, classes }, [width, height]) {
+  const objects = [];
+  for (const [i, score] of scores.data.entries()) {
+    const number = Number(classes.data[i]);
+    if (number < 0 || score < (card.thresholds?.[number] ?? DEFAULT_THRESHOLD)) continue;
+    const [x1, y1, x2, y2] = boxes.data.subarray(4 * i, 4 * i + 4);
+    objects.push({ label: card.classes[number], score, box: [x1 * width, y1 * height, x2 * width, y2 * height] });
+  }
+  return objects;
+}
+
+/** The network's input of a picture as the browser decodes it, with the picture's `sides`. */
 async function shallowPixels(preprocess, blob) {
   const bitmap = await decode(blob);
   try {
-    return pixels(preprocess, bitmap.width, bitmap.height, (...box) => read(bitmap, ...box));
+    const { width, height } = bitmap;
+    return Object.assign(pixels(preprocess, width, height, (...box) => read(bitmap, ...box)), { sides: [width, height] });
   } finally {
     bitmap.close(); // tens of megabytes that the garbage collector does not see
   }
@@ -87,7 +103,7 @@ async function deepPixels(preprocess, blob) {
   const { width, height, rgba } = await readPng(bytes, preprocess.range).catch((error) => {
     throw failure("damaged-png", error.message);
   });
-  return pixels(preprocess, width, height, (left, top, across, down) => {
+  const input = pixels(preprocess, width, height, (left, top, across, down) => {
     const part = new Uint8ClampedArray(across * down * 4);
     for (let y = 0; y < down; y++) {
       const start = ((top + y) * width + left) * 4;
@@ -95,6 +111,7 @@ async function deepPixels(preprocess, blob) {
     }
     return part;
   });
+  return Object.assign(input, { sides: [width, height] });
 }
 
 /** The picture upright, its colours and its transparency as they are in the file. */

@@ -126,11 +126,11 @@ class Anomaly(Task[Inspection]):
         sides = (expected[:, 0] >= self._threshold) == (found[:, 0] >= self._threshold)
         return float(sides.mean()), float(np.abs(expected - found).max())
 
-    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
+    def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:
         """The score and the map apart."""
         from mobilenets.tasks.anomaly.head import score_and_map
 
-        return score_and_map(outputs)
+        return score_and_map(*outputs)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """None: nothing is trained by steps.

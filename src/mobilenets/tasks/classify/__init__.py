@@ -88,11 +88,11 @@ class Classify(Task[Prediction]):
         """The share of the same most probable class, and the largest difference of a probability."""
         return metrics.compare(expected, found)
 
-    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
+    def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:
         """Softmax."""
         from mobilenets.tasks.classify.head import softmax
 
-        return (softmax(outputs),)
+        return (softmax(*outputs),)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """Cross-entropy."""

@@ -197,11 +197,11 @@ class Detect(Task[Detection]):
         """The share of boxes that are found again, and the largest difference of their scores."""
         return metrics.compare(expected, found)
 
-    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
+    def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:
         """Corner boxes and scores of all anchors."""
         from mobilenets.tasks.detect.head import decoded
 
-        return decoded(outputs)
+        return decoded(*outputs)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """SSD's."""

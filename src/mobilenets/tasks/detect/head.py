@@ -8,8 +8,10 @@ from torch import Tensor
 from mobilenets.tasks.detect.boxes import MAX_GROWTH, WEIGHTS
 
 
-def decoded(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, codes and anchors, float (N, A, K + 1 + 4 + 4), as corner boxes (N, A, 4) and scores (N, A, K).
+def decoded(*outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, codes and anchors as corner boxes (N, A, 4) and scores (N, A, K).
+
+    `outputs`: these three, float (N, A, K + 1), (N, A, 4) and (1, A, 4), or all in one, (N, A, K + 1 + 4 + 4).
 
     Examples
     --------
@@ -17,7 +19,9 @@ def decoded(outputs: Tensor) -> tuple[Tensor, Tensor]:
     >>> boxes.tolist(), scores.tolist()
     ([[[0.25, 0.0, 0.75, 1.0]]], [[[0.5]]])
     """
-    logits, codes, anchors = outputs[..., :-8], outputs[..., -8:-4], outputs[..., -4:]
+    if len(outputs) == 1:
+        outputs = (outputs[0][..., :-8], outputs[0][..., -8:-4], outputs[0][..., -4:])
+    logits, codes, anchors = outputs
     codes = codes / torch.from_numpy(WEIGHTS).to(codes)
     centres = codes[..., :2] * anchors[..., 2:] + anchors[..., :2]
     # Not `clamp`, which would be rounded in 8 bits as a ReLU6 is.

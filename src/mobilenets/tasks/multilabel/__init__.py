@@ -113,11 +113,11 @@ class Multilabel(Task[LabelSet]):
         """The share with the same labels, and the largest difference of a probability."""
         return metrics.compare(expected, found, self._thresholds(expected.shape[1]))
 
-    def head(self, outputs: Tensor) -> tuple[Tensor, ...]:
+    def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:
         """Sigmoid."""
         from mobilenets.tasks.multilabel.head import sigmoid
 
-        return (sigmoid(outputs),)
+        return (sigmoid(*outputs),)
 
     def loss(self, labels: Labels, targets: Tensor, balanced: bool, smoothing: float) -> Loss:
         """Binary cross-entropy; nothing is smoothed, as labels do not exclude each other."""
