@@ -18,7 +18,7 @@ worker.addEventListener("error", (event) => {
   waiting.clear();
 });
 
-/** `{name, classes, size, explains, local}` of the model, once it is ready. */
+/** `{name, task, classes, size, explains, local}` of the model, once it is ready. */
 export async function open() {
   // Once visited, the page also opens without a network. Where the browser has no such store it still runs.
   navigator.serviceWorker?.register(new URL("offline.js", import.meta.url)).catch(() => {});

@@ -49,7 +49,7 @@ async function load(name) {
 }
 
 function about({ card }) {
-  return { name: card.name, classes: card.classes, size: card.preprocess.size, explains: false, local: true };
+  return { name: card.name, task: card.task, classes: card.classes, size: card.preprocess.size, explains: false, local: true };
 }
 
 async function predict(blob) {
