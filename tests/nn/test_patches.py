@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mobilenets.arch import Net, build
+from mobilenets.arch import NAMES, Net, build
 from mobilenets.arch.patches import PatchHead, cut_for
 from mobilenets.errors import UserError
 from mobilenets.nn.network import make_network
 from mobilenets.nn.patches import PatchMemory
+from mobilenets.training.probe.patches import tap_choices
 
 HEAD = PatchHead((5, 12), 8, 30, power=4)
 
@@ -49,6 +50,14 @@ def test_a_map_twice_as_fine_falls_onto_the_same_places_whatever_the_size() -> N
     for size in (32, 48, 65, 97):
         side = -(-size // 16)
         assert model(torch.zeros(1, 3, size, size)).shape == (1, 1 + side * side)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_has_maps_to_ask_by(name: str) -> None:
+    for choice in tap_choices(build(name)):
+        infos = cut_for(build(name), PatchHead(choice, 8, 10)).head_maps
+        assert infos[-1].stride in (8, 16)
+        assert [info.name for info in infos] == [f"blocks.{tap}" for tap in choice]
 
 
 def test_the_table_goes_into_a_card_and_back() -> None:

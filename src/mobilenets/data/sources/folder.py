@@ -74,8 +74,9 @@ def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
             tables = sorted(path.name for path in folder.glob("*.csv"))
             csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
             raise DataError(
-                f"{folder}: {count_text(count)}, but no folders of classes; make one folder for each class, as "
-                f"{folder / 'CLASS'}, and put them there, or {csv}, with the columns path,label"
+                f"{folder}: {count_text(count)}, but no folders of classes; make one folder for each class (a single "
+                f"one, if all of them are good ones), as {folder / 'CLASS'}, and put them there, or {csv}, with the "
+                "columns path,label"
             )
         if count:
             survey.note(f"{folder}: {count_text(count)} directly in it, in no class folder; left out")
