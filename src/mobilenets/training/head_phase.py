@@ -27,12 +27,14 @@ from mobilenets.weights.kept import KEPT, PROBE
 log = logging.getLogger(__name__)
 
 FRACTION = 0.2  # of the time or the epochs, where the backbone is trained afterwards
+LR_FACTOR = 4.0  # of the learning rate: there is nothing here that large steps would ruin
 MAX_STEPS = 500  # after which a frozen backbone gives no more
 
 
 def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, Start, bool]:
     """Train the head alone, and keep it if it is the best; the plan with what it decided; False when interrupted."""
-    only_head = replace(plan, recipe=replace(plan.recipe, freeze="backbone", fixed_norm=False))
+    recipe = replace(plan.recipe, freeze="backbone", fixed_norm=False, lr=LR_FACTOR * plan.recipe.lr)
+    only_head = replace(plan, recipe=recipe)
     trainer, folder, step_s = make_trainer(run, only_head), run.folder / HEAD, 0.0
     if not plan.recipe.head_steps:
         left = seconds_left(run, plan, 0.0)
