@@ -64,15 +64,17 @@ def figures(
     value_range: Range | None = None,
 ) -> list[Figure]:
     """The first 12 of `answers`; beside each what speaks for it. `faults`: what an audit calls an image, by path."""
+    shown = answers[:MAX_IN_GALLERY]
+    heats = [None] * len(shown) if explainer is None else _heats(shown, classes, opener, explainer)
     return [
         Figure(
             answer,
             short_path(answer.path),
             thumbnail(partial(opener, answer), _SIDE, short_path(answer.path), value_range),
-            _heat(answer, classes, opener, explainer) if explainer else None,
+            heat,
             faults.get(answer.path, ()),
         )
-        for answer in answers[:MAX_IN_GALLERY]
+        for answer, heat in zip(shown, heats, strict=True)
     ]
 
 
@@ -93,6 +95,16 @@ def photos_behind(
             )
         result.append(CellPhotos(truth, predicted, len(members), shown))
     return result
+
+
+def _heats(
+    answers: Sequence[ImageAnswer], classes: Sequence[str], opener: Opener, explainer: Explainer
+) -> list[PageImage | None]:
+    """What speaks for each answer, on one thread: several that share an image wait for each other beside other work."""
+    from mobilenets.runtime.engines.torch import torch_threads  # a page without heat needs no torch
+
+    with torch_threads(1):
+        return [_heat(answer, classes, opener, explainer) for answer in answers]
 
 
 def _heat(answer: ImageAnswer, classes: Sequence[str], opener: Opener, explainer: Explainer) -> PageImage | None:

@@ -13,9 +13,9 @@ import numpy as np
 from torch import nn
 
 from mobilenets.data.loader import Loader
+from mobilenets.runtime.engines.torch import torch_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import HEAD, LAST
-from mobilenets.training.context import torch_threads
 from mobilenets.training.good_only import keep_patches
 from mobilenets.training.head_phase import train_head
 from mobilenets.training.interrupt import Interrupt

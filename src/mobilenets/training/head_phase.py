@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.engines.torch import torch_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import HEAD, LAST
-from mobilenets.training.context import torch_threads
 from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Trainer
 from mobilenets.training.opening import OpenedRun

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 import torch
 
+from mobilenets.runtime.engines.torch import torch_threads
 from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, milliseconds, timed
-from mobilenets.training.context import torch_threads
 from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import PRECISIONS
 

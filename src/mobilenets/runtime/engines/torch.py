@@ -67,7 +67,7 @@ class TorchEngine:
     @torch.inference_mode()
     def ends(self, pixels: Pixels) -> list[NDArray[np.float32]]:
         """What an exported graph gives for uint8 (N, size, size, C), before it is finished; features come last."""
-        with _threads(self._threads):
+        with torch_threads(self._threads):
             images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
             if not self.has_features:
                 return [end.numpy() for end in self._task.head(self.model(images))]
@@ -77,13 +77,11 @@ class TorchEngine:
 
 
 @contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """So many of torch's threads inside."""
+def torch_threads(number: int | None) -> Iterator[None]:
+    """So many of torch's threads (None: as many as there are); afterwards as many as before, whatever happens."""
     before = torch.get_num_threads()
-    if number is None or number == before:
-        yield
-        return
-    torch.set_num_threads(number)
+    if number is not None:
+        torch.set_num_threads(number)
     try:
         yield
     finally:
