@@ -20,6 +20,7 @@ from mobilenets.report.gallery import open_image
 from mobilenets.report.marks import draw_marks
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import ImageSource, jpeg, short_path
+from mobilenets.tasks.detect.matching import overlaps
 from mobilenets.tasks.detect.own_anchors import matched
 from mobilenets.tasks.detect.predictions import BoxError, PhotoBoxes, box_errors, photo_boxes
 from mobilenets.tasks.mark import Mark
@@ -30,6 +31,7 @@ _MAX_IN_MATRIX = 12  # classes: a larger one could not be read
 _MAX_CONFUSIONS, _MAX_CURVES = 15, 6
 _SIDE = 160  # pixels
 _AROUND, _MIN_SHOWN = 3.0, 0.2  # what is shown around a box: so many of its sides, and at least this of the photo's
+_NEAR = 0.1  # IoU with the box that is wrong, from which on others are drawn
 _TRUE, _FOUND = (0, 158, 115), (213, 94, 0)  # green, vermilion
 
 
@@ -122,7 +124,7 @@ def _confusions(metrics: dict[str, Any]) -> list[tuple[int, int, int]]:
 
 
 def _part(open: Any, error: BoxError, thresholds: np.ndarray, value_range: Range | None) -> PageImage:
-    """What lies around a box: true ones in green, what was shown there in vermilion; the wrong one above all."""
+    """What lies around a box, and the boxes that it overlaps: true ones in green, shown ones in vermilion."""
     alt = f"part of {short_path(error.photo.path)}"
     left, top, right, bottom = _around(error.box)
     try:
@@ -139,6 +141,9 @@ def _part(open: Any, error: BoxError, thresholds: np.ndarray, value_range: Range
     photo = error.photo
     shown = photo.found[photo.found[:, 4] >= thresholds[photo.found[:, 5].astype(int)]]
     boxes = [("true", box) for box in photo.truth[:, :4]] + [("found", box) for box in shown[:, :4]]
+    # Among many, nobody could tell which one is meant.
+    near = overlaps(np.array([box for _, box in boxes]), error.box[None])[:, 0]
+    boxes = [pair for pair, overlap in zip(boxes, near, strict=True) if overlap >= _NEAR]
     boxes.sort(key=lambda pair: not np.array_equal(pair[1], error.box))
     frame, sides = np.array([left, top, left, top]), np.array([right - left, bottom - top] * 2)
     marks = []
