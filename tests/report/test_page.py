@@ -7,7 +7,7 @@ from jinja2 import UndefinedError
 from jinja2.exceptions import TemplateNotFound
 
 from mobilenets.auditing.audit import Audit
-from mobilenets.auditing.kinds import ranked
+from mobilenets.auditing.kinds import KINDS, ranked
 from mobilenets.report.audit_report import audit_page
 from mobilenets.report.page import render
 
@@ -34,7 +34,7 @@ def test_values_are_text_and_never_markup_or_template(note: str, tmp_path) -> No
         def handle_data(self, data: str) -> None:
             texts.append(data)
 
-    audit = Audit(tmp_path, ("daisy", "rose"), 0, ranked([]), (note,), (), ())
+    audit = Audit(tmp_path, ("daisy", "rose"), 0, ranked([], KINDS), (note,), (), ())
     page = audit_page(audit)
     page.encode()  # is UTF-8, whatever the names are
     Reader().feed(page)
