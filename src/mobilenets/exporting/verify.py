@@ -263,10 +263,11 @@ def _table(result: Verification, title: str) -> list[str]:
         return [
             f"{result.target} {result.precision}: not run here (no such runtime on this system); {megabytes:.1f} MB"
         ]
+    what = "probability" if result.quality == ACCURACY else "score"
     rows = [
         ("photos", str(result.n)),
         ("same class" if result.quality == ACCURACY else "same answer", f"{result.top1_agreement:.4f}"),
-        ("largest difference", f"{result.max_probability_difference:.2g} of a probability"),
+        ("largest difference", f"{result.max_probability_difference:.2g} of a {what}"),
     ]
     if result.accuracy_before is not None:
         rows.append((result.quality, f"{result.accuracy_before:.4f} before, {result.accuracy_after:.4f} after"))
