@@ -13,7 +13,7 @@ from mobilenets.exporting.int8.calibration import Calibration, read_calibration
 from mobilenets.exporting.int8.equalise import equalise
 from mobilenets.exporting.int8.prepare import prepare_for_int8
 from mobilenets.exporting.int8.quantize import rounded_weight, weight_steps
-from mobilenets.exporting.int8.rounding import round_weights
+from mobilenets.exporting.int8.rounding import round_together, round_weights
 from mobilenets.exporting.targets.table import TARGETS, quantizer
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.engines.torch import TorchEngine
@@ -75,6 +75,14 @@ def test_rounded_weights_change_what_a_layer_gives_less_than_each_rounded_by_its
     assert (together - wanted).square().mean() < 0.3 * (by_itself - wanted).square().mean()
     torch.testing.assert_close(weight_steps(chosen.weight), steps)  # the grid that a quantiser will find
     torch.testing.assert_close(rounded_weight(chosen.weight, steps), chosen.weight)
+
+
+def test_inputs_whose_covariance_is_lost_in_rounding_leave_each_weight_rounded_by_itself() -> None:
+    weight = torch.randn(1, 3, 2, generator=torch.Generator().manual_seed(0))
+    steps = weight_steps(weight[0])[None]
+    impossible = torch.tensor([[[1.0, 2.0], [2.0, 1.0]]], dtype=torch.float64)  # a correlation of 2
+    alone = (weight / steps[:, :, None]).round() * steps[:, :, None]
+    torch.testing.assert_close(round_together(weight, steps, impossible), alone)
 
 
 def test_what_stays_float_keeps_its_weights() -> None:

@@ -89,7 +89,10 @@ def round_together(weight: torch.Tensor, steps: torch.Tensor, covariance: torch.
     columns = order[:, None].expand_as(weight)
     damped = covariance + torch.diag_embed((DAMPING * variance.mean(1, keepdim=True)).expand_as(variance))
     damped = damped.gather(1, order[:, :, None].expand_as(damped)).gather(2, order[:, None].expand_as(damped))
-    factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True).float()
+    found, failed = torch.linalg.cholesky_ex(damped)
+    # Of inputs that hardly vary about a large mean, float32 sums leave no covariance: each weight is rounded by itself.
+    found = torch.where(failed[:, None, None] > 0, torch.eye(found.shape[1], dtype=found.dtype), found)
+    factor = torch.linalg.cholesky(torch.cholesky_inverse(found), upper=True).float()
     wanted = weight.gather(2, columns)
     largest, remaining, rounded = wanted.abs().argmax(2), wanted.clone(), torch.empty_like(wanted)
     for i in range(wanted.shape[2]):
