@@ -270,7 +270,9 @@ def _onnx_metadata(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
         metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise ModelFileError(f"{path}: not an ONNX file, or a damaged one; export it again") from error

@@ -119,6 +119,7 @@ def test_in_8_bits_boxes_are_computed_in_float_and_with_float_ends_scores_too() 
     assert len(both) == 2 * levels
 
 
+@pytest.mark.exports  # its converter is looked for first
 def test_executorch_has_no_detectors_in_8_bits(cli: Cli, tmp_path: Path) -> None:
     write_network(tmp_path / "model.safetensors", detector().model, detector().card)
     done = cli("export", tmp_path / "model.safetensors", "--to", "executorch", "--int8")

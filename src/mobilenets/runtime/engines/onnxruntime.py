@@ -39,7 +39,8 @@ def make_session(model: Path | bytes, threads: int | None = None) -> onnxruntime
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         source = model if isinstance(model, bytes) else str(model)
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        # Without the fallback, which tries the same processor again and says so on standard output.
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=False)
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         what = "the graph" if isinstance(model, bytes) else model
         raise ModelFileError(
