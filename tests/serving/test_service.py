@@ -415,27 +415,32 @@ def test_ctrl_c_stops_it_in_one_line(tmp_path: Path) -> None:
 
 
 STOPPED_EARLY = """
-import asyncio, os, sys
+import asyncio, os, sys, uvicorn
 from mobilenets.cli.main import main
 
-make = asyncio.BaseEventLoop.__init__
+places = {"loop": (asyncio.BaseEventLoop, "__init__"), "logging": (uvicorn.Config, "configure_logging")}
+owner, name = places[sys.argv[1]]
+make = getattr(owner, name)
 
-def stopping(loop):
-    os.kill(os.getpid(), int(sys.argv[1]))
-    make(loop)
+def stopping(made):
+    os.kill(os.getpid(), int(sys.argv[2]))
+    make(made)
 
-asyncio.BaseEventLoop.__init__ = stopping
-sys.exit(main(sys.argv[2:]))
+setattr(owner, name, stopping)
+sys.exit(main(sys.argv[3:]))
 """
 
 
+@pytest.mark.parametrize("making", ["loop", "logging"])
 @pytest.mark.parametrize(
     ("number", "code", "told"),
     [(signal.SIGINT, 130, ["mobilenets serve: interrupted"]), (signal.SIGTERM, 0, [])],
 )
-def test_a_signal_while_it_begins_stops_it_as_quietly(tmp_path: Path, number: int, code: int, told: list[str]) -> None:
+def test_a_signal_while_it_begins_stops_it_as_quietly(
+    tmp_path: Path, making: str, number: int, code: int, told: list[str]
+) -> None:
     model = write_model(tmp_path / "model.onnx")
-    command = [sys.executable, "-c", STOPPED_EARLY, str(int(number)), "serve", str(model), "--port", "0"]
+    command = [sys.executable, "-c", STOPPED_EARLY, making, str(int(number)), "serve", str(model), "--port", "0"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (result.returncode, result.stderr.splitlines()) == (code, told)
 

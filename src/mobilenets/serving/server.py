@@ -52,7 +52,32 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(app: ASGIApp, listener: socket.socket, limits: Limits) -> None:
     """Serve until SIGTERM (returns) or Ctrl-C (raises KeyboardInterrupt); requests in progress are answered first."""
-    config = uvicorn.Config(
+    made: list[uvicorn.Server] = []
+    received: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        received.append(number)
+        for server in made:
+            server.should_exit = True
+
+    # uvicorn stops at either signal and then raises it again, for the handler from before: this one, which also takes
+    # those that come before uvicorn listens to them, as in the midst of making its event loop or of setting up logging,
+    # where an exception would be another one at its end.
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server = uvicorn.Server(_config(app, limits))
+        made.append(server)
+        server.should_exit = bool(received)
+        server.run([listener])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
+
+
+def _config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=_protocol(limits),
         ws="none",
@@ -62,22 +87,6 @@ def serve(app: ASGIApp, listener: socket.socket, limits: Limits) -> None:
         server_header=False,
         timeout_graceful_shutdown=round(limits.read_seconds + limits.answer_seconds),
     )
-    server, received = uvicorn.Server(config), []
-
-    def stop(number: int, frame: object) -> None:
-        received.append(number)
-        server.should_exit = True
-
-    # uvicorn stops at either signal and then raises it again, for the handler from before: this one, which also takes
-    # those that come before uvicorn listens to them, as in the midst of making its event loop.
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        server.run([listener])
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if signal.SIGINT in received:
-        raise KeyboardInterrupt
 
 
 def _protocol(limits: Limits) -> type[asyncio.Protocol]:
