@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.errors import DataError
+from mobilenets.tasks.names import check_encodable
 
 DEFECT = "defect"
 GOOD = "good"  # what good ones are called that lie in no folder of their own
@@ -64,7 +65,4 @@ they differ)
         raise DataError(
             f"{data}: one photo of {texts[0]!r}; good ones only need 2 or more (one says how much they differ)"
         )
-    try:
-        texts[0].encode()
-    except UnicodeEncodeError:
-        raise DataError(f"{data}: the class name {texts[0]!a} is not UTF-8 and cannot be stored; rename it") from None
+    check_encodable(data, texts[0])

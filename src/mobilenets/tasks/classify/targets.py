@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.errors import DataError
+from mobilenets.tasks.names import check_encodable
 
 
 def check(data: Path, classes: Sequence[str], images: int) -> None:
@@ -31,8 +32,7 @@ classes, one folder (or label) each
         only = f"only the class {classes[0]!r} ({count})" if classes else "no training images"
         raise DataError(f"{data}: {only}; a classifier needs at least two classes, one folder (or label) each")
     for name in classes:
-        if not _is_text(name):
-            raise DataError(f"{data}: the class name {name!a} is not UTF-8 and cannot be stored; rename it")
+        check_encodable(data, name)
 
 
 def one_hot(classes: int) -> NDArray[np.float32]:
@@ -44,12 +44,3 @@ def one_hot(classes: int) -> NDArray[np.float32]:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     return np.eye(classes, dtype=np.float32)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file name is text: on Linux it may be any bytes, such as Latin-1 of an old archive."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -20,7 +20,8 @@ from mobilenets.tasks.detect.answers import Detection
 from mobilenets.tasks.detect.boxes import detections, padded
 from mobilenets.tasks.detect.own_anchors import SMALL
 from mobilenets.tasks.label_fault import LabelFault
-from mobilenets.tasks.task import UNKNOWN, End, Labels, Loss, Outputs, Suppression, Task
+from mobilenets.tasks.names import numbered
+from mobilenets.tasks.task import End, Labels, Loss, Outputs, Suppression, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,8 +141,7 @@ class Detect(Task[Detection]):
 
     def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
         """As they are, but for texts with a class that the model does not know."""
-        fits = [set(targets.names_of(text)) <= set(classes) for text in labels]
-        return [k if fit else UNKNOWN for k, fit in enumerate(fits)], labels
+        return numbered(map(targets.names_of, labels), classes), labels
 
     def width(self, classes: Sequence[str]) -> int:
         """One for each class, and one for the background."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.errors import DataError
-from mobilenets.tasks.multilabel.targets import rarest
+from mobilenets.tasks.names import check_known, membership, rarest, union
 from mobilenets.tasks.task import Labels
 
 NO_OBJECTS = "[]"
@@ -108,7 +108,7 @@ def classes_of(texts: Iterable[str]) -> tuple[str, ...]:
     >>> classes_of(['[["dog", 0, 0, 1, 1]]', '[["cat", 0, 0, 1, 1]]', "[]"])
     ('cat', 'dog')
     """
-    return tuple(sorted({name for text in texts for name in names_of(text)}))
+    return union(map(names_of, texts))
 
 
 def members(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
@@ -119,11 +119,7 @@ def members(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
     >>> members(['[["dog", 0, 0, 1, 1]]', "[]"], ["cat", "dog"]).tolist()
     [[False, True], [False, False]]
     """
-    number = {name: k for k, name in enumerate(classes)}
-    result = np.zeros((len(texts), len(classes)), np.bool_)
-    for row, text in zip(result, texts, strict=True):
-        row[[number[name] for name in names_of(text) if name in number]] = True
-    return result
+    return membership([names_of(text) for text in texts], classes)
 
 
 def targets(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.float32]:
@@ -175,7 +171,7 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
     Traceback (most recent call last):
     mobilenets.errors.DataError: list.csv: none of its 12 photos has a box; draw some
     """
-    names: set[str] = set()
+    found: set[str] = set()
     longest = 0
     for text in texts:
         try:
@@ -188,23 +184,19 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
                 "of text); cut it into tiles, as --tile 640 does"
             )
         longest = max(longest, len(boxes))
-        names.update(box.name for box in boxes if not box.ignore)
+        found.update(box.name for box in boxes if not box.ignore)
     if longest * len(texts) > MAX_ROWS:
         raise DataError(
             f"{data}: one of its {len(texts):,} photos has {longest:,} boxes, and room for as many in each takes "
             "too much memory; cut them into tiles, as --tile 640 does"
         )
-    if not names and not known:
+    if not found and not known:
         count = "its one photo has no" if images == 1 else f"none of its {images:,} photos has a"
         raise DataError(f"{data}: {count} box; draw some")
-    bad = next((name for name in sorted(names) if not _is_text(name)), None)
+    bad = next((name for name in sorted(found) if not _is_text(name)), None)
     if bad is not None:
         raise DataError(f"{data}: the class {bad!a} is blank or has a character that is no text in it; rename it")
-    unknown = [name for name in sorted(names) if known and name not in known]
-    if unknown:
-        raise DataError(
-            f"{data}: has the class {', '.join(map(repr, unknown[:5]))}, which is not among {', '.join(known[:10])}"
-        )
+    check_known(data, "class", sorted(found), known)
 
 
 def _quickly(row: Any) -> Box | None:

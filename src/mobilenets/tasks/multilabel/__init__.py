@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mobilenets.model_card import MULTILABEL, ModelCard
 from mobilenets.tasks.multilabel import answers, metrics, targets
 from mobilenets.tasks.multilabel.answers import LabelSet
-from mobilenets.tasks.task import UNKNOWN, Labels, Loss, Outputs, Task
+from mobilenets.tasks.names import numbered, rarest
+from mobilenets.tasks.task import Labels, Loss, Outputs, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,12 +73,11 @@ class Multilabel(Task[LabelSet]):
 
     def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
         """By their rarest label."""
-        return targets.rarest(self.members(labels), counts)
+        return rarest(self.members(labels), counts)
 
     def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
         """As they are, but for texts with a label that the model does not know."""
-        fits = [set(targets.names_of(text)) <= set(classes) for text in labels]
-        return [k if fit else UNKNOWN for k, fit in enumerate(fits)], labels
+        return numbered(map(targets.names_of, labels), classes), labels
 
     def width(self, classes: Sequence[str]) -> int:
         """One for each label."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.errors import DataError
-from mobilenets.tasks.task import Labels
+from mobilenets.tasks.names import check_known, membership, union
 
 SEPARATOR = "|"  # no name has it
 NO_LABELS = SEPARATOR
@@ -46,7 +46,7 @@ def classes_of(texts: Iterable[str]) -> tuple[str, ...]:
     >>> classes_of(["dog", "cat|dog", "|"])
     ('cat', 'dog')
     """
-    return tuple(sorted({name for text in texts for name in names_of(text)}))
+    return union(map(names_of, texts))
 
 
 def members(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
@@ -57,11 +57,7 @@ def members(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
     >>> members(["cat|dog", "|"], ["cat", "dog"]).tolist()
     [[True, True], [False, False]]
     """
-    number = {name: k for k, name in enumerate(classes)}
-    result = np.zeros((len(texts), len(classes)), np.bool_)
-    for row, text in zip(result, texts, strict=True):
-        row[[number[name] for name in names_of(text) if name in number]] = True
-    return result
+    return membership([names_of(text) for text in texts], classes)
 
 
 def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = ()) -> None:
@@ -78,35 +74,11 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
     Traceback (most recent call last):
     mobilenets.errors.DataError: list.csv: none of its 12 photos has a label; give some of them labels
     """
-    names = classes_of(texts)
-    if not names and not known:
+    found = classes_of(texts)
+    if not found and not known:
         count = "its one photo has no" if images == 1 else f"none of its {images:,} photos has a"
         raise DataError(f"{data}: {count} label; give some of them labels")
-    bad = next((name for name in names if any(unicodedata.category(c) in ("Cc", "Cs") for c in name)), None)
+    bad = next((name for name in found if any(unicodedata.category(c) in ("Cc", "Cs") for c in name)), None)
     if bad is not None:
         raise DataError(f"{data}: the label {bad!a} has a character that is no text in it; rename it")
-    unknown = [name for name in names if known and name not in known]
-    if unknown:
-        raise DataError(
-            f"{data}: has the label {', '.join(map(repr, unknown[:5]))}, which is not among {', '.join(known[:10])}"
-        )
-
-
-def rarest(members: NDArray[np.bool_], counts: Labels) -> Labels:
-    """Of each label text (V,) the rank of its rarest class, the last one for those without any.
-
-    `counts` (V,): how many photographs have each text. Photographs whose rarest class is the same are divided in
-    proportion, the rarest class first: the first step of iterative stratification (Sechidis et al. 2011) for each
-    class. Its second step, which makes up for a class what rarer ones left, matters only for classes that are common,
-    and of these chance leaves enough on both sides.
-
-    Examples
-    --------
-    >>> rarest(np.array([[True, True], [True, False], [False, False]]), np.array([2, 8, 5])).tolist()
-    [0, 1, 2]
-    """
-    classes = members.shape[1]
-    rank = np.empty(classes, np.int64)
-    rank[np.argsort(counts @ members, kind="stable")] = np.arange(classes)
-    result: Labels = np.where(members, rank, classes).min(1, initial=classes)
-    return result
+    check_known(data, "label", found, known)
