@@ -1,25 +1,24 @@
 """Logits, parameters and MACs of ten networks as torchvision 0.28 and timm 1.0 compute them.
 
-`tests/golden.json` was written by those libraries: their state dicts filled by `_fill`, their input
+`tests/golden.json` was written by those libraries: their state dicts filled by `fill`, their input
 `_images`. The same numbers are made here from the keys and shapes alone, converted and compared.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from mobilenets.arch import Net, build
 from mobilenets.arch.cost import total
 from mobilenets.nn.model import MobileNet
 from mobilenets.weights.convert import convert
+from ssdlite_golden import fill
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "golden.json").read_text(encoding="utf-8"))
 OURS = {
@@ -29,19 +28,6 @@ OURS = {
     "mobilenetv4_conv_small": "mobilenet_v4_conv_small",
 }
 TOLERANCE = 1e-4  # of the norm of all logits: random weights make some of them large
-
-
-def _fill(key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    z = np.random.Generator(np.random.PCG64(zlib.crc32(key.encode()))).standard_normal(shape)
-    if len(shape) >= 2:
-        z = z * np.sqrt(2.0 / np.prod(shape[1:]))
-    elif key.endswith("running_var"):
-        z = np.exp(0.1 * z)
-    elif key.endswith(("running_mean", "bias")):
-        z = 0.1 * z
-    else:
-        z = 1 + 0.1 * z
-    return z.astype(np.float32)
 
 
 def _images(size: int) -> torch.Tensor:
@@ -61,7 +47,7 @@ def _name(case: dict[str, Any]) -> str:
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_logits_parameters_and_macs_are_the_reference_librarys(case: dict[str, Any]) -> None:
     net = _net(case)
-    state = {key: torch.from_numpy(_fill(key, tuple(shape))) for key, shape in case["state"]}
+    state = {key: torch.from_numpy(fill(key, tuple(shape))) for key, shape in case["state"]}
     converted = convert(state, net)
     assert converted.layout == case["source"]
     assert converted.head_kept

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from annotated import UNDO
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.decode import UnreadableImage, read
@@ -68,16 +69,7 @@ def difference(a: Image.Image, b: Image.Image) -> int:
 def upright_and_stored(orientation: int) -> tuple[Image.Image, Image.Image]:
     """A picture, and how a camera held as `orientation` says would store it."""
     upright = noise(48, 32)
-    undo = {
-        1: None,
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }[orientation]
+    undo = UNDO.get(orientation)
     return upright, upright if undo is None else upright.transpose(undo)
 
 

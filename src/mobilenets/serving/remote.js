@@ -19,7 +19,8 @@ export async function predict(blob) {
   return { top, unknown: label === null, milliseconds, overlay: overlay ? picture(overlay) : undefined };
 }
 
-async function ask(path, options) {
+/** What the server answers, as JSON; an error has the `code` of what went wrong. */
+export async function ask(path, options) {
   let answer;
   let content;
   try {

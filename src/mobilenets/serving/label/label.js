@@ -1,6 +1,7 @@
 // The labelling page: one photo after another, one key for each class. Every answer is sent at once.
 
 import { count, problem, switchLanguage, translatePage, words } from "./i18n.js";
+import { ask } from "./predictor.js";
 
 const WHY = { typical: "labelTypical", unsure: "labelUnsure" }; // of a photo that label-next chose
 const KEYS = "1234567890qwertyuiopasdfghjklzxcvbnm";
@@ -71,19 +72,6 @@ function give(label) {
 function fail(error) {
   failure = error;
   draw();
-}
-
-async function ask(path, options) {
-  let answer;
-  let content;
-  try {
-    answer = await fetch(path, options);
-    content = await answer.json();
-  } catch {
-    throw Object.assign(new Error("The server cannot be reached."), { code: "offline" });
-  }
-  if (!answer.ok) throw Object.assign(new Error(content.error), { code: content.code });
-  return content;
 }
 
 /** Everything that is shown. */

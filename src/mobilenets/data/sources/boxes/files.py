@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -16,6 +17,7 @@ MAX_TEXT = 64_000_000  # of YOLO's and labelme's, which may have its photo in it
 MAX_XML = 16_000_000
 MAX_DEPTH = 32  # elements of XML in one another
 SNIFFED = 65_536
+TRIED = 20  # files of a folder that are looked into
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
@@ -95,6 +97,16 @@ def beginning(path: Path) -> bytes:
             return file.read(SNIFFED)
     except OSError:
         return b""
+
+
+def files_with(folders: Sequence[Path], suffix: str, mark: bytes) -> list[Path]:
+    """The files with this suffix of some folders, of each where one of the first begins with text that has `mark`."""
+    found = []
+    for folder in folders:
+        own = sorted(folder.glob(f"*{suffix}"))
+        if any(mark in beginning(path) for path in own[:TRIED]):
+            found += own
+    return found
 
 
 def number(value: object, where: str, what: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.sources.boxes.files import MAX_TEXT, beginning, number, read_json
+from mobilenets.data.sources.boxes.files import MAX_TEXT, files_with, number, read_json
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
 from mobilenets.errors import DataError
@@ -18,17 +18,11 @@ from mobilenets.tasks.detect.targets import Box
 _SHAPES = {"rectangle": 2, "polygon": 3, "circle": 2, "mask": 2, "oriented_rectangle": 3, "rotation": 3}
 _IGNORED = "__ignore__"  # a label of labelme's own
 _OTHERS = ("point", "points", "line", "linestrip")
-_TRIED = 20
 
 
 def find_labelme(folders: Sequence[Path]) -> list[Path]:
     """The JSON files of labelme in some folders, of each where one of its first is one."""
-    found = []
-    for folder in folders:
-        own = sorted(folder.glob("*.json"))
-        if any(b'"shapes"' in beginning(path) for path in own[:_TRIED]):
-            found += own
-    return found
+    return files_with(folders, ".json", b'"shapes"')
 
 
 def read_labelme(data: Path, files: Sequence[Path]) -> BoxTable:

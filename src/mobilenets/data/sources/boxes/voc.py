@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from mobilenets.data.sources.boxes.files import beginning, number, read_text, read_xml
+from mobilenets.data.sources.boxes.files import files_with, number, read_text, read_xml
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
 from mobilenets.data.sources.survey import count_text
@@ -15,17 +15,11 @@ from mobilenets.tasks.detect.targets import Box
 
 _LISTS = "ImageSets/Main"  # lists of the photos of each part, by their names without suffix
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_TRIED = 20  # files of a folder that are looked into
 
 
 def find_voc(folders: Sequence[Path]) -> list[Path]:
     """The XML files of some folders, of each where one of its first is an annotation."""
-    found = []
-    for folder in folders:
-        own = sorted(folder.glob("*.xml"))
-        if any(b"<annotation" in beginning(path) for path in own[:_TRIED]):
-            found += own
-    return found
+    return files_with(folders, ".xml", b"<annotation")
 
 
 def read_voc(data: Path, files: Sequence[Path]) -> BoxTable:
