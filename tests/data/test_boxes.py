@@ -418,6 +418,26 @@ def test_boxes_without_area_outside_and_drawn_twice_are_left_out_and_counted(tmp
     ]  # fmt: skip
 
 
+def test_relative_boxes_among_those_in_pixels_are_told(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "pets", {"a.jpg": DOG, "b.jpg": CAT})
+    data.write_text(f"{data.read_text()}photos/b.jpg,dog,0.1,0.2,0.5,0.9\n")
+    _, survey = opened(data)
+    (line,) = [line for line in survey.lines() if line.startswith("warning: ")]
+    where = "1 box lies within 1.5 pixels of the upper left corner ('dog' of photos/b.jpg)"
+    assert line.startswith(f"warning: {data.parent}: {where}")
+    assert "write all in pixels" in line
+
+
+def test_large_boxes_of_which_few_reach_beyond_their_photo_are_no_corners(tmp_path: Path) -> None:
+    photos = {f"{k}.jpg": Photo([("dog", (1, 1, 49, 39))]) for k in range(8)}
+    content = coco(photos)
+    content["annotations"][0]["bbox"] = [10, 5, 44, 38]
+    write_photos(tmp_path / "pets", photos)
+    (tmp_path / "pets" / "annotations.json").write_text(json.dumps(content))
+    _, survey = opened(tmp_path / "pets")
+    assert any("cut off at the photo's edge, which they reach beyond: 1 box" in line for line in survey.lines())
+
+
 def test_a_photo_of_which_every_box_is_left_out_has_no_objects(tmp_path: Path) -> None:
     table_ = write_csv(tmp_path, {"a.jpg": DOG})
     table_.write_text("path,label,xmin,ymin,xmax,ymax\nphotos/a.jpg,Tree,0,0,0,0\n")  # as DeepForest writes it

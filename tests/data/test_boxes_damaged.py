@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from annotated import FORMS, HEIGHT, Photo, coco, write_coco, write_csv, write_labelme, write_voc, write_yolo
+from annotated import FORMS, HEIGHT, WIDTH, Photo, coco, write_coco, write_csv, write_labelme, write_voc, write_yolo
 from mobilenets.cli.main import main
 from mobilenets.data.sources.boxes.read import read_boxes
 from mobilenets.data.sources.csv import read_table
@@ -51,7 +51,22 @@ def _coco_text(text: Callable[[str], str]) -> Damage:
     return damage
 
 
+def _relative(content: Any) -> None:
+    """All boxes as fractions of the photo, one a little over its edge."""
+    for row in content["annotations"]:
+        row["bbox"] = [n / side for n, side in zip(row["bbox"], (WIDTH, HEIGHT, WIDTH - 1, HEIGHT - 1), strict=True)]
+
+
+def _corners(content: Any) -> None:
+    """All boxes as left, top, right, bottom."""
+    for row in content["annotations"]:
+        left, top, width, height = row["bbox"]
+        row["bbox"] = [left, top, left + width, top + height]
+
+
 COCO: dict[str, Damage] = {
+    "relative boxes": _changed(_relative),
+    "corners for left, top, width and height": _changed(_corners),
     "cut short": _coco_text(lambda text: text[:-9]),
     "cut in half": _coco_text(lambda text: text[: len(text) // 2]),
     "two documents": _coco_text(lambda text: text + text),
@@ -262,6 +277,10 @@ CSV: dict[str, Damage] = {
     "too many values": _rows("photos/a.jpg,dog,1,2,3,4,5"),
     "two parts of one photo": _rows(
         "photos/a.jpg,dog,1,2,3,4,train", "photos/a.jpg,dog,5,5,9,9,val", header="path,label,xmin,ymin,xmax,ymax,split"
+    ),
+    "a fraction beyond the edge": lambda folder: (
+        write_csv(folder, PHOTOS),
+        (folder / "boxes.csv").write_text("path,label,xmin,ymin,xmax,ymax\nphotos/b.jpg,cat,0.1,0.2,0.8,1.01\n"),
     ),
     "two sizes of one photo": _rows(
         "photos/a.jpg,dog,1,2,3,4,50,40",

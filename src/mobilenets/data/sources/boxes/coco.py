@@ -17,6 +17,9 @@ from mobilenets.tasks.detect.targets import Box
 _LISTS = (b'"images"', b'"annotations"', b'"categories"')
 _FIELDS = (b'"file_name"', b'"bbox"', b'"category_id"', b'"supercategory"')
 
+_BEYOND = 0.05  # of a side that a box reaches beyond its photo by no rounding
+_MANY = 0.25  # of the boxes
+
 _MAX_SNIFFED = 50  # files of a folder, which otherwise are one for each photo: then names have to say it
 _CALLED = ("coco", "instances", "annotations")
 
@@ -89,6 +92,7 @@ class _Content:
         self._boxes: dict[Any, list[Box]] = {id_: [] for id_ in self.images}
         for id_, row in self._by_id(content, "annotations", may_lack=True).items():
             self._add(row, f"{path}: annotation {id_!a}")
+        self._refuse_corners()
 
     def photos(self) -> Iterator[tuple[str, tuple[list[Box], tuple[float, float] | None]]]:
         """The name of each photo, its boxes, and the size that they were drawn on, where it is said."""
@@ -163,6 +167,23 @@ class _Content:
         if not xs or not ys:
             raise DataError(f"{where}: has neither a bbox nor a polygon; give [left, top, width, height] in pixels")
         return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+    def _refuse_corners(self) -> None:
+        """Refuse boxes that are written as left, top, right, bottom: all are within their photo so, and only so."""
+        count = beyond = 0
+        for image, boxes in self._boxes.items():
+            size = self._size(image) if boxes else None
+            for box in boxes:
+                right, bottom = box.x2 - box.x1, box.y2 - box.y1  # as they stand in the file
+                if size is None or not (box.x1 < right <= size[0] and box.y1 < bottom <= size[1]):
+                    return
+                count += 1
+                beyond += box.x2 > size[0] * (1 + _BEYOND) or box.y2 > size[1] * (1 + _BEYOND)
+        if beyond and beyond >= count * _MANY:
+            raise DataError(
+                f"{self._path}: {beyond:,} of {count:,} boxes reach beyond their photo, and all are within it as left, "
+                "top, right, bottom; write bbox as left, top, width, height"
+            )
 
     def _check_mask(self, mask: Any, image: Any, where: str) -> None:
         """Refuse a mask that is of another size than its photo: it is another one's, and so may be the box."""

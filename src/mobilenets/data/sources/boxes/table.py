@@ -25,6 +25,7 @@ from mobilenets.tasks.detect.targets import DECIMALS, Box, text_of
 _WORKERS = 4
 _ROUNDING = 0.002  # of a side that a box may reach over it by rounding, which nobody is told
 _SAME_SHAPE = 0.02  # by how much the aspect of a photo and of what was drawn on may differ
+_FRACTION = 1.5  # no corner of any box is beyond: relative ones, a little over the edge at most
 _ROBOFLOW = ".rf."  # stands in the names of its augmented copies, behind the name of the photo they are of
 
 
@@ -92,6 +93,7 @@ class BoxTable:
         photos = list(self._photos.values())
         if not photos:
             raise DataError(f"{self.root}: {self.title}: no photos are annotated; put them beside the annotations")
+        self._check_units(photos)
         has_training = self.says_parts or any(photo.split == "train" for photo in photos)
         versions = Counter(_version_of(photo.path) for photo in photos)
         found = SamplesBuilder(str(self.root), self.survey, are_classes=False)
@@ -109,6 +111,19 @@ class BoxTable:
         if len(found) == 0:
             raise DataError(f"{self.root}: no photo can be used ({'; '.join(self.survey.lines())})")
         return found.samples()
+
+    def _check_units(self, photos: Sequence[Annotated]) -> None:
+        """Refuse pixels that are fractions of a photo, which would be boxes of a pixel; say it where some are."""
+        drawn = [(photo, box) for photo in photos if not photo.relative for box in photo.boxes]
+        small = [(photo.path, box.name) for photo, box in drawn if _is_fraction(box)]
+        if not small:
+            return
+        many = "1 box lies" if len(small) == 1 else f"{len(small):,} boxes lie"
+        first = f"{small[0][1]!a} of {small[0][0]}"
+        line = f"{self.root}: {many} within {_FRACTION} pixels of the upper left corner ({first}), as relative ones do"
+        if len(small) == len(drawn):
+            raise DataError(f"{line}, where pixels are read; multiply them by the photo's width and height")
+        self.survey.note(f"warning: {line}; read as pixels, so if they are relative, write all in pixels")
 
     def _headers(self, photos: Sequence[Annotated]) -> list[Stored | None]:
         """Size and orientation of each photo; None of one that cannot be opened, which is told when it is read."""
@@ -197,6 +212,11 @@ class BoxTable:
     def _fault(self, kind: str, photo: Annotated, box: Box, why: str) -> None:
         self._counts.faults[why] += 1
         self.survey.faults.append(BoxFault(kind, self.root / photo.path, f"{box.name}: {why}", box[1:5]))
+
+
+def _is_fraction(box: Box) -> bool:
+    """Whether corners in pixels are rather relative: all near 0, and not whole."""
+    return max(map(abs, box[1:5])) <= _FRACTION and not all(float(value).is_integer() for value in box[1:5])
 
 
 def _class(name: str, where: str) -> str:
