@@ -345,6 +345,39 @@ def test_yolo_without_a_data_yaml_and_with_points_behind_the_box(tmp_path: Path)
     assert one(tmp_path / "b") == [Box("cat", 0.4, 0.4, 0.6, 0.6)]
 
 
+def test_photos_without_a_label_file_are_counted_apart_from_those_with_an_empty_one(tmp_path: Path) -> None:
+    write_yolo(tmp_path, {"a.jpg": DOG, "b.jpg": CAT, "c.jpg": CAT})
+    (tmp_path / "labels" / "a.txt").rename(tmp_path / "labels" / "a.TXT")
+    (tmp_path / "labels" / "b.txt").write_text("")
+    _, survey = opened(tmp_path)
+    lines = survey.lines()
+    assert f"{tmp_path}: 1 photo without a label file, as images/a.jpg: taken for without objects" in lines
+    assert any("3 photos, 2 without objects; 1 box" in line for line in lines)
+
+
+def test_label_files_in_a_folder_of_another_name_are_not_there(tmp_path: Path) -> None:
+    write_yolo(tmp_path, {"a.jpg": DOG, "b.jpg": CAT})
+    (tmp_path / "labels").rename(tmp_path / "text")
+    with pytest.raises(
+        DataError, match=r"none of 2 photos has a label file; put that of images/X\.jpg at labels/X\.txt"
+    ):
+        read_boxes(tmp_path)
+
+
+def test_points_of_a_pose_are_not_taken_for_a_polygon(tmp_path: Path) -> None:
+    write_yolo(tmp_path, {"a.jpg": DOG})
+    (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.6 2\n")
+    with pytest.raises(DataError, match=r"line 1: 2 is no fraction of a side; .*, or give kpt_shape in data\.yaml"):
+        read_boxes(tmp_path)
+
+
+def test_a_photo_inside_labelmes_file_may_go_before_the_shapes(tmp_path: Path) -> None:
+    write_labelme(tmp_path, {"a.jpg": DOG})
+    content = labelme("a.jpg", DOG)
+    (tmp_path / "a.json").write_text(json.dumps({**content, "imageData": "A" * 200_000}, sort_keys=True))
+    assert boxes(tmp_path) == table({"a.jpg": DOG})
+
+
 def test_the_file_that_describes_the_data_may_be_given_itself(tmp_path: Path) -> None:
     write_yolo(tmp_path / "yolo", {"a.jpg": DOG})
     write_coco(tmp_path / "coco", {"a.jpg": DOG})

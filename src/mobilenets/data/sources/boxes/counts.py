@@ -22,7 +22,8 @@ class Counts:
     """Photos and boxes, by what became of them.
 
     `boxes`: of each class those that count; `faults`: boxes by what is wrong with them; `other_shape`: what is to be
-    said of each photo that is left out as its boxes were drawn on another one; `unlisted`: photos without annotation.
+    said of each photo that is left out as its boxes were drawn on another one; `unlisted`: photos without annotation;
+    `without_file`: those without one that are taken for photos without objects.
     """
 
     photos: int = 0
@@ -37,6 +38,7 @@ class Counts:
     faults: Counter[str] = field(default_factory=Counter)
     other_shape: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
+    without_file: list[str] = field(default_factory=list)
 
     @property
     def classes(self) -> list[str]:
@@ -53,6 +55,11 @@ class Counts:
             yield (
                 f"{data}: {count_text(len(self.unlisted))} that the annotations do not name left out, as "
                 f"{self.unlisted[0]}; one with no object has to be named there, too"
+            )
+        if self.without_file:
+            yield (
+                f"{data}: {count_text(len(self.without_file))} without a label file, as {self.without_file[0]}: taken "
+                "for without objects"
             )
         if self.faults[BEYOND]:
             yield f"{data}: cut off at the photo's edge, which they reach beyond: {_boxes(self.faults[BEYOND])}"

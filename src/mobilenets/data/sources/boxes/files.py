@@ -99,12 +99,13 @@ def beginning(path: Path) -> bytes:
         return b""
 
 
-def files_with(folders: Sequence[Path], suffix: str, mark: bytes) -> list[Path]:
-    """The files with this suffix of some folders, of each where one of the first begins with text that has `mark`."""
+def files_with(folders: Sequence[Path], suffix: str, *marks: bytes) -> list[Path]:
+    """The files with this suffix of some folders, of each where one of the first begins with text that has a mark."""
     found = []
     for folder in folders:
         own = sorted(folder.glob(f"*{suffix}"))
-        if any(mark in beginning(path) for path in own[:TRIED]):
+        starts = map(beginning, own[:TRIED])
+        if any(mark in start for start in starts for mark in marks):
             found += own
     return found
 

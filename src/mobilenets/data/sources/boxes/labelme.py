@@ -22,7 +22,7 @@ _OTHERS = ("point", "points", "line", "linestrip")
 
 def find_labelme(folders: Sequence[Path]) -> list[Path]:
     """The JSON files of labelme in some folders, of each where one of its first is one."""
-    return files_with(folders, ".json", b'"shapes"')
+    return files_with(folders, ".json", b'"shapes"', b'"imageData"')  # the photo itself may go before the shapes
 
 
 def read_labelme(data: Path, files: Sequence[Path]) -> BoxTable:

@@ -81,6 +81,10 @@ class BoxTable:
         """Have it said how many of `photos` no annotation is of: whether objects are on them nobody knows."""
         self._counts.unlisted = [path for path in photos.paths if path not in self._photos]
 
+    def note_without_file(self, paths: Sequence[str]) -> None:
+        """Have it said which photos were added without boxes because nothing is written of them."""
+        self._counts.without_file = list(paths)
+
     def samples(self) -> Samples:
         """The photos as samples, labels by label text; `survey` says how they were understood.
 

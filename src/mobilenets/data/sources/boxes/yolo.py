@@ -10,12 +10,12 @@ from mobilenets.data.sources.boxes.data_yaml import DataYaml, is_data_yaml, read
 from mobilenets.data.sources.boxes.files import number, read_text
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import Annotated, BoxTable
-from mobilenets.data.sources.survey import named
+from mobilenets.data.sources.survey import count_text, named
 from mobilenets.errors import DataError
 from mobilenets.tasks.detect.targets import Box
 
 _LISTS = ("classes.txt", "obj.names")  # class names, a line each, where there is no data.yaml
-_FURTHEST = 2.0  # a coordinate beyond is no fraction of a side
+_FURTHEST = 1.5  # a coordinate beyond is no fraction of a side: pixels, or whether a point of a pose is seen (0, 1, 2)
 _NUMBERS = 5
 
 
@@ -68,14 +68,23 @@ def read_yolo(data: Path, files: Sequence[Path]) -> BoxTable:
     photos = Photos(data)
     table = BoxTable(data, f"YOLO ({source.relative_to(data).as_posix()})", listed=tuple(described.names))
     used = set()
+    without = []
     for path, split in _parts(photos, source, described).items():
         label = _label_file(data, path)
         boxes: list[Box] = []
         if label is not None:
             used.add(label)
             boxes = list(_boxes(data / label, labels))
+        else:
+            without.append(path)
         table.add(Annotated(path, boxes, str(data / (label or path)), relative=True, split=split))
     _refuse_loose(photos, used, source)
+    if not used:
+        raise DataError(
+            f"{source}: none of {count_text(len(without))} has a label file; put that of images/X.jpg at labels/X.txt "
+            "or beside the photo, an empty one where it has no objects"
+        )
+    table.note_without_file(without)
     table.note_unlisted(photos)
     return table
 
@@ -195,7 +204,10 @@ def _box(values: Sequence[str], where: str, labels: _Labels) -> Box:
     numbers = [number(value, where, "a coordinate") for value in values[1 : _NUMBERS if is_box else len(values)]]
     far = next((value for value in numbers if abs(value) > _FURTHEST), None)
     if far is not None:
-        raise DataError(f"{where}: {far:g} is no fraction of a side; divide by the photo's width and height")
+        remedy = "divide by the photo's width and height"
+        if len(values) > _NUMBERS and not labels.has_keypoints:
+            remedy += f", or give kpt_shape in {labels.source.name} if points of a pose follow each box"
+        raise DataError(f"{where}: {far:g} is no fraction of a side; {remedy}")
     if is_box:
         x, y, width, height = numbers
         return Box(name, x - width / 2, y - height / 2, x + width / 2, y + height / 2)
