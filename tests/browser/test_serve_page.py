@@ -205,7 +205,7 @@ def explaining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder, model = tmp_path_factory.mktemp("explaining"), network()
     tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     write_safetensors(folder / "model.safetensors", tensors, card_of(model, 64))
-    with serving(folder) as service:
+    with serving(folder, engine="torch") as service:
         yield service
 
 

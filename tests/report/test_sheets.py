@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilenets.preprocess import Preprocess
 from mobilenets.report.marks import colour_of, draw_marks
 from mobilenets.report.sheets import TILE, TILE_ALONE, TILE_MARKED_ALONE, save_predictions
+from mobilenets.tasks.anomaly.answers import inspection
 from mobilenets.tasks.classify.answers import Prediction
 from mobilenets.tasks.detect.answers import Detection, FoundObject
 from mobilenets.tasks.mark import Mark
@@ -33,7 +35,7 @@ def where(drawn: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_one_picture_keeps_its_proportions_below_its_title(red: Path, tmp_path: Path) -> None:
-    save_predictions([predicted(red)], tmp_path / "out.png", ())
+    save_predictions([predicted(red)], tmp_path / "out.png", (), Preprocess())
     drawn = pixels(tmp_path / "out.png")
     assert drawn.shape[1] == TILE_ALONE
     place, title = where(drawn, (200, 0, 0)), where(drawn, (0, 0, 0))
@@ -45,7 +47,7 @@ def test_one_picture_keeps_its_proportions_below_its_title(red: Path, tmp_path: 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(2, 2, 1), (3, 2, 2), (7, 3, 3), (16, 4, 4), (20, 4, 4)])
 def test_several_fill_a_grid_of_at_most_sixteen(red: Path, tmp_path: Path, count: int, columns: int, rows: int) -> None:
-    save_predictions([predicted(red)] * count, tmp_path / "out.png", ())
+    save_predictions([predicted(red)] * count, tmp_path / "out.png", (), Preprocess())
     drawn = pixels(tmp_path / "out.png")
     height = drawn.shape[0] // rows
     assert drawn.shape[1] == columns * TILE
@@ -57,7 +59,9 @@ def test_several_fill_a_grid_of_at_most_sixteen(red: Path, tmp_path: Path, count
 
 
 def test_a_long_name_is_shortened_to_fit_its_tile(red: Path, tmp_path: Path) -> None:
-    save_predictions([predicted(red, "a very long name " * 10), predicted(red, "b")], tmp_path / "out.png", ())
+    save_predictions(
+        [predicted(red, "a very long name " * 10), predicted(red, "b")], tmp_path / "out.png", (), Preprocess()
+    )
     title = where(pixels(tmp_path / "out.png"), (0, 0, 0))
     long = title[title[:, 1] < TILE]
     assert long[:, 1].min() >= 4
@@ -68,7 +72,7 @@ def test_chinese_arabic_or_unknown_names_are_drawn_or_replaced_never_boxes(
     red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = ["玫瑰", "وردة", "\U0001c8f0\U0001c8f1"]
-    save_predictions([predicted(red, label) for label in labels], tmp_path / "out.png", sorted(labels))
+    save_predictions([predicted(red, label) for label in labels], tmp_path / "out.png", sorted(labels), Preprocess())
     warned = capsys.readouterr().err
     assert repr(labels[2]) in warned
     assert "class 2" in warned, "its number among the sorted names"
@@ -77,7 +81,7 @@ def test_chinese_arabic_or_unknown_names_are_drawn_or_replaced_never_boxes(
 
 def test_a_picture_without_a_path_is_left_out(red: Path, tmp_path: Path) -> None:
     unnamed = Prediction(None, "rose", 0.5, (("rose", 0.5),))
-    save_predictions([unnamed, predicted(red)], tmp_path / "out.png", ())
+    save_predictions([unnamed, predicted(red)], tmp_path / "out.png", (), Preprocess())
     assert pixels(tmp_path / "out.png").shape[1] == TILE_ALONE
 
 
@@ -88,7 +92,7 @@ def detected(path: Path, *found: FoundObject) -> Detection:
 def test_boxes_are_drawn_where_they_are_each_class_in_its_colour(tmp_path: Path) -> None:
     Image.new("RGB", (400, 200), (250, 250, 250)).save(tmp_path / "plain.png")
     dog, cat = FoundObject("dog", 0.9, [0.1, 0.5, 0.4, 0.9]), FoundObject("cat", 0.8, [0.6, 0.5, 0.95, 1.0])
-    save_predictions([detected(tmp_path / "plain.png", dog, cat)], tmp_path / "out.png", ("cat", "dog"))
+    save_predictions([detected(tmp_path / "plain.png", dog, cat)], tmp_path / "out.png", ("cat", "dog"), Preprocess())
     drawn = pixels(tmp_path / "out.png")
     photo = where(drawn, (250, 250, 250))
     assert drawn.shape[1] == TILE_MARKED_ALONE
@@ -103,6 +107,34 @@ def test_boxes_are_drawn_where_they_are_each_class_in_its_colour(tmp_path: Path)
         assert rows.max() == pytest.approx(top + lower * wide / 2, abs=3)
         label = top + upper * wide / 2 - rows.min()
         assert 10 < label < 30, "its name stands on the upper edge"
+
+
+@pytest.mark.parametrize(("fit", "crop", "width"), [("squash", 1.0, 400), ("crop", 0.5, 100)])
+def test_a_photo_is_warm_where_it_is_stranger_than_the_threshold(
+    tmp_path: Path, fit: str, crop: float, width: int
+) -> None:
+    """The upper right quarter of what is seen: of the whole photo, or of a square in the middle of it."""
+    Image.new("RGB", (400, 200), (200, 200, 200)).save(tmp_path / "plain.png")
+    scores = np.full((16, 16), 0.1, np.float32)
+    scores[:8, 8:] = 0.9
+    answer = inspection(str(tmp_path / "plain.png"), np.append(np.float32(0.9), scores.ravel()), "part", 0.5)
+    sheet, preprocess = tmp_path / "out.png", Preprocess(size=64, fit=fit, crop=crop)
+    save_predictions([answer], sheet, ("part",), preprocess)
+    drawn = pixels(sheet)
+    inner = TILE_MARKED_ALONE - 16
+    top = drawn.shape[0] - TILE_MARKED_ALONE + (TILE_MARKED_ALONE - inner / 2) / 2
+    warm = np.argwhere((drawn[..., 0] - drawn[..., 2] > 80) & (np.indices(drawn.shape[:2])[0] > top))
+    height = 200 if fit == "squash" else 100
+    scale = inner / 400
+    (upper, left), (lower, right) = warm.min(0), warm.max(0)
+    near = 16 * scale
+    assert left == pytest.approx(8 + 200 * scale, abs=near)
+    assert right == pytest.approx(8 + (200 + width / 2) * scale, abs=near)
+    assert upper == pytest.approx(top + (200 - height) / 2 * scale, abs=near)
+    assert lower == pytest.approx(top + 100 * scale, abs=near)
+    good = inspection(str(tmp_path / "plain.png"), np.append(np.float32(0.2), scores.ravel() / 3), "part", 0.5)
+    save_predictions([good], sheet, ("part",), preprocess)
+    assert np.ptp(pixels(sheet), axis=2).max() < 5, "nothing is drawn on a good one"
 
 
 def test_of_labels_that_would_cover_each_other_the_surest_one_stands(tmp_path: Path) -> None:

@@ -8,53 +8,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 from starlette.testclient import TestClient
 
 import mobilenets as mn
 from conftest import Cli, is_one_line_error
+from four import INSPECTED, SIDE, write_parts
 from mobilenets.data.manifest import manifest_of
 from mobilenets.serving.app import make_app
 from mobilenets.serving.overlay import inspector
-
-SIDE = 96
-TRAIN = {"model": "mobilenet_v2", "weights": "torchvision-v1", "size": SIDE}
-
-
-def part(seed: int, scratch: tuple[int, int] | None = None) -> Image.Image:
-    """A tile of even stripes with a little noise; with a `scratch` around that place, a dark blot on it."""
-    rng = np.random.default_rng(seed)
-    stripes = 120 + 50 * np.sin(np.arange(SIDE) / 4 + rng.uniform(0, 6))
-    pixels = np.repeat(stripes[None, :, None], SIDE, 0).repeat(3, 2) + rng.normal(0, 6, (SIDE, SIDE, 3))
-    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-    if scratch is not None:
-        x, y = scratch
-        ImageDraw.Draw(image).ellipse((x - 9, y - 9, x + 9, y + 9), fill=(20, 20, 25))
-    return image
-
-
-def write(folder: Path, count: int, first: int, scratch: tuple[int, int] | None = None) -> Path:
-    folder.mkdir(parents=True)
-    for i in range(count):
-        part(first + i, scratch).save(folder / f"{i:02d}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`good/part` to learn from, `defects` and a `test` folder with both kinds."""
     folder = tmp_path_factory.mktemp("parts")
-    write(folder / "good" / "part", 24, 0)
-    write(folder / "defects", 4, 100, (70, 20))
-    write(folder / "test" / "part", 6, 200)
-    write(folder / "test" / "blot", 6, 300, (24, 70))
+    write_parts(folder / "good" / "part", 24, 0)
+    write_parts(folder / "defects", 4, 100, (70, 20))
+    write_parts(folder / "test" / "part", 6, 200)
+    write_parts(folder / "test" / "blot", 6, 300, (24, 70))
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> mn.Run:
     out = tmp_path_factory.mktemp("runs") / "parts"
-    return mn.train(parts / "good", out=out, defects=parts / "defects", **TRAIN)
+    return mn.train(parts / "good", out=out, defects=parts / "defects", **INSPECTED)
 
 
 def test_defects_are_told_from_good_ones_that_the_run_has_not_seen(run: mn.Run, parts: Path) -> None:
@@ -140,6 +119,18 @@ def test_the_service_draws_where_the_defect_is(run: mn.Run, parts: Path) -> None
     assert abs(heat.sum(1) @ np.linspace(0, 1, layer.shape[0]) - 70 / SIDE) < 0.15
 
 
+def test_the_sheet_of_predict_is_warm_where_the_defect_is(run: mn.Run, parts: Path, tmp_path: Path, cli: Cli) -> None:
+    photos = (parts / "test" / "blot" / "00.png", parts / "test" / "part" / "00.png")
+    assert cli("predict", run.path, *photos, "--save", tmp_path / "sheet.png").returncode == 0
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
+    warm = np.argwhere(sheet[..., 0] - sheet[..., 2] > 60)
+    tile = sheet.shape[1] // 2
+    assert warm[:, 1].max() < tile, "the good one has no heat"
+    inner, title = tile - 16, sheet.shape[0] - tile
+    assert abs((warm[:, 1].mean() - 8) / inner - 24 / SIDE) < 0.15
+    assert abs((warm[:, 0].mean() - title - 8) / inner - 70 / SIDE) < 0.15
+
+
 def test_the_report_shows_the_strangest_with_their_heat(run: mn.Run) -> None:
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "Learned from photos of <bdi>part</bdi> alone" in page
@@ -157,6 +148,6 @@ def test_what_is_kept_is_no_start_for_others_and_not_in_8_bits(
 
 
 def test_without_defects_the_report_says_that_what_is_found_is_not_known(parts: Path, tmp_path: Path) -> None:
-    run = mn.train(parts / "good", out=tmp_path / "run", **TRAIN)
+    run = mn.train(parts / "good", out=tmp_path / "run", **INSPECTED)
     assert (run.metrics["auroc"], run.metrics["good_accepted"]) == (None, 1.0)
     assert "what it finds is not known" in (run.path / "report.html").read_text(encoding="utf-8")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mobilenets.explaining.overlay import heat_image, overlay
-from mobilenets.preprocess import decode
-from mobilenets.preprocess.depth import Range
+from mobilenets.explaining.overlay import heat_image, heat_layer, overlay
+from mobilenets.explaining.unlike import unlike
+from mobilenets.preprocess import Preprocess, decode
 from mobilenets.report.marks import colour_of, draw_marks
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
+from mobilenets.tasks.anomaly.answers import Inspection
 from mobilenets.tasks.mark import Mark
 
 log = logging.getLogger(__name__)
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 16  # pictures on one sheet
 TILE, TILE_ALONE = 320, 640  # pixels
-TILE_MARKED, TILE_MARKED_ALONE = 480, 1024  # of photos with boxes, which may be small
+TILE_MARKED, TILE_MARKED_ALONE = 480, 1024  # of photos with boxes or defects, which may be small
 _TITLE = 44
 _MARGIN = 8
 _FONT_SIZE = 18
-_OTHERS = "0123456789.…"  # that a title has besides the name
+_OTHERS = "0123456789.…<≥"  # that a title has besides the name
 
 
 class Titled(Protocol):
@@ -49,16 +50,16 @@ class Titled(Protocol):
         """The places in it that are drawn."""
 
 
-def save_predictions(
-    predictions: Sequence[Titled], path: Path, classes: Sequence[str], value_range: Range | None = None
-) -> None:
-    """Draw the first 16 pictures with their titles and boxes on one PNG, in a grid.
+def save_predictions(predictions: Sequence[Titled], path: Path, classes: Sequence[str], preprocess: Preprocess) -> None:
+    """Draw the first 16 pictures with their titles and boxes on one PNG, in a grid; inspected ones with their heat.
 
-    `value_range`: of the network's preprocess, so that deep pictures are shown as it sees them.
+    `preprocess`: the network's, so that deep pictures are shown as it sees them, and heat where it saw it.
     A name among `classes` that no font of this system can write is replaced by its number, with a warning.
     """
     shown = [p for p in predictions if p.path is not None][:MAX_IMAGES]
-    several, alone = (TILE_MARKED, TILE_MARKED_ALONE) if any(p.marks for p in shown) else (TILE, TILE_ALONE)
+    several, alone = (TILE, TILE_ALONE)
+    if any(p.marks or isinstance(p, Inspection) for p in shown):
+        several, alone = TILE_MARKED, TILE_MARKED_ALONE
     tile = several if len(shown) > 1 else alone
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
@@ -68,12 +69,20 @@ def save_predictions(
     sheet = Image.new("RGB", (columns * tile, rows * (tile + _TITLE)), "white")
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
-        image = decode.read(str(prediction.path), min_side=tile, value_range=value_range)
+        image = decode.read(str(prediction.path), min_side=tile, value_range=preprocess.range)
         image = ImageOps.contain(image, (tile - 2 * _MARGIN,) * 2)
         if prediction.marks:
             image = draw_marks(image.convert("RGB"), prediction.marks, colours, names)
+        if isinstance(prediction, Inspection):
+            image = _with_heat(image, prediction, preprocess)
         _draw(sheet, corner, tile, image, names[prediction.title[0]], prediction.title[1])
     _save(sheet, path)
+
+
+def _with_heat(image: Image.Image, answer: Inspection, preprocess: Preprocess) -> Image.Image:
+    """The photo with what is drawn on the page of `serve` too: warm where it is stranger than the threshold."""
+    layer = heat_layer(unlike(answer, preprocess, *image.size), image.size, preprocess).resize(image.size)
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 
 def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from mobilenets._version import __version__
-from mobilenets.model_card import CLASSIFY, DETECT, ModelCard
+from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT, MULTILABEL, ModelCard
 from mobilenets.preprocess import decode
 from mobilenets.runtime.predictor import Predictor, Row
 from mobilenets.serving.among import Among, without_server_folders
@@ -38,6 +38,7 @@ from mobilenets.webui import MEDIA_TYPES, assets, policy
 log = logging.getLogger("mobilenets.serving")
 
 Say = Callable[[bytes, Row], dict[str, Any]]  # what a client is told of a picture: its file, what was computed
+_ON_THE_PAGE = (CLASSIFY, DETECT, MULTILABEL, ANOMALY)  # tasks; the answers of others are for programs
 MAX_SIMILAR = 100  # photos that one request may ask for
 _FAILED = "The server failed on this request: its log says why."
 
@@ -74,7 +75,7 @@ def make_app(
     app.add_middleware(Envelope, metrics=metrics, policy=policy({"frame-ancestors": "'none'"}))
     _add_refusals(app)
     _add_about(app, card, limits, metrics, explain is not None, among is not None)
-    if card.task in (CLASSIFY, DETECT):  # the page shows classes and boxes; other answers are for programs
+    if card.task in _ON_THE_PAGE:
         _add_page(app)
     if labels is not None:
         add_label_page(app, labels, predictor.decoded, limits)
@@ -186,8 +187,8 @@ def _add_about(app: FastAPI, card: ModelCard, limits: Limits, metrics: Metrics, 
     async def model() -> dict[str, Any]:
         """What answers here, and what it takes."""
         bounds = {"bytes": limits.body_bytes, "pictures": limits.images, "pixels": limits.pixels}
-        about = {"name": card.name, "task": card.task, "classes": card.classes, "size": card.preprocess.size}
-        return {**about, "explains": explains, "finds_alike": finds, "limits": bounds}
+        about = {"name": card.name, "task": card.task, "classes": card.classes, "thresholds": card.thresholds}
+        return {**about, "size": card.preprocess.size, "explains": explains, "finds_alike": finds, "limits": bounds}
 
     @app.get("/health", response_model=Health)
     async def health() -> dict[str, str]:

@@ -14,9 +14,19 @@ export async function predict(blob) {
   if (blob.size > about.limits.bytes) throw failure("too-large", "The file is larger than the server takes.");
   const query = `top=${about.task === "detect" ? OBJECTS : SHOWN}${about.explains ? "&explain=true" : ""}`;
   const options = { method: "POST", body: blob, headers: { "Content-Type": "application/octet-stream" } };
-  const { results: [{ label, top, objects, overlay }], milliseconds } = await ask(`predict?${query}`, options);
+  const { results: [found], milliseconds } = await ask(`predict?${query}`, options);
+  const { label, top, objects, labels, score, threshold } = found;
   if (objects) return { objects, milliseconds };
-  return { top, unknown: label === null, milliseconds, overlay: overlay ? picture(overlay) : undefined };
+  const overlay = found.overlay ? picture(found.overlay) : undefined;
+  if (about.task === "anomaly") return { score, threshold, milliseconds, overlay };
+  if (about.task === "multilabel") {
+    return { labels: labels ?? [], top: top.map(withThreshold), unknown: labels === null, milliseconds, overlay };
+  }
+  return { top, unknown: label === null, milliseconds, overlay };
+}
+
+function withThreshold(one) {
+  return { ...one, threshold: about.thresholds[about.classes.indexOf(one.label)] };
 }
 
 /** What the server answers, as JSON; an error has the `code` of what went wrong. */

@@ -70,8 +70,9 @@ class Model(BaseModel):
     """The model that answers."""
 
     name: str
-    task: str = Field(description="classify, multilabel or detect, for example: what /predict answers")
+    task: str = Field(description="classify, multilabel, detect or anomaly, for example: what /predict answers")
     classes: list[str]
+    thresholds: list[float] = Field(description="of each label, or of the score; empty where there are none")
     size: int = Field(description="side of the network's input in pixels")
     explains: bool
     finds_alike: bool = Field(description="whether it answers /similar")

@@ -134,7 +134,7 @@ def _cells(folder: Path, minutes: float, seed: int) -> DemoResult:
     classifier = load(result.path)
     predictions = [classifier.predict(path) for path in _four(result.path / "predictions.csv")]
     sheet = folder / "predictions.png"
-    save_predictions(predictions, sheet, classifier.classes, classifier.card.preprocess.range)
+    save_predictions(predictions, sheet, classifier.classes, classifier.card.preprocess)
     return DemoResult(result, tuple(predictions), sheet)
 
 

@@ -165,7 +165,7 @@ def label_next(
     if save is not None:
         from mobilenets.report.sheets import save_predictions
 
-        save_predictions(photos, Path(save), (), predictor.card.preprocess.range)
+        save_predictions(photos, Path(save), (), predictor.card.preprocess)
     return LabelNext(photos, Path(out), copies)
 
 

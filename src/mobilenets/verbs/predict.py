@@ -285,7 +285,7 @@ def _many(
 def _save(shown: list[Answer], path: Path, read: int, predictor: Predictor[Any]) -> None:
     from mobilenets.report.sheets import save_predictions
 
-    save_predictions(shown, path, predictor.card.classes, predictor.card.preprocess.range)
+    save_predictions(shown, path, predictor.card.classes, predictor.card.preprocess)
     log.info("saved %s%s", path, f" (the first {len(shown)} of {read})" if len(shown) < read else "")
 
 

@@ -169,5 +169,5 @@ def _save(result: Similar, path: Path, predictor: Predictor[Any]) -> None:
     there = [match for match in result.matches if Path(match.path).is_file()]
     if len(there) < len(result.matches):
         log.warning("%d of the photos are no longer there and not drawn", len(result.matches) - len(there))
-    save_predictions([asked, *there], path, (), predictor.card.preprocess.range)
+    save_predictions([asked, *there], path, (), predictor.card.preprocess)
     log.info("saved %s", path)

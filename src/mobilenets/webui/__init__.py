@@ -2,12 +2,14 @@
 
 It gets its answers from `predictor.js`, which whoever gives the page out adds to it:
 
-* `async open()` → `{name, task?, classes, size, explains, local?}`: the model's name, "detect" of one that finds
-  objects, its class names, the side of its input in pixels, whether `predict` draws overlays, and whether photographs
-  stay on the device (default: they do not).
+* `async open()` → `{name, task?, classes, size, explains, local?}`: the model's name, its task ("classify",
+  the default, "detect", "multilabel" or "anomaly"), its class names, the side of its input in pixels, whether `predict`
+  draws overlays, and whether photographs stay on the device (default: they do not).
 * `async predict(blob)` → `{top: [{label, probability}, …], milliseconds, overlay?}`: best first; `overlay` is a Blob
   of a picture of the photograph's proportions that is laid over it. Of a model that finds objects
   `{objects: [{label, score, box: [left, top, right, bottom]}, …], milliseconds}`, in pixels of the upright photograph.
+  Of one of several labels also `labels`, the names of those that are there, and in `top` the `threshold` of each. Of
+  one of good ones only `{score, threshold, milliseconds, overlay}`.
 * Both throw an `Error` whose message is one sentence; its property `code`, if it has one, names a translation of it in
   `i18n.js`.
 """

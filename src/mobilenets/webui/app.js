@@ -14,6 +14,7 @@ const stage = find("#stage");
 const camera = new Camera(find("#video"));
 const history = new History(showEntry, () => showEntry(null));
 const opened = open();
+const LEADS = { detect: "finds", multilabel: "labels", anomaly: "inspects" };
 let model = null; // once it is opened
 let failures = []; // the errors that are shown, each with the name of its file or ""
 let waiting = Promise.resolve(); // photos are looked at one after the other
@@ -41,6 +42,10 @@ window.addEventListener("pagehide", () => camera.stop());
 write();
 opened.then((about) => {
   model = about;
+  if (model.task === "anomaly") { // where it is strange is half of the answer
+    find("#explain-switch").checked = true;
+    find("#explain-words").dataset.i18n = "strange";
+  }
   write();
 }, (error) => showFailures({ error }));
 
@@ -51,7 +56,7 @@ function write() {
   find("#language").lang = document.documentElement.lang === "en" ? "zh" : "en";
   find("#model").textContent = model?.name ?? "mobilenets";
   document.title = model ? `${model.name} · mobilenets` : "mobilenets";
-  const lead = model?.task === "detect" ? words("finds") : words("knows", { n: count(model?.classes.length ?? 0) });
+  const lead = words(LEADS[model?.task] ?? "knows", { n: count(model?.classes.length ?? 0) });
   find("#known-lead").textContent = model ? lead : failures.length ? "" : words("loading");
   find("#classes").replaceChildren(...(model?.classes ?? []).map(chip));
   find("#privacy").textContent = model ? words(model.local ? "local" : "sent") : "";
@@ -93,7 +98,7 @@ async function lookAt(photo) {
     const { size } = await opened;
     const { overlay, objects, ...answer } = await predict(photo);
     const heat = overlay ? URL.createObjectURL(overlay) : null;
-    const top = answer.top ?? objects.map(({ label, score }) => ({ label, probability: score }));
+    const top = answer.top ?? (objects ?? []).map(({ label, score }) => ({ label, probability: score }));
     const entry = { ...answer, photo: copy?.url, pixels: copy, overlay: heat, top, objects, size };
     history.add(entry);
     showEntry(entry);

@@ -1,7 +1,7 @@
 // The photos of this visit, newest first: in memory only, gone when the page is.
 
-import { summary } from "./answer.js";
-import { percent, words } from "./i18n.js";
+import { share, summary } from "./answer.js";
+import { words } from "./i18n.js";
 
 const MOST = 50;
 
@@ -22,7 +22,7 @@ export class History {
     });
   }
 
-  /** Keep `{photo, overlay, top, unknown, objects?, milliseconds}`, whose photo and overlay are URLs or null. */
+  /** Keep what `showAnswer` takes with `{photo, overlay}`, whose photo and overlay are URLs or null. */
   add(entry) {
     this.#entries.unshift(entry);
     this.#entries.splice(MOST).forEach(release);
@@ -45,17 +45,16 @@ export class History {
   }
 
   #item(entry) {
-    const [best] = entry.top;
     const label = summary(entry);
-    const share = entry.unknown || entry.objects ? "" : percent(best.probability);
+    const figure = share(entry);
     const button = document.createElement("button");
     button.type = "button";
-    button.setAttribute("aria-label", share ? words("photoOf", { label, share }) : label);
+    button.setAttribute("aria-label", figure ? words("photoOf", { label, share: figure }) : label);
     button.setAttribute("aria-current", String(entry === this.#current));
     const picture = document.createElement(entry.photo ? "img" : "span");
     if (entry.photo) Object.assign(picture, { src: entry.photo, alt: "" });
     else picture.className = "blank";
-    button.append(picture, text("label", label), text("share", share));
+    button.append(picture, text("label", label), text("share", figure));
     button.addEventListener("click", () => this.#open(entry));
     const item = document.createElement("li");
     item.append(button);

@@ -20,6 +20,15 @@ const WORDS = {
     knows: "This model tells {n} things apart.",
     finds: "What this model finds:",
     nothing: "nothing found",
+    labels: "Labels this model gives, several to a photo or none:",
+    noLabel: "no label",
+    from: ", there from {limit}",
+    inspects: "This model tells what is unlike good photos of:",
+    good: "Good",
+    defect: "Not good",
+    score: "Unlike the good ones",
+    defectsFrom: ", not good from {limit}",
+    strange: "Show where it is unlike the good ones",
     working: "Looking…",
     workingOn: "Looking at photo {i} of {n}…",
     unsure: "No class reaches one half: take this as a guess.",
@@ -80,6 +89,15 @@ const WORDS = {
     knows: "这个模型能区分 {n} 个类别。",
     finds: "这个模型能找到：",
     nothing: "没有找到目标",
+    labels: "这个模型给出的标签，一张照片可有多个或没有：",
+    noLabel: "没有标签",
+    from: "，达到 {limit} 即有",
+    inspects: "这个模型指出与合格照片不同的地方，合格的是：",
+    good: "合格",
+    defect: "不合格",
+    score: "与合格照片的差异",
+    defectsFrom: "，达到 {limit} 为不合格",
+    strange: "显示与合格照片不同的区域",
     working: "正在识别…",
     workingOn: "正在识别第 {i} 张，共 {n} 张…",
     unsure: "没有任何类别超过一半：请把它当作猜测。",
@@ -138,6 +156,11 @@ export function problem(error) {
 export function percent(probability) {
   const format = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
   return probability > 0 && probability < 0.0005 ? `< ${format.format(0.001)}` : format.format(probability);
+}
+
+/** A score, 0 to 1, the way the language writes it. */
+export function figure(score) {
+  return new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 }).format(score);
 }
 
 /** A count, the way the language writes it. */

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from starlette.testclient import TestClient
 
 import mobilenets as mn
 from conftest import is_one_line_error
-from mobilenets.arch import build
+from four import short_weights, write_colours
 from mobilenets.data.samples import Samples
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError, ModelFileError, UsageError
@@ -29,7 +28,6 @@ from mobilenets.tasks.multilabel.predictions import LabelError, label_errors
 from mobilenets.tasks.multilabel.targets import names_of
 from mobilenets.training.probe.sigmoid_head import fit_sigmoid_head
 from mobilenets.training.recipe import ProbeRecipe
-from small import write_random
 
 LABELS = ("green", "red")
 
@@ -37,24 +35,12 @@ LABELS = ("green", "red")
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 photographs that are red, green, both or neither, and `list.csv` that says so."""
-    folder = tmp_path_factory.mktemp("colours")
-    rng = np.random.default_rng(0)
-    lines = ["path,labels"]
-    for i in range(60):
-        has = {"red": i % 2 == 0, "green": i % 3 == 0}
-        colour = [rng.uniform(180, 255) if there else rng.uniform(0, 60) for there in (*has.values(), False)]
-        pixels = rng.normal(colour, 20, (40, 40, 3)).clip(0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
-        lines.append(f"{i:02d}.png,{';'.join(name for name, there in has.items() if there)}")
-    (folder / "list.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_colours(tmp_path_factory.mktemp("colours")).parent
 
 
 @pytest.fixture(scope="module")
 def weights(photographs: Path) -> Path:
-    net = build("mobilenet_v2", width=0.35, num_classes=3)
-    net = replace(net, blocks=net.blocks[:5])
-    return write_random(photographs / "weights.safetensors", net, ("a", "b", "c"), 32)
+    return short_weights(photographs / "weights.safetensors")
 
 
 @pytest.fixture(scope="module")

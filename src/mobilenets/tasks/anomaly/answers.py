@@ -52,8 +52,8 @@ class Inspection:
 
     @property
     def title(self) -> tuple[str, str]:
-        """The label and the score."""
-        return self.label, f"{self.score:.3f}"
+        """The label, and the score beside the threshold."""
+        return self.label, f"{self.score:.3f} {'≥' if self.is_defect else '<'} {self.threshold:.3f}"
 
     @property
     def is_defect(self) -> bool:
