@@ -53,6 +53,22 @@ def test_boxes_are_told_in_pixels_of_the_photo_the_surest_first(client: TestClie
     assert np.max([found["box"] for found in result["objects"]]) > 1, "pixels, not fractions"
 
 
+def test_a_model_of_tiles_finds_what_predict_does_on_large_photos_and_small_ones(tmp_path: Path) -> None:
+    """In one request, beside a damaged one; boxes in pixels of the whole photo."""
+    tiled = predictor()
+    tiled.tile = 64
+    sizes = [(300, 200), (64, 50), (70, 200)]
+    files = [("image", (f"{k}.png", picture("PNG", size))) for k, size in enumerate(sizes)]
+    with TestClient(make_app(tiled)) as client:
+        results = client.post("/predict?top=9999", files=[*files, ("image", ("no.png", b"none"))]).json()["results"]
+    assert results.pop()["code"] == "not-an-image"
+    for k, size in enumerate(sizes):
+        (tmp_path / f"{k}.png").write_bytes(picture("PNG", size))
+        assert results[k] == {"name": f"{k}.png", **tiled.predict(tmp_path / f"{k}.png").to_dict()}
+    assert len(results[0]["objects"]) > 100, "more than a whole photo can have"
+    assert max(found["box"][2] for found in results[0]["objects"]) > 200
+
+
 def test_the_schema_has_the_fields_of_an_object(client: TestClient) -> None:
     with client:
         schemas = client.get("/openapi.json").json()["components"]["schemas"]

@@ -16,8 +16,8 @@ from annotated import Photo, write_photos
 from command import run_command
 from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
+from mobilenets.errors import DataError
 from mobilenets.model_card import TILE, read_card
-from mobilenets.runtime.tiled import predict_tiled
 from mobilenets.tasks.detect.targets import Box, text_of
 from mobilenets.tasks.detect.tiles import grid, merged
 from small import write_random
@@ -91,12 +91,27 @@ def test_photos_are_answered_in_the_tiles_of_the_training(run: Path, data: Path)
     rows = [predictor.outputs(predictor.pixels(crop)[None])[0] for crop in crops]
     expected = merged(tiles, rows, *SIZE)
     assert len(expected) > 0
-    (found,) = predict_tiled(predictor, [photo], SIDE)
+    found = predictor.predict(photo)
     assert found == predictor.task.with_size(predictor.task.answer(str(photo), expected, predictor.classes), SIZE)
     (answer,) = mn.predict(run, photo, engine="onnxruntime")
     assert answer == found
     (whole,) = mn.predict(run, photo, engine="onnxruntime", tile=0)
+    predictor.tile = None
     assert whole == predictor.predict(photo)
+    assert whole != found
+
+
+@pytest.mark.ray
+def test_workers_of_ray_look_in_the_same_tiles(run: Path, data: Path, tmp_path: Path) -> None:
+    photos = [str(data.parent / f"{k}.png") for k in range(3)]
+    for tile, name in ((None, "tiled"), (0, "whole")):
+        written = mn.predict(run, photos, ray=True, out=tmp_path / name, format="jsonl", tile=tile)
+        assert written.done == 3
+        found = [json.loads(line) for line in (tmp_path / name / "part-000000.jsonl").read_text().splitlines()]
+        expected = mn.predict(run, photos, engine="onnxruntime", threads=1, tile=tile)
+        assert found == [{"path": answer.path, **answer.to_dict()} for answer in expected]
+    with pytest.raises(DataError, match="another --tile"):
+        mn.predict(run, photos, ray=True, out=tmp_path / "tiled", format="jsonl", tile=0)
 
 
 def test_evaluation_is_on_tiles_too(run: Path, data: Path) -> None:

@@ -36,6 +36,7 @@ class Worker:
         with tempfile.TemporaryDirectory() as name:
             model: ModelFiles = ray.get(files)
             self._predictor = load(model.write(Path(name)), "onnxruntime", threads=1, accept=model.accept)
+        self._predictor.tile = manifest.tile
         self._manifest, self._folder, self._here = manifest, Path(folder), here
         self._pixel_limit = pixel_limit
 

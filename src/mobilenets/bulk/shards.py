@@ -60,6 +60,7 @@ class Manifest:
     top: int | None
     index: str | None = None
     accept: float | None = None
+    tile: int | None = None
     size: int = SIZE
     format: int = 1
 
@@ -77,7 +78,9 @@ class Manifest:
         return [part for part in range(self.parts) if not self.path(folder, part).exists()]
 
 
-def make_manifest(files: ModelFiles, paths: Iterable[str], form: str, top: int | None) -> Manifest:
+def make_manifest(
+    files: ModelFiles, paths: Iterable[str], form: str, top: int | None, tile: int | None = None
+) -> Manifest:
     """Count and hash the paths, without keeping them."""
     digest, count = hashlib.sha256(), 0
     for path in paths:
@@ -85,7 +88,7 @@ def make_manifest(files: ModelFiles, paths: Iterable[str], form: str, top: int |
         count += 1
     index = None if files.index is None else hashlib.sha256(files.index).hexdigest()
     model = hashlib.sha256(files.model).hexdigest()
-    return Manifest(model, digest.hexdigest(), count, form, top, index, files.accept)
+    return Manifest(model, digest.hexdigest(), count, form, top, index, files.accept, tile)
 
 
 def claim(folder: Path, manifest: Manifest) -> None:
@@ -107,7 +110,7 @@ def claim(folder: Path, manifest: Manifest) -> None:
         wanted = asdict(manifest)
         other = [name for name in wanted if there.get(name) != wanted[name]]
         if other:
-            named = {"form": "--format", "top": "--top", "accept": "--accept", "pictures": "source"}
+            named = {"form": "--format", "top": "--top", "accept": "--accept", "tile": "--tile", "pictures": "source"}
             what = named.get(other[0], other[0])
             raise DataError(f"{folder}: holds predictions with another {what}; choose another --out")
         return

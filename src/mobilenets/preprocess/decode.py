@@ -53,11 +53,19 @@ class Decoded:
     ----------
     image, box, guessed
         Its pixels; what of them the photo covers (None: all); whether black and white were found for it alone.
+    full_size
+        Width and height of the upright photo where it was decoded at reduced scale; None: those of `image`.
     """
 
     image: Image.Image
     box: Box | None = None
     guessed: bool = False
+    full_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright photo in pixels."""
+        return self.full_size or self.image.size
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ def decoded(
             shown = depth.to_colour(image, _opened_again(file), value_range)
         flat = flatten(shown, mode, background, value_range=value_range, name=name)
         guessed = value_range is None and deep not in (None, *depth.IN_TWO)
-        result = replace(_turn(flat, orientation_of(image), padding), guessed=guessed)
+        result = replace(_turn(flat, orientation_of(image), padding, full), guessed=guessed)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
     result.image.info = {}
     return result
@@ -227,8 +235,8 @@ def orientation_of(image: Image.Image) -> int:
         return 1
 
 
-def _turn(image: Image.Image, orientation: int, padding: tuple[float, float] | None) -> Decoded:
-    """The image upright; if reduced, also the box in it that the photo covers."""
+def _turn(image: Image.Image, orientation: int, padding: tuple[float, float] | None, full: tuple[int, int]) -> Decoded:
+    """The image upright; if reduced, also the box that the photo covers, and its size before (`full` as stored)."""
     transpose, swapped, mirrored, flipped = _UPRIGHT.get(orientation, (None, False, False, False))
     if transpose is not None:
         image = image.transpose(transpose)
@@ -237,7 +245,7 @@ def _turn(image: Image.Image, orientation: int, padding: tuple[float, float] | N
     x, y = padding[::-1] if swapped else padding
     left, right = (x, image.width) if mirrored else (0, image.width - x)
     top, bottom = (y, image.height) if flipped else (0, image.height - y)
-    return Decoded(image, (left, top, right, bottom))
+    return Decoded(image, (left, top, right, bottom), full_size=full[::-1] if swapped else full)
 
 
 def name_of(source: str | Path | bytes | BinaryIO) -> str:

@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import repeat
+from functools import cached_property, partial
+from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenets.errors import ModelFileError, UsageError, UserError
-from mobilenets.features.index import FeatureIndex, Likeness
+from mobilenets.errors import ModelFileError, UserError
+from mobilenets.features.index import FeatureIndex
 from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.base import Engine, Features, Origin, Pixels, features_engine
 from mobilenets.runtime.registry import open_engine
-from mobilenets.runtime.sizes import upright_size
-from mobilenets.runtime.streaming import Compute, each, stream
+from mobilenets.runtime.row import Failure as Failure
+from mobilenets.runtime.row import Row as Row
+from mobilenets.runtime.sizes import image_of, is_larger
+from mobilenets.runtime.streaming import each, stream
+from mobilenets.runtime.tiled import Cut, Input, joined, rows_in_tiles, tile_side
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import A, Outputs, Task
 
@@ -33,37 +35,6 @@ Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint
 # Per picture onnxruntime takes the same time for 1 to 4 at a time and more for 8, torch a third less for 4 than for 1;
 # Python's part, which threads cannot share, is smaller for 4 than for 1.
 BATCH = 4
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A photo that could not be read.
-
-    Attributes
-    ----------
-    path
-        The file; None for one in memory.
-    error
-        Why, in one line that names the remedy.
-    """
-
-    path: str | None
-    error: str
-
-
-class Row(NamedTuple):
-    """What is computed of one photo.
-
-    Attributes
-    ----------
-    outputs, likeness, features
-        float32 (W,), as the task has them; how like the training photos it is, None without an index; float32 (D,) of
-        length 1, None where nothing is compared with them.
-    """
-
-    outputs: Outputs
-    likeness: Likeness | None = None
-    features: Features | None = None
 
 
 class Predictor(Generic[A]):
@@ -83,6 +54,11 @@ class Predictor(Generic[A]):
     accept
         With an index: the fraction of known photos that is taken for known, above 0 and up to 1.
 
+    Attributes
+    ----------
+    tile
+        Find objects in overlapping tiles of so many pixels of larger photos; None: in whole ones. At first as trained.
+
     Examples
     --------
     >>> import mobilenets as mn
@@ -97,6 +73,7 @@ class Predictor(Generic[A]):
         self._opened, self._forked = engine, False
         self.index, self.accept = index, accept
         self.keeps_features = False  # in rows, also without an index
+        self.tile = tile_side(engine.card)
         self.task: Task[A] = task_of(engine.card)
         _ALIVE.add(self)
 
@@ -104,7 +81,7 @@ class Predictor(Generic[A]):
         """The file and the card that is expected in it; of a network in memory, that."""
         origin = self._opened.origin
         opened = {"engine": self._opened} if origin is None else {"origin": origin, "card": self.card}
-        return {**opened, "index": self.index, "accept": self.accept}
+        return {**opened, "index": self.index, "accept": self.accept, "tile": self.tile}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the file.
@@ -117,10 +94,10 @@ class Predictor(Generic[A]):
         engine = state.get("engine")
         if engine is None:
             origin: Origin = state["origin"]
-            engine = _as_expected(
-                open_engine(origin.path, origin.name, origin.threads, origin.precision), state["card"], origin
-            )
+            opened = open_engine(origin.path, origin.name, origin.threads, origin.precision)
+            engine = _as_expected(opened, state["card"], origin)
         Predictor.__init__(self, engine, state["index"], state["accept"])
+        self.tile = state["tile"]
 
     @property
     def _engine(self) -> Engine:
@@ -147,27 +124,31 @@ class Predictor(Generic[A]):
         """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""
         return self._engine(pixels)
 
-    def rows_of(self, images: list[Pixels]) -> Iterator[Row]:
-        """A row for each of `images`, as `pixels` gives them, run together where they are of one size."""
-        return each(self._together, self._engine, images)
+    def rows_of(self, inputs: list[Input]) -> Iterator[Row]:
+        """A row for each of `inputs`, as `input` gives them, run together where they are of one size."""
+        return self._rows(self._engine, max(BATCH, len(inputs)), inputs)
+
+    def input(self, source: Source, max_pixels: int | None = None) -> Input:
+        """What the engine takes of one photo, in tiles where it is cut; `source` and `max_pixels` as of `pixels`."""
+        return self._input(Cut.of(self._read(source, is_larger(source, self.tile), max_pixels), self.tile))
 
     def pixels(self, source: Source, max_pixels: int | None = None) -> Pixels:
-        """What the engine takes of one photo: uint8 (size, size, C), or all of it (H, W, 3) if it accepts full images.
+        """A photo as a whole: uint8 (size, size, C), or all of it (H, W, 3) if the engine accepts full images.
 
         `source` and errors are those of `predict`; `max_pixels`: decode at most so many (None: 120 million).
         """
-        decoded = self.decoded(source, max_pixels)
-        return np.asarray(decoded.image) if self._engine.accepts_full_image else self.card.preprocess.pixels(decoded)
+        return self._pixels(self.decoded(source, max_pixels))
 
     def decoded(self, source: Source, max_pixels: int | None = None) -> Decoded:
         """The photo that `pixels` are made of, of the same `source` and with the same `max_pixels`."""
+        return self._read(source, False, max_pixels)
+
+    def _read(self, source: Source, all_pixels: bool, max_pixels: int | None = None) -> Decoded:
         if isinstance(source, Decoded):
             return source
         if isinstance(source, np.ndarray):
-            if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
-                raise UsageError(f"array of {source.dtype} {source.shape}: give uint8 of shape (H, W, 3) or (H, W)")
-            source = Image.fromarray(source)
-        min_size = 0 if self._engine.accepts_full_image else None
+            source = image_of(source)
+        min_size = 0 if all_pixels or self._engine.accepts_full_image else None
         return self.card.preprocess.read(source, min_side=min_size, max_pixels=max_pixels)
 
     def predict(self, source: Source) -> A:
@@ -191,7 +172,7 @@ class Predictor(Generic[A]):
         UsageError
             An array of another shape or dtype.
         """
-        return self.answer(source, next(self.rows_of([self.pixels(source)])))
+        return self.answer(source, next(self.rows_of([self.input(source)])))
 
     def predict_many(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
@@ -219,14 +200,14 @@ class Predictor(Generic[A]):
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
     ) -> Iterator[tuple[Source, Row | Failure]]:
         """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row."""
-        return self._stream(self._together, sources, batch, workers)
+        compute = partial(self._rows, self._concurrent, batch)
+        read = partial(stream, compute, self._whole, batch=batch, workers=workers)
+        return read(sources) if self.tile is None else rows_in_tiles(sources, self._cut, read)
 
     def features(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
     ) -> Iterator[tuple[Source, Features | Failure]]:
-        """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its features.
-
-        These are what its answer would be made of, float32 (D,) of length 1.
+        """As `predict_many`: each source with the features its answer would be made of, float32 (D,) of length 1.
 
         Raises
         ------
@@ -234,22 +215,41 @@ class Predictor(Generic[A]):
             The model gives none.
         """
         features_engine(self._engine)
-        return self._stream(_features, sources, batch, workers)
 
-    def _stream(
-        self, compute: Compute[R], sources: Iterable[Source], batch: int, workers: int | None
-    ) -> Iterator[tuple[Source, R | Failure]]:
-        return stream(compute, self._concurrent, self._decoded, sources, batch, workers)
+        def compute(inputs: list[Input]) -> Iterator[Features]:
+            return each(_features, self._concurrent, [pixels for one in inputs for pixels in one.parts])
+
+        return stream(compute, self._whole, sources, batch, workers)
 
     @cached_property
     def _concurrent(self) -> Engine:
         return self._engine.concurrent()
 
-    def _decoded(self, source: Source) -> Pixels | Failure:
+    def _whole(self, source: Source) -> Input | Failure:
         try:
-            return self.pixels(source)
+            return self._input(Cut.of(self._read(source, False), None))
         except UserError as error:
             return Failure(_name(source), str(error))
+
+    def _cut(self, source: Source) -> Cut | Failure | None:
+        """The tiles of a photo; None of one that is not cut."""
+        try:
+            return Cut.of(self._read(source, True), self.tile) if is_larger(source, self.tile) else None
+        except UserError as error:
+            return Failure(_name(source), str(error))
+
+    def _pixels(self, decoded: Decoded) -> Pixels:
+        return np.asarray(decoded.image) if self._engine.accepts_full_image else self.card.preprocess.pixels(decoded)
+
+    def _input(self, cut: Cut) -> Input:
+        parts = map(self._pixels, cut.parts)
+        return Input(iter([next(parts)]) if len(cut.tiles) == 1 else parts, cut.tiles, cut.size)
+
+    def _rows(self, engine: Engine, batch: int, inputs: list[Input]) -> Iterator[Row]:
+        parts = chain.from_iterable(one.parts for one in inputs)
+        groups = iter(lambda: list(islice(parts, batch)), [])
+        rows = chain.from_iterable(each(self._together, engine, group) for group in groups)
+        return (joined(list(islice(rows, len(one.tiles))), one.tiles, one.size) for one in inputs)
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None and not self.keeps_features:
@@ -261,9 +261,8 @@ class Predictor(Generic[A]):
     def answer(self, source: Source | None, row: Row) -> A:
         """What the `row` of the photo `source` says."""
         answer = self.task.answer(_name(source), row.outputs, self.card.classes)
-        size = upright_size(source) if self.task.has_boxes and source is not None else None
-        if size is not None:
-            answer = self.task.with_size(answer, size)
+        if row.size is not None:
+            answer = self.task.with_size(answer, row.size)
         if row.likeness is None:
             return answer
         known = row.likeness.known

@@ -1,4 +1,4 @@
-"""How large a photo is, by whatever it comes as: what boxes are told in."""
+"""What a photo may come as, and how large it is before it is decoded: whether it is to be cut into tiles."""
 
 from __future__ import annotations
 
@@ -8,36 +8,50 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from mobilenets.errors import UsageError
 from mobilenets.preprocess.decode import Decoded
 
 
-def upright_size(
-    source: str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8],
-) -> tuple[int, int] | None:
-    """Width and height in pixels of the upright photo; None of a `Decoded`, which may be reduced.
+def image_of(array: NDArray[np.uint8]) -> Image.Image:
+    """The image that an array (H, W, 3) or (H, W) holds.
+
+    Raises
+    ------
+    UsageError
+        Another shape or dtype.
+    """
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)):
+        raise UsageError(f"array of {array.dtype} {array.shape}: give uint8 of shape (H, W, 3) or (H, W)")
+    return Image.fromarray(array)
+
+
+def is_larger(
+    source: str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8], side: int | None
+) -> bool:
+    """Whether the upright photo has more than `side` pixels on one side, or may have: a stream is read once; None: no.
 
     Raises
     ------
     UnreadableImage
-        It cannot be read any more.
+        It cannot be read.
 
     Examples
     --------
-    >>> upright_size(np.zeros((30, 40, 3), np.uint8))
-    (40, 30)
+    >>> is_larger(np.zeros((30, 40, 3), np.uint8), 32), is_larger(np.zeros((30, 40, 3), np.uint8), None)
+    (True, False)
     """
+    if side is None:
+        return False
     if isinstance(source, np.ndarray):
-        return source.shape[1], source.shape[0]
-    if isinstance(source, Decoded):
-        return None
-    if isinstance(source, Image.Image):
-        return ImageOps.exif_transpose(source).size
-    from mobilenets.preprocess.stored import stored  # only who asks for boxes loads the readers that it needs
+        return bool(max(source.shape[:2]) > side)
+    if isinstance(source, (Decoded, Image.Image)):
+        return max(source.size) > side
+    from mobilenets.preprocess.stored import stored  # only who cuts tiles loads the readers that it needs
 
     if isinstance(source, bytes):
-        return stored(io.BytesIO(source)).upright
-    if not isinstance(source, (str, Path)):
-        source.seek(0)
-    return stored(source).upright
+        source = io.BytesIO(source)
+    elif not isinstance(source, (str, Path)) and not source.seekable():
+        return True
+    return max(stored(source).upright) > side

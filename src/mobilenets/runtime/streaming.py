@@ -10,22 +10,22 @@ from typing import TypeVar
 import numpy as np
 
 from mobilenets.runtime.base import Engine, Pixels, available_cores
+from mobilenets.runtime.row import Failure
 
 S = TypeVar("S")  # what a picture is made of
-F = TypeVar("F")  # why there is none
+N = TypeVar("N")  # what an engine takes of one
 R = TypeVar("R")  # what is wanted of each
 Compute = Callable[[Engine, Pixels], Iterable[R]]  # of pixels (N, H, W, C) of one size
 
 
 def stream(
-    compute: Compute[R],
-    engine: Engine,
-    pixels_of: Callable[[S], Pixels | F],
+    compute: Callable[[list[N]], Iterator[R]],
+    input_of: Callable[[S], N | Failure],
     sources: Iterable[S],
     batch: int,
     workers: int | None,
-) -> Iterator[tuple[S, R | F]]:
-    """Each source with what is computed of it, or why it has no pixels.
+) -> Iterator[tuple[S, R | Failure]]:
+    """Each source with what is computed of it, or why it cannot be read.
 
     `workers` threads (None: one per core) each decode `batch` pictures and run them.
     """
@@ -33,12 +33,12 @@ def stream(
 
     workers = workers or available_cores()
     remaining = iter(sources)
-    pending: deque[Future[list[tuple[S, R | F]]]] = deque()
+    pending: deque[Future[list[tuple[S, R | Failure]]]] = deque()
 
-    def run(group: list[S]) -> list[tuple[S, R | F]]:
-        decoded = [pixels_of(source) for source in group]
-        rows = each(compute, engine, [pixels for pixels in decoded if isinstance(pixels, np.ndarray)])
-        found = (next(rows) if isinstance(pixels, np.ndarray) else pixels for pixels in decoded)
+    def run(group: list[S]) -> list[tuple[S, R | Failure]]:
+        inputs = [input_of(source) for source in group]
+        rows = compute([one for one in inputs if not isinstance(one, Failure)])
+        found = (one if isinstance(one, Failure) else next(rows) for one in inputs)
         return list(zip(group, found, strict=True))
 
     with ThreadPoolExecutor(workers) as pool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
-from mobilenets.errors import UsageError, UserError
+from mobilenets.errors import UsageError
 from mobilenets.model_card import DETECT, TILE, ModelCard
 from mobilenets.preprocess.decode import Decoded
-from mobilenets.runtime.predictor import BATCH, Failure, Predictor, Row
-from mobilenets.tasks.detect.tiles import check_side, grid, merged
+from mobilenets.runtime.base import Pixels
+from mobilenets.runtime.row import Failure, Row
+from mobilenets.tasks.detect.tiles import Tile, check_side, grid, merged
+
+S = TypeVar("S")  # what a photo is read from
 
 WHOLE_IMAGE = 0  # a side that stands for no tiles
 
 
-def tile_side(card: ModelCard, asked: int | None) -> int | None:
+def tile_side(card: ModelCard, asked: int | None = None) -> int | None:
     """The side of the tiles that a model is to see photos in: as `asked`, else as it was trained; None: whole photos.
 
     Raises
@@ -34,27 +37,81 @@ def tile_side(card: ModelCard, asked: int | None) -> int | None:
     return asked
 
 
-def predict_tiled(
-    predictor: Predictor[Any],
-    sources: Iterable[str | Path],
-    side: int | None,
-    batch: int = BATCH,
-    workers: int | None = None,
-) -> Iterator[Any | Failure]:
-    """As `Predictor.predict_many`, photos with a longer side than `side` in tiles of so many pixels (None: whole).
+class Cut(NamedTuple):
+    """A photo as it is run.
 
-    A photo is decoded whole, and its tiles are run in threads.
+    Attributes
+    ----------
+    parts
+        The `tiles`, or the photo itself, which is then the only one; to be gone through once.
+    tiles
+        Where they lie.
+    size
+        Width and height of the upright photo in pixels.
     """
-    if side is None:
-        yield from predictor.predict_many(sources, batch, workers)
-        return
-    for source in sources:
-        try:
-            image = predictor.card.preprocess.read(source, min_side=0).image
-        except UserError as error:
-            yield Failure(str(source), str(error))
+
+    parts: Iterator[Decoded]
+    tiles: list[Tile]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, decoded: Decoded, side: int | None) -> Cut:
+        """In tiles, where the photo has a longer side than `side` (None: never)."""
+        width, height = size = decoded.size
+        if side is None or max(size) <= side:
+            return cls(iter([decoded]), [Tile(0, 0, width, height)], size)
+        tiles = grid(width, height, side)
+        boxes = ((t.left, t.top, t.left + t.width, t.top + t.height) for t in tiles)
+        return cls((Decoded(decoded.image.crop(box)) for box in boxes), tiles, size)
+
+
+class Input(NamedTuple):
+    """What an engine takes of one photo: the pixels of its `parts`, made when they are asked for, as in `Cut`."""
+
+    parts: Iterator[Pixels]
+    tiles: list[Tile]
+    size: tuple[int, int]
+
+
+def joined(rows: list[Row], tiles: list[Tile], size: tuple[int, int]) -> Row:
+    """The row of a photo of this `size` from those of its `tiles`."""
+    if len(tiles) == 1:
+        return rows[0]._replace(size=size)
+    return Row(merged(tiles, [row.outputs for row in rows], *size), size=size)
+
+
+def rows_in_tiles(
+    sources: Iterable[S],
+    cut: Callable[[S], Cut | Failure | None],
+    stream: Callable[[Iterable[S | Decoded]], Iterator[tuple[S | Decoded, Row | Failure]]],
+) -> Iterator[tuple[S, Row | Failure]]:
+    """Each source with its row, tiles of all photos in one `stream`, so that threads share those of a single photo.
+
+    `cut`: the tiles of a photo; None: it goes into the stream as it is.
+    """
+    begun: deque[tuple[S, Cut | Failure | None]] = deque()  # of these not all is computed yet
+
+    def parts() -> Iterator[S | Decoded]:
+        for source in sources:
+            tiles = cut(source)
+            begun.append((source, tiles))
+            if tiles is None:
+                yield source
+            elif isinstance(tiles, Cut):
+                yield from tiles.parts
+
+    rows: list[Row] = []
+    for _, row in stream(parts()):
+        while isinstance(begun[0][1], Failure):
+            yield begun.popleft()  # type: ignore[misc]  # as was just seen
+        source, tiles = begun[0]
+        if isinstance(row, Failure) or not isinstance(tiles, Cut):
+            begun.popleft()
+            yield source, row
             continue
-        tiles = grid(image.width, image.height, side)
-        crops = (Decoded(image.crop((t.left, t.top, t.left + t.width, t.top + t.height))) for t in tiles)
-        rows = [row.outputs for _, row in predictor.rows(crops, batch, workers) if isinstance(row, Row)]
-        yield predictor.answer(source, Row(merged(tiles, rows, image.width, image.height)))
+        rows.append(row)
+        if len(rows) == len(tiles.tiles):
+            begun.popleft()
+            yield source, joined(rows, tiles.tiles, tiles.size)
+            rows = []
+    yield from begun  # type: ignore[misc]  # failures alone

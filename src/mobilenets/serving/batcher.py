@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from mobilenets.runtime.base import Pixels, available_cores
+from mobilenets.runtime.base import available_cores
 from mobilenets.runtime.predictor import Predictor, Row
+from mobilenets.runtime.tiled import Input
 from mobilenets.serving.limits import Limits, busy
 from mobilenets.serving.metrics import Metrics
 
@@ -20,25 +21,28 @@ from mobilenets.serving.metrics import Metrics
 # and no longer than this: a picture that comes alone is never held back.
 LINGER = 0.003  # seconds
 BATCH = 8
+READY = 2  # decoded photos that wait to be cut into tiles; up to 150 MB each by `Limits.pixels`
 
 
 @dataclass(eq=False)
 class _Job:
     data: bytes
     answer: asyncio.Future[Row]
-    pixels: Pixels | None = None
+    input: Input | None = None
 
 
 class Batcher:
     """Answers pictures from the event loop it is started in; `close` when no answer is awaited any more."""
 
     def __init__(self, predictor: Predictor[Any], limits: Limits, metrics: Metrics, batch: int = BATCH) -> None:
-        self._predictor, self._limits, self._metrics, self._batch = predictor, limits, metrics, batch
+        self._predictor, self._limits, self._metrics = predictor, limits, metrics
+        self._batch = batch if predictor.tile is None else 1  # tiles are a batch of their own
         self._loop = asyncio.get_running_loop()
         self._waiting = 0  # changed in the loop's thread only
         self._decoding = 0  # pictures on their way to `_ready`
         self._lock = threading.Lock()
-        self._ready: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        # A photo in tiles keeps all its pixels until they are run: decoding waits for that.
+        self._ready: queue.Queue[_Job | None] = queue.Queue(0 if predictor.tile is None else READY)
         self._pool = ThreadPoolExecutor(available_cores(), "decode")
         self._engine = threading.Thread(target=self._run, name="engine", daemon=True)
         self._engine.start()
@@ -73,13 +77,13 @@ class Batcher:
         if not job.answer.cancelled():
             start = time.perf_counter()
             try:
-                job.pixels = self._predictor.pixels(job.data, self._limits.pixels)
+                job.input = self._predictor.input(job.data, self._limits.pixels)
             except Exception as error:  # whoever awaits it tells what the client may know
                 failure = error
             self._metrics.decoding.observe(time.perf_counter() - start)
         with self._lock:
             self._decoding -= 1
-        if job.pixels is None:
+        if job.input is None:
             self._resolve([job], failure)
         else:
             self._ready.put(job)
@@ -87,10 +91,13 @@ class Batcher:
     def _run(self) -> None:
         while (job := self._ready.get()) is not None:
             jobs = self._gather(job)
+            if all(job.answer.cancelled() for job in jobs):  # nobody waits any more, and tiles may be many
+                self._resolve(jobs, None)
+                continue
             start = time.perf_counter()
             try:
-                images = [job.pixels for job in jobs if job.pixels is not None]
-                rows = list(self._predictor.rows_of(images))
+                inputs = [job.input for job in jobs if job.input is not None]
+                rows = list(self._predictor.rows_of(inputs))
             except Exception as error:  # this batch has no answer; the next may
                 self._resolve(jobs, error)
                 continue

@@ -1,6 +1,6 @@
 // The page's predictor where a server answers: `mobilenets serve`.
 
-const SHOWN = 20, OBJECTS = 100; // classes asked for; of a model that finds objects, those
+const SHOWN = 20, OBJECTS = 10_000; // classes asked for; objects, of which a photo in tiles may have many
 let about = null;
 
 /** What the server's model is. */

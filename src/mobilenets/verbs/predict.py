@@ -92,6 +92,7 @@ def predict(
     out: str | Path,
     format: Literal["parquet", "jsonl"] | None = None,
     max_pixels: int | None = None,
+    tile: int | None = None,
     progress: Report | None = None,
 ) -> PredictionFolder: ...
 @verb
@@ -192,8 +193,8 @@ def predict(
 
     sources = listed(source)
     if ray:
-        given = {"save": save, "threads": threads, "batch": batch, "sort-into": sort_into, "tile": tile}
-        return predict_on_ray(model, sources, top, engine, precision, out, format, accept, given)
+        given = {"save": save, "threads": threads, "batch": batch, "sort-into": sort_into}
+        return predict_on_ray(model, sources, top, engine, precision, out, format, accept, tile, given)
     if out is not None or format is not None:
         raise UsageError(f"{'--out' if out else f'--format {format}'}: is for --ray; without it results are printed")
     from mobilenets.data.sources.survey import Survey
@@ -206,7 +207,7 @@ def predict(
     first = list(islice(paths, 2))
     one = len(first) == 1
     predictor = open_model(str(model), engine, threads, precision, one=one, accept=accept)
-    side = tile_side(predictor.card, tile)
+    predictor.tile = tile_side(predictor.card, tile)
     sorter = _sorter(Path(sort_into), predictor, link) if sort_into is not None else None
 
     def results() -> Iterator[Answer | Failure]:
@@ -214,8 +215,8 @@ def predict(
         from mobilenets.runtime.predictor import Failure
 
         with reported_to(progress):
-            alone = one and side is None
-            found = _one(predictor, first[0]) if alone else _many(predictor, chain(first, paths), batch, threads, side)
+            alone = one and predictor.tile is None  # tiles are many
+            found = _one(predictor, first[0]) if alone else _many(predictor, chain(first, paths), batch, threads)
         shown: list[Answer] = []
         done = failed = 0
         with limited(max_pixels):
@@ -265,17 +266,16 @@ def _one(predictor: Predictor[Any], path: str) -> Iterator[Answer | Failure]:
 
 
 def _many(
-    predictor: Predictor[Any], paths: Iterator[str], batch: int | None, threads: int | None, side: int | None
+    predictor: Predictor[Any], paths: Iterator[str], batch: int | None, threads: int | None
 ) -> Iterator[Answer | Failure]:
     from mobilenets.runtime.predictor import BATCH
-    from mobilenets.runtime.tiled import predict_tiled
     from mobilenets.system.progress import Progress
 
     progress = Progress("predicting", None, "photo")  # now, where its function is known
 
     def results() -> Iterator[Answer | Failure]:
         with progress:
-            for result in predict_tiled(predictor, paths, side, batch or BATCH, threads):
+            for result in predictor.predict_many(paths, batch or BATCH, threads):
                 yield result
                 progress.advance()
 

@@ -53,13 +53,14 @@ def predict_on_ray(
     out: str | Path | None,
     format: str | None,
     accept: float | None,
+    tile: int | None,
     given: dict[str, Any],
 ) -> PredictionFolder:
     """Predict on Ray into a folder of parts; a folder begun is completed.
 
     Parameters
     ----------
-    model, sources, top, engine, precision, out, format, accept
+    model, sources, top, engine, precision, out, format, accept, tile
         As `predict` has them.
     given
         Options of `predict` that mean nothing here, by name; refused where they are not None.
@@ -91,21 +92,18 @@ def predict_on_ray(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[ray]'") from None
     from mobilenets.bulk.shards import ModelFiles, claim, make_manifest
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.model_card import read_card
     from mobilenets.runtime.opening import load, onnx_file
     from mobilenets.runtime.tiled import tile_side
     from mobilenets.verbs.sources import expand
 
     file = onnx_file(model)
-    load(file, "onnxruntime", threads=1, accept=accept)  # what is wrong with it is told here, not by a worker
-    if tile_side(read_card(file), None) is not None:
-        log.warning("--ray: photos are answered whole, though the model was trained on tiles of them")
+    predictor = load(file, "onnxruntime", threads=1, accept=accept)  # what is wrong with it is told here, by no worker
     files = ModelFiles.read(file, accept)
     survey = Survey()
     paths = list(expand(sources, survey))
     for line in survey.lines():
         log.warning("%s", line)
-    manifest = make_manifest(files, paths, format or "parquet", top)
+    manifest = make_manifest(files, paths, format or "parquet", top, tile_side(predictor.card, tile))
     folder = Path(out)
     claim(folder, manifest)
     if found := manifest.parts - len(manifest.missing(folder)):

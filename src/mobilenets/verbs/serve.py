@@ -143,7 +143,6 @@ def serve(
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
     from mobilenets.model_card import ANOMALY, CLASSIFY
-    from mobilenets.runtime.tiled import tile_side
     from mobilenets.serving.overlay import Explain, can_explain, explainer, inspector
     from mobilenets.verbs.model_argument import has_network, open_model, open_network
 
@@ -159,8 +158,8 @@ def serve(
         raise UsageError("--label-to: is for --label; say which list")
     with server.bind(host, port) as listener:
         classifier = open_model(str(model), engine, threads, precision, accept=accept)
-        if tile_side(classifier.card, None) is not None:
-            log.warning("photos are answered whole here, though %s was trained on tiles of them", model)
+        if classifier.tile is not None:
+            log.info("objects are found in tiles of %d pixels of larger photos", classifier.tile)
         found = _among(classifier, Path(model), among)
         labels = _labels(Path(label), label_to, classifier) if label is not None else None
         if classifier.card.task == ANOMALY:  # its answers say where by themselves
