@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -114,17 +115,41 @@ def test_workers_of_ray_look_in_the_same_tiles(run: Path, data: Path, tmp_path: 
         mn.predict(run, photos, ray=True, out=tmp_path / "tiled", format="jsonl", tile=0)
 
 
-def test_evaluation_is_on_tiles_too(run: Path, data: Path) -> None:
-    assert mn.evaluate(run, data, engine="onnxruntime").metrics["n"] == 6, "those that validated"
+def test_whole_photos_are_evaluated_by_what_was_found_in_their_tiles(run: Path, data: Path, cli: Cli) -> None:
+    """And those the run was trained on are kept apart, though it had them in tiles."""
+    result = cli("evaluate", run, data, "--engine", "onnxruntime", "--json")
+    metrics = json.loads(result.stdout)
+    assert "5 of 5 photos were searched in tiles of 96 pixels" in result.stderr
+    assert (metrics["n"], metrics["boxes"]) == (1, 3)
+    assert (metrics["trained_on"]["n"], metrics["validated_by"]["n"]) == (4, 1)
+    with (run / "data.csv").open() as file:
+        name = next(Path(row["path"]).name[0] for row in csv.DictReader(file) if row["split"] == "val")
+    with data.open() as file:
+        text = next(row["boxes"] for row in csv.DictReader(file) if row["path"] == f"{name}.png")
+    predictor = mn.load(run, "onnxruntime")
+    image, tiles = Image.open(data.parent / f"{name}.png"), grid(*SIZE, SIDE)
+    crops = [image.crop((t.left, t.top, t.left + t.width, t.top + t.height)) for t in tiles]
+    found = merged(tiles, [predictor.outputs(predictor.pixels(crop)[None])[0] for crop in crops], *SIZE)
+    expected = predictor.task.score(found[None], np.zeros(1, int), [text])
+    for figure in ("mAP", "mAP50", "AR100", "log_loss", "false_alarms"):
+        assert metrics[figure] == pytest.approx(expected[figure], abs=1e-6)
 
 
-def test_photos_cut_otherwise_cannot_be_told_from_those_trained_on_and_it_is_said(
-    run: Path, data: Path, cli: Cli
+@pytest.mark.parametrize(("tile", "cut"), [(0, None), (160, 5), (200, 0)])
+def test_photos_are_recognised_in_whatever_tiles_they_are_searched(
+    tile: int, cut: int | None, run: Path, data: Path, cli: Cli
 ) -> None:
-    for tile, count in ((0, 5), (160, 10)):
-        result = cli("evaluate", run, data, "--engine", "onnxruntime", "--tile", str(tile), "--json")
-        assert json.loads(result.stdout)["n"] == count
-        assert "photos it was trained on are not told from others" in result.stderr
+    result = cli("evaluate", run, data, "--engine", "onnxruntime", "--tile", str(tile), "--json")
+    metrics = json.loads(result.stdout)
+    assert (metrics["n"], metrics["trained_on"]["n"], metrics["validated_by"]["n"]) == (1, 4, 1)
+    assert (f"{cut} of 5 photos were searched" in result.stderr) == (cut is not None)
+    assert ("searched" in result.stderr) == (cut is not None)
+
+
+def test_the_report_names_tiles_by_photo_and_place(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert re.search(r"\b[0-4] at (104|52|0), (54|0)\b", page)
+    assert not re.search(r"[0-9a-f]{32}/", page)
 
 
 def test_a_photo_that_cannot_be_read_has_its_place(run: Path, data: Path, tmp_path: Path, cli: Cli) -> None:

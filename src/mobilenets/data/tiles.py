@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.content import UNKNOWN_SIZE, content_digests
+from mobilenets.data.manifest import EARLIER, Manifest
 from mobilenets.data.sample import Sample
 from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.split_names import SPLITS
@@ -24,11 +25,16 @@ from mobilenets.system.progress import Progress
 from mobilenets.tasks.detect.targets import NO_OBJECTS, boxes_of, text_of
 from mobilenets.tasks.detect.tiles import OVERLAP, Tile, boxes_in, check_side, grid
 
-REVISION = 1  # counts the changes of how tiles are cut and stored
+# Counts the changes of how tiles are cut and stored; runs of before then do not know their photos any more.
+REVISION = 1
 _WORKERS = 2  # each holds a photo of up to `opening.MAX_PIXELS`
 # A photo that is a JPEG already loses next to nothing more; others stay as they are.
 _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _PNG: dict[str, Any] = {"format": "PNG", "compress_level": 1}
+# As `_files` puts them, in paths as `data.csv` has them.
+_TILE_PATH = re.compile(
+    r"tiles[/\\](?P<two>\w\w)[/\\](?P<key>(?P=two)[0-9a-f]{30})[/\\](?P<stem>[\w-]*)_(?P<left>\d+)_(?P<top>\d+)\.\w+$"
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,32 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
     return found.samples()
 
 
+def recognise(manifest: Manifest, samples: Samples, side: int) -> list[str | None]:
+    """As `Manifest.recognise`, also photos of which a run with this `manifest` had tiles of `side` pixels."""
+    splits: dict[str, str] = {}
+    for path, split in zip(manifest.paths, manifest.splits, strict=True):
+        of_tile = _TILE_PATH.search(path)
+        if of_tile and splits.get(of_tile["key"]) not in ("train", EARLIER):
+            splits[of_tile["key"]] = split
+    digests = content_digests(samples)[1]
+    return [
+        known or splits.get(_key(digest.tobytes(), side))
+        for known, digest in zip(manifest.recognise(samples), digests, strict=True)
+    ]
+
+
+def tile_name(path: str) -> str | None:
+    """What people call the tile in the file `path`, by its photo and where in it its upper left corner is; None: none.
+
+    Examples
+    --------
+    >>> tile_name("/cache/tiles/0f/0f3a68f92b1c5d7e0f3a68f92b1c5d7e/field_4_300_0.png")
+    'field_4 at 300, 0'
+    """
+    found = _TILE_PATH.search(path)
+    return f"{found['stem']} at {found['left']}, {found['top']}" if found else None
+
+
 def _cut(sample: Sample, text: str, side: int, digest: bytes) -> _Cut | None:
     """The tiles of a photo, cut if they are not there; None where there is nothing to cut."""
     try:
@@ -112,10 +144,15 @@ def _cut(sample: Sample, text: str, side: int, digest: bytes) -> _Cut | None:
 
 def _files(sample: Sample, tiles: list[Tile], side: int, digest: bytes, suffix: str) -> Iterator[Path]:
     """Where the tiles of a photo with this content lie; the photo's name is in theirs, for people."""
-    key = hashlib.sha256(digest + f"{side} {OVERLAP} {REVISION} {decode.REVISION}".encode()).hexdigest()[:32]
+    key = _key(digest, side)
     stem = re.sub(r"[^\w-]", "_", sample.path.stem.encode(errors="replace").decode())[:60]
     for tile in tiles:
         yield cache_folder("tiles") / key[:2] / key / f"{stem}_{tile.left}_{tile.top}{suffix}"
+
+
+def _key(digest: bytes, side: int) -> str:
+    """The folder of the tiles of a photo with this content."""
+    return hashlib.sha256(digest + f"{side} {OVERLAP} {REVISION} {decode.REVISION}".encode()).hexdigest()[:32]
 
 
 def _write(sample: Sample, tiles: list[Tile], files: list[Path], options: dict[str, Any]) -> None:

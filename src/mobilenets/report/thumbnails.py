@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
+from mobilenets.data.tiles import tile_name
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
@@ -35,5 +36,5 @@ def jpeg(image: Image.Image, side: int, alt: str) -> PageImage:
 
 
 def short_path(path: str | Path) -> str:
-    """A path in short: the file and its folder, which most often is its class."""
-    return "/".join(Path(path).parts[-2:])
+    """A path in short: the file and its folder, which most often is its class; of a tile its photo and its place."""
+    return tile_name(str(path)) or "/".join(Path(path).parts[-2:])

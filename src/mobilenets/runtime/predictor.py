@@ -201,7 +201,7 @@ class Predictor(Generic[A]):
     ) -> Iterator[tuple[Source, Row | Failure]]:
         """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row."""
         compute = partial(self._rows, self._concurrent, batch)
-        read = partial(stream, compute, self._whole, batch=batch, workers=workers)
+        read = partial(stream, compute, self._uncut, batch=batch, workers=workers)
         return read(sources) if self.tile is None else rows_in_tiles(sources, self._cut, read)
 
     def features(
@@ -219,13 +219,13 @@ class Predictor(Generic[A]):
         def compute(inputs: list[Input]) -> Iterator[Features]:
             return each(_features, self._concurrent, [pixels for one in inputs for pixels in one.parts])
 
-        return stream(compute, self._whole, sources, batch, workers)
+        return stream(compute, self._uncut, sources, batch, workers)
 
     @cached_property
     def _concurrent(self) -> Engine:
         return self._engine.concurrent()
 
-    def _whole(self, source: Source) -> Input | Failure:
+    def _uncut(self, source: Source) -> Input | Failure:
         try:
             return self._input(Cut.of(self._read(source, False), None))
         except UserError as error:

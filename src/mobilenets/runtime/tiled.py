@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 from mobilenets.errors import UsageError
 from mobilenets.model_card import DETECT, TILE, ModelCard
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.row import Failure, Row
+from mobilenets.tasks.detect.boxes import padded
 from mobilenets.tasks.detect.tiles import Tile, check_side, grid, merged
+from mobilenets.tasks.task import Outputs
 
 S = TypeVar("S")  # what a photo is read from
 
@@ -78,6 +82,13 @@ def joined(rows: list[Row], tiles: list[Tile], size: tuple[int, int]) -> Row:
     if len(tiles) == 1:
         return rows[0]._replace(size=size)
     return Row(merged(tiles, [row.outputs for row in rows], *size), size=size)
+
+
+def outputs_of(rows: Sequence[Row]) -> Outputs:
+    """The outputs of all `rows` as one array; of photos in tiles filled up to the one in which most was found."""
+    outputs = [row.outputs for row in rows]
+    count = max(map(len, outputs))
+    return np.stack([one if len(one) == count else padded(one, count) for one in outputs])
 
 
 def rows_in_tiles(

@@ -132,14 +132,12 @@ def evaluate(
     >>> 0 <= mn.evaluate("runs/photos", "photos").accuracy <= 1
     True
     """
-    import numpy as np
-
     from mobilenets.data.manifest import EARLIER
     from mobilenets.data.sources.read import read_samples
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.unseen import keep_apart
     from mobilenets.runtime.predictor import Failure
-    from mobilenets.runtime.tiled import tile_side
+    from mobilenets.runtime.tiled import outputs_of, tile_side
     from mobilenets.system.progress import Progress
     from mobilenets.tasks.objective import Objective
     from mobilenets.verbs.model_argument import open_model
@@ -156,16 +154,12 @@ def evaluate(
     others = expand([str(source) for source in sources], others_survey)
     task, survey = predictor.task, Survey()
     known_classes = predictor.classes if task.labels_are_classes else None
-    side = tile_side(predictor.card, tile)
-    if side != tile_side(predictor.card, None):
-        log.warning(
-            "--tile %s: %s saw photos cut otherwise; photos it was trained on are not told from others", tile, model
-        )
-    texts, samples = read_samples(Path(data), known_classes, split, survey, task, side)
+    predictor.tile = tile_side(predictor.card, tile)
+    texts, samples = read_samples(Path(data), known_classes, split, survey, task)
     objective = Objective(task, texts)
     for line in survey.lines():
         log.warning("%s", line)
-    known = _splits(Path(model), samples)
+    known = _splits(Path(model), samples, tile_side(predictor.card))
     rows: list[Row] = []
     shown: list[int] = []
     failures: list[Failure] = []
@@ -181,7 +175,13 @@ def evaluate(
                 shown.append(i)
     if not rows:
         raise DataError(f"{data}: none of its {len(samples)} photos can be read")
-    outputs, labels = np.stack([row.outputs for row in rows]), samples.labels[shown]
+    if (side := predictor.tile) is not None:
+        cut = sum(max(row.size) > side for row in rows if row.size is not None)
+        log.info(
+            "%d of %d photos were searched in tiles of %d pixels, the boxes merged; figures count whole photos",
+            cut, len(rows), side,
+        )  # fmt: skip
+    outputs, labels = outputs_of(rows), samples.labels[shown]
     figures = None
     if known is None:
         metrics = task.score(outputs, labels, texts)
@@ -245,9 +245,13 @@ def _answered(rows: list[Row], accept: float) -> Answered:
     )
 
 
-def _splits(model: Path, samples: Samples) -> list[str | None] | None:
-    """The split that each photograph has in the run of MODEL, None where it has none; None of what is no run."""
+def _splits(model: Path, samples: Samples, side: int | None) -> list[str | None] | None:
+    """The split that each photograph has in the run of MODEL, None where it has none; None of what is no run.
+
+    `side`: of the tiles that the run had of larger ones.
+    """
     from mobilenets.data.manifest import manifest_of, run_of
+    from mobilenets.data.tiles import recognise
 
     run = run_of(model) if model.exists() else None
     manifest = manifest_of(run) if run is not None else None
@@ -256,4 +260,4 @@ def _splits(model: Path, samples: Samples) -> list[str | None] | None:
     if not manifest.hashed.any():
         log.warning("%s: was stopped before its photos were hashed: which of these it was trained on is not known", run)
         return None
-    return manifest.recognise(samples)
+    return manifest.recognise(samples) if side is None else recognise(manifest, samples, side)

@@ -117,6 +117,17 @@ def test_a_photo_without_objects_counts_by_its_false_alarms() -> None:
     assert metrics.false_alarms_at(noisy, truth, 1, 0.7) == 0.5
 
 
+def test_more_than_a_hundred_boxes_of_a_photo_count() -> None:
+    """As a photo in tiles may have; those of another photo are fewer."""
+    corners = np.array([[x, y, x + 1, y + 1] for x in range(15) for y in range(10)]) / 15
+    found = np.column_stack([corners, np.linspace(0.9, 0.5, 150), np.zeros(150)])
+    truth = np.column_stack([corners, np.zeros(150), np.zeros(150)])
+    figures = metrics.score(found[None], truth[None], ("tree",), np.array([0.5]))
+    assert figures["mAP"] == pytest.approx(1)
+    assert figures["AR100"] == pytest.approx(100 / 150)
+    assert figures["confusion_with_background"] == [[150, 0], [0, 0]]
+
+
 def test_the_confusion_says_which_class_was_taken_for_which_and_what_is_background() -> None:
     truth = np.array([[[0, 0, 0.4, 0.4, 0, 0], [0.5, 0.5, 1, 1, 1, 0], [0, 0.6, 0.3, 1, 1, 0]]])
     found = np.array(

@@ -123,6 +123,7 @@ def test_a_photo_with_too_many_boxes_is_to_be_cut_and_every_text_that_passes_fit
         check(DATA, [crowd(targets.MAX_BOXES + 1)], 1)
     with pytest.raises(DataError, match=r"characters of text.*--tile"):
         check(DATA, [crowd(1_999, "a name of many words")], 1)
+    check(DATA, [crowd(targets.MAX_BOXES + 1)], 1, known=("tree",))  # a model finds them in tiles
     text = crowd(targets.MAX_BOXES)
     check(DATA, [text], 1)
     with (tmp_path / "data.csv").open("w", newline="") as file:

@@ -109,13 +109,11 @@ def read_samples(
     split: str | None = None,
     survey: Survey | None = None,
     task: Task[Any] | None = None,
-    tile: int | None = None,
 ) -> tuple[tuple[str, ...], Samples]:
     """Label texts (class names) and samples of `data`, for the evaluation of a model for `task` (None: classes).
 
     Of split data, `split`: "train", "val" or "test"; by default the test part if there is one, else the
     validation part. With `classes` (a model's) labels are numbered by them. What reading came upon goes to `survey`.
-    `tile`: as for `read_splits`.
 
     Raises
     ------
@@ -123,7 +121,7 @@ def read_samples(
         Nothing usable there, no such part, labels of another task, or a class that is not among `classes`.
     """
     task = task or TASKS[CLASSIFY]
-    found, own_survey = _find(data, known=classes or (), task=task.name, tile=tile)
+    found, own_survey = _find(data, known=classes or (), task=task.name)
     _check_task(data, own_survey, task.name)
     _pass_on(own_survey, survey)
     there = found.split_names()

@@ -158,7 +158,9 @@ def strata(texts: Sequence[str], counts: Labels) -> Labels:
 
 
 def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = ()) -> None:
-    """Refuse label texts that are none or that nothing can be learned from; and classes not `known` to a model.
+    """Refuse label texts that are none or that nothing can be learned from; of a model, classes that are not `known`.
+
+    A model may be asked about more boxes in a photo than one can be trained on.
 
     Raises
     ------
@@ -178,7 +180,7 @@ def check(data: Path, texts: Sequence[str], images: int, known: Sequence[str] = 
             boxes = boxes_of(text)
         except DataError as error:
             raise DataError(f"{data}: {error}") from None
-        if len(boxes) > MAX_BOXES or len(text) > MAX_TEXT:
+        if not known and (len(boxes) > MAX_BOXES or len(text) > MAX_TEXT):
             raise DataError(
                 f"{data}: a photo has {len(boxes):,} boxes, of at most {MAX_BOXES:,} (and {MAX_TEXT:,} characters "
                 "of text); cut it into tiles, as --tile 640 does"
