@@ -182,4 +182,15 @@ def write_csv(folder: Path, photos: Mapping[str, Photo] = PHOTOS) -> Path:
     return folder / "boxes.csv"
 
 
+def write_roboflow(folder: Path, photos: Mapping[str, Photo] = PHOTOS) -> Path:
+    """`_annotations.csv` beside the photos: a row for each box, sizes as stored; one without boxes has no row."""
+    write_photos(folder, photos)
+    rows = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+    for name, photo in photos.items():
+        boxes, (width, height) = photo.stored
+        rows += [f"{name},{width},{height},{label},{','.join(map(str, corners))}" for label, corners in boxes]
+    (folder / "_annotations.csv").write_text("\n".join(rows), encoding="utf-8")
+    return folder
+
+
 FORMS = {"COCO": write_coco, "VOC": write_voc, "labelme": write_labelme, "YOLO": write_yolo, "CSV": write_csv}

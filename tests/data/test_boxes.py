@@ -15,6 +15,7 @@ from annotated import (
     CLASSES,
     FORMS,
     HEIGHT,
+    PHOTOS,
     WIDTH,
     Photo,
     coco,
@@ -25,6 +26,7 @@ from annotated import (
     write_csv,
     write_labelme,
     write_photos,
+    write_roboflow,
     write_voc,
     write_yolo,
     yolo,
@@ -190,6 +192,59 @@ def test_roboflows_coco_with_a_file_in_each_part_and_copies_of_one_photo_kept_to
     assert [s.group for s in samples.of_splits("train")] == ["a_jpg", "a_jpg", None]
     assert len(samples.of_splits("val")) == 1
     assert "2 photos made of others by Roboflow" in "\n".join(survey.lines())
+
+
+def test_roboflows_csv_is_read_in_its_parts_as_its_coco_is(tmp_path: Path) -> None:
+    """All orientations, copies of one photo, and the same names in two parts."""
+    parts = {
+        "train": {name: photo for name, photo in PHOTOS.items() if photo.boxes},
+        "valid": {"a_jpg.rf.0123.jpg": CAT, "a_jpg.rf.4567.jpg": DOG},
+        "test": {"one.png": DOG},
+    }
+    for folder, photos in parts.items():
+        write_roboflow(tmp_path / "csv" / folder, photos)
+        write_photos(tmp_path / "coco" / folder, photos)
+        (tmp_path / "coco" / folder / "_annotations.coco.json").write_text(json.dumps(coco(photos)))
+    found, survey = opened(tmp_path / "csv")
+    expected, _ = opened(tmp_path / "coco")
+    for split, photos in zip(("train", "val", "test"), parts.values(), strict=True):
+        own, same = found.of_splits(split), expected.of_splits(split)
+        assert sorted(s.path.name for s in own) == sorted(photos)
+        assert sorted((s.path.name, found.names[s.label], s.group) for s in own) == sorted(
+            (s.path.name, expected.names[s.label], s.group) for s in same
+        )
+    assert {name: own for name, own in boxes(tmp_path / "csv" / "train").items() if name in PHOTOS} == {
+        name: own for name, own in table().items() if own
+    }
+    told = "\n".join(survey.lines())
+    assert "read as Roboflow's CSV (test/_annotations.csv, train/_annotations.csv, valid/_annotations.csv)" in told
+    assert "boxes of 4 photos were drawn on it lying on its side" in told
+    assert "2 photos made of others by Roboflow" in told
+
+
+def test_roboflows_csv_without_parts_and_photos_that_it_does_not_name(tmp_path: Path) -> None:
+    write_roboflow(tmp_path, {"a.jpg": DOG, "empty.jpg": Photo([])})
+    samples, survey = opened(tmp_path)
+    assert ([s.path.name for s in samples], samples.split_names()) == (["a.jpg"], {""})
+    assert "1 photo" in next(line for line in survey.lines() if "empty.jpg" in line)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("a.jpg", "gone.jpg", "line 2: gone.jpg: no such file"),
+        (",ymax", ",height2", "lacks a column of xmin, ymin, xmax, ymax"),
+        (",5,4,", ",x,4,", "line 2: xmin is 'x'"),
+        ("class,", "", "columns"),
+    ],
+)
+def test_roboflows_csv_with_a_fault_is_refused_by_its_line(old: str, new: str, what: str, tmp_path: Path) -> None:
+    write_roboflow(tmp_path / "train", {"a.jpg": DOG})
+    file = tmp_path / "train" / "_annotations.csv"
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=what) as refused:
+        opened(tmp_path)
+    assert str(file) in str(refused.value)
 
 
 def test_cocos_crowds_do_not_count_and_a_polygon_stands_for_a_box_that_is_not_there(tmp_path: Path) -> None:

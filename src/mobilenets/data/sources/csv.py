@@ -47,7 +47,7 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
     """
     form, finder = find_format(table), Finder(table.parent)
     if form.corners:
-        boxes = read_box_rows(table, _located(table, form, finder))
+        boxes = read_box_rows(table, located(table, form, finder))
         if guesses := [*form.notes, *finder.describe()]:
             _log_once(f"{table}: {'; '.join(guesses)}")
         return boxes.samples(), boxes.survey
@@ -83,7 +83,7 @@ def read_metadata(folder: Path, task: str = CLASSIFY) -> tuple[Samples, Survey] 
 
 def _add(found: SamplesBuilder, table: Path, form: Format, finder: Finder) -> list[str]:
     """Add every row of `table`; what was guessed."""
-    for row in _located(table, form, finder):
+    for row in located(table, form, finder):
         label = row.values["label"] or NO_LABELS  # whether there may be none is told by all rows
         if form.task == DETECT:
             label = canonical(row.values["label"], row.where)
@@ -91,7 +91,7 @@ def _add(found: SamplesBuilder, table: Path, form: Format, finder: Finder) -> li
     return [*form.notes, *finder.describe()]
 
 
-def _located(table: Path, form: Format, finder: Finder) -> Iterator[BoxRow]:
+def located(table: Path, form: Format, finder: Finder) -> Iterator[BoxRow]:
     """Every row with the file that it names."""
     paths: dict[str, str] = {}
     for line, row in _rows(table, form):

@@ -67,9 +67,19 @@ def canonical(text: str, where: str) -> str:
 
 
 def read_box_rows(table: Path, rows: Iterable[BoxRow]) -> BoxTable:
+    """The photos of a CSV with a box in each row, as `annotated` has them."""
+    photos, relative = annotated(rows)
+    unit = "relative to the photo" if relative else "in pixels"
+    found = BoxTable(table.parent, f"boxes of {table.name} (corners {unit})", says_parts=True)
+    for photo in photos:
+        found.add(photo)
+    return found
+
+
+def annotated(rows: Iterable[BoxRow]) -> tuple[list[Annotated], bool]:
     """The photos of rows with a box each; a row with a path alone is a photo without objects.
 
-    Corners are in pixels from 0, or, where all lie between 0 and 1, relative to the photo.
+    Corners are in pixels from 0, or, where all lie between 0 and 1, relative to the photo: which, is told too.
 
     Raises
     ------
@@ -98,12 +108,10 @@ def read_box_rows(table: Path, rows: Iterable[BoxRow]) -> BoxTable:
                 "ymax, or no label where the photo has no objects"
             )
     relative = bool(values) and all(0 <= value <= 1 for value in values) and any(0 < value < 1 for value in values)
-    unit = "relative to the photo" if relative else "in pixels"
-    found = BoxTable(table.parent, f"boxes of {table.name} (corners {unit})", says_parts=True)
-    for path, row in photos.items():
-        group = row.values["group"] or None
-        found.add(Annotated(path, boxes[path], row.where, sizes[path], relative, row.split, group))
-    return found
+    return [
+        Annotated(path, boxes[path], row.where, sizes[path], relative, row.split, row.values["group"] or None)
+        for path, row in photos.items()
+    ], relative
 
 
 def _box(row: BoxRow) -> Box:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mobilenets.data.samples import Samples
 from mobilenets.data.sources.boxes.coco import find_coco, is_coco, read_coco
 from mobilenets.data.sources.boxes.labelme import find_labelme, read_labelme
+from mobilenets.data.sources.boxes.roboflow import find_roboflow, read_roboflow
 from mobilenets.data.sources.boxes.table import BoxTable
 from mobilenets.data.sources.boxes.voc import find_voc, read_voc
 from mobilenets.data.sources.boxes.yolo import find_yolo, read_yolo
@@ -26,7 +27,7 @@ Reader = Callable[[Path, Sequence[Path]], BoxTable]
 
 
 def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
-    """The photos of a folder whose annotations are COCO, YOLO, Pascal VOC or labelme; None of any other folder.
+    """The photos of a folder with annotations of COCO, YOLO, Pascal VOC, labelme or Roboflow; None of any other folder.
 
     Raises
     ------
@@ -45,6 +46,7 @@ def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
             ("COCO", read_coco, find_coco(folders)),
             ("Pascal VOC", read_voc, find_voc(folders)),
             ("labelme", read_labelme, find_labelme(folders)),
+            ("Roboflow's CSV", read_roboflow, find_roboflow(folders)),
         )
         if files
     }
