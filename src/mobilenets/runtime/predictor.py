@@ -207,7 +207,7 @@ class Predictor(Generic[A]):
     def features(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
     ) -> Iterator[tuple[Source, Features | Failure]]:
-        """As `predict_many`: each source with the features its answer would be made of, float32 (D,) of length 1.
+        """As `predict_many` (`sources`, `batch`, `workers`), each source with its features: float32 (D,) of length 1.
 
         Raises
         ------
