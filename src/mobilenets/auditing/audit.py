@@ -132,7 +132,9 @@ def audit(
         omitted = {"leak"}
         members = [SplitSample(s, split, split) for split, samples in named.items() for s in samples]
     decision = _range(members, notes)
-    seen = Preprocess() if TASKS[survey.task].labels_are_classes else Preprocess(size=size or BOX_INPUT, fit="squash")
+    task = TASKS[survey.task]
+    is_whole = task.has_boxes or task.probe == "bank"  # where there is a box or a defect may be at the edge
+    seen = Preprocess(size=size or BOX_INPUT, fit="squash") if is_whole else Preprocess()
     result = _audit_of(data, texts, survey, members, notes, decision, extractor, doubter, seen)
     return replace(result, val=val, seed=seed, omitted=result.omitted | omitted)
 

@@ -37,10 +37,12 @@ KINDS: dict[str, tuple[str, str]] = {
     "box_doubled": ("boxes drawn twice", "two of one object: the network is told that it finds too few; keep one"),
     "box_small": ("tiny boxes", "too few pixels at the network's input; train with a larger --size, or with --tile"),
     "box_few": ("classes of few boxes", "draw more of them, or give them a class with others"),
+    "label_few": ("rare labels", "collect more photos that have them: of so few a threshold says little"),
+    "no_labels": ("photos without labels", "right where nothing is there; a label nobody gave is taught as absent"),
     "no_objects": ("photos without objects", "right where there are none; an object nobody drew is taught as none"),
 }
 # What the task finds in labels (`Task.label_faults`) or reading came upon, where labels are not classes alone.
-LABEL_KINDS = frozenset(kind for kind in KINDS if kind.startswith("box_") or kind == "no_objects")
+LABEL_KINDS = frozenset(kind for kind in KINDS if kind.startswith(("box_", "label_", "no_")))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mobilenets.arch import DEFAULT_NAME
 from mobilenets.cli.options import MAX_PIXELS, SEED, call, fraction_or_folder
+from mobilenets.model_card import MULTILABEL
 
 if TYPE_CHECKING:
     from mobilenets.auditing.audit import Audit
@@ -62,7 +63,8 @@ def _table(result: Audit) -> list[str]:
 
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"
-    lines = [f"{result.files} photos, {len(result.classes)} classes{inside}"]
+    what = "labels" if result.task == MULTILABEL else "classes"
+    lines = [f"{result.files} photos, {len(result.classes)} {what}{inside}"]
     for kind, findings in result.findings.items():
         title, remedy = KINDS[kind]
         if not findings:

@@ -23,7 +23,8 @@ class ImageFeatures:
     lengths
         float32 (N,): what the network saw is these times the features.
     labels
-        int64 (N,), as the classes of the network are numbered.
+        int64 (N,), as the classes of the network are numbered; of sets of K labels the rank of the rarest one, K of
+        none.
     paths
         What the photographs are called.
     groups
@@ -88,7 +89,7 @@ class ImageFeatures:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Array], prefix: str, width: int, classes: int) -> ImageFeatures:
-        """The inverse of `tensors`, for features of this `width` and so many `classes`.
+        """The inverse of `tensors`, for features of this `width` and labels below `classes`.
 
         Raises
         ------

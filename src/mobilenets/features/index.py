@@ -16,7 +16,7 @@ from mobilenets.features.coverage import choose_covering
 from mobilenets.features.images import ImageFeatures, check_tensors
 from mobilenets.features.known import MAX_DISTANCES, Known
 from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots
-from mobilenets.model_card import CLASSIFY, ModelCard
+from mobilenets.model_card import CLASSIFY, MULTILABEL, ModelCard
 from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
 
@@ -86,7 +86,7 @@ class FeatureIndex:
 
     @property
     def labels(self) -> Indices:
-        """Of the training photographs, int64 (N,), as the classes of the network are numbered."""
+        """Of the training photographs, int64 (N,), as `ImageFeatures` has them."""
         return self.train.labels
 
     @property
@@ -263,8 +263,8 @@ def need_index(model: Path, card: ModelCard) -> FeatureIndex:
         There is none, or a damaged one.
     """
     index = find_index(model, card)
-    if index is None and card.task != CLASSIFY:
-        raise ModelFileError(f"{model}: only models for classes tell what is unknown, and it answers {card.task!r}")
+    if index is None and card.task not in (CLASSIFY, MULTILABEL):
+        raise ModelFileError(f"{model}: only models for classes or labels have an {FILE}; it answers {card.task!r}")
     if index is None:
         raise ModelFileError(f"{model}: has no {FILE} beside it, so nothing tells what is unknown; train again")
     return index
@@ -278,7 +278,7 @@ def _checked(tensors: dict[str, Array], card: ModelCard, model: str) -> FeatureI
     ValueError, KeyError
         They contradict each other or the card.
     """
-    width, classes = card.net.head_width, len(card.classes)
+    width, classes = card.net.head_width, len(card.classes) + (card.task == MULTILABEL)
     train, held_out = (ImageFeatures.from_tensors(tensors, prefix, width, classes) for prefix in ("", HELD_OUT))
     if len(train) == 0:
         raise ValueError("no photo")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mobilenets.data.manifest import listed_files
-from mobilenets.features.index import find_index
+from mobilenets.data.manifest import listed_files, manifest_of
+from mobilenets.features.index import FeatureIndex, find_index
 from mobilenets.features.known import ACCEPT
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.depth import Range
 from mobilenets.report.charts import Chart, histogram
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import short_path, thumbnail
+from mobilenets.tasks import task_of
 
 MAX_STRANGE = 10
 _SIDE, _BARS = 112, 24
@@ -64,20 +66,30 @@ def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
         counts, edges = np.histogram(known.distances, _BARS, (0, max(float(known.distances[-1]), 1e-6)))
         across = "distance from the nearest training photo"
         chart = histogram(counts.tolist(), edges.tolist(), "known photos", across, farthest)
-    found = index.strangest(MAX_STRANGE)
+    found, label_of = index.strangest(MAX_STRANGE), _labels(folder, card, index)
     files = listed_files(folder, [index.paths[row] for row, _, _ in found])
     strangest = [
         Strange(
             _thumbnail(file, short_path(index.paths[row]), card.preprocess.range),
             short_path(index.paths[row]),
-            card.classes[index.labels[row]],
+            label_of(row),
             short_path(index.paths[near]),
-            card.classes[index.labels[near]],
+            label_of(near),
             distance,
         )
         for (row, near, distance), file in zip(found, files, strict=True)
     ]
     return KnownSection(chart, ACCEPT, farthest, len(index), strangest)
+
+
+def _labels(folder: Path, card: ModelCard, index: FeatureIndex) -> Callable[[int], str]:
+    """What each training photo of the index is labelled, by its row; sets of labels stand in data.csv alone."""
+    task = task_of(card)
+    if task.labels_are_classes:
+        return lambda row: card.classes[index.labels[row]]
+    manifest = manifest_of(folder)
+    texts = {} if manifest is None else dict(zip(manifest.paths, manifest.labels, strict=True))
+    return lambda row: task.shown(texts[index.paths[row]]) if index.paths[row] in texts else "?"
 
 
 def _thumbnail(file: Path | None, alt: str, value_range: Range | None) -> PageImage:

@@ -9,6 +9,7 @@ from typing import Any
 from mobilenets.report.answers import Answered, rivals
 from mobilenets.report.audit_section import faults_by_path
 from mobilenets.report.gallery import MAX_IN_GALLERY, open_image
+from mobilenets.report.known_section import known_section
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import short_path, thumbnail
 from mobilenets.tasks.multilabel.predictions import LabelError, label_errors
@@ -44,7 +45,10 @@ def label_answers(answered: Answered) -> dict[str, Any]:
         )
         for error in errors[:MAX_IN_GALLERY]
     ]
-    return {"rivals": _rivals(metrics, answered.kept), "worst": _worst(metrics), "errors": shown, "wrong": len(errors)}
+    return {
+        "rivals": _rivals(metrics, answered.kept), "worst": _worst(metrics), "errors": shown, "wrong": len(errors),
+        "known": known_section(answered.folder, answered.card),
+    }  # fmt: skip
 
 
 def _rivals(metrics: dict[str, Any], kept: Kept) -> list[tuple[str, str, float]]:

@@ -27,8 +27,6 @@ Outputs = NDArray[np.floating[Any]]
 """What a network answers, float32 (N, W): a row for each photograph."""
 Labels = NDArray[np.int64]
 """Of each photograph (N,) the number of its label among the label texts that occur."""
-
-
 UNKNOWN = -1  # among them: one that a model has no answer for
 
 
@@ -125,10 +123,10 @@ class Task(ABC, Generic[A]):
         The main figures of `score`: those told of test photos.
     is_audited : bool
         Whether `audit` knows what can be wrong with data for it.
-    label_kinds : tuple of str
-        The kinds of faults that reading its labels and `label_faults` find.
-    kinds_left_out : tuple of str
-        Those of an audit that say nothing for it.
+    label_kinds, kinds_left_out : tuple of str
+        The kinds of faults that reading its labels and `label_faults` find; those of an audit that say nothing for it.
+    tells_unknown : bool
+        Whether answers say how known a photo is (`with_known`): its runs then have an index of the training photos.
     thresholds : tuple of float
         From which output on each class is there, where validation photos choose that; in the model card.
 
@@ -167,6 +165,7 @@ class Task(ABC, Generic[A]):
     is_audited: ClassVar[bool] = False
     label_kinds: ClassVar[tuple[str, ...]] = ()
     kinds_left_out: ClassVar[tuple[str, ...]] = ()
+    tells_unknown: ClassVar[bool] = False
     thresholds: tuple[float, ...] = ()
 
     def of(self, card: ModelCard) -> Task[A]:

@@ -16,6 +16,7 @@ from mobilenets.features.index import FILE, MAX_IMAGES, PER_CLASS, build_index, 
 from mobilenets.model_card import ModelCard
 from mobilenets.runtime.base import Features
 from mobilenets.tasks.classify.predictions import path_text
+from mobilenets.tasks.objective import Objective
 from mobilenets.training.vectors import VectorEngine
 
 Groups = NDArray[np.int64]
@@ -43,12 +44,13 @@ def write_index(
     train: TrainImages,
     val_features: Features,
     val_images: Samples,
+    objective: Objective,
     is_probe: bool,
 ) -> None:
     """Write `folder/index.safetensors` for the model of `card`, which runs in `engine`.
 
     `is_probe`: the network that is kept is that of the probe. What is unlike the training photographs is learned from
-    `val_features` (M, D) of the validation photographs `val_images`.
+    `val_features` (M, D) of the validation photographs `val_images`. `objective`: what their labels number.
     """
     images, features = train.loader.samples, train.probed
     if not is_probe or features is None or len(features) != len(images):
@@ -57,9 +59,11 @@ def write_index(
     if len(images) == 0:  # they were readable when the training began
         return
     groups = _group_numbers(images, val_images)
+    texts = objective.texts
+    kinds = objective.task.strata(texts, np.bincount(images.labels, minlength=len(texts)))
     index = build_index(
-        ImageFeatures.of(features, images.labels, names_below(images, train.base), groups[: len(images)]),
-        ImageFeatures.of(val_features, val_images.labels, _names(val_images), groups[len(images) :]),
+        ImageFeatures.of(features, kinds[images.labels], names_below(images, train.base), groups[: len(images)]),
+        ImageFeatures.of(val_features, kinds[val_images.labels], _names(val_images), groups[len(images) :]),
         model_id(card),
         per_class=PER_CLASS if train.total > MAX_IMAGES else None,
     )

@@ -120,7 +120,7 @@ def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
         finished = finish(run.folder, objective, val)
     else:
         complete_list(run.folder, run.listed, plan.settings)
-        train = _train_images(run, fitted) if objective.task.labels_are_classes else None
+        train = _train_images(run, fitted) if objective.task.tells_unknown else None
         finished = finish(run.folder, objective, val, test, train)
     write_pages(TrainedRun(run, fitted, finished.images))
     complete(run.folder, finished.card)

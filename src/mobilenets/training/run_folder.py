@@ -19,7 +19,7 @@ from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
-from mobilenets.model_card import CLASSIFY, ModelCard
+from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import Network, read_network, write_network
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
@@ -90,8 +90,8 @@ def finish(
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
     write_answers(folder, card, objective, [path_text(image.path) for image in images], labels, outputs)
-    if train is not None and card.task == CLASSIFY:
-        write_index(folder, engine, card, train, features, images, is_probe=kept.get(KEPT) == PROBE)
+    if train is not None:
+        write_index(folder, engine, card, train, features, images, objective, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
 
 

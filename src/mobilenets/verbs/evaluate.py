@@ -146,9 +146,11 @@ def evaluate(
     predictor = open_model(str(model), engine, precision=precision)
     if unknown is None:
         predictor.index = None  # what is right is counted among all
+    elif not predictor.task.labels_are_classes:
+        answered = predictor.card.task
+        raise ModelFileError(f"--unknown: is counted for classes alone, and {model} answers {answered!r}; leave it out")
     elif predictor.index is None:
-        remedy = "train again" if predictor.task.labels_are_classes else "only models for classes have one"
-        raise ModelFileError(f"--unknown: {model} has no index of its training photos; {remedy}")
+        raise ModelFileError(f"--unknown: {model} has no index of its training photos; train again")
     sources = [unknown] if isinstance(unknown, (str, Path)) else unknown or []
     others_survey = Survey()
     others = expand([str(source) for source in sources], others_survey)

@@ -135,6 +135,7 @@ def label_next(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.index import need_index
+    from mobilenets.model_card import CLASSIFY
     from mobilenets.verbs.features import all_features
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand, listed
@@ -142,6 +143,11 @@ def label_next(
     sources, survey = listed(source), Survey()
     found = expand(sources, survey)  # before weights are fetched: a source that is not there is told at once
     predictor = open_model(NETWORK if from_run is None else str(from_run))
+    if from_run is not None and predictor.card.task != CLASSIFY:
+        raise UsageError(
+            f"--from: {from_run} answers {predictor.card.task!r}, and only a run for classes says which photos it is "
+            "unsure of; leave it out for the most typical ones"
+        )
     index = None if from_run is None else need_index(Path(from_run), predictor.card)
     paths, rows = all_features(predictor, found, survey)
     keep = _without_copies(paths, rows)

@@ -21,6 +21,7 @@ from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError, ModelFileError, UsageError
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.report.run_report import write_report
+from mobilenets.serving.among import Among
 from mobilenets.serving.app import make_app
 from mobilenets.tasks.multilabel import Multilabel
 from mobilenets.tasks.multilabel.loss import MAX_WEIGHT, BinaryCrossEntropy
@@ -159,7 +160,7 @@ def test_the_report_shows_the_photographs_with_wrong_labels(run: mn.Run, tmp_pat
     page = (folder / "report.html").read_text()
     assert f"{len(rows)} of {len(rows)} have a label too few or too many" in page
     assert page.count("missed <bdi>") + page.count("too many <bdi>") >= len(rows)
-    assert page.count("data:image/jpeg") == 12
+    assert page.split('id="known"')[0].count("data:image/jpeg") == 12
     assert "no photo</div>" not in page
 
 
@@ -219,8 +220,8 @@ def test_answers_in_python_and_on_the_command_line(run: mn.Run, photographs: Pat
     line = json.loads(shown["jsonl"][0])
     assert (line["labels"], line["top"][0]["label"]) == (list(answer.labels), first)
     assert shown["csv"] == [
-        "path,labels,label,probability,error",
-        f"{photo},{'|'.join(answer.labels)},{first},{p:.6f},",
+        "path,labels,label,probability,error,known,nearest",
+        f"{photo},{'|'.join(answer.labels)},{first},{p:.6f},,{answer.known:.6f},{answer.nearest[0]}",
     ]
 
 
@@ -274,7 +275,10 @@ def test_what_is_made_for_classes_refuses_it_in_one_line(
         ("train", data, "--from", run.path, "--out", out),
         ("train", data, "--set", "balance=sampler", "--out", out),
         ("export", run.path, "--to", "web", "--out", out),
-        ("audit", data),
+        ("label-next", photographs, "--from", run.path, "--out", tmp_path / "next.csv"),
+        ("evaluate", run.path, data, "--unknown", photographs / "00.png"),
+        ("add-class", run.path, photographs, "--name", "new"),
+        ("predict", run.path, photographs / "00.png", "--sort-into", out),
     ):
         result = cli(*command)
         assert result.returncode == 2
@@ -282,3 +286,114 @@ def test_what_is_made_for_classes_refuses_it_in_one_line(
     assert is_one_line_error(cli("evaluate", run.path, photographs / "none.csv"), "none.csv")
     with pytest.raises(UsageError, match="answers 'multilabel'"):
         run.classifier()
+
+
+# --- what training photographs are like -----------------------------------------------------------------
+
+
+def test_a_photograph_unlike_all_others_has_no_labels_in_every_form(run: mn.Run, tmp_path: Path, cli: Any) -> None:
+    stripes = np.zeros((40, 40, 3), np.uint8)
+    stripes[::3, :, 2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    answer = mn.load(run.path, "onnxruntime").predict(tmp_path / "stripes.png")
+    assert answer.labels is None
+    assert answer.known < 0.05
+    assert answer.title == ("unknown", f"{answer.known:.3f}")
+    shown = cli("predict", run.path, tmp_path / "stripes.png", "--engine", "onnxruntime").stdout.splitlines()
+    assert shown[1].startswith("unknown (known: ")
+    assert shown[2].startswith("label: ")
+    line = json.loads(cli("predict", run.path, tmp_path / "stripes.png", "--format", "jsonl").stdout)
+    assert line["labels"] is None
+    assert len(line["nearest"]) == 3
+    row = cli("predict", run.path, tmp_path / "stripes.png", "--format", "csv").stdout.splitlines()[1]
+    assert row.split(",")[1] == "unknown"
+    accepted = cli("predict", run.path, tmp_path / "stripes.png", "--accept", "1").stdout
+    assert "unknown" not in accepted
+
+
+def test_photographs_like_those_of_the_training_are_known(run: mn.Run, photographs: Path) -> None:
+    answers = list(mn.predict(run.path, sorted(photographs.glob("*.png")), engine="onnxruntime"))
+    assert np.mean([answer.labels is not None for answer in answers]) >= 0.9
+
+
+def test_the_index_keeps_the_rarest_label_of_each(run: mn.Run) -> None:
+    index = mn.load(run.path).index
+    assert index is not None
+    labels = dict(_listed_labels(run.path))
+    rank = {(): 2, ("green",): 0, ("red",): 1, ("green", "red"): 0}  # 20 are green, 30 are red
+    assert [rank[names_of(labels[path])] for path in index.paths] == index.labels.tolist()
+
+
+def _listed_labels(folder: Path) -> list[tuple[str, str]]:
+    with (folder / "data.csv").open() as file:
+        return [(row["path"], row["labels" if "labels" in row else "label"]) for row in csv.DictReader(file)]
+
+
+def test_the_photographs_most_like_one_are_found_among_the_training_photographs(run: mn.Run, photographs: Path) -> None:
+    path = mn.load(run.path).index.paths[0]
+    found = mn.similar(run.path, photographs / path, top=3)
+    assert Path(found.matches[0].path).name == path
+    assert found.matches[0].similarity == pytest.approx(1, abs=0.01)
+    predictor = mn.load(run.path, "onnxruntime")
+    index = predictor.index
+    with TestClient(make_app(predictor, among=Among.of(index.rows, index.paths))) as client:
+        content = (photographs / path).read_bytes()
+        (answer,) = client.post("/similar", params={"top": 2}, content=content).json()["results"]
+        (known,) = client.post("/predict", content=content).json()["results"]
+    assert answer["similar"][0]["path"] == path
+    assert known["nearest"][0] == path
+
+
+def test_the_report_shows_the_strangest_with_their_labels(run: mn.Run) -> None:
+    page = (run.path / "report.html").read_text()
+    assert "training photos least like the others" in page
+    assert "<bdi>green, red</bdi>" in page.split('id="known"')[1]
+
+
+# --- the audit ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    """20 noisy photographs: 0 is a copy of 1 with another label, 2 a copy of 3 on the other side; two have no label."""
+    rng = np.random.default_rng(3)
+    lines = ["path,labels,split"]
+    for i in range(20):
+        pixels = rng.integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        Image.fromarray(pixels).save(tmp_path / f"{i:02d}.png")
+        labels = "" if i in (8, 9) else "cat;dog" if i == 0 else "cat"
+        lines.append(f"{i:02d}.png,{labels},{'val' if i in (3, 15, 16) else 'train'}")
+    shutil.copy(tmp_path / "01.png", tmp_path / "00.png")
+    shutil.copy(tmp_path / "03.png", tmp_path / "02.png")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "list.csv"
+
+
+def test_an_audit_finds_rare_labels_contradictions_leaks_and_photographs_without_any(faulty: Path, cli: Any) -> None:
+    result = cli("audit", faulty, "--weights", "none", "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert {Path(f["path"]).name for f in found["no_labels"]} == {"08.png", "09.png"}
+    assert [f["why"] for f in found["label_few"]] == ["dog: 1 photo", "cat: 18 photos"]
+    (contradiction,) = found["duplicate_across_classes"]
+    assert contradiction["labels"] == ["cat, dog", "cat"]
+    assert [{Path(path).name for path in f["paths"]} for f in found["leak"]] == [{"02.png", "03.png"}]
+    assert not {"imbalance", "likely_mislabelled"} & found.keys()
+    table = cli("audit", faulty, "--weights", "none").stdout
+    assert table.startswith("20 photos, 2 labels")
+    assert "not looked for" not in table
+
+
+def test_the_cleaned_list_is_read_as_labels_again(faulty: Path, tmp_path: Path, cli: Any) -> None:
+    clean = tmp_path / "clean.csv"
+    result = cli("audit", faulty, "--weights", "none", "--write-clean", clean)
+    assert result.returncode == 0, result.stderr
+    assert "2 copies with different labels, 1 copies" in result.stderr
+    splits = read_splits(clean)
+    assert len(splits.train) + len(splits.val) == 17
+    assert set(splits.classes) == {"cat", "|"}
+
+
+def test_a_run_reports_what_its_audit_found(run: mn.Run) -> None:
+    page = (run.path / "report.html").read_text()
+    assert "photos without labels" in page

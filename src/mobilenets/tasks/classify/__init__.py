@@ -29,7 +29,7 @@ class Classify(Task[Prediction]):
     probe = "softmax"
     quality = train_quality = "accuracy"
     headline = ("accuracy", "accuracy_ci95", "balanced_accuracy", "macro_f1", "log_loss", "ece", "n")
-    is_audited = True
+    is_audited = tells_unknown = True
 
     def check(self, data: Path, labels: Sequence[str], images: int) -> None:
         """Two classes at least, with names that are text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.model_card import MULTILABEL, ModelCard
-from mobilenets.tasks.multilabel import answers, metrics, targets
+from mobilenets.tasks.label_fault import LabelFault
+from mobilenets.tasks.multilabel import answers, faults, metrics, targets
 from mobilenets.tasks.multilabel.answers import LabelSet
 from mobilenets.tasks.names import numbered, rarest
 from mobilenets.tasks.task import Labels, Loss, Outputs, Task
@@ -41,6 +42,9 @@ class Multilabel(Task[LabelSet]):
     fields = answers.FIELDS
     labels_are_classes = False
     probe = "sigmoid"
+    is_audited = tells_unknown = True
+    label_kinds = faults.KINDS
+    kinds_left_out = faults.LEFT_OUT
     reads = ("classify",)
     quality = "mAP"
     train_quality = "exact_match"
@@ -71,6 +75,14 @@ class Multilabel(Task[LabelSet]):
         """1 for each of its labels, 0 for all others: float32 (V, K)."""
         return self.members(labels).astype(np.float32)
 
+    def shown(self, text: str) -> str:
+        """Its labels, in words."""
+        return faults.shown(text)
+
+    def label_faults(self, labels: Sequence[str], counts: Labels, size: int) -> Iterator[LabelFault]:
+        """Labels of few photos, and photos without any."""
+        return faults.faults(labels, counts)
+
     def strata(self, labels: Sequence[str], counts: Labels) -> Labels:
         """By their rarest label."""
         return rarest(self.members(labels), counts)
@@ -87,6 +99,10 @@ class Multilabel(Task[LabelSet]):
         """The labels that reach their threshold, and the probability of each."""
         return answers.label_set(path, row, classes, self._thresholds(len(row)))
 
+    def with_known(self, answer: LabelSet, known: float, nearest: tuple[str, ...], is_accepted: bool) -> LabelSet:
+        """Below what is accepted nothing is said of labels, not even that there is none."""
+        return replace(answer, labels=answer.labels if is_accepted else None, known=known, nearest=nearest)
+
     def columns(self, top: int) -> list[str]:
         """labels; label, probability; label2, probability2 … for further ones."""
         return answers.columns(top)
@@ -97,7 +113,7 @@ class Multilabel(Task[LabelSet]):
 
     def record(self, row: Outputs, classes: Sequence[str]) -> list[str]:
         """By the columns of `recorded`."""
-        return [targets.text_of(self.answer(None, row, classes).labels), *(f"{p:.6f}" for p in row)]
+        return [targets.text_of(self.answer(None, row, classes).labels or ()), *(f"{p:.6f}" for p in row)]
 
     def score(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> dict[str, Any]:
         """Average precision, F1 and exact match, and the figures of each label."""

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
-from mobilenets.tasks.classify.answers import ClassProbability
+from mobilenets.tasks.classify.answers import KNOWN_COLUMNS, UNKNOWN, ClassProbability
 from mobilenets.tasks.classify.answers import columns as class_columns
 from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.multilabel.targets import SEPARATOR
 from mobilenets.tasks.task import Outputs
 
-FIELDS = {"labels": list[str], "top": list[ClassProbability]}
+FIELDS = {"labels": list[str], "top": list[ClassProbability], "known": float, "nearest": list[str]}
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,12 @@ class LabelSet:
     path
         The file; None for one in memory.
     labels
-        Those that reach their thresholds, the most probable first.
+        Those that reach their thresholds, the most probable first; None for a photo that is unlike all that were
+        trained on.
     top
         Every label with its probability, 0 to 1, the best first.
+    known, nearest
+        As those of a `Prediction`.
 
     Examples
     --------
@@ -40,12 +43,16 @@ class LabelSet:
     """
 
     path: str | None
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] | None
     top: tuple[tuple[str, float], ...]
+    known: float | None = None
+    nearest: tuple[str, ...] = ()
 
     @property
     def title(self) -> tuple[str, str]:
-        """The labels."""
+        """The labels; of the unknown, how known it is."""
+        if self.labels is None:
+            return UNKNOWN, f"{self.known:.3f}"
         return ", ".join(self.labels) or "no label", ""
 
     @property
@@ -58,7 +65,7 @@ class LabelSet:
         return replace(self, top=self.top[:top])
 
     def to_dict(self) -> dict[str, Any]:
-        """`labels`, a list of names, and `top`, a list of names and probabilities.
+        """`labels`, a list of names, and `top`, a list of names and probabilities; with an index `known`, `nearest`.
 
         Examples
         --------
@@ -66,18 +73,25 @@ class LabelSet:
         {'labels': ['cat'], 'top': [{'label': 'cat', 'probability': 0.75}]}
         """
         top = [{"label": label, "probability": probability} for label, probability in self.top]
-        return {"labels": list(self.labels), "top": top}
+        known = {} if self.known is None else {"known": self.known, "nearest": list(self.nearest)}
+        return {"labels": None if self.labels is None else list(self.labels), "top": top, **known}
 
     def lines(self, classes: Sequence[str]) -> list[str]:
         """What a person reads, of `classes`: the labels in one line, then the probability of each."""
         width = max(map(columns_of, classes))
         rows = [f"label: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
+        if self.labels is None:
+            return [f"{UNKNOWN} (known: {self.known:.3f}), most like {', '.join(self.nearest)}", *rows]
         return [f"labels: {', '.join(self.labels) or 'none'}", *rows]
 
     def cells(self, top: int) -> dict[str, str]:
-        """The cells of a CSV, by the names of `columns`."""
+        """The cells of a CSV, by the names of `columns`, and with an index of `KNOWN_COLUMNS`."""
         values = [value for label, p in self.top[:top] for value in (label, f"{p:.6f}")]
-        return {"labels": SEPARATOR.join(self.labels), **dict(zip(class_columns(top), values, strict=False))}
+        labels = UNKNOWN if self.labels is None else SEPARATOR.join(self.labels)
+        cells = {"labels": labels, **dict(zip(class_columns(top), values, strict=False))}
+        if self.known is not None:
+            cells |= zip(KNOWN_COLUMNS, (f"{self.known:.6f}", self.nearest[0]), strict=True)
+        return cells
 
 
 def label_set(path: str | None, row: Outputs, classes: Sequence[str], thresholds: NDArray[np.floating]) -> LabelSet:
