@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mobilenets.errors import UsageError
-from mobilenets.model_card import CLASSIFY, ModelCard
+from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT, ModelCard
 from mobilenets.nn.io import Network, open_network
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
@@ -88,7 +88,10 @@ class Explainer:
 
     def __init__(self, network: Network) -> None:
         if not explains(network.card):
-            raise UsageError(f"{network.card.name}: the answers of {network.card.task!r} are no classes to explain")
+            card = network.card
+            says_where = card.task in (DETECT, ANOMALY)
+            remedy = "'mobilenets predict --save' draws where" if says_where else "use a run for classes"
+            raise UsageError(f"{card.name}: the answers of {card.task!r} are no classes to explain; {remedy}")
         self._network = network
         self._classifier = Classifier(TorchEngine(network.model, network.card))
 

@@ -65,7 +65,9 @@ class SearchContext:
             raise ModelFileError(f"--from {run}: is no run folder; give one that 'mobilenets train' or 'search' wrote")
         network = open_network(run)
         if network.card.task != CLASSIFY:
-            raise UsageError(f"--from {run}: answers {network.card.task!r}; a search finds networks for classes")
+            raise UsageError(
+                f"--from {run}: answers {network.card.task!r}, and a search is for classes; give a run for classes"
+            )
         self.run, self.card, self.base = run, network.card, network.model
         settings, self.recipe = read_config(run / "config.yaml")
         self.settings = replace(settings, data=str(data))

@@ -76,7 +76,9 @@ def check_run(folder: Path, name: str) -> _Run:
             raise ModelFileError(f"{folder}: has no {file}; give the folder of a run that came to its end")
     card = read_card(folder / "model.safetensors")
     if card.task != CLASSIFY:
-        raise UsageError(f"{folder}: answers {card.task!r}, not classes; a class can be added to a classifier alone")
+        raise UsageError(
+            f"{folder}: answers {card.task!r}, and only a classifier takes another class; train again on all photos"
+        )
     if unicodedata.normalize("NFC", name) in {unicodedata.normalize("NFC", known) for known in card.classes}:
         raise UsageError(
             f"--name: {folder} has the class {name!r} already; choose another name, or train with the new "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ TARGETS = {
 }
 FULL_TARGETS = ("onnx", "openvino")
 INT8_TARGETS = ("onnx", "openvino", "executorch", "litert", "web")
+_QUANTISERS = {"openvino": "nncf", "executorch": "torchao", "litert": "ai_edge_quantizer"}  # packages of their own
 HALF_TARGETS = ("onnx", "openvino", "litert", "coreml", "ncnn", "web")
 
 
@@ -82,6 +84,11 @@ def quantizer(target: str) -> Quantize:
     quantize = _import(target).int8 if target in INT8_TARGETS or target not in TARGETS else None
     if quantize is None:
         raise UsageError(f"--int8: not offered for {target}; it is for {', '.join(INT8_TARGETS)}")
+    needed = _QUANTISERS.get(target)
+    if needed is not None and find_spec(needed) is None:
+        raise MissingExtraError(
+            f"--int8: {target} needs {needed}; run: pip install 'mobilenets[{TARGETS[target].extra}]'"
+        )
 
     def write_int8(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
         from mobilenets.exporting.int8.prepare import prepare_for_int8
