@@ -1,6 +1,9 @@
 """The command line itself: what it says to words that it does not know."""
 
 import argparse
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +56,21 @@ def test_help_is_what_argparse_would_print_in_80_columns(
     except SystemExit as stopped:  # argparse's way
         code = stopped.code
     assert (code, capsys.readouterr()) == (0, (expected.format_help(), ""))
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_leads_nowhere_and_the_command_does_its_work(closed: str, tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "mobilenets.cli.main", "cache"]
+    result = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *run], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_paths_on_a_standard_input_that_is_closed_are_none(tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "mobilenets.cli.main", "predict", "mobilenet_v2", "-"]
+    result = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *run], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 2
+    assert result.stderr == "mobilenets predict: -: no paths on standard input; write one a line\n"

@@ -20,6 +20,7 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code (0 done, 1 some inputs failed, 2 wrong use, 130 interrupted)."""
+    _open_closed_streams()
     given = sys.argv[1:] if argv is None else argv
     if given in (["-h"], ["--help"]):
         print(help_text(), end="")
@@ -30,6 +31,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(given)
     with own_process():
         return _run(args)
+
+
+def _open_closed_streams() -> None:
+    """A stream that is closed, as by `>&-` or some services, leads nowhere: else the next file takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _run(args: argparse.Namespace) -> int:
