@@ -118,6 +118,15 @@ def test_an_export_knows_its_run_and_a_model_elsewhere_nothing(evaluate, run: Pa
     assert "trained_on" not in metrics_of(evaluate, exported, run.parent / "photos")[1]
 
 
+def test_a_run_that_lost_its_list_says_that_nothing_is_kept_apart(evaluate, run: Path, tmp_path: Path) -> None:
+    lost = Path(shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns(FILE)))
+    (lost / "config.yaml").write_text("seed: 0\n")
+    code, out, told = evaluate(lost, run.parent / "photos")
+    assert code == 0
+    assert "not trained on" not in out
+    assert f"{lost}: has no data.csv: which of these photos it was trained on is not known" in told
+
+
 def test_a_damaged_list_is_one_line(evaluate, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     text = (run / FILE).read_text("utf-8")

@@ -258,6 +258,8 @@ def _splits(model: Path, samples: Samples, side: int | None) -> list[str | None]
     run = run_of(model) if model.exists() else None
     manifest = manifest_of(run) if run is not None else None
     if manifest is None:
+        if model.is_dir() and (model / "config.yaml").is_file():
+            log.warning("%s: has no data.csv: which of these photos it was trained on is not known", model)
         return None
     if not manifest.hashed.any():
         log.warning("%s: was stopped before its photos were hashed: which of these it was trained on is not known", run)
