@@ -118,6 +118,7 @@ def test_what_does_not_fit_is_refused(
     assert refused("similar", run, photo, "--among", tmp_path / "other.npy", named="features of another model")
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("index.safetensors"))
     assert refused("similar", tmp_path / "run", photo, named="no index.safetensors beside it")
+    assert refused("similar", tmp_path / "run", photo, named="say where to look, as --among DIR")
 
 
 @pytest.mark.parametrize(

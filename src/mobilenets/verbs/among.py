@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.errors import DataError, ModelFileError
+from mobilenets.errors import DataError, ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from mobilenets.features.neighbours import Features
@@ -27,13 +27,17 @@ def look_among(predictor: Predictor[Any], model: Path, among: Sources | None) ->
     """
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.files import SUFFIXES, read_features
-    from mobilenets.features.index import model_id, need_index
+    from mobilenets.features.index import FILE, find_index, model_id
     from mobilenets.features.neighbours import roots
     from mobilenets.verbs.features import all_features
     from mobilenets.verbs.sources import expand, listed
 
     if among is None:
-        index = predictor.index or need_index(model, predictor.card)
+        index = predictor.index or find_index(model, predictor.card)
+        if index is None:
+            raise UsageError(
+                f"{model}: has no {FILE} beside it, its training photos; say where to look, as --among DIR"
+            )
         return index.rows, _files(model, index.paths)
     if isinstance(among, (str, Path)) and Path(among).suffix in SUFFIXES:
         stored = read_features(Path(among))
