@@ -63,8 +63,10 @@ def _table(result: Audit) -> list[str]:
 
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"
-    what = "labels" if result.task == MULTILABEL else "classes"
-    lines = [f"{result.files} photos, {len(result.classes)} {what}{inside}"]
+    what = "label" if result.task == MULTILABEL else "class"
+    count = len(result.classes)
+    known = f"1 {what}" if count == 1 else f"{count} {what}{'s' if what == 'label' else 'es'}"
+    lines = [f"{result.files} photos, {known}{inside}"]
     for kind, findings in result.findings.items():
         title, remedy = KINDS[kind]
         if not findings:

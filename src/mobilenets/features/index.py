@@ -264,7 +264,8 @@ def need_index(model: Path, card: ModelCard) -> FeatureIndex:
     """
     index = find_index(model, card)
     if index is None and card.task not in (CLASSIFY, MULTILABEL):
-        raise ModelFileError(f"{model}: only models for classes or labels have an {FILE}; it answers {card.task!r}")
+        only = "only models for classes or labels keep an index of their photos; use one, or for 'similar' --among"
+        raise ModelFileError(f"{model}: answers {card.task!r}, and {only}")
     if index is None:
         raise ModelFileError(f"{model}: has no {FILE} beside it, so nothing tells what is unknown; train again")
     return index
