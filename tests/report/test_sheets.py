@@ -79,6 +79,13 @@ def test_chinese_arabic_or_unknown_names_are_drawn_or_replaced_never_boxes(
     assert warned.count("\n") == warned.count("no installed font can write"), "once per name"
 
 
+@pytest.mark.parametrize("name", ["two\nlines.png", "no \udcff text.png", "a\ttab.png"])
+def test_a_name_that_is_no_line_of_text_is_written_as_one(red: Path, tmp_path: Path, name: str) -> None:
+    red.rename(tmp_path / name)
+    save_predictions([predicted(tmp_path / name)], tmp_path / "out.png", (), Preprocess())
+    assert (pixels(tmp_path / "out.png")[:24].sum(2) < 300).any(), "dark letters above the photo"
+
+
 def test_a_picture_without_a_path_is_left_out(red: Path, tmp_path: Path) -> None:
     unnamed = Prediction(None, "rose", 0.5, (("rose", 0.5),))
     save_predictions([unnamed, predicted(red)], tmp_path / "out.png", (), Preprocess())

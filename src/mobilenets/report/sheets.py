@@ -131,6 +131,7 @@ def _draw(
 
 def _write_title(sheet: Image.Image, middle: tuple[float, float], width: float, name: str, figure: str) -> None:
     """Name and figure, the name shortened to `width` pixels."""
+    name = name if name.isprintable() else ascii(name)[1:-1]
     title, kept = f"{name}  {figure}", len(figure) + 2
     font_file = find_font(name + _OTHERS)
     font = ImageFont.truetype(font_file, _FONT_SIZE) if font_file else ImageFont.load_default(_FONT_SIZE)
