@@ -76,3 +76,14 @@ def test_what_cannot_be_used_is_told_in_a_line(run: Path, cli: Cli, tmp_path: Pa
     assert is_one_line_error(cli("label-next", photos, "--from", tmp_path / "model.onnx"), "index.safetensors")
     (tmp_path / "label-next.csv").write_text("")
     assert is_one_line_error(cli("label-next", photos, "--from", run), "exists already")
+
+
+def test_photos_that_no_csv_can_name_are_left_out_and_counted(run: Path, cli: Cli, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", KINDS, 2)
+    (photos / "rose" / "000.jpg").rename(photos / "rose" / "two\nlines.jpg")
+    (photos / "rose" / "001.jpg").rename(photos / "rose" / "no \udcff text.jpg")
+    result = cli("label-next", photos, "--from", run, "--n", "100", "--out", tmp_path / "list.csv")
+    assert result.returncode == 0, result.stderr
+    assert "left out: 2 with a line break or what is not UTF-8 in the name, as " in result.stderr
+    names = [Path(row["path"]).name for row in csv.DictReader((tmp_path / "list.csv").open(encoding="utf-8"))]
+    assert sorted(names) == ["000.jpg", "000.jpg", "001.jpg", "001.jpg"]

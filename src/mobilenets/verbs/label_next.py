@@ -150,6 +150,15 @@ def label_next(
         )
     index = None if from_run is None else need_index(Path(from_run), predictor.card)
     paths, rows = all_features(predictor, found, survey)
+    listable = [i for i, path in enumerate(paths) if _is_listable(path)]
+    if len(listable) < len(paths):
+        name = ascii(next(path for path in paths if not _is_listable(path)))
+        log.warning(
+            "left out: %d with a line break or what is not UTF-8 in the name, as %s; rename",
+            len(paths) - len(listable),
+            name,
+        )
+        paths, rows = [paths[i] for i in listable], rows[listable]
     keep = _without_copies(paths, rows)
     if not keep:
         raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
@@ -173,6 +182,14 @@ def label_next(
 
         save_predictions(photos, Path(save), (), predictor.card.preprocess)
     return LabelNext(photos, Path(out), copies)
+
+
+def _is_listable(path: str) -> bool:
+    """Whether the list can name a photo so that `train` reads it."""
+    try:
+        return not {"\n", "\r"}.intersection(str(Path(path).absolute()).encode().decode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _without_copies(paths: list[str], rows: Any) -> list[int]:
