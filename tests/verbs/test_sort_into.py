@@ -47,6 +47,34 @@ def test_classes_with_names_that_are_no_folders_get_folders_of_their_own(tmp_pat
     assert all(folder.parent == tmp_path / "sorted" for folder in folders)
 
 
+def test_folders_called_otherwise_than_their_classes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Sorter(tmp_path / "plain", ("rose", "tulip"), link=False)
+    assert caplog.messages == []
+    Sorter(tmp_path / "sorted", ("../x", "rose", "unknown"), link=False)
+    assert caplog.messages == [
+        "--sort-into: folders are called otherwise than classes: '../x' in .._x, 'unknown' in unknown-2"
+    ]
+
+
+def test_a_class_name_longer_than_a_folders_is_cut(tmp_path: Path) -> None:
+    source, label = photo(tmp_path / "1.jpg"), "黄" * 300
+    assert Sorter(tmp_path / "sorted", (label, "rose"), link=False).add(source, label).read_bytes() == b"photo"
+
+
+def test_of_a_photograph_that_does_not_fit_no_part_is_left(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # of Unix
+    source = photo(tmp_path / "1.jpg", bytes(5_000))
+    sorter = Sorter(tmp_path / "sorted", ("rose",), link=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be put there .*; make room"):
+            sorter.add(source, "rose")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "sorted" / "rose").iterdir()) == []
+
+
 def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_path: Path) -> None:
     Sorter(tmp_path, ("rose",), link=False)
     photo(tmp_path / "1.jpg")

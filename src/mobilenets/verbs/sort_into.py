@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -12,6 +13,9 @@ from mobilenets.errors import UsageError
 
 UNKNOWN = "unknown"
 _UNUSABLE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')  # in names of folders, on one system or another
+_MAX_NAME = 200  # bytes; file systems take 255, and a number may follow
+
+log = logging.getLogger(__name__)
 
 
 class Sorter:
@@ -51,7 +55,7 @@ class Sorter:
         UserError
             It cannot be copied or linked there.
         """
-        folder = self._folders[label]
+        folder, new = self._folders[label], None
         try:
             folder.mkdir(exist_ok=True)
             new = _unused(folder / path.name)
@@ -62,6 +66,8 @@ class Sorter:
                     shutil.copyfileobj(source, copy)
                 shutil.copystat(path, new)
         except OSError as error:
+            if new is not None and not self._link:
+                new.unlink(missing_ok=True)  # what has only a part of the photo
             advice = "leave --link out" if self._link else "make room, or name another folder"
             raise UsageError(f"--sort-into {folder}: {path} cannot be put there ({error.strerror}); {advice}") from None
         return new
@@ -72,13 +78,25 @@ def _folders(folder: Path, classes: Iterable[str]) -> dict[str | None, Path]:
     folders: dict[str | None, Path] = {}
     taken: set[str] = set()
     for label in (*classes, None):
-        wanted = UNKNOWN if label is None else _UNUSABLE.sub("_", label).rstrip(". ") or "_"
+        wanted = UNKNOWN if label is None else _usable(label)
         name, number = wanted, 2
         while name.casefold() in taken:
             name, number = f"{wanted}-{number}", number + 1
         taken.add(name.casefold())
         folders[label] = folder / name
+    other = [
+        f"{label or UNKNOWN!a} in {path.name}" for label, path in folders.items() if (label or UNKNOWN) != path.name
+    ]
+    if other:
+        more = f" and {len(other) - 3:,} more" if len(other) > 3 else ""
+        log.warning("--sort-into: folders are called otherwise than classes: %s%s", ", ".join(other[:3]), more)
     return folders
+
+
+def _usable(label: str) -> str:
+    """The name of a class as one of a folder."""
+    name = _UNUSABLE.sub("_", label).encode()[:_MAX_NAME].decode(errors="ignore")
+    return name.rstrip(". ") or "_"
 
 
 def _unused(path: Path) -> Path:
