@@ -149,6 +149,17 @@ def test_a_column_called_path_goes_before_others(table: Path, capsys: pytest.Cap
     assert "not read: 'file'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", ["x,y,w,h", "left,top,width,height", "x_center,y_center,width,height", "bbox"])
+def test_boxes_in_another_form_are_told_for_what_they_are(
+    table: Path, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    cells = ",".join(["1"] * (columns.count(",") + 1))
+    table.write_text(_lines(",", f"path,label,{columns}", f"{{path}},{{label}},{cells}"))
+    assert _labels(table) == EXPECTED
+    error = capsys.readouterr().err
+    assert "; they look like boxes, which are read from columns called xmin, ymin, xmax, ymax" in error
+
+
 def test_folds_that_are_numbers_are_no_parts(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text(_lines(",", "path,label,fold", "{path},{label},3"))
     assert list(read_named_splits(table)[1]) == [""]

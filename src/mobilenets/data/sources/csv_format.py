@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from mobilenets.data.sources.boxes.csv_boxes import find_corners
+from mobilenets.data.sources.boxes.csv_boxes import CORNERS, are_boxes, find_corners
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
@@ -237,7 +237,11 @@ def _guesses(header: Sequence[str], columns: dict[str, int], flags: dict[str, in
     read = {*columns.values(), *flags.values()}
     others = [header[k].strip() for k in range(len(header)) if k not in read]
     others = [name for name in others if name and not name.startswith("Unnamed:")]  # pandas' index
-    return [*notes, f"not read: {_listed(others)}"] if others else notes
+    if others:
+        notes.append(f"not read: {_listed(others)}")
+    if are_boxes([_key(name) for name in others]):
+        notes.append(f"they look like boxes, which are read from columns called {', '.join(CORNERS)}")
+    return notes
 
 
 def _listed(names: Sequence[str]) -> str:

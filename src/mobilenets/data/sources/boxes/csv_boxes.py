@@ -22,6 +22,13 @@ _NAMES = {
     "height": "height imageheight imgheight",
     "ignore": "ignore difficult iscrowd crowd isgroupof",
 }
+_WHOLE = {"bbox", "bboxes", "boundingbox", "box", "bndbox"}
+_PLACE_AND_SIDES = (
+    {*_NAMES["xmin"].split(), "x", "bboxx", "xcenter", "centerx", "xc", "cx"},
+    {*_NAMES["ymin"].split(), "y", "bboxy", "ycenter", "centery", "yc", "cy"},
+    {"w", "width", "bboxw", "bboxwidth", "boxwidth"},
+    {"h", "height", "bboxh", "bboxheight", "boxheight"},
+)
 _FLAGS = {"": False, "0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
@@ -50,6 +57,18 @@ def find_corners(keys: Sequence[str]) -> dict[str, int]:
         if at:
             found[name] = at[0]
     return found if found.keys() >= set(CORNERS) else {}
+
+
+def are_boxes(keys: Sequence[str]) -> bool:
+    """Whether columns that nobody reads are boxes in another form: a cell with four numbers, or a place and sides.
+
+    Examples
+    --------
+    >>> are_boxes(["xmin", "ymin", "width", "height"]), are_boxes(["bbox"]), are_boxes(["width", "height"])
+    (True, True, False)
+    """
+    given = set(keys)
+    return bool(given & _WHOLE) or all(given & names for names in _PLACE_AND_SIDES)
 
 
 def canonical(text: str, where: str) -> str:
