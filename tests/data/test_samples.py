@@ -41,6 +41,12 @@ def test_what_was_taken_apart_can_be_joined(names: list[str], cut: int, group: s
     assert Samples.joined([Samples.of(samples[:cut]), columns[cut:]]) == samples  # of another reading
 
 
+def test_repeated_ones_stand_one_after_the_other() -> None:
+    samples = Samples.of([Sample(Path(f"{name}.jpg"), k) for k, name in enumerate("ab")])
+    assert [sample.path.stem for sample in samples.repeated(3)] == list("ababab")
+    assert samples.repeated(1) == samples
+
+
 def test_names_that_are_not_text_are_kept_and_sorted_as_strings() -> None:
     names = [os.fsdecode(b"caf\xe9.jpg"), "caf\uffff.jpg", "cafz.jpg", "\ud7ff.jpg"]
     samples = Samples.of([Sample(Path(name), 0) for name in names])

@@ -67,6 +67,7 @@ def test_the_outputs_of_a_place_come_from_that_place_of_its_map() -> None:
     for heads in model.heads:
         for part in (heads.classes, heads.boxes):
             nn.init.zeros_(part.predict.weight)
+            nn.init.zeros_(part.predict.bias)
     model.heads[0].classes.predict.bias[1 * 4 + 2] = 1.0  # anchor 1, class 2
     model.heads[1].boxes.predict.bias[3 * 4 + 0] = 2.0  # anchor 3, x
     found = model(torch.randn(1, 3, SIZE, SIZE))[0]
@@ -155,13 +156,16 @@ def test_a_head_for_finer_maps_keeps_the_extra_ones_and_begins_its_predictions_a
     assert model(torch.zeros(1, 3, SIZE, SIZE)).shape[1] == len(anchors(model.net, SIZE))
 
 
-def test_new_predictions_are_near_nought_and_their_norms_are_those_of_detectors() -> None:
+def test_new_predictions_expect_the_background_and_their_norms_are_those_of_detectors() -> None:
     torch.manual_seed(0)
     model = make_network(build("ssdlite_mobilenet_v2", num_classes=21))
     assert isinstance(model, Detector)
     predict = model.heads[0].classes.predict
     assert predict.weight.std().item() == pytest.approx(0.03, rel=0.05)
-    assert predict.bias.abs().sum() == 0
+    expected = predict.bias.view(-1, 21).softmax(1)
+    torch.testing.assert_close(expected[:, 0], torch.full((6,), 0.99))
+    assert expected[:, 1:].std(1).max() == 0
+    assert model.heads[0].boxes.predict.bias.abs().sum() == 0
     norms = [m for part in model.head_modules for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.03)}
     assert len(norms) == 4 * 3 + 6 * 2

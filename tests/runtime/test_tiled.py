@@ -9,20 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from annotated import UNDO
-from mobilenets.arch import build
 from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import DETECT, TILE, ModelCard
-from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import decoded
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.opening import load
 from mobilenets.runtime.predictor import Failure, Predictor
 from mobilenets.tasks.detect.tiles import grid, merged
+from small import finder
 
 SIDE, SIZE = 96, (200, 150)
 
@@ -30,8 +28,7 @@ SIDE, SIZE = 96, (200, 150)
 @cache
 def engine() -> TorchEngine:
     """Random weights, and thresholds so low that boxes are found."""
-    torch.manual_seed(0)
-    model = Detector(build("ssdlite_mobilenet_v3_small", width=0.35, num_classes=3)).eval()
+    model = finder()
     preprocess = Preprocess(size=64, crop=1.0, fit="squash")
     card = ModelCard(
         "finder",

@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from starlette.testclient import TestClient
 
-from mobilenets.arch import build
 from mobilenets.model_card import DETECT, ModelCard
 from mobilenets.nn.io import write_network
-from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.serving.app import make_app
 from serving.service import picture, serving
+from small import finder
 
 CLASSES = ("cat", "dog")
 SIZE = (80, 60)
@@ -25,8 +23,7 @@ SIZE = (80, 60)
 @cache
 def detector() -> TorchEngine:
     """Random weights, and thresholds so low that boxes are found."""
-    torch.manual_seed(0)
-    model = Detector(build("ssdlite_mobilenet_v3_small", width=0.35, num_classes=3)).eval()
+    model = finder()
     preprocess = Preprocess(size=64, crop=1.0, fit="squash")
     card = ModelCard("finder", model.net, CLASSES, preprocess, task=DETECT, thresholds=(0.02, 0.02))
     return TorchEngine(model, card)

@@ -22,6 +22,7 @@ EXTRAS = (512, 256, 256, 128)  # channels of the maps behind C5, at width 1
 MIN_EXTRA = 16
 NORM_EPS, NORM_MOMENTUM = 1e-3, 0.03  # torchvision's and TensorFlow's for SSDLite, whatever the backbone has
 BOX = 4  # numbers of a box
+MAX_OVERLAP = 0.55  # torchvision's
 
 _MAX_EXTRAS = 8
 _MAX_SHAPES = 32  # anchors in one place
@@ -119,6 +120,8 @@ class SsdHead:
         Of the anchors in a cell: "torchvision" or "tf".
     norm_eps, norm_momentum
         BatchNorm's in the head.
+    max_overlap
+        IoU of two boxes of a class above which they are taken for one object, 0 to 1.
 
     Examples
     --------
@@ -136,6 +139,7 @@ class SsdHead:
     order: str = "torchvision"
     norm_eps: float = NORM_EPS
     norm_momentum: float = NORM_MOMENTUM
+    max_overlap: float = MAX_OVERLAP
 
     @property
     def dropout(self) -> float:
@@ -210,6 +214,7 @@ class SsdHead:
         check_choice("order", self.order, ORDERS)
         check_fraction("norm_eps", self.norm_eps)
         check_fraction("norm_momentum", self.norm_momentum)
+        check_number("max_overlap", self.max_overlap, 0, 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

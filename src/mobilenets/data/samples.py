@@ -112,6 +112,10 @@ class Samples(Sequence[Sample]):
         taken: dict[str, Any] = {k: None if v is None else v[indices] for k, v in self._columns().items()}
         return replace(self, **taken)
 
+    def repeated(self, times: int) -> Samples:
+        """All of them so many times, one after the other."""
+        return self.take(np.tile(np.arange(len(self)), times)) if times > 1 else self
+
     def split_names(self) -> set[str]:
         """The parts, as the data says, that have photographs."""
         return {SPLITS[k] for k in np.unique(self.splits)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -18,6 +19,7 @@ from mobilenets.preprocess import Preprocess
 
 SIZE = 320  # pixels of a side, that published detectors of this kind see
 INIT_STD = 0.03  # of the head's weights (torchvision, TensorFlow)
+RARE = 0.01  # of a new head's scores, all classes together: as few anchors are objects (1708.02002, §4.1)
 
 
 class ExtraMap(nn.Module):
@@ -197,3 +199,7 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, INIT_STD)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    if isinstance(module, Heads) and module.classes.predict.bias is not None:  # behind its convolutions
+        outputs = module.classes.width
+        with torch.no_grad():
+            module.classes.predict.bias.view(-1, outputs)[:, 0] = math.log((outputs - 1) * (1 - RARE) / RARE)

@@ -20,6 +20,7 @@ from mobilenets.tasks.label_fault import LabelFault
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mobilenets.arch.net import Net
     from mobilenets.model_card import ModelCard
     from mobilenets.tasks.mark import Mark
 
@@ -100,8 +101,6 @@ class Task(ABC, Generic[A]):
         The column of a CSV that has its labels, by which data tells its task.
     outputs : tuple of str
         The names of what `head` gives, in an exported file.
-    suppression : Suppression or None
-        What files whose graphs can do it do behind `head`; see `mobilenets.exporting.nms`.
     fields : dict of str to type
         What `Answer.to_dict` gives, by name; the types as annotations of a dataclass have them.
     labels_are_classes : bool
@@ -153,7 +152,6 @@ class Task(ABC, Generic[A]):
     name: ClassVar[str]
     label: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]]
-    suppression: ClassVar[Suppression | None] = None
     fields: ClassVar[dict[str, Any]]
     labels_are_classes: ClassVar[bool]
     has_boxes: ClassVar[bool] = False
@@ -168,8 +166,17 @@ class Task(ABC, Generic[A]):
     tells_unknown: ClassVar[bool] = False
     thresholds: tuple[float, ...] = ()
 
+    @property
+    def suppression(self) -> Suppression | None:
+        """What files whose graphs can do it do behind `head`; see `mobilenets.exporting.nms`."""
+        return None
+
     def of(self, card: ModelCard) -> Task[A]:
         """The task as a trained model answers it, with what its card has settled."""
+        return self
+
+    def of_network(self, net: Net) -> Task[A]:
+        """The task as the network of the table `net` answers it, with what that has settled."""
         return self
 
     def settled(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> Task[A]:

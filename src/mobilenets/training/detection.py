@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,13 +12,15 @@ from mobilenets.data.shapes import stored_sizes
 from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 from mobilenets.nn.ssd import Detector
-from mobilenets.tasks.detect.own_anchors import describe, own_head
+from mobilenets.tasks.detect.own_anchors import describe, own_head, own_overlap
 
 log = logging.getLogger(__name__)
 
 
 def take_own_anchors(model: MobileNet, size: int, listed: Splits) -> None:
     """Give a detector anchors like the boxes of its training photographs, and say how many of these they match.
+
+    What it takes for one object is like these boxes too: as much overlap as they have, and some more.
 
     One that comes trained for as many classes keeps its own.
 
@@ -32,7 +35,7 @@ def take_own_anchors(model: MobileNet, size: int, listed: Splits) -> None:
     rows = objective.task.targets(objective.texts).reshape(len(objective.texts), -1, 6)[listed.train.labels]
     boxes = rows[(rows[..., 4] >= 0) & (rows[..., 5] == 0)][:, :4].astype(np.float64)
     if model.provenance.get("classifier") != "pretrained":
-        model.reset_head(own_head(model.net, boxes))
+        model.reset_head(replace(own_head(model.net, boxes), max_overlap=own_overlap(rows)))
     sides = [np.sqrt(width * height) for width, height in stored_sizes(listed.train)]
     line, is_enough = describe(model.net, size, boxes, float(np.median(sides)) if sides else 0.0)
     log.log(logging.INFO if is_enough else logging.WARNING, "%s", line)

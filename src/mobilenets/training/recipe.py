@@ -46,7 +46,9 @@ class ProbeRecipe:
 class Recipe:
     """How the training loop moves the weights.
 
-    `steps`: optimiser steps in all, with which the last of the `epochs` ends early; 0 for whole epochs.
+    `steps`: optimiser steps in all, with which the last of the `epochs` ends early; 0 for whole epochs. `repeats`: how
+    often an epoch shows each photograph, augmented anew: of few photographs it would be hardly longer than the look at
+    the validation photographs behind it.
     `freeze`: "none", "backbone" (only the classifier learns) or a number of blocks, counted from the
     stem, whose weights *and* BatchNorm statistics stay as they are. `views`: with a number of blocks frozen,
     how many augmented views of each photograph are run through them once and kept; 0 augments anew in every
@@ -63,6 +65,7 @@ class Recipe:
 
     epochs: int = 20
     steps: int = 0
+    repeats: int = 1
     batch_size: int = 32
     optimizer: str = "adamw"
     lr: float = 5e-4
@@ -89,6 +92,7 @@ class Recipe:
         _require("balance", self.balance in BALANCES, self.balance, ", ".join(BALANCES))
         _require("epochs", self.epochs >= 1, self.epochs, "1 or more")
         _require("steps", self.steps >= 0, self.steps, "0 (whole epochs) or more")
+        _require("repeats", self.repeats >= 1, self.repeats, "1 or more")
         # BatchNorm needs at least two values per channel to have a variance.
         _require("batch_size", self.batch_size >= 2, self.batch_size, "2 or more")
         _require("lr", self.lr > 0, self.lr, "a positive number")

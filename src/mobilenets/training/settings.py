@@ -134,7 +134,7 @@ class Settings:
         if self.any_orientation:
             recipe = replace(recipe, augment=replace(recipe.augment, vflip=0.5, rot90=True))
         if self.epochs is not None:
-            recipe = recipe.override({"epochs": self.epochs})
+            recipe = replace(recipe, epochs=self.epochs, repeats=1)
         return recipe.override(changes)
 
 

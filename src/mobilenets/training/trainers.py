@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,11 +36,13 @@ class Start:
 def make_trainer(run: OpenedRun, plan: Plan) -> Trainer:
     """The training loop of a run by its plan, at its beginning."""
     recipe, settings = plan.recipe, plan.settings
-    train = run.loaders.loader(run.splits.train, plan.preprocess, recipe.batch_size, recipe)
+    train = run.loaders.loader(run.splits.train.repeated(recipe.repeats), plan.preprocess, recipe.batch_size, recipe)
     val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
     ctx = ComputeContext(run.loaders.device, settings.precision, settings.seed, run.group)
     batches = _as_seen(run, plan, train), _as_seen(run, plan, val)
-    return Trainer(run.model, recipe, ctx, plan.preprocess, *batches, run.splits.objective)
+    objective = run.splits.objective
+    objective = replace(objective, task=objective.task.of_network(run.model.net))
+    return Trainer(run.model, recipe, ctx, plan.preprocess, *batches, objective)
 
 
 def _as_seen(run: OpenedRun, plan: Plan, loader: Loader) -> Loader | ActivationCache:

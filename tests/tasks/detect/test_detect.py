@@ -16,13 +16,15 @@ from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
 from mobilenets.arch.anchors import anchors
 from mobilenets.data.augment import Augment
-from mobilenets.model_card import read_card, read_tensors
+from mobilenets.model_card import DETECT, ModelCard, read_card, read_tensors
 from mobilenets.preprocess import Preprocess
+from mobilenets.tasks import task_of
 from mobilenets.tasks.detect import Detect
 from mobilenets.tasks.detect.boxes import decode, encode
 from mobilenets.tasks.detect.head import decoded, framed
-from mobilenets.tasks.detect.own_anchors import describe, matched, own_head
+from mobilenets.tasks.detect.own_anchors import describe, matched, own_head, own_overlap
 from mobilenets.tasks.detect.targets import Box, text_of
+from mobilenets.training.settings import Settings
 from small import write_random
 from stopped import interrupted
 
@@ -251,6 +253,42 @@ def test_small_objects_are_not_shown_smaller() -> None:
     assert Detect().recipe(100, small)["augment.zoom_out"] == 1.0
     assert Detect().recipe(100, large)["augment.zoom_out"] == 2.5
     assert Detect().recipe(5000, large)["augment.zoom_out"] == 1.0
+
+
+def test_what_is_taken_for_one_object_is_like_the_boxes() -> None:
+    """Boxes that never overlap, side by side, and one behind the other; another class is another object."""
+    apart, near = (Box("tree", 0.1, 0.1, 0.3, 0.3), Box("tree", 0.5, 0.1, 0.7, 0.3)), Box("tree", 0.1, 0.22, 0.3, 0.42)
+    task = Detect(("bird", "tree"))
+
+    def overlap(*boxes: Box) -> float:
+        return own_overlap(task.targets([text_of(boxes)]).reshape(1, -1, 6))
+
+    assert overlap(*apart) == 0.3
+    assert overlap(apart[0], near) == pytest.approx(0.08 / 0.32 + 0.2, abs=0.01)
+    assert overlap(apart[0], Box("bird", 0.1, 0.22, 0.3, 0.42)) == 0.3
+    assert overlap(apart[0], apart[0]) == 0.55, "one that is drawn twice"
+
+
+def test_a_card_says_what_is_taken_for_one_object() -> None:
+    net = build("ssdlite_mobilenet_v2", num_classes=2)
+    boxes, scores = np.array([[[0, 0, 0.4, 0.4], [0, 0.16, 0.4, 0.56]]], np.float32), np.array([[[0.9], [0.8]]])
+    for max_overlap, count in ((0.3, 1), (0.55, 2)):  # they overlap by 0.43
+        own = replace(net, head=replace(net.ssd, max_overlap=max_overlap)).checked()
+        card = ModelCard.from_json(ModelCard("finder", own, ("tree",), Preprocess(), task=DETECT).to_json())
+        task = task_of(card)
+        assert task.suppression is not None
+        assert task.suppression.max_overlap == max_overlap
+        found = task.finished(boxes, scores.astype(np.float32))
+        assert int((found[0, :, 5] >= 0).sum()) == count
+
+
+def test_an_epoch_of_few_photos_shows_them_several_times_but_where_epochs_are_asked_for() -> None:
+    texts = [text_of([Box("tree", 0.1, 0.1, 0.2, 0.2)])]
+    usual = Detect().recipe(50, texts)
+    planned, asked = Settings("trees").make_recipe({}, usual), Settings("trees", epochs=7).make_recipe({}, usual)
+    assert (planned.repeats, asked.repeats, asked.epochs) == (8, 1, 7)
+    assert planned.epochs * planned.repeats >= 300
+    assert Detect().recipe(5000, texts)["repeats"] == 1
 
 
 def test_large_boxes_keep_the_usual_maps_and_long_ones_get_longer_anchors() -> None:

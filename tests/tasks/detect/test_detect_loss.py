@@ -1,4 +1,4 @@
-"""SSD's loss is what the formulas of the paper give, written out; empty photos and hidden boxes teach too."""
+"""The loss is what the formulas of the papers give, written out; empty photos and hidden boxes teach too."""
 
 import math
 
@@ -36,6 +36,10 @@ def _iou(a: list[float], b: list[float]) -> float:
     return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
 
 
+def _focal(likely: float) -> float:
+    return -((1 - likely) ** 2) * math.log(likely)
+
+
 def _written_out(outputs: torch.Tensor, photos: list[list[tuple[float, ...]]]) -> float:
     """The loss, anchor by anchor."""
     total, positives = 0.0, 0
@@ -43,24 +47,22 @@ def _written_out(outputs: torch.Tensor, photos: list[list[tuple[float, ...]]]) -
         corners = [[x - w / 2, y - h / 2, x + w / 2, y + h / 2] for x, y, w, h in ANCHORS.tolist()]
         table = [[_iou(list(box[:4]), corner) for corner in corners] for box in boxes]
         forced = {row.index(max(row)): g for g, row in enumerate(table)}
-        found, background = 0, []
         for a, (row, (x, y, w, h)) in enumerate(zip(said, ANCHORS.tolist(), strict=True)):
             best = max(range(len(boxes)), key=lambda g: table[g][a]) if boxes else 0
             own = forced.get(a, best if boxes and table[best][a] >= 0.5 else None)
-            likely = math.log(sum(map(math.exp, row[: CLASSES + 1])))
+            shares = [math.exp(value) for value in row[: CLASSES + 1]]
             if own is None:
-                background.append(likely - row[0])
+                if not boxes or table[best][a] < 0.4:
+                    total += 3 * _focal(shares[0] / sum(shares))
                 continue
-            found += 1
+            positives += 1
             x1, y1, x2, y2, name, _ = boxes[own]
             goal = (10 * ((x1 + x2) / 2 - x) / w, 10 * ((y1 + y2) / 2 - y) / h)
             goal += (5 * math.log((x2 - x1) / w), 5 * math.log((y2 - y1) / h))
-            total += likely - row[1 + int(name)]
+            total += _focal(shares[1 + int(name)] / sum(shares))
             for got, wanted in zip(row[CLASSES + 1 : CLASSES + 5], goal, strict=True):
                 off = abs(got - wanted)
                 total += off**2 / 2 if off < 1 else off - 0.5
-        positives += found
-        total += sum(sorted(background, reverse=True)[: max(3 * found, 100)])
     return total / max(1, positives)
 
 
@@ -79,9 +81,7 @@ def test_a_photo_without_objects_teaches_the_background() -> None:
     loss = _loss(outputs, _targets([]))
     loss.backward()
     assert outputs.grad is not None
-    moved = outputs.grad[0, :, : CLASSES + 1].abs().sum(1) > 0
-    assert int(moved.sum()) == 100
-    assert (outputs.grad[0, moved, 0] < 0).all()  # towards the background
+    assert (outputs.grad[0, :, 0] < 0).all()  # all of it, towards the background
 
 
 def test_of_two_boxes_with_one_best_anchor_none_is_lost() -> None:
@@ -96,6 +96,28 @@ def test_every_box_has_an_anchor_even_where_none_is_like_it() -> None:
     _loss(outputs, _targets(boxes)).backward()
     assert outputs.grad is not None
     assert int((outputs.grad[0, :, CLASSES + 1 : CLASSES + 5].abs().sum(1) > 0).sum()) == 30
+
+
+def test_what_an_object_covers_in_part_is_neither_it_nor_background() -> None:
+    box = (0.1, 0.1, 0.4, 0.5, 0, 0)
+    outputs = _outputs(1).requires_grad_()
+    _loss(outputs, _targets([box])).backward()
+    corners = torch.cat([ANCHORS[:, :2] - ANCHORS[:, 2:] / 2, ANCHORS[:, :2] + ANCHORS[:, 2:] / 2], 1)
+    near = torch.tensor([0.4 <= _iou(list(box[:4]), corner) < 0.5 for corner in corners.tolist()])
+    assert outputs.grad is not None
+    assert near.any()
+    assert (outputs.grad[0, near] == 0).all()
+    assert (outputs.grad[0, ~near, 0] != 0).all()
+
+
+def test_what_is_right_already_counts_less_and_less() -> None:
+    def one(logit: float) -> float:
+        outputs = _outputs(1)
+        outputs[..., : CLASSES + 1] = torch.tensor([logit, 0.0, 0.0, 0.0])
+        return _loss(outputs, _targets([])).item()
+
+    entropy = [math.log(1 + 3 * math.exp(-logit)) for logit in (2.0, 6.0)]
+    assert one(6.0) / one(2.0) < 0.01 * entropy[1] / entropy[0]
 
 
 def test_what_does_not_count_is_left_out() -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mobilenets.arch.anchors import anchors
 from mobilenets.arch.build import DETECTOR
-from mobilenets.arch.ssd import BOX
+from mobilenets.arch.net import Net
+from mobilenets.arch.ssd import BOX, MAX_OVERLAP
 from mobilenets.model_card import DETECT, INSIDE, ModelCard
 from mobilenets.tasks.detect import answers, faults, metrics, targets
 from mobilenets.tasks.detect.answers import Detection
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"  # what an exported file gives
-SUPPRESSION = Suppression(min_score=0.01, max_overlap=0.55, max_boxes=100)  # lower scores: as many as anchors
+MIN_SCORE = 0.01  # of a box that is kept: of lower ones there are as many as anchors
+MAX_BOXES = 100  # that are kept of a photo
 FEW_IMAGES = 500  # with fewer BatchNorm's statistics of batches say less than those of the weights; steps are smaller
 SOME_IMAGES = 1_000  # with fewer colours are changed too, and photos shown smaller
-IMAGES_IN_ALL, EPOCHS = 48_000, (20, 300)  # where no time bounds them
+IMAGES_IN_ALL, PASSES = 48_000, (20, 300)  # where no time bounds them
+EPOCH_IMAGES = 400  # of few photos so many are shown before one looks at the validation photos
 NETWORK = "ssdlite_mobilenet_v2"
 
 
@@ -47,15 +50,17 @@ class Detect(Task[Detection]):
         The classes of a model, in the order of its outputs; empty: those that occur.
     thresholds
         From which score on a box of each class is shown; empty: one half.
+    max_overlap
+        IoU of two boxes of a class above which the one with the higher score stays, 0 to 1.
     """
 
     known: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
+    max_overlap: float = MAX_OVERLAP
 
     name = DETECT
     label = "boxes"
     outputs = (BOXES, SCORES)
-    suppression = SUPPRESSION
     fields = answers.FIELDS
     labels_are_classes = False
     has_boxes = True
@@ -67,9 +72,18 @@ class Detect(Task[Detection]):
     label_kinds = faults.KINDS
     kinds_left_out = faults.LEFT_OUT
 
+    @property
+    def suppression(self) -> Suppression:
+        """Of boxes that overlap by more than `max_overlap` the best, 100 in all."""
+        return Suppression(MIN_SCORE, self.max_overlap, MAX_BOXES)
+
     def of(self, card: ModelCard) -> Detect:
-        """With the classes and thresholds of the card."""
-        return Detect(card.classes, card.thresholds)
+        """With the classes and thresholds of the card, and what its network takes for one object."""
+        return replace(self.of_network(card.net), known=card.classes, thresholds=card.thresholds)
+
+    def of_network(self, net: Net) -> Detect:
+        """With what the network takes for one object."""
+        return replace(self, max_overlap=net.ssd.max_overlap)
 
     def settled(self, outputs: Outputs, labels: Labels, texts: Sequence[str]) -> Detect:
         """With the thresholds that are best for these photographs."""
@@ -88,14 +102,16 @@ class Detect(Task[Detection]):
         Objects that are small already are not shown smaller: no anchor would be like them.
         """
         few = images < SOME_IMAGES
+        repeats = math.ceil(EPOCH_IMAGES / max(images, 1))
+        passes = float(np.clip(IMAGES_IN_ALL / max(images, 1), *PASSES))
         sides = [math.sqrt((b.x2 - b.x1) * (b.y2 - b.y1)) for text in labels for b in targets.boxes_of(text)]
         has_large = float(np.median(sides or [0.0])) >= SMALL
         return {
-            "epochs": int(np.clip(IMAGES_IN_ALL / max(images, 1), *EPOCHS)),
+            "epochs": math.ceil(passes / repeats), "repeats": repeats,
             "batch_size": 8 if images < FEW_IMAGES else 16, "fixed_norm": images < FEW_IMAGES,
             "lr": 1e-3, "backbone_lr": 0.2, "label_smoothing": 0.0,
             "mixup": 0.0, "cutmix": 0.0, "augment.trivial": False, "augment.erase": 0.0,
-            "augment.crop_scale": (0.3, 1.0), "augment.crop_ratio": (0.5, 2.0),
+            "augment.crop_scale": (0.6, 1.0), "augment.crop_ratio": (0.8, 1.25),
             "augment.zoom_out": 2.5 if few and has_large else 1.0, "augment.jitter": 0.3 if few else 0.0,
         }  # fmt: skip
 
@@ -150,7 +166,7 @@ class Detect(Task[Detection]):
     def ends(self, card: ModelCard) -> tuple[End, ...]:
         """Boxes and scores of the anchors, or with NMS inside the best ones, and their classes."""
         if card.nms == INSIDE:
-            count = SUPPRESSION.max_boxes
+            count = MAX_BOXES
             return (End(BOXES, (count, BOX)), End(SCORES, (count,)), End(CLASSES, (count,), "int64"))
         count = len(anchors(card.net, card.preprocess.size))
         return (End(BOXES, (count, BOX)), End(SCORES, (count, card.net.num_classes - 1)))
@@ -160,9 +176,9 @@ class Detect(Task[Detection]):
         boxes, scores, *classes = ends
         if classes:
             return np.concatenate([boxes, scores[..., None], classes[0][..., None]], -1, dtype=np.float32)
-        limits = {**SUPPRESSION._asdict(), "max_candidates": None}
+        limits = {**self.suppression._asdict(), "max_candidates": None}
         found = (detections(*photo, **limits) for photo in zip(boxes, scores, strict=True))
-        return np.stack([padded(rows, SUPPRESSION.max_boxes) for rows in found])
+        return np.stack([padded(rows, MAX_BOXES) for rows in found])
 
     def answer(self, path: str | None, row: Outputs, classes: Sequence[str]) -> Detection:
         """The objects whose scores reach the thresholds."""

@@ -1,7 +1,8 @@
-"""What a detector's training makes small: SSD's loss (1512.02325, §2.2) as torchvision computes it, with two changes.
+"""What a detector's training makes small: SSD's boxes (1512.02325, §2.2) and the focal loss of classes (1708.02002).
 
-A photo without objects teaches too: its hardest anchors are background, where three times no positives would be none.
-And two boxes whose best anchor is the same do not overwrite each other: the better one has it, the other its next best.
+All anchors count, so that a photo without objects teaches too. SSD's own choice, of the hardest background alone, looks
+for what was overlooked when boxes were drawn, and for neighbours of objects: scores then hardly tell trees from ground.
+Two boxes whose best anchor is the same do not overwrite each other: the better one has it, the other its next best.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from mobilenets.tasks.detect.boxes import WEIGHTS
 from mobilenets.tasks.task import Labels
 
 MATCHED = 0.5  # IoU from which on an anchor is to become a box
-NEGATIVES = 3  # of the background for each positive, in the photo
-MIN_NEGATIVES = 100
+NEAR = 0.4  # and from which on it need not be background
+FOCUS = 2.0  # γ: what is right already counts by the square of what is left
+BACKGROUND = 3.0  # of an anchor of the background, as a share of an object's: α of a quarter
 MAX_WEIGHT = 5.0
 
 
 class SsdLoss:
-    """Smooth L1 of the boxes and cross-entropy of the classes, a mean over the positive anchors of a batch.
+    """Smooth L1 of the boxes and the focal loss of the classes, a mean over the positive anchors of a batch.
 
     `labels` int64 (N,): the label text of each training photo, of which `targets` (V, M * 6) say what is wanted. With
     `balanced` a class weighs more that has fewer boxes, up to 5 times. `smoothing`: of the classes, 0 up to 1.
@@ -44,22 +46,15 @@ class SsdLoss:
         wanted, goal = _wanted(targets, anchors)
         positive = wanted > 0
         weight = F.pad(self._weight, (0, logits.shape[2] - len(self._weight)), value=1.0)
-        losses = F.cross_entropy(
-            logits.flatten(0, 1),
-            wanted.clamp(min=0).flatten(),
-            weight,
-            reduction="none",
-            label_smoothing=self._smoothing,
-        ).view_as(wanted)
-        with torch.no_grad():
-            hardness = torch.where(wanted == 0, losses, -1.0)
-            count = (NEGATIVES * positive.sum(1)).clamp(min=MIN_NEGATIVES)
-            rank = hardness.argsort(1, descending=True).argsort(1)
-            negative = (rank < count[:, None]) & (wanted == 0)
+        classes, flat = wanted.clamp(min=0).flatten(), logits.flatten(0, 1)
+        losses = F.cross_entropy(flat, classes, weight, reduction="none", label_smoothing=self._smoothing)
+        doubt = 1 - flat.softmax(1).gather(1, classes[:, None])[:, 0]
+        losses = (doubt**FOCUS * losses).view_as(wanted)
         boxes = F.smooth_l1_loss(
             codes[positive], encode(goal[positive], anchors.expand_as(goal)[positive]), reduction="sum"
         )
-        return (boxes + losses[positive | negative].sum()) / positive.sum().clamp(min=1)
+        found = losses[positive].sum() + BACKGROUND * losses[wanted == 0].sum()
+        return (boxes + found) / positive.sum().clamp(min=1)
 
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The sum over photos of the share of their objects' anchors with the right class (1 without any); a scalar."""
@@ -103,7 +98,9 @@ def _wanted(targets: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
         if len(ignored):
             wanted[i, _iou(ignored, corners).amax(0) >= MATCHED] = -1
         if len(own):
-            box = match(_iou(own[:, :4], corners))
+            table = _iou(own[:, :4], corners)
+            wanted[i, table.amax(0) >= NEAR] = -1
+            box = match(table)
             positive = box >= 0
             wanted[i, positive] = own[box[positive], 4].long() + 1
             goal[i, positive] = own[box[positive], :4]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobilenets.arch.anchors import anchors
 from mobilenets.arch.net import Net
-from mobilenets.arch.ssd import FINE_STRIDES, STRIDES, Level, SsdHead
+from mobilenets.arch.ssd import FINE_STRIDES, MAX_OVERLAP, STRIDES, Level, SsdHead
 from mobilenets.tasks.detect.boxes import corners
 from mobilenets.tasks.detect.matching import overlaps
 
@@ -26,6 +26,9 @@ ELONGATED = 3.5  # sides of one in ten boxes this much apart
 MANY_CLASSES = 20  # from here on fewer anchors in the many cells of the finest map: each says the score of every class
 MIN_SIDE, MAX_FIRST = 0.03, 0.2
 LARGEST = (0.5, 0.95)
+MIN_OVERLAP = 0.3  # above which two found boxes are one object, where true ones do not overlap at all
+INEXACT = 0.2  # of overlap more than the true boxes', as found ones are not exact
+_TYPICAL = 0.95  # of the boxes overlap the next of their class by less: some are drawn twice
 _SEEN = 20_000  # boxes, from all over the list
 
 
@@ -57,6 +60,34 @@ def own_head(net: Net, boxes: Floats) -> SsdHead:
     if is_small and net.num_classes - 1 > MANY_CLASSES:
         levels[0] = Level((first,), first, (2.0,))
     return replace(net.ssd, strides=strides, levels=tuple(levels))
+
+
+def own_overlap(rows: Floats) -> float:
+    """How much boxes of a class must overlap to be taken for one object, where the true ones are like `rows`.
+
+    Parameters
+    ----------
+    rows
+        (N, M, 6), M ≥ 1: the boxes of each photo, as `Detect.targets` has them.
+
+    Returns
+    -------
+    float
+        IoU: `INEXACT` more than most true ones have, from `MIN_OVERLAP` to the published one.
+
+    Examples
+    --------
+    >>> apart = np.array([[[0, 0, 0.4, 0.4, 0, 0], [0.5, 0.5, 0.9, 0.9, 0, 0]]])
+    >>> own_overlap(apart), own_overlap(np.array([[[0, 0, 0.4, 0.4, 0, 0], [0, 0.2, 0.4, 0.6, 0, 0]]]))
+    (0.3, 0.53)
+    """
+    largest = [0.0]
+    for own in rows[np.linspace(0, len(rows) - 1, min(len(rows), _SEEN)).astype(int)]:
+        own = own[(own[:, 4] >= 0) & (own[:, 5] == 0)]
+        table = np.where(own[:, None, 4] == own[:, 4], overlaps(own[:, :4], own[:, :4]), 0.0)
+        np.fill_diagonal(table, 0.0)
+        largest.extend(table.max(1, initial=0.0).tolist())
+    return round(float(np.clip(np.quantile(largest, _TYPICAL) + INEXACT, MIN_OVERLAP, MAX_OVERLAP)), 2)
 
 
 def matched(net: Net, size: int, boxes: Floats) -> float:
