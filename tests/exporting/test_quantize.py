@@ -160,6 +160,24 @@ def test_the_ends_stay_float_in_litert_too(tmp_path: Path) -> None:
     assert set(layers[1:-1]) == {schema.TensorType.INT8}
 
 
+@pytest.mark.exports
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small"])
+def test_the_ends_stay_float_in_executorch_too(name: str, tmp_path: Path) -> None:
+    from mobilenets.exporting.targets.executorch import quantize_executorch, rounded
+
+    engine = _engine(name)
+    pixels = noise(2, engine.card.preprocess)
+    floats = []
+    for skip in (False, True):
+        graph = rounded(engine.model, engine.card, Calibration(pixels, skip_first_last=skip)).graph
+        layers = [n for n in graph.nodes if str(n.target) in ("aten.conv2d.default", "aten.linear.default")]
+        floats.append([k for k, n in enumerate(layers) if "dequantize" not in str(n.args[1].target)])
+    assert floats == [[], [0, len(layers) - 1]]
+    quantize_executorch(engine.model, engine.card, tmp_path / "m.pte", Calibration(pixels, skip_first_last=True))
+    found = open_engine(tmp_path / "m.pte", "executorch")(pixels[:1])
+    assert np.abs(found - engine(pixels[:1])).max() < 0.2
+
+
 @pytest.mark.parametrize("target", ALL)
 def test_the_order_of_the_calibration_photographs_does_not_matter(target: str, tmp_path: Path) -> None:
     """A moving average over photographs in the order of their classes would have the range of the last class."""
