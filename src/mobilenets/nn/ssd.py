@@ -12,7 +12,6 @@ from mobilenets.arch.anchors import on_grids
 from mobilenets.arch.heads import Part
 from mobilenets.arch.net import Net
 from mobilenets.arch.ssd import BOX, SsdHead
-from mobilenets.errors import UsageError
 from mobilenets.nn.layers import ConvNormAct
 from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
@@ -132,8 +131,6 @@ class Detector(MobileNet):
         UserError
             `after` leaves out a map that is read.
         """
-        if after is not None and after > self.net.max_cut:
-            raise UsageError(f"after: {after} blocks; {self.net.name} reads a map behind {self.net.max_cut}")
         return self.forward_maps(self.maps(x, [info.name for info in self.net.head_maps], after))
 
     def forward_maps(self, maps: list[torch.Tensor]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenets.errors import DataError
-from mobilenets.tasks.detect import targets
+from mobilenets.tasks.detect import Detect, metrics, targets
 from mobilenets.tasks.detect.targets import Box, boxes_of, check, text_of
 
 DOG, CAT = '[["dog",0.1,0.2,0.5,0.9]]', '[["cat",0,0,1,1],["dog",0.1,0.2,0.5,0.9]]'
@@ -137,3 +137,14 @@ def test_targets_that_would_fill_the_memory_are_refused_before(monkeypatch: pyte
     check(DATA, ["[]", CAT], 2)
     with pytest.raises(DataError, match="too much memory; cut them into tiles"):
         check(DATA, ["[]", CAT, DOG], 3)
+
+
+def test_the_truth_of_photos_is_that_of_their_texts_whichever_are_asked_for() -> None:
+    texts = (CAT, "[]", '[["cat",0,0,0.5,1],["dog",0.1,0.2,0.5,0.9]]', '[["cat",0,0,1,1,"ignore"]]')
+    labels = np.array([2, 0, 3, 0])
+    found = np.zeros((4, 1, targets.COLUMNS), np.float32)
+    task = Detect()
+    expected = task.targets(texts).reshape(len(texts), -1, targets.COLUMNS)[labels]
+    for _ in range(2):  # the second time from what was kept
+        assert task.score(found, labels, texts) == metrics.score(found, expected, ("cat", "dog"), np.full(2, 0.5))
+    assert task.score(found[:1], np.array([1]), texts)["boxes"] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ class Detect(Task[Detection]):
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Those of the model, or those that occur, sorted."""
-        return self.known or targets.classes_of(labels)
+        return self.known or _classes(tuple(labels))
 
     def members(self, labels: Sequence[str]) -> NDArray[np.bool_]:
         """Which classes the boxes of each text are of."""
@@ -227,7 +228,19 @@ class Detect(Task[Detection]):
 
     def _truth(self, labels: Labels, texts: Sequence[str]) -> NDArray[np.float32]:
         """The true boxes (N, M, 6) of photos with these labels."""
-        return self.targets(texts).reshape(len(texts), -1, targets.COLUMNS)[labels]
+        rows = _box_rows(tuple(texts), self.classes(texts))
+        return targets.filled([rows[k] for k in labels.tolist()])
 
     def _thresholds(self, count: int) -> NDArray[np.float64]:
         return np.array(self.thresholds) if self.thresholds else np.full(count, metrics.DEFAULT_THRESHOLD)
+
+
+# Every validation asks for those of the same texts, which of a large data set take seconds to read.
+@lru_cache(maxsize=2)
+def _classes(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return targets.classes_of(texts)
+
+
+@lru_cache(maxsize=2)
+def _box_rows(texts: tuple[str, ...], classes: tuple[str, ...]) -> list[NDArray[np.float32]]:
+    return targets.box_rows(texts, classes)

@@ -133,14 +133,30 @@ def targets(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.float32]
     >>> targets(['[["dog", 0.5, 0, 1, 1]]', "[]"], ["cat", "dog"]).tolist()
     [[0.5, 0.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, -1.0, 0.0]]
     """
+    result = filled(box_rows(texts, classes))
+    return result.reshape(len(texts), result.shape[1] * COLUMNS)
+
+
+def box_rows(texts: Iterable[str], classes: Sequence[str]) -> list[NDArray[np.float32]]:
+    """Of each label text the rows of `targets` that are boxes, float32 (G, 6)."""
     number = {name: k for k, name in enumerate(classes)}
-    rows = [[(*b[1:5], number[b.name], b.ignore) for b in boxes_of(text) if b.name in number] for text in texts]
-    result = np.zeros((len(texts), max(map(len, rows), default=1) or 1, COLUMNS), np.float32)
+    rows = ([(*b[1:5], number[b.name], b.ignore) for b in boxes_of(text) if b.name in number] for text in texts)
+    return [np.array(row, np.float32).reshape(-1, COLUMNS) for row in rows]
+
+
+def filled(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """`box_rows` as one array (V, M, 6), filled up with rows without a box; M: of the text with the most, at least 1.
+
+    Examples
+    --------
+    >>> filled([np.ones((2, 6), np.float32), np.ones((0, 6), np.float32)])[..., 4].tolist()
+    [[1.0, 1.0], [-1.0, -1.0]]
+    """
+    result = np.zeros((len(rows), max(map(len, rows), default=1) or 1, COLUMNS), np.float32)
     result[:, :, 4] = NONE
     for own, row in zip(result, rows, strict=True):
-        if row:
-            own[: len(row)] = row
-    return result.reshape(len(texts), result.shape[1] * COLUMNS)
+        own[: len(row)] = row
+    return result
 
 
 def strata(texts: Sequence[str], counts: Labels) -> Labels:
