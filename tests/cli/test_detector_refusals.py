@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 ONLY_CLASSES = [
     ("add-class detector classes/red --name new", "'detect'"),
-    ("embed detector photos/one.png --out seen.npy", "finds boxes"),
+    ("embed detector photos/one.png --out seen.npy", "use a run of classes, or mobilenet_v3_small"),
     ("embed detector photos/one.png --out seen.parquet", "finds boxes"),
     ("similar detector photos/one.png", "finds boxes"),
     ("similar detector photos/one.png --among photos", "finds boxes"),
@@ -56,7 +56,7 @@ ONLY_CLASSES = [
     ("explain detector photos/one.png", "'detect'"),
     ("search photos/boxes.csv --from detector --latency 1ms", "'detect'"),
     ("predict detector photos/one.png --sort-into sorted", "--sort-into"),
-    ("predict detector photos/one.png --accept 0.9", "finds boxes"),
+    ("predict detector photos/one.png --accept 0.9", "finds boxes, and knows no photos to be like; leave it out"),
     ("evaluate detector photos/boxes.csv --unknown classes", "--unknown"),
     ("serve detector --port 0 --among photos", "finds boxes"),
     ("serve detector --port 0 --accept 0.9", "finds boxes"),

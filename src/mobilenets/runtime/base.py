@@ -11,6 +11,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.arch.build import DETECTOR
 from mobilenets.errors import ModelFileError
 from mobilenets.model_card import ModelCard
 from mobilenets.tasks import task_of
@@ -100,7 +101,10 @@ def features_engine(engine: Engine) -> FeatureEngine:
     if not has_features(engine):
         file = engine.origin.path if engine.origin else engine.card.name
         if task_of(engine.card).has_boxes:
-            raise ModelFileError(f"{file}: finds boxes and gives no features of a photo; use a run of classes")
+            classifier = engine.card.net.name.removeprefix(DETECTOR)
+            raise ModelFileError(
+                f"{file}: finds boxes and gives no features of a photo; use a run of classes, or {classifier}"
+            )
         raise ModelFileError(
             f"{file}: gives no features, as it was written before files gave any; export it again, or use the run's "
             "folder"

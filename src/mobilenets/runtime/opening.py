@@ -13,6 +13,7 @@ from mobilenets.runtime.base import FLOAT, HALF, Engine, features_engine, has_fe
 from mobilenets.runtime.classifier import Classifier
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.runtime.registry import KINDS, PRECISIONS, SUFFIXES, open_engine
+from mobilenets.tasks import task_of
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ def predictor_of(engine: Engine, accept: float | None = None) -> Predictor[Any]:
     """
     if accept is not None and not 0 < accept <= 1:
         raise UsageError(f"--accept: {accept:g} is no share of the known photos; use one above 0 and up to 1")
+    if accept is not None and task_of(engine.card).has_boxes:
+        raise UsageError(f"--accept: {engine.card.name} finds boxes, and knows no photos to be like; leave it out")
     kind: type[Predictor[Any]] = Classifier if engine.card.task == CLASSIFY else Predictor
     path = engine.origin.path if engine.origin is not None else Path(engine.card.name)
     if accept is not None:

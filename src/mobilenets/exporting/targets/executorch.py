@@ -53,7 +53,8 @@ def rounded(model: MobileNet, card: ModelCard, calibration: Calibration) -> torc
     prepared = prepare_pt2e(exported, quantizer)
     for pixels in calibration.pixels:
         prepared(torch.from_numpy(pixels[None]))
-    return convert_pt2e(prepared)
+    result: torch.fx.GraphModule = convert_pt2e(prepared)
+    return result
 
 
 def _save(program: torch.export.ExportedProgram, card: ModelCard, path: Path) -> None:
