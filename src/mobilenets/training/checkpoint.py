@@ -34,10 +34,24 @@ class State:
 
 
 def save(path: Path, state: State, tensors: dict[str, dict[str, Any]]) -> None:
-    """Write `state` and state dicts by name; the previous checkpoint stays until this one is complete."""
+    """Write `state` and state dicts by name; the previous checkpoint stays until this one is complete.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, as on a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    torch.save({"state": dict(vars(state)), **tensors}, part)
+    try:
+        with part.open("wb") as file:
+            torch.save({"state": dict(vars(state)), **tensors}, file)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        reason = error.__context__ if isinstance(error, RuntimeError) else error  # torch hides it behind its own
+        if not isinstance(reason, OSError):
+            raise
+        raise OSError(reason.errno, reason.strerror, str(path)) from error
     part.replace(path)
 
 
