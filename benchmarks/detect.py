@@ -1,12 +1,13 @@
 """Detectors, trained: trees from the air; things cut out and pasted on photos; what photos without any are good for.
 
-    python benchmarks/detect.py trees [--minutes 10] [--anchors own published] [--data deepforest/data]
+    python benchmarks/detect.py trees [--minutes 10] [--ways own anchors torchvision] [--data deepforest/data]
     python benchmarks/detect.py composites CLASS_FOLDERS [--minutes 10] [--count 600] [--backgrounds DIR] [--by-kind]
     python benchmarks/detect.py empty CLASS_FOLDERS [--minutes 10] [--count 600] [--backgrounds DIR] [--by-kind]
 
 Trees: `deepforest` from PyPI carries aerial photos with boxes. Trained on tiles of one photo, tested on another one of
-the same region and on one of another site. Composites: `detect_composites.py` makes them. Empty: the same with as many
-photos without an object, against the same without those; false alarms of both where 70 % of the objects are found.
+the same region and on one of another site: as mobilenets does, likewise with torchvision's anchors, as torchvision
+does. Composites: `detect_composites.py` makes them. Empty: the same with as many photos without an object, against the
+same without those; false alarms of both where 70 % of the objects are found.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ import time
 import zipfile
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from common import table, write_result
 from detect_composites import write_composites
 from PIL import Image
+from torchvision_ssdlite import RECIPE, published_anchors, torchvision
 
 import mobilenets as mn
 from mobilenets.data.sources.read import read_samples
@@ -44,6 +45,7 @@ TRAIN, SAME_REGION, OTHER_SITE = (
 )
 TILE = 400
 IOUS = np.array([0.4, 0.5])
+WAYS = {"own": contextlib.nullcontext, "anchors": published_anchors, "torchvision": torchvision}
 
 
 def deepforest(folder: Path) -> Path:
@@ -105,18 +107,18 @@ def train(data: Path, out: Path, minutes: float, **options: Any) -> tuple[Any, s
 
 
 def trees(folder: Path, args: argparse.Namespace) -> str:
-    """AP of trees, with anchors like the boxes and with the published ones."""
+    """AP of trees, by each way to train."""
     data = args.data or deepforest(folder)
     parts = {name: tiles(data, name, folder / name) for name in (TRAIN, SAME_REGION, OTHER_SITE)}
     rows: list[list[object]] = []
-    for anchors in args.anchors:
-        published = mock.patch("mobilenets.training.detection.own_head", lambda net, boxes: net.ssd)
-        with published if anchors == "published" else contextlib.nullcontext():
-            run, done = train(parts[TRAIN], folder / f"run-{anchors}", args.minutes, any_orientation=True)
+    for way in args.ways:
+        with WAYS[way]():
+            recipe = {"recipe": "finetune", "changes": RECIPE} if way == "torchvision" else {}
+            run, done = train(parts[TRAIN], folder / f"run-{way}", args.minutes, any_orientation=True, **recipe)
         here, there = (precisions(run.path, parts[name]) for name in (SAME_REGION, OTHER_SITE))
-        rows.append([anchors, done, *(f"{value:.3f}" for value in (run.metrics["mAP50"], *here, *there))])
+        rows.append([way, done, *(f"{value:.3f}" for value in (run.metrics["mAP50"], *here, *there))])
     header = [
-        "anchors",
+        "way",
         "steps of the head + of all",
         "validation AP50",
         "region AP40",
@@ -153,12 +155,10 @@ def empty(folder: Path, args: argparse.Namespace) -> str:
         test = test or made.test
         found, truth, classes = found_in(run.path, test)
         alarms = metrics.false_alarms_at(found, truth, len(classes), 0.7)
-        figures = metrics.validate(found, truth, len(classes))
-        rows.append([args.count, count, done, f"{figures[1]:.3f}", f"{alarms:.3f}"])
-    return table(
-        ["photos with objects", "without", "steps of the head + of all", "mAP", "false alarms a photo at recall 0.7"],
-        rows,
-    )
+        figures = mn.evaluate(run.path, test, engine="torch").metrics
+        rows.append([args.count, count, done, *(f"{x:.3f}" for x in (figures["mAP50"], figures["mAP"], alarms))])
+    header = ["photos with objects", "without", "steps of the head + of all", "mAP50", "mAP"]
+    return table([*header, "false alarms a photo at recall 0.7"], rows)
 
 
 def main() -> None:
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--by-kind", action="store_true", help="the folders are the classes, not eight single things")
     parser.add_argument("--backgrounds", type=Path, help="folder of photos (default: those of scikit-learn)")
     parser.add_argument("--data", type=Path, help="deepforest/data, where it is there already")
-    parser.add_argument("--anchors", nargs="+", choices=["own", "published"], default=["own", "published"])
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     args = parser.parse_args()
     if args.what != "trees" and args.objects is None:
         parser.error(f"{args.what}: say where the class folders are")
