@@ -46,6 +46,12 @@ def test_defects_validate_by_their_kinds(tmp_path: Path) -> None:
     assert splits.objective.classes == ("part",)
 
 
+def test_defects_are_other_photos_than_the_good_ones(tmp_path: Path) -> None:
+    good = put(tmp_path / "good", *numbered("part", 10))
+    with pytest.raises(UserError, match=r"defects: .*good is the training data itself"):
+        read_splits(good, defects=good)
+
+
 def test_with_defects_good_ones_need_no_folder_of_their_own(tmp_path: Path) -> None:
     good = put(tmp_path / "good", *[f"{i}.png" for i in range(5)])
     splits = read_splits(good, defects=put(tmp_path / "bad", "0.png"))
