@@ -23,7 +23,6 @@ from mobilenets.training.speed import (
     choose_threads,
     measure_speed,
     steps_within,
-    thread_counts,
 )
 
 
@@ -72,10 +71,6 @@ def test_what_a_busy_machine_cannot_tell_is_fp32_and_is_told(
     line, *_ = capsys.readouterr().err.splitlines()
     assert line.startswith("planning: too busy to measure ")
     assert line.endswith("in bf16; fp32 is taken")
-
-
-def test_all_threads_one_less_and_half_of_them_are_tried() -> None:
-    assert [thread_counts(most) for most in (1, 2, 4, 16)] == [[1], [2, 1], [4, 3, 2], [16, 15, 8]]
 
 
 def test_fewer_threads_are_taken_where_most_of_their_steps_are_faster() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -171,12 +172,16 @@ def verify(
     before: list[Outputs] = []
     after: list[Outputs] = []
     remaining = run_alone()
+    expected: deque[Future[Outputs]] = deque()  # the last group's too, while the next one is read
     with _one_thread() as beside:
         while group := list(islice(remaining, BATCH)):
             pixels = np.stack([row for row, _ in group])
-            expected = beside.submit(network, pixels)
+            expected.append(beside.submit(network, pixels))
             after.extend([row for _, row in group if row is not None] if engine.accepts_full_image else engine(pixels))
-            before.extend(expected.result())
+            if len(expected) > 1:
+                before.extend(expected.popleft().result())
+        for rows in expected:
+            before.extend(rows.result())
     if not labels:
         raise DataError("none of the photos to compare on can be read; give others by --data")
     task = task_of(network.card)

@@ -25,6 +25,7 @@ from mobilenets.runtime.row import Failure as Failure
 from mobilenets.runtime.row import Row as Row
 from mobilenets.runtime.sizes import image_of, is_larger
 from mobilenets.runtime.streaming import each, stream
+from mobilenets.runtime.threads import MeasuredThreads, measured_threads
 from mobilenets.runtime.tiled import Cut, Input, joined, rows_in_tiles, tile_side
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import A, Outputs, Task
@@ -70,7 +71,7 @@ class Predictor(Generic[A]):
     """
 
     def __init__(self, engine: Engine, index: FeatureIndex | None = None, accept: float = ACCEPT) -> None:
-        self._opened, self._forked = engine, False
+        self._opened, self._forked = measured_threads(engine), False
         self.index, self.accept = index, accept
         self.keeps_features = False  # in rows, also without an index
         self.tile = tile_side(engine.card)
@@ -119,6 +120,11 @@ class Predictor(Generic[A]):
     def classes(self) -> tuple[str, ...]:
         """Names among the answers, in the order of the outputs; none where answers are no names."""
         return self.card.classes
+
+    def prepare(self) -> None:
+        """Open now what many calls will want: the engine on other numbers of threads, to find the fastest."""
+        if isinstance(self._engine, MeasuredThreads):
+            self._engine.prepare()
 
     def outputs(self, pixels: Pixels) -> Outputs:
         """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""

@@ -58,7 +58,8 @@ def _ncnn(path: Path, threads: int | None) -> Engine:
 class Kind:
     """What an engine runs, the module it needs and the extra that brings it ("": the base install).
 
-    `open_half`: opens a file to be computed in half precision; None: this engine is not asked to.
+    `open_half`: opens a file to be computed in half precision; None: this engine is not asked to. `takes_threads`:
+    their number can be told; else it chooses them itself.
     """
 
     open: Callable[[Path, int | None], Engine]
@@ -66,13 +67,14 @@ class Kind:
     module: str
     extra: str
     open_half: Callable[[Path, int | None], Engine] | None = None
+    takes_threads: bool = True
 
 
 KINDS = {
     "onnxruntime": Kind(_onnxruntime, (".onnx",), "onnxruntime", ""),
     "openvino": Kind(_openvino, (".onnx", ".xml"), "openvino", "openvino", _openvino_half),
     "torch": Kind(_torch, (".safetensors",), "torch", "train"),
-    "executorch": Kind(_executorch, (".pte",), "executorch", "executorch"),
+    "executorch": Kind(_executorch, (".pte",), "executorch", "executorch", takes_threads=False),
     "litert": Kind(_litert, (".tflite",), "ai_edge_litert", "litert"),
     "ncnn": Kind(_ncnn, (".param",), "ncnn", "ncnn"),
 }

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from mobilenets.runtime.engines.torch import torch_threads
+from mobilenets.runtime.threads import thread_counts
 from mobilenets.system.timing import Clock, Effort, Estimate, Turn, measure, milliseconds, timed
 from mobilenets.training.loop import Trainer
 from mobilenets.training.settings import PRECISIONS
@@ -72,11 +73,6 @@ def measure_speed(
     with torch_threads(threads):
         speed = choose_speed(trainer, turns, effort, clock)
     return Speed(**group.agreed(asdict(replace(speed, threads=threads or 0))))
-
-
-def thread_counts(max_threads: int) -> list[int]:
-    """Those that are tried: all of them, all but one for what else runs here, half of them."""
-    return sorted({max_threads, max(1, max_threads - 1), max(1, max_threads // 2)}, reverse=True)
 
 
 def choose_speed(trainer: Trainer, turns: dict[str, Turn], effort: Effort, clock: Clock = time.perf_counter) -> Speed:

@@ -158,6 +158,7 @@ def serve(
         raise UsageError("--label-to: is for --label; say which list")
     with server.bind(host, port) as listener:
         classifier = open_model(str(model), engine, threads, precision, accept=accept)
+        classifier.prepare()
         if classifier.tile is not None:
             log.info("objects are found in tiles of %d pixels of larger photos", classifier.tile)
         found = _among(classifier, Path(model), among)

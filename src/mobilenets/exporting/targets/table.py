@@ -13,7 +13,7 @@ from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Engine
-from mobilenets.runtime.registry import open_engine
+from mobilenets.runtime.registry import KINDS, open_engine
 
 Export = Callable[[MobileNet, ModelCard, Path], None]
 Quantize = Callable[[MobileNet, ModelCard, Path, Calibration], None]
@@ -199,4 +199,4 @@ def reopen(target: str, path: Path, card: ModelCard) -> Engine | None:
 
         return ExportedProgramEngine(path, card)
     engine = TARGETS[target].engine
-    return open_engine(path, engine, None if engine == "executorch" else 1) if engine else None
+    return open_engine(path, engine, 1 if KINDS[engine].takes_threads else None) if engine else None
