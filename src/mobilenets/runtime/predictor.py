@@ -25,7 +25,7 @@ from mobilenets.runtime.row import Failure as Failure
 from mobilenets.runtime.row import Row as Row
 from mobilenets.runtime.sizes import image_of, is_larger
 from mobilenets.runtime.streaming import each, stream
-from mobilenets.runtime.threads import MeasuredThreads, measured_threads
+from mobilenets.runtime.threads import measured_threads, prepare
 from mobilenets.runtime.tiled import Cut, Input, joined, rows_in_tiles, tile_side
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import A, Outputs, Task
@@ -33,18 +33,16 @@ from mobilenets.tasks.task import A, Outputs, Task
 R = TypeVar("R")
 Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8]
 
-# Per picture onnxruntime takes the same time for 1 to 4 at a time and more for 8, torch a third less for 4 than for 1;
-# Python's part, which threads cannot share, is smaller for 4 than for 1.
+# Per picture onnxruntime takes as long for 1 to 4 at a time and longer for 8, torch a third less for 4 than for 1.
 BATCH = 4
 
 
 class Predictor(Generic[A]):
     """A model with its card and task: `predict` one photo, `predict_many` any number of them.
 
-    Threads may share one. A copy, also one that is pickled for another process, opens the file again, in the same
-    engine; so does a forked process at its first photo (what OpenVINO had of a `.onnx`, in onnxruntime). Such a
-    process ends by `os._exit`, as those of multiprocessing do: on the usual way out onnxruntime waits for threads that
-    were not forked.
+    Threads may share one. A copy, also one pickled for another process, opens the file again, in the same engine; so
+    does a forked process at its first photo (what OpenVINO had of a `.onnx`, in onnxruntime). Such a process ends by
+    `os._exit`, as those of multiprocessing do: else onnxruntime waits for threads that were not forked.
 
     Parameters
     ----------
@@ -72,8 +70,7 @@ class Predictor(Generic[A]):
 
     def __init__(self, engine: Engine, index: FeatureIndex | None = None, accept: float = ACCEPT) -> None:
         self._opened, self._forked = measured_threads(engine), False
-        self.index, self.accept = index, accept
-        self.keeps_features = False  # in rows, also without an index
+        self.index, self.accept, self.keeps_features = index, accept, False  # features in rows, also without an index
         self.tile = tile_side(engine.card)
         self.task: Task[A] = task_of(engine.card)
         _ALIVE.add(self)
@@ -123,8 +120,7 @@ class Predictor(Generic[A]):
 
     def prepare(self) -> None:
         """Open now what many calls will want: the engine on other numbers of threads, to find the fastest."""
-        if isinstance(self._engine, MeasuredThreads):
-            self._engine.prepare()
+        prepare(self._engine)
 
     def outputs(self, pixels: Pixels) -> Outputs:
         """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""
@@ -281,8 +277,7 @@ def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
     return engine
 
 
-# Everything that was opened and is in use; and in a forked process what it must not touch any more, nor take down:
-# waiting for threads that are not there would never end.
+# What was opened and is in use; and what a forked process must not touch, nor take down: it would wait for ever.
 _ALIVE: weakref.WeakSet[Predictor[Any]] = weakref.WeakSet()
 _LEFT: list[object] = []
 

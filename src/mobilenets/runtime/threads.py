@@ -52,6 +52,12 @@ def measured_threads(engine: Engine) -> Engine:
     return MeasuredThreads(engine, counts, _Reopen(origin))
 
 
+def prepare(engine: Engine) -> None:
+    """Open what `engine` will want for many calls, if it is one of `measured_threads`."""
+    if isinstance(engine, MeasuredThreads):
+        engine.prepare()
+
+
 class MeasuredThreads:
     """An engine on the number of threads that takes the least time beside what else runs now.
 
