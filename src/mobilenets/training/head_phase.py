@@ -26,7 +26,7 @@ from mobilenets.weights.kept import KEPT, PROBE
 
 log = logging.getLogger(__name__)
 
-FRACTION = 0.2  # of the time or the epochs, where the backbone is trained afterwards
+FRACTION = 0.1  # of the time or the epochs, where the backbone is trained afterwards
 LR_FACTOR = 4.0  # of the learning rate: there is nothing here that large steps would ruin
 MAX_STEPS = 500  # after which a frozen backbone gives no more
 

@@ -60,7 +60,7 @@ class Recipe:
     several processes divide a batch, BatchNorm normalises with the statistics of all of it instead of each part's own.
     `fixed_norm`: BatchNorm of the backbone keeps the statistics it came with. `backbone_lr`: the learning rate of the
     backbone as a share of `lr`. `head_steps`: of a detector, so many steps in which its head is trained alone at first;
-    0: a fifth of all.
+    0: a tenth of all.
     """
 
     epochs: int = 20
@@ -102,7 +102,7 @@ class Recipe:
         _require("ema", 0 <= self.ema < 1, self.ema, "0 up to 1")
         _require("norm_momentum", 0 < self.norm_momentum <= 1, self.norm_momentum, "above 0, up to 1")
         _require("backbone_lr", 0 < self.backbone_lr <= 10, self.backbone_lr, "above 0, up to 10")
-        _require("head_steps", self.head_steps >= 0, self.head_steps, "0 (a fifth of all) or more")
+        _require("head_steps", self.head_steps >= 0, self.head_steps, "0 (a tenth of all) or more")
         _require("clip", self.clip >= 0, self.clip, "0 (off) or more")
         _require("mixup", self.mixup >= 0, self.mixup, "0 (off) or more")
         _require("cutmix", self.cutmix >= 0, self.cutmix, "0 (off) or more")

@@ -1,7 +1,7 @@
 """What a detector's training makes small: SSD's boxes (1512.02325, §2.2) and the focal loss of classes (1708.02002).
 
-All anchors count, so that a photo without objects teaches too. SSD's own choice, of the hardest background alone, looks
-for what was overlooked when boxes were drawn, and for neighbours of objects: scores then hardly tell trees from ground.
+All anchors count, so that a photo without objects teaches too. SSD's own choice, of the hardest background alone, finds
+as many objects, but leaves their scores hardly above those of what is like them (docs/decisions/024).
 Two boxes whose best anchor is the same do not overwrite each other: the better one has it, the other its next best.
 """
 
