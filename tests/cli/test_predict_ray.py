@@ -237,7 +237,7 @@ def test_a_table_has_what_an_answer_has_of_each_task(tmp_path: Path) -> None:
     for answer, fields in ((known, FIELDS), (labels, TASKS["multilabel"].fields)):
         write_part(tmp_path / "part.parquet", [answer, Failure("b.jpg", "broken")], None, fields)
         first, second = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
-        assert first == {"path": "a.jpg", **answer.to_dict(), "error": None}
+        assert first == {"path": "a.jpg", **dict.fromkeys(fields), **answer.to_dict(), "error": None}
         assert {name for name, value in second.items() if value is not None} == {"path", "error"}
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mobilenets.arch import DEFAULT_NAME
 from mobilenets.cli.options import MAX_PIXELS, SEED, call, fraction_or_folder
-from mobilenets.model_card import MULTILABEL
 
 if TYPE_CHECKING:
     from mobilenets.auditing.audit import Audit
@@ -60,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(result: Audit) -> list[str]:
     from mobilenets.auditing.kinds import KINDS
+    from mobilenets.model_card import MULTILABEL
 
     base = _base(result)
     inside = "" if base == _folder(result) else f", in {base}"
