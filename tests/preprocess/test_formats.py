@@ -13,6 +13,7 @@ from PIL import Image
 from mobilenets.preprocess import decode, formats
 from mobilenets.preprocess.decode import NotAnImage, read
 from mobilenets.preprocess.formats import is_image, kind_of, sniff
+from mobilenets.preprocess.notes import NOTES
 
 PILLOWS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
 RED = (200, 60, 50)
@@ -145,3 +146,35 @@ def test_the_list_of_decoders_stays_closed_also_after_others_were_loaded(content
     Image.init()
     with pytest.raises(NotAnImage, match="no photo of a kind read here"):
         read(content)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG", "AVIF", "MPO"])
+def test_of_several_pictures_in_a_file_the_first_is_seen_and_it_is_said(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Frames of an animation and pages; not what a phone keeps behind a JPEG."""
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ((200, 30, 30), (30, 200, 30), (30, 30, 200))]
+    several, alone = tmp_path / "several", tmp_path / "alone"
+    frames[0].save(several, kind, save_all=True, append_images=frames[1:])
+    frames[0].save(alone, kind)
+    NOTES.warn_counts()  # of other tests
+    capfd.readouterr()
+    assert np.abs(np.subtract(decode.read(alone).getpixel((20, 15)), (200, 30, 30))).max() < 8
+    assert capfd.readouterr().err == ""
+    seen = decode.read(several).getpixel((20, 15))
+    assert np.abs(np.subtract(seen, (200, 30, 30))).max() < 8
+    told = capfd.readouterr().err
+    assert told.count("\n") == (kind != "MPO")
+    assert ("several: holds several pictures; the first is seen" in told) == (kind != "MPO")
+
+
+def test_a_file_that_is_damaged_behind_its_first_page_is_read(tmp_path: Path) -> None:
+    pages = [Image.new("RGB", (40, 30), (200, 30, 30))] * 2
+    path = tmp_path / "pages.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    content = path.read_bytes()
+    first = int.from_bytes(content[4:8], "little")
+    count = int.from_bytes(content[first : first + 2], "little")
+    after = first + 2 + 12 * count  # where the second directory is said to be
+    path.write_bytes(content[:after] + (len(content) + 1000).to_bytes(4, "little") + content[after + 4 :])
+    assert decode.read(path).getpixel((0, 0)) == (200, 30, 30)

@@ -20,7 +20,8 @@ from mobilenets.preprocess.colours import Mode as Mode
 from mobilenets.preprocess.colours import flatten as flatten
 from mobilenets.preprocess.depth import Range
 from mobilenets.preprocess.formats import open_image
-from mobilenets.preprocess.opening import OPTION, excess, pixel_limit
+from mobilenets.preprocess.notes import NOTES
+from mobilenets.preprocess.opening import OPTION, SEVERAL, excess, has_more, pixel_limit
 
 # Counts the changes of what a file's pixels come out as, so that pixels kept by an earlier version are not used.
 REVISION = 2
@@ -157,6 +158,8 @@ def decoded(
         if reason is not None:
             raised = f", or raise the limit with {OPTION}" if max_pixels is None else ""
             raise TooManyPixels(f"{name}: {reason}; scale it down first{raised}")
+        if has_more(image):
+            NOTES.warn(SEVERAL, name)
         deep = depth.kind(image)
         image.load()
         shown = image

@@ -26,6 +26,8 @@ _COEFFICIENTS_PER_PIXEL = 2  # of libjpeg's, which take 2 bytes each
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers that a frame of any kind begins with
 _limit = MAX_PIXELS
 
+SEVERAL = "holds several pictures; the first is seen"
+
 
 def pixel_limit() -> int:
     """How many pixels this process decodes of a picture where nobody says otherwise."""
@@ -67,6 +69,14 @@ def open_unlimited(file: BinaryIO, formats: Sequence[str]) -> ImageFile.ImageFil
         except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open: not of this format after all
             continue
     raise UnidentifiedImageError
+
+
+def has_more(image: Image.Image) -> bool:
+    """Whether frames or pages follow the one that is read: none that are damaged, no depth or gain map of a phone."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except (OSError, EOFError, SyntaxError, ValueError, TypeError, struct.error):
+        return False
 
 
 def excess(full: tuple[int, int], image: Image.Image, file: BinaryIO, limit: int) -> str | None:
