@@ -204,7 +204,7 @@ class Predictor(Generic[A]):
         """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row."""
         compute = partial(self._rows, self._concurrent, batch)
         read = partial(stream, compute, self._uncut, batch=batch, workers=workers)
-        return read(sources) if self.tile is None else rows_in_tiles(sources, self._cut, read)
+        return read(sources) if self.tile is None else rows_in_tiles(sources, self._cut, read, self.task.suppression)
 
     def features(
         self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
@@ -251,7 +251,8 @@ class Predictor(Generic[A]):
         parts = chain.from_iterable(one.parts for one in inputs)
         groups = iter(lambda: list(islice(parts, batch)), [])
         rows = chain.from_iterable(each(self._together, engine, group) for group in groups)
-        return (joined(list(islice(rows, len(one.tiles))), one.tiles, one.size) for one in inputs)
+        join = partial(joined, suppression=self.task.suppression)
+        return (join(list(islice(rows, len(one.tiles))), one.tiles, one.size) for one in inputs)
 
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None and not self.keeps_features:

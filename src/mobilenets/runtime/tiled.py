@@ -15,7 +15,7 @@ from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.row import Failure, Row
 from mobilenets.tasks.detect.boxes import padded
 from mobilenets.tasks.detect.tiles import Tile, check_side, grid, merged
-from mobilenets.tasks.task import Outputs
+from mobilenets.tasks.task import Outputs, Suppression
 
 S = TypeVar("S")  # what a photo is read from
 
@@ -77,11 +77,11 @@ class Input(NamedTuple):
     size: tuple[int, int]
 
 
-def joined(rows: list[Row], tiles: list[Tile], size: tuple[int, int]) -> Row:
-    """The row of a photo of this `size` from those of its `tiles`."""
-    if len(tiles) == 1:
+def joined(rows: list[Row], tiles: list[Tile], size: tuple[int, int], suppression: Suppression | None) -> Row:
+    """The row of a photo of this `size` from those of its `tiles`; `suppression`: the task's, of overlapping boxes."""
+    if suppression is None or len(tiles) == 1:
         return rows[0]._replace(size=size)
-    return Row(merged(tiles, [row.outputs for row in rows], *size), size=size)
+    return Row(merged(tiles, [row.outputs for row in rows], *size, suppression.max_overlap), size=size)
 
 
 def outputs_of(rows: Sequence[Row]) -> Outputs:
@@ -95,10 +95,11 @@ def rows_in_tiles(
     sources: Iterable[S],
     cut: Callable[[S], Cut | Failure | None],
     stream: Callable[[Iterable[S | Decoded]], Iterator[tuple[S | Decoded, Row | Failure]]],
+    suppression: Suppression | None,
 ) -> Iterator[tuple[S, Row | Failure]]:
     """Each source with its row, tiles of all photos in one `stream`, so that threads share those of a single photo.
 
-    `cut`: the tiles of a photo; None: it goes into the stream as it is.
+    `cut`: the tiles of a photo; None: it goes into the stream as it is. `suppression`: as of `joined`.
     """
     begun: deque[tuple[S, Cut | Failure | None]] = deque()  # of these not all is computed yet
 
@@ -123,6 +124,6 @@ def rows_in_tiles(
         rows.append(row)
         if len(rows) == len(tiles.tiles):
             begun.popleft()
-            yield source, joined(rows, tiles.tiles, tiles.size)
+            yield source, joined(rows, tiles.tiles, tiles.size, suppression)
             rows = []
     yield from begun  # type: ignore[misc]  # failures alone

@@ -90,6 +90,12 @@ def test_a_part_gives_way_to_the_whole_but_not_to_a_doubtful_one() -> None:
     assert len(merged(PAIR, [part, rows((*whole, 0.02, 0))], 175, 100)) == 2
 
 
+def test_boxes_of_two_tiles_are_one_object_from_the_overlap_on_that_the_model_says() -> None:
+    found = [rows((0.8, 0.1, 0.98, 0.5, 0.9, 0)), rows((0.12, 0.1, 0.32, 0.5, 0.8, 0))]  # they overlap by 11 of 27
+    assert len(merged(PAIR, found, 175, 100)) == 2
+    assert len(merged(PAIR, found, 175, 100, max_overlap=0.3)) == 1
+
+
 def test_neighbours_in_one_tile_are_left_as_its_own_nms_left_them() -> None:
     both = rows((0.1, 0.1, 0.5, 0.5, 0.9, 0), (0.15, 0.1, 0.55, 0.5, 0.8, 0))
     assert len(merged(PAIR, [both, rows()], 175, 100)) == 2

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.arch.ssd import MAX_OVERLAP
 from mobilenets.errors import UsageError
 from mobilenets.tasks.detect.targets import DECIMALS, Box
 
@@ -95,7 +96,13 @@ Box(name='cat', x1=0.8, y1=0.0, x2=1.0, y2=1.0, ignore=True)]
     return found
 
 
-def merged(tiles: Sequence[Tile], rows: Sequence[NDArray[np.float32]], width: int, height: int) -> NDArray[np.float32]:
+def merged(
+    tiles: Sequence[Tile],
+    rows: Sequence[NDArray[np.float32]],
+    width: int,
+    height: int,
+    max_overlap: float = MAX_OVERLAP,
+) -> NDArray[np.float32]:
     """What was found in the tiles of a photo of `width`×`height`, as if found in it: float32 (M, 6), the best first.
 
     Parameters
@@ -106,6 +113,8 @@ def merged(tiles: Sequence[Tile], rows: Sequence[NDArray[np.float32]], width: in
         Of each tile float32 (n, 6): x1 y1 x2 y2, 0 to 1 of the tile, score and class, which is -1 where there is none.
     width, height
         Of the upright photo in pixels.
+    max_overlap
+        IoU above which boxes of a tile are of one object; those of two tiles are from there on, or from `SAME`.
 
     Returns
     -------
@@ -144,7 +153,7 @@ def merged(tiles: Sequence[Tile], rows: Sequence[NDArray[np.float32]], width: in
         if left[i]:
             near = beside[source[i]]
             near = near[left[near] & (rank[near] > rank[i]) & (rest[near, 1] == rest[i, 1])]
-            left[near[_is_same(corners[i], corners[near], part[near])]] = False
+            left[near[_is_same(corners[i], corners[near], part[near], min(SAME, max_overlap))]] = False
     kept = order[left[order]]
     best = kept[np.argsort(-rest[kept, 0], kind="stable")]
     return np.concatenate([corners[best], rest[best]], axis=1).astype(np.float32)
@@ -166,11 +175,13 @@ def _at_inner_edge(boxes: NDArray[np.float64], tile: Tile, width: int, height: i
     return ends
 
 
-def _is_same(box: NDArray[np.float64], others: NDArray[np.float64], parts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of `others` (n, 4) are boxes of the same object as `box` (4,), or, where they are `parts`, of a part."""
+def _is_same(
+    box: NDArray[np.float64], others: NDArray[np.float64], parts: NDArray[np.bool_], overlap: float
+) -> NDArray[np.bool_]:
+    """Which of `others` (n, 4) are of the same object as `box` (4,), from this IoU on, or, as `parts`, of a part."""
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = np.maximum(sides, 0).prod(1)
     area, areas = (box[2:] - box[:2]).prod(), (others[:, 2:] - others[:, :2]).prod(1)
-    same: NDArray[np.bool_] = shared >= SAME * np.maximum(area + areas - shared, 1e-12)
+    same: NDArray[np.bool_] = shared >= overlap * np.maximum(area + areas - shared, 1e-12)
     same |= parts & (shared >= PART * np.maximum(areas, 1e-12))
     return same
