@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"  # what an exported file gives
 MIN_SCORE = 0.01  # of a box that is kept: of lower ones there are as many as anchors
 MAX_BOXES = 100  # that are kept of a photo
-FEW_IMAGES = 500  # with fewer BatchNorm's statistics of batches say less than those of the weights; steps are smaller
+FEW_IMAGES = 500  # with fewer BatchNorm's statistics of batches say less than those of the weights
 SOME_IMAGES = 1_000  # with fewer colours are changed too, and photos shown smaller
 IMAGES_IN_ALL, PASSES = 48_000, (20, 300)  # where no time bounds them
 EPOCH_IMAGES = 400  # of few photos so many are shown before one looks at the validation photos
@@ -109,7 +109,7 @@ class Detect(Task[Detection]):
         has_large = float(np.median(sides or [0.0])) >= SMALL
         return {
             "epochs": math.ceil(passes / repeats), "repeats": repeats,
-            "batch_size": 8 if images < FEW_IMAGES else 16, "fixed_norm": images < FEW_IMAGES,
+            "batch_size": 8, "fixed_norm": images < FEW_IMAGES,
             "lr": 1e-3, "backbone_lr": 0.2, "label_smoothing": 0.0,
             "mixup": 0.0, "cutmix": 0.0, "augment.trivial": False, "augment.erase": 0.0,
             "augment.crop_scale": (0.6, 1.0), "augment.crop_ratio": (0.8, 1.25),
