@@ -15,7 +15,7 @@ from mobilenets.exporting.targets.onnx import OPSET
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.runtime.engines.openvino import compile_model
 from mobilenets.tasks.detect.boxes import detections, padded
-from mobilenets.tasks.task import Suppression
+from mobilenets.tasks.ends import Suppression
 
 Floats = NDArray[np.float32]
 Run = Callable[[Floats, Floats], list[NDArray[np.generic]]]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from mobilenets.model_card import ModelCard
 from mobilenets.runtime.predictor import Failure
 from mobilenets.tasks import task_of
-from mobilenets.tasks.classify.answers import KNOWN_COLUMNS
+from mobilenets.tasks.known import KNOWN_COLUMNS
 from mobilenets.tasks.task import Answer, Task
 
 

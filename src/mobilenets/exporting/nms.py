@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mobilenets.tasks.task import Suppression
+from mobilenets.tasks.ends import Suppression
 
 BOXES, SCORES, CLASSES = "boxes", "scores", "classes"
 MADE = "nms_"  # begins the names of all that is put in

@@ -7,11 +7,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mobilenets.errors import DataError
 from mobilenets.preprocess import depth
@@ -22,6 +22,8 @@ from mobilenets.preprocess.depth import Range
 from mobilenets.preprocess.formats import open_image
 from mobilenets.preprocess.notes import NOTES
 from mobilenets.preprocess.opening import OPTION, SEVERAL, excess, has_more, pixel_limit
+from mobilenets.preprocess.upright import Box as Box
+from mobilenets.preprocess.upright import covered, orientation_of, turned_image, turned_sides
 
 # Counts the changes of what a file's pixels come out as, so that pixels kept by an earlier version are not used.
 REVISION = 2
@@ -30,20 +32,6 @@ REVISION = 2
 # twice the wanted size to the final antialiased resize keeps the result within a few grey levels of a full
 # decode (benchmarks/results/decode.md); leaving half of that saves a tenth and triples the difference.
 REDUCE_MARGIN = 2
-
-# Orientation (EXIF 2.32, tag 0x0112) -> what makes it upright, and where its effect moves the padding of a
-# reduced decode: axes swapped, then mirrored left-right, then top-bottom.
-_UPRIGHT = {
-    2: (Image.Transpose.FLIP_LEFT_RIGHT, False, True, False),
-    3: (Image.Transpose.ROTATE_180, False, True, True),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM, False, False, True),
-    5: (Image.Transpose.TRANSPOSE, True, False, False),
-    6: (Image.Transpose.ROTATE_270, True, True, False),
-    7: (Image.Transpose.TRANSVERSE, True, True, True),
-    8: (Image.Transpose.ROTATE_90, True, False, True),
-}
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 
 @dataclass(frozen=True)
@@ -167,10 +155,20 @@ def decoded(
             shown = depth.to_colour(image, _opened_again(file), value_range)
         flat = flatten(shown, mode, background, value_range=value_range, name=name)
         guessed = value_range is None and deep not in (None, *depth.IN_TWO)
-        result = replace(_turn(flat, orientation_of(image), padding, full), guessed=guessed)
+        result = _upright(flat, orientation_of(image), padding, full, guessed)
     # Metadata is of no further use, describes the file as it was stored, and can be large (colour profiles).
     result.image.info = {}
     return result
+
+
+def _upright(
+    image: Image.Image, orientation: int, padding: tuple[float, float] | None, full: tuple[int, int], guessed: bool
+) -> Decoded:
+    """The image upright; if reduced, by `padding`, also the box that the photo covers, and its `full` size before."""
+    result = turned_image(image, orientation)
+    if padding is None:
+        return Decoded(result, guessed=guessed)
+    return Decoded(result, covered(result.size, orientation, padding), guessed, turned_sides(full, orientation))
 
 
 def is_deep(source: str | Path | bytes | BinaryIO) -> bool:
@@ -228,27 +226,6 @@ def _reduce(image: Image.Image, min_side: int | None) -> tuple[float, float] | N
         return None
     _, (_, _, right, bottom) = drafted
     return image.width - right, image.height - bottom
-
-
-def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation, 1 (upright) where there is none or it cannot be read: the picture still can."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # Pillow lets whatever its EXIF parser stumbles over escape
-        return 1
-
-
-def _turn(image: Image.Image, orientation: int, padding: tuple[float, float] | None, full: tuple[int, int]) -> Decoded:
-    """The image upright; if reduced, also the box that the photo covers, and its size before (`full` as stored)."""
-    transpose, swapped, mirrored, flipped = _UPRIGHT.get(orientation, (None, False, False, False))
-    if transpose is not None:
-        image = image.transpose(transpose)
-    if padding is None:
-        return Decoded(image)
-    x, y = padding[::-1] if swapped else padding
-    left, right = (x, image.width) if mirrored else (0, image.width - x)
-    top, bottom = (y, image.height) if flipped else (0, image.height - y)
-    return Decoded(image, (left, top, right, bottom), full_size=full[::-1] if swapped else full)
 
 
 def name_of(source: str | Path | bytes | BinaryIO) -> str:

@@ -10,24 +10,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from mobilenets.preprocess.decode import name_of, naming, opened, orientation_of
+from mobilenets.preprocess.decode import name_of, naming, opened
 from mobilenets.preprocess.formats import open_image
+from mobilenets.preprocess.upright import TURNS, orientation_of, turned_sides
 
-SWAPPED = frozenset({5, 6, 7, 8})  # EXIF orientations that lay a photo on its side
 _LATE = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}  # chunks of a PNG that may say the orientation
-
-# Of each EXIF orientation what makes a point upright, both 0 to 1 (`decode` does the same to pixels): whether its
-# coordinates are swapped, and which of the two are then counted from the other side.
-_TURNS = {
-    1: (False, False, False),
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +39,7 @@ class Stored:
     @property
     def upright(self) -> tuple[int, int]:
         """Width and height of the upright photo."""
-        return (self.height, self.width) if self.orientation in SWAPPED else (self.width, self.height)
+        return turned_sides(self.size, self.orientation)
 
 
 def stored(source: str | Path | BinaryIO) -> Stored:
@@ -70,10 +57,9 @@ def stored(source: str | Path | BinaryIO) -> Stored:
             # Pillow decodes a whole PNG to look for EXIF data behind its pixels: a second of a large one.
             image = _OfPng.of(image)
         orientation = orientation_of(image)
-        orientation = orientation if orientation in _TURNS else 1
         width, height = image.size
-        if isinstance(image, TiffImageFile) and orientation in SWAPPED:  # Pillow says how it will be when decoded
-            width, height = height, width
+        if isinstance(image, TiffImageFile):  # Pillow says how it will be when decoded
+            width, height = turned_sides(image.size, orientation)
         return Stored(width, height, orientation)
 
 
@@ -85,12 +71,12 @@ def turned(x1: float, y1: float, x2: float, y2: float, orientation: int) -> tupl
     >>> turned(0.0, 0.0, 0.25, 0.5, 6)  # turned to the right, its upper left corner is the upper right one
     (0.5, 0.0, 1.0, 0.25)
     """
-    swapped, from_right, from_bottom = _TURNS[orientation]
-    if swapped:
+    turn = TURNS[orientation]
+    if turn.swapped:
         x1, y1, x2, y2 = y1, x1, y2, x2
-    if from_right:
+    if turn.from_right:
         x1, x2 = 1 - x2, 1 - x1
-    if from_bottom:
+    if turn.from_bottom:
         y1, y2 = 1 - y2, 1 - y1
     return x1, y1, x2, y2
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from itertools import chain, islice, repeat
@@ -20,6 +18,7 @@ from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.decode import Decoded
 from mobilenets.runtime.base import Engine, Features, Origin, Pixels, features_engine
+from mobilenets.runtime.forking import watch
 from mobilenets.runtime.registry import open_engine
 from mobilenets.runtime.row import Failure as Failure
 from mobilenets.runtime.row import Row as Row
@@ -73,7 +72,7 @@ class Predictor(Generic[A]):
         self.index, self.accept, self.keeps_features = index, accept, False  # features in rows, also without an index
         self.tile = tile_side(engine.card)
         self.task: Task[A] = task_of(engine.card)
-        _ALIVE.add(self)
+        watch(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """The file and the card that is expected in it; of a network in memory, that."""
@@ -96,6 +95,11 @@ class Predictor(Generic[A]):
             engine = _as_expected(opened, state["card"], origin)
         Predictor.__init__(self, engine, state["index"], state["accept"])
         self.tile = state["tile"]
+
+    def left_to_parent(self) -> tuple[object, ...]:
+        """As `forking.Forked` has it: the engine is opened again when it is used."""
+        self._forked = True
+        return self._opened, self.__dict__.pop("_concurrent", None)
 
     @property
     def _engine(self) -> Engine:
@@ -276,21 +280,6 @@ def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
     if engine.card != card:
         raise ModelFileError(f"{origin.path}: holds another model than it did when it was opened first; load it anew")
     return engine
-
-
-# What was opened and is in use; and what a forked process must not touch, nor take down: it would wait for ever.
-_ALIVE: weakref.WeakSet[Predictor[Any]] = weakref.WeakSet()
-_LEFT: list[object] = []
-
-
-def _leave_to_parent() -> None:
-    for predictor in list(_ALIVE):
-        _LEFT.extend((predictor._opened, predictor.__dict__.pop("_concurrent", None)))
-        predictor._forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _features(engine: Engine, pixels: Pixels) -> Iterable[Features]:

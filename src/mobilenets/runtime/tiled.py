@@ -15,7 +15,8 @@ from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.row import Failure, Row
 from mobilenets.tasks.detect.boxes import padded
 from mobilenets.tasks.detect.tiles import Tile, check_side, grid, merged
-from mobilenets.tasks.task import Outputs, Suppression
+from mobilenets.tasks.ends import Suppression
+from mobilenets.tasks.task import Outputs
 
 S = TypeVar("S")  # what a photo is read from
 

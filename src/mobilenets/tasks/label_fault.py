@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -16,3 +17,16 @@ class LabelFault:
     label: int | None
     score: float
     why: str
+
+
+def few(kind: str, counts: Mapping[str, int], enough: int, unit: str, units: str) -> Iterator[LabelFault]:
+    """A fault of this `kind` for each name that `counts` has fewer than `enough` of, as `unit` or `units`.
+
+    Examples
+    --------
+    >>> [(fault.why, fault.score) for fault in few("box_few", {"dog": 30, "cat": 5}, 20, "box", "boxes")]
+    [('cat: 5 boxes', 0.75)]
+    """
+    for name, count in sorted(counts.items()):
+        if count < enough:
+            yield LabelFault(kind, None, 1 - count / enough, f"{name}: {count} {unit if count == 1 else units}")

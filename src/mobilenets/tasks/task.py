@@ -10,11 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.tasks.ends import End, Suppression
 from mobilenets.tasks.label_fault import LabelFault
 
 if TYPE_CHECKING:
@@ -70,24 +71,6 @@ class Loss(Protocol):
 
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Of how many of the batch the answer is right, of which the loop shows the share."""
-
-
-class End(NamedTuple):
-    """What an exported file gives: the name, the shape for one photo and the dtype of one of its outputs."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-
-
-class Suppression(NamedTuple):
-    """Which of overlapping boxes stay: those of a score above `min_score`, of two of a class whose IoU is above
-    `max_overlap` the one with the higher score, and at most `max_boxes` in all.
-    """
-
-    min_score: float
-    max_overlap: float
-    max_boxes: int
 
 
 class Task(ABC, Generic[A]):

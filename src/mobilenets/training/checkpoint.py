@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mobilenets.errors import ModelFileError
+from mobilenets.system.files import replacing
 
 LAST = Path("checkpoint", "last.pt")  # within a run folder
 HEAD = Path("checkpoint", "head")  # likewise: what a training of the head alone writes, until the run's ends
@@ -42,17 +43,13 @@ def save(path: Path, state: State, tensors: dict[str, dict[str, Any]]) -> None:
         It cannot be written, as on a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
+        try:
             torch.save({"state": dict(vars(state)), **tensors}, file)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        reason = error.__context__ if isinstance(error, RuntimeError) else error  # torch hides it behind its own
-        if not isinstance(reason, OSError):
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch hides it behind its own
+                raise error.__context__ from error
             raise
-        raise OSError(reason.errno, reason.strerror, str(path)) from error
-    part.replace(path)
 
 
 def load(path: Path) -> tuple[State, dict[str, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 from mobilenets.nn.ssd import Detector
 from mobilenets.tasks.detect.own_anchors import describe, own_head, own_overlap
+from mobilenets.tasks.detect.targets import counted
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def take_own_anchors(model: MobileNet, size: int, listed: Splits) -> None:
         raise UsageError(f"weights: are of a {model.net.name}, no detector; say --model {model.net.name} as well")
     objective = listed.objective
     rows = objective.task.targets(objective.texts).reshape(len(objective.texts), -1, 6)[listed.train.labels]
-    boxes = rows[(rows[..., 4] >= 0) & (rows[..., 5] == 0)][:, :4].astype(np.float64)
+    boxes = rows[counted(rows)][:, :4].astype(np.float64)
     if model.provenance.get("classifier") != "pretrained":
         model.reset_head(replace(own_head(model.net, boxes), max_overlap=own_overlap(rows)))
     sides = [np.sqrt(width * height) for width, height in stored_sizes(listed.train)]

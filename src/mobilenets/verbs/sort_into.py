@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mobilenets.errors import UsageError
+from mobilenets.tasks.known import UNKNOWN
 
-UNKNOWN = "unknown"
 _UNUSABLE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')  # in names of folders, on one system or another
 _MAX_NAME = 200  # bytes; file systems take 255, and a number may follow
 

@@ -15,7 +15,8 @@ from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
 from mobilenets.runtime.base import FEATURES, FLOAT, HALF, Engine, Features, Origin, Pixels, available_cores
 from mobilenets.tasks import task_of
-from mobilenets.tasks.task import End, Outputs
+from mobilenets.tasks.ends import End
+from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
 

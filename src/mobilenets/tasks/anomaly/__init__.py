@@ -14,7 +14,8 @@ from mobilenets.errors import UsageError
 from mobilenets.model_card import ANOMALY, ModelCard
 from mobilenets.tasks.anomaly import answers, metrics, targets
 from mobilenets.tasks.anomaly.answers import Inspection
-from mobilenets.tasks.task import End, Labels, Loss, Outputs, Task
+from mobilenets.tasks.ends import End
+from mobilenets.tasks.task import Labels, Loss, Outputs, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

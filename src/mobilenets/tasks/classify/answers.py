@@ -10,6 +10,7 @@ import numpy as np
 
 from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
+from mobilenets.tasks.known import KNOWN_FIELDS, UNKNOWN, known_cells, known_entries, unknown_line
 from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.task import Outputs
 
@@ -22,11 +23,7 @@ class ClassProbability:
     probability: float
 
 
-FIELDS = {
-    "label": str, "probability": float, "top": list[ClassProbability], "known": float, "nearest": list[str],
-}  # fmt: skip
-UNKNOWN = "unknown"  # what stands in the place of a class
-KNOWN_COLUMNS = ["known", "nearest"]  # of a CSV, with an index
+FIELDS = {"label": str, "probability": float, "top": list[ClassProbability], **KNOWN_FIELDS}
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Prediction:
         {'label': 'rose', 'probability': 0.75, 'top': [{'label': 'rose', 'probability': 0.75}]}
         """
         top = [{"label": label, "probability": probability} for label, probability in self.top]
-        known = {} if self.known is None else {"known": self.known, "nearest": list(self.nearest)}
+        known = known_entries(self.known, self.nearest)
         return {"label": self.label, "probability": self.probability, "top": top, **known}
 
     def lines(self, classes: Sequence[str]) -> list[str]:
@@ -95,15 +92,14 @@ class Prediction:
         width = max(map(columns_of, classes))
         lines = [f"class: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
         if self.label is None:
-            lines.insert(0, f"{UNKNOWN} (known: {self.known:.3f}), most like {', '.join(self.nearest)}")
+            lines.insert(0, unknown_line(self.known, self.nearest))
         return lines
 
     def cells(self, top: int) -> dict[str, str]:
         """The cells of a CSV, by the names of `columns`, and with an index of `KNOWN_COLUMNS`."""
         values = [value for label, p in self.top[:top] for value in (label, f"{p:.6f}")]
         cells = dict(zip(columns(top), values, strict=False))  # there may be fewer classes than `top`
-        if self.known is not None:
-            cells |= zip(KNOWN_COLUMNS, (f"{self.known:.6f}", self.nearest[0]), strict=True)
+        cells |= known_cells(self.known, self.nearest)
         return cells if self.label is not None else {**cells, "label": UNKNOWN}
 
 

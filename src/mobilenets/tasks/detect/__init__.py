@@ -21,9 +21,10 @@ from mobilenets.tasks.detect import answers, faults, metrics, targets
 from mobilenets.tasks.detect.answers import Detection
 from mobilenets.tasks.detect.boxes import detections, padded
 from mobilenets.tasks.detect.own_anchors import SMALL
+from mobilenets.tasks.ends import End, Suppression
 from mobilenets.tasks.label_fault import LabelFault
 from mobilenets.tasks.names import numbered
-from mobilenets.tasks.task import End, Labels, Loss, Outputs, Suppression, Task
+from mobilenets.tasks.task import Labels, Loss, Outputs, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,8 +136,8 @@ class Detect(Task[Detection]):
     def points(self, labels: Sequence[str]) -> list[NDArray[np.float32]]:
         """The centres of the boxes that count."""
         rows = self.targets(labels).reshape(len(labels), -1, targets.COLUMNS)
-        counting = (rows[..., 4] >= 0) & (rows[..., 5] == 0)
-        return [(own[:, :2] + own[:, 2:4])[there] / 2 for own, there in zip(rows, counting, strict=True)]
+        there = targets.counted(rows)
+        return [(own[:, :2] + own[:, 2:4])[kept] / 2 for own, kept in zip(rows, there, strict=True)]
 
     def framed(self, targets: Tensor, frames: Tensor) -> Tensor:
         """Boxes move, are cut at the edges, and go with their centres."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.tasks.detect.targets import Box, boxes_of
-from mobilenets.tasks.label_fault import LabelFault
+from mobilenets.tasks.label_fault import LabelFault, few
 from mobilenets.tasks.task import Labels
 
 OUTSIDE, EMPTY, DOUBLED, SMALL = "box_outside", "box_empty", "box_doubled", "box_small"
@@ -55,10 +55,7 @@ def faults(texts: Sequence[str], counts: Labels, size: int) -> Iterator[LabelFau
             names = ", ".join(sorted({box.name for box in small})[:3])
             why = f"{len(small)} of {len(boxes)} boxes {verb} under {MIN_SIDE} pixels at {size}: {names}"
             yield LabelFault(SMALL, k, len(small) / len(boxes), why)
-    for name, count in sorted(number.items()):
-        if count < MIN_BOXES:
-            boxes_text = "1 box" if count == 1 else f"{count} boxes"
-            yield LabelFault(FEW, None, 1 - count / MIN_BOXES, f"{name}: {boxes_text}")
+    yield from few(FEW, number, MIN_BOXES, "box", "boxes")
 
 
 def shown(text: str) -> str:

@@ -14,6 +14,7 @@ from mobilenets.arch.net import Net
 from mobilenets.arch.ssd import FINE_STRIDES, MAX_OVERLAP, STRIDES, Level, SsdHead
 from mobilenets.tasks.detect.boxes import corners
 from mobilenets.tasks.detect.matching import overlaps
+from mobilenets.tasks.detect.targets import counted
 
 Floats = NDArray[np.floating[Any]]
 
@@ -83,7 +84,7 @@ def own_overlap(rows: Floats) -> float:
     """
     largest = [0.0]
     for own in rows[np.linspace(0, len(rows) - 1, min(len(rows), _SEEN)).astype(int)]:
-        own = own[(own[:, 4] >= 0) & (own[:, 5] == 0)]
+        own = own[counted(own)]
         table = np.where(own[:, None, 4] == own[:, 4], overlaps(own[:, :4], own[:, :4]), 0.0)
         np.fill_diagonal(table, 0.0)
         largest.extend(table.max(1, initial=0.0).tolist())

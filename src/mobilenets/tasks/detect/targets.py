@@ -122,6 +122,12 @@ def members(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.bool_]:
     return membership([names_of(text) for text in texts], classes)
 
 
+def counted(rows: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Which `rows` (..., 6) of `targets` are boxes that count, bool (...)."""
+    result: NDArray[np.bool_] = (rows[..., 4] >= 0) & (rows[..., 5] == 0)
+    return result
+
+
 def targets(texts: Sequence[str], classes: Sequence[str]) -> NDArray[np.float32]:
     """The boxes of each of the V label texts, float32 (V, M * 6); M: of the text with the most, but 1 at least.
 

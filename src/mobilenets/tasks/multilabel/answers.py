@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
-from mobilenets.tasks.classify.answers import KNOWN_COLUMNS, UNKNOWN, ClassProbability
+from mobilenets.tasks.classify.answers import ClassProbability
 from mobilenets.tasks.classify.answers import columns as class_columns
+from mobilenets.tasks.known import KNOWN_FIELDS, UNKNOWN, known_cells, known_entries, unknown_line
 from mobilenets.tasks.mark import Mark
 from mobilenets.tasks.multilabel.targets import SEPARATOR
 from mobilenets.tasks.task import Outputs
 
-FIELDS = {"labels": list[str], "top": list[ClassProbability], "known": float, "nearest": list[str]}
+FIELDS = {"labels": list[str], "top": list[ClassProbability], **KNOWN_FIELDS}
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class LabelSet:
         {'labels': ['cat'], 'top': [{'label': 'cat', 'probability': 0.75}]}
         """
         top = [{"label": label, "probability": probability} for label, probability in self.top]
-        known = {} if self.known is None else {"known": self.known, "nearest": list(self.nearest)}
+        known = known_entries(self.known, self.nearest)
         return {"labels": None if self.labels is None else list(self.labels), "top": top, **known}
 
     def lines(self, classes: Sequence[str]) -> list[str]:
@@ -81,17 +82,15 @@ class LabelSet:
         width = max(map(columns_of, classes))
         rows = [f"label: {padded(label, width)}   prob: {probability:.3f}" for label, probability in self.top]
         if self.labels is None:
-            return [f"{UNKNOWN} (known: {self.known:.3f}), most like {', '.join(self.nearest)}", *rows]
+            return [unknown_line(self.known, self.nearest), *rows]
         return [f"labels: {', '.join(self.labels) or 'none'}", *rows]
 
     def cells(self, top: int) -> dict[str, str]:
         """The cells of a CSV, by the names of `columns`, and with an index of `KNOWN_COLUMNS`."""
         values = [value for label, p in self.top[:top] for value in (label, f"{p:.6f}")]
         labels = UNKNOWN if self.labels is None else SEPARATOR.join(self.labels)
-        cells = {"labels": labels, **dict(zip(class_columns(top), values, strict=False))}
-        if self.known is not None:
-            cells |= zip(KNOWN_COLUMNS, (f"{self.known:.6f}", self.nearest[0]), strict=True)
-        return cells
+        cells = dict(zip(class_columns(top), values, strict=False))
+        return {"labels": labels, **cells, **known_cells(self.known, self.nearest)}
 
 
 def label_set(path: str | None, row: Outputs, classes: Sequence[str], thresholds: NDArray[np.floating]) -> LabelSet:

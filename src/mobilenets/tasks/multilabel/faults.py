@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mobilenets.tasks.label_fault import LabelFault
+from mobilenets.tasks.label_fault import LabelFault, few
 from mobilenets.tasks.multilabel.metrics import ENOUGH_POSITIVES
 from mobilenets.tasks.multilabel.targets import names_of
 from mobilenets.tasks.task import Labels
@@ -29,10 +29,7 @@ def faults(texts: Sequence[str], counts: Labels) -> Iterator[LabelFault]:
         number.update(dict.fromkeys(names_of(text), int(counts[k])))
         if not names_of(text):
             yield LabelFault(NO_LABELS, k, 0.5, "no label is given")
-    for name, count in sorted(number.items()):
-        if count < ENOUGH_POSITIVES:
-            photos = "1 photo" if count == 1 else f"{count} photos"
-            yield LabelFault(RARE, None, 1 - count / ENOUGH_POSITIVES, f"{name}: {photos}")
+    yield from few(RARE, number, ENOUGH_POSITIVES, "photo", "photos")
 
 
 def shown(text: str) -> str:

@@ -17,7 +17,8 @@ from mobilenets.data.sources.survey import BoxFault, Survey
 from mobilenets.data.sources.tree import similar_names
 from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import DETECT
-from mobilenets.preprocess.stored import SWAPPED, Stored, stored, turned
+from mobilenets.preprocess.stored import Stored, stored, turned
+from mobilenets.preprocess.upright import TURNS
 from mobilenets.system.progress import Progress
 from mobilenets.tasks.detect.faults import DOUBLED, EMPTY, OUTSIDE
 from mobilenets.tasks.detect.targets import DECIMALS, Box, text_of
@@ -188,7 +189,7 @@ class BoxTable:
         for (w, h), orientation in ((header.upright, 1), (header.size, header.orientation)):
             if abs(math.log(width * h / (height * w))) < _SAME_SHAPE:
                 self._counts.resized += 1
-                self._counts.turned += orientation in SWAPPED
+                self._counts.turned += TURNS[orientation].swapped
                 return photo.size, orientation
         shape = f"{photo.where}: {width:g}×{height:g}, but {photo.path} has {header.upright[0]}×{header.upright[1]}"
         self._counts.other_shape.append(shape)
