@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 from annotated import UNDO
-from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data import tiles
+from mobilenets.data.manifest import list_images
+from mobilenets.data.samples import Samples, SamplesBuilder, Splits
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.tiles import cut
 from mobilenets.system.cache_dir import cached_files
@@ -90,6 +93,27 @@ def test_tiles_are_cut_once_until_the_photo_or_the_size_is_another(tmp_path: Pat
     photo(tmp_path / "a.png", 3)
     again = cut(samples(tmp_path, "a.png"), 128, Survey())
     assert not {sample.path for sample in again} & {sample.path for sample in first}
+
+
+@pytest.mark.parametrize("revision", [tiles.REVISION, tiles.REVISION + 1])
+def test_a_photo_is_known_by_any_of_its_tiles_however_a_later_version_cuts_them(
+    tmp_path: Path, revision: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png", "new.png"):
+        photo(tmp_path / name)
+    for name, size in (("b.png", (301, 200)), ("new.png", (302, 200))):  # other contents
+        Image.open(tmp_path / name).resize(size).save(tmp_path / name)
+    shutil.copy(tmp_path / "a.png", tmp_path / "copy.png")
+    train, val = (cut(samples(tmp_path, name), 128, Survey()) for name in ("a.png", "b.png"))
+    val = val.relabelled([0] * len(val.names), train.names)
+    manifest = list_images(Splits(train.names, train, val, val[:0]), tmp_path)
+    monkeypatch.setattr(tiles, "REVISION", revision)
+    monkeypatch.setitem(tiles._PNG, "compress_level", revision)
+    photos = samples(tmp_path, "copy.png", "b.png", "new.png")
+    assert manifest.recognise(photos) == ["train", "val", None]
+    for side in (128, 160):
+        again = cut(photos, side, Survey())
+        assert manifest.recognise(again) == ["train"] * 6 + ["val"] * 6 + [None] * 6
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, cache: Path) -> None:

@@ -149,7 +149,7 @@ def test_photos_are_recognised_in_whatever_tiles_they_are_searched(
 def test_the_report_names_tiles_by_photo_and_place(run: Path) -> None:
     page = (run / "report.html").read_text()
     assert re.search(r"\b[0-4] at (104|52|0), (54|0)\b", page)
-    assert not re.search(r"[0-9a-f]{32}/", page)
+    assert not re.search(r"[0-9a-f]{64}/", page)
 
 
 def test_a_photo_that_cannot_be_read_has_its_place(run: Path, data: Path, tmp_path: Path, cli: Cli) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mobilenets.data.content import DIGEST_BYTES, UNKNOWN_SIZE, Digests, Sizes, content_digests, content_sizes
 from mobilenets.data.samples import Samples, Splits
+from mobilenets.data.tiles import photo_digest
 from mobilenets.errors import DataError
 from mobilenets.system.files import open_atomic
 
@@ -93,12 +94,16 @@ class Manifest:
             self.folders + other.folders,
         )
 
+    def content(self, row: int) -> bytes:
+        """The digest that the photograph of a row is known by: that of its file, of a tile that of its photo."""
+        return photo_digest(self.paths[row]) or self.digests[row].tobytes()
+
     @cached_property
     def split_of_content(self) -> dict[bytes, str]:
-        """From the digest of every content that was read to its split; trained on, if any copy was."""
+        """From the digest of every photograph that was read to its split; trained on, if any copy or tile was."""
         known: dict[bytes, str] = {}
         for i in np.flatnonzero(self.hashed).tolist():
-            digest, split = self.digests[i].tobytes(), self.splits[i]
+            digest, split = self.content(i), self.splits[i]
             if known.get(digest) not in ("train", EARLIER):
                 known[digest] = split
         return known
@@ -106,16 +111,18 @@ class Manifest:
     def recognise(self, samples: Samples) -> list[str | None]:
         """The split of the row with the same content, for every sample; None where there is none.
 
-        Only photographs with the size of one of the rows are read.
+        A tile counts as the photo that it is of, among the rows and the samples. Only photographs with the size of one
+        of the rows are read, where no row is a tile.
         """
-        sizes = content_sizes(samples)
-        digests = np.zeros((len(samples), DIGEST_BYTES), np.uint8)
-        candidates = np.flatnonzero(np.isin(sizes, self.sizes[self.hashed]))
-        digests[candidates] = content_digests(samples.take(candidates))[1]
         known = self.split_of_content
-        found: list[str | None] = [None] * len(samples)
-        for i in candidates.tolist():
-            found[i] = known.get(digests[i].tobytes())
+        photos = [photo_digest(str(samples.path(i))) for i in range(len(samples))]
+        found = [None if digest is None else known.get(digest) for digest in photos]
+        unread = np.flatnonzero([digest is None for digest in photos])
+        if not any(map(photo_digest, self.paths)):
+            unread = unread[np.isin(content_sizes(samples.take(unread)), self.sizes[self.hashed])]
+        digests = content_digests(samples.take(unread))[1]
+        for i, digest in zip(unread.tolist(), digests, strict=True):
+            found[i] = known.get(digest.tobytes())
         return found
 
     def write(self, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.content import UNKNOWN_SIZE, content_digests
-from mobilenets.data.manifest import EARLIER, Manifest
 from mobilenets.data.sample import Sample
 from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.split_names import SPLITS
@@ -25,7 +23,7 @@ from mobilenets.system.progress import Progress
 from mobilenets.tasks.detect.targets import NO_OBJECTS, boxes_of, text_of
 from mobilenets.tasks.detect.tiles import OVERLAP, Tile, boxes_in, check_side, grid
 
-# Counts the changes of how tiles are cut and stored; runs of before then do not know their photos any more.
+# Counts the changes of how tiles are cut and stored, so that those of an earlier version are not used.
 REVISION = 1
 _WORKERS = 2  # each holds a photo of up to `opening.MAX_PIXELS`
 # A photo that is a JPEG already loses next to nothing more; others stay as they are.
@@ -33,7 +31,8 @@ _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _PNG: dict[str, Any] = {"format": "PNG", "compress_level": 1}
 # As `_files` puts them, in paths as `data.csv` has them.
 _TILE_PATH = re.compile(
-    r"tiles[/\\](?P<two>\w\w)[/\\](?P<key>(?P=two)[0-9a-f]{30})[/\\](?P<stem>[\w-]*)_(?P<left>\d+)_(?P<top>\d+)\.\w+$"
+    r"tiles[/\\](?P<two>[0-9a-f]{2})[/\\](?P<photo>(?P=two)[0-9a-f]{62})[/\\][\w-]+[/\\]"
+    r"(?P<stem>[\w-]*)_(?P<left>\d+)_(?P<top>\d+)\.\w+$"
 )
 
 
@@ -93,18 +92,16 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
     return found.samples()
 
 
-def recognise(manifest: Manifest, samples: Samples, side: int) -> list[str | None]:
-    """As `Manifest.recognise`, also photos of which a run with this `manifest` had tiles of `side` pixels."""
-    splits: dict[str, str] = {}
-    for path, split in zip(manifest.paths, manifest.splits, strict=True):
-        of_tile = _TILE_PATH.search(path)
-        if of_tile and splits.get(of_tile["key"]) not in ("train", EARLIER):
-            splits[of_tile["key"]] = split
-    digests = content_digests(samples)[1]
-    return [
-        known or splits.get(_key(digest.tobytes(), side))
-        for known, digest in zip(manifest.recognise(samples), digests, strict=True)
-    ]
+def photo_digest(path: str) -> bytes | None:
+    """The SHA-256 of the photo that the tile in the file `path` was cut of; None of what is no tile.
+
+    Examples
+    --------
+    >>> photo_digest(f"/cache/tiles/0f/{'0f' * 32}/640-25-1-2/field_4_300_0.png") == b"\\x0f" * 32
+    True
+    """
+    found = _TILE_PATH.search(path)
+    return bytes.fromhex(found["photo"]) if found else None
 
 
 def tile_name(path: str) -> str | None:
@@ -112,7 +109,7 @@ def tile_name(path: str) -> str | None:
 
     Examples
     --------
-    >>> tile_name("/cache/tiles/0f/0f3a68f92b1c5d7e0f3a68f92b1c5d7e/field_4_300_0.png")
+    >>> tile_name(f"/cache/tiles/0f/{'0f' * 32}/640-25-1-2/field_4_300_0.png")
     'field_4 at 300, 0'
     """
     found = _TILE_PATH.search(path)
@@ -143,16 +140,15 @@ def _cut(sample: Sample, text: str, side: int, digest: bytes) -> _Cut | None:
 
 
 def _files(sample: Sample, tiles: list[Tile], side: int, digest: bytes, suffix: str) -> Iterator[Path]:
-    """Where the tiles of a photo with this content lie; the photo's name is in theirs, for people."""
-    key = _key(digest, side)
+    """Where the tiles of a photo lie: below its content, by which it is known, and how they were cut.
+
+    The photo's name is in theirs, for people.
+    """
+    how = f"{side}-{100 * OVERLAP:.0f}-{REVISION}-{decode.REVISION}"
     stem = re.sub(r"[^\w-]", "_", sample.path.stem.encode(errors="replace").decode())[:60]
     for tile in tiles:
-        yield cache_folder("tiles") / key[:2] / key / f"{stem}_{tile.left}_{tile.top}{suffix}"
-
-
-def _key(digest: bytes, side: int) -> str:
-    """The folder of the tiles of a photo with this content."""
-    return hashlib.sha256(digest + f"{side} {OVERLAP} {REVISION} {decode.REVISION}".encode()).hexdigest()[:32]
+        folder = cache_folder("tiles") / digest.hex()[:2] / digest.hex() / how
+        yield folder / f"{stem}_{tile.left}_{tile.top}{suffix}"
 
 
 def _write(sample: Sample, tiles: list[Tile], files: list[Path], options: dict[str, Any]) -> None:

@@ -134,7 +134,7 @@ class Origin:
     def earlier(self, listed: Manifest) -> Manifest:
         """What the run was trained on that is not in `listed`: the weights know it all the same."""
         here, own = listed.split_of_content, self.manifest
-        rows = [i for i in own.of("train", EARLIER).tolist() if own.digests[i].tobytes() not in here]
+        rows = [i for i in own.of("train", EARLIER).tolist() if own.content(i) not in here]
         return own.take(rows).relabelled(EARLIER)
 
     def prepare(self, model: MobileNet, classes: tuple[str, ...]) -> list[int]:

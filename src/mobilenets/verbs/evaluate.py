@@ -161,7 +161,7 @@ def evaluate(
     objective = Objective(task, texts)
     for line in survey.lines():
         log.warning("%s", line)
-    known = _splits(Path(model), samples, tile_side(predictor.card))
+    known = _splits(Path(model), samples)
     rows: list[Row] = []
     shown: list[int] = []
     failures: list[Failure] = []
@@ -247,13 +247,9 @@ def _answered(rows: list[Row], accept: float) -> Answered:
     )
 
 
-def _splits(model: Path, samples: Samples, side: int | None) -> list[str | None] | None:
-    """The split that each photograph has in the run of MODEL, None where it has none; None of what is no run.
-
-    `side`: of the tiles that the run had of larger ones.
-    """
+def _splits(model: Path, samples: Samples) -> list[str | None] | None:
+    """The split that each photograph has in the run of MODEL, None where it has none; None of what is no run."""
     from mobilenets.data.manifest import manifest_of, run_of
-    from mobilenets.data.tiles import recognise
 
     run = run_of(model) if model.exists() else None
     manifest = manifest_of(run) if run is not None else None
@@ -264,4 +260,4 @@ def _splits(model: Path, samples: Samples, side: int | None) -> list[str | None]
     if not manifest.hashed.any():
         log.warning("%s: was stopped before its photos were hashed: which of these it was trained on is not known", run)
         return None
-    return manifest.recognise(samples) if side is None else recognise(manifest, samples, side)
+    return manifest.recognise(samples)
