@@ -15,6 +15,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.context import ComputeContext
 from mobilenets.training.depth import (
+    ENOUGH,
     MAX_BYTES,
     MAX_VIEWS,
     TRAINED,
@@ -82,6 +83,14 @@ def test_what_would_take_too_long_is_not_even_measured() -> None:
     assert _depth(60, machine=machine).frozen == frozen_blocks(V2, 224)[0]
     assert len(machine.asked) <= 2
     assert _depth(3600, machine=machine).frozen == machine.asked[-1] == 0
+
+
+@pytest.mark.parametrize("seconds", [60, 90, 150, 250, 400, 700])
+def test_more_blocks_are_trained_only_where_there_is_time_for_more_epochs(seconds: float) -> None:
+    depth = _depth(seconds)
+    views_s = (depth.views * 2000 + 500) * LOOK_S if depth.views else 0
+    epochs = (seconds - views_s) / ((2000 + 0.4 * 500) * depth.image_s)
+    assert epochs >= ENOUGH * SHARES[depth.frozen]
 
 
 def test_views_fit_into_time_and_room() -> None:

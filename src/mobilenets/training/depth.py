@@ -21,12 +21,12 @@ from mobilenets.training.probe.activation_cache import Front, as_stored
 from mobilenets.training.speed import EVALUATION_FRACTION, ROUGH, measure_speed
 
 TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
-ENOUGH = 7.0  # epochs, after which more blocks gain more than more epochs do
-MIN_IMAGES, MAX_IMAGES = 4_000, 20_000  # what `ENOUGH` epochs come to at least, and need not exceed
+ENOUGH = 14.0  # epochs of the whole network; of a part in proportion: with fewer, less of it gains more
+MIN_IMAGES, MAX_IMAGES = 8_000, 40_000  # what `ENOUGH` epochs come to at least, and need not exceed
+EPOCHS_PER_VIEW = 2
 MAX_VIEWS = 8
 MAX_EPOCHS = 60
 MAX_BYTES = 2 * 10**9  # of stored views
-VIEWS_FRACTION = 0.45  # of the time, at most, before the first step
 HOPELESS = 0.75  # of the time in proportion to the multiply-adds: no step is faster
 
 
@@ -121,11 +121,14 @@ def choose_depth(
 
     def depth(frozen: int, image_s: float) -> tuple[Depth, bool]:
         """So many blocks, and whether there is time for them."""
-        seconds = left()
-        views = _views(net, size, frozen, images, look_s, seconds, wanted)
-        seen_s = image_s if views or not frozen else image_s + look_s
-        epoch_s = images * seen_s + validated * EVALUATION_FRACTION * seen_s
-        return Depth(frozen, views, image_s), (seconds - views * images * look_s) / epoch_s * images >= wanted
+        seconds, max_views = left(), _max_views(net, size, frozen, images)
+        view_s = images * look_s
+        epoch_s = (images + validated * EVALUATION_FRACTION) * (image_s if max_views or not frozen else image_s + look_s)
+        if max_views:  # the maps of what is validated on are stored once
+            seconds -= validated * look_s
+        views = min(max_views, max(1, int(seconds / (EPOCHS_PER_VIEW * epoch_s + view_s))))
+        epochs = (seconds - views * view_s) / epoch_s
+        return Depth(frozen, views, image_s), epochs * images >= fractions[frozen] * wanted
 
     chosen: Depth | None = None
     for frozen in frozen_blocks(net, size):
@@ -139,11 +142,10 @@ def choose_depth(
     return chosen
 
 
-def _views(net: Net, size: int, frozen: int, images: int, look_s: float, seconds: float, wanted: float) -> int:
-    """How many views are stored behind so many blocks: half as many as epochs are wanted, if there is time and room."""
+def _max_views(net: Net, size: int, frozen: int, images: int) -> int:
+    """How many views of each photograph there is room for behind so many blocks; none behind no blocks."""
     if frozen == 0:
         return 0
     row = costs(net, size)[frozen]
     bytes_each = 2 * row.out * row.out_size**2  # float16
-    room, time = MAX_BYTES / (bytes_each * images), VIEWS_FRACTION * seconds / (look_s * images)
-    return min(MAX_VIEWS, int(room), max(1, min(round(wanted / images / 2), int(time))))
+    return min(MAX_VIEWS, MAX_BYTES // (bytes_each * images))
