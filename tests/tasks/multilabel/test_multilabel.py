@@ -197,7 +197,10 @@ def test_fine_tuning_starts_with_the_probe_and_keeps_what_validates_best(
     assert "red" in capsys.readouterr().err, "a table of labels and parts"
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    "target",
+    ["onnx", "openvino", *(pytest.param(t, marks=pytest.mark.exports) for t in ("litert", "executorch", "ncnn"))],
+)
 def test_exports_are_verified_by_sets_of_labels(run: mn.Run, target: Any) -> None:
     result = run.export(target).verification
     assert result.n == run.metrics["n"], "the run's own validation photos"
