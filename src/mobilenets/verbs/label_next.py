@@ -8,14 +8,19 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobilenets.errors import DataError, MissingExtraError, UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
+    from mobilenets.data.sources.survey import Survey
+    from mobilenets.features.neighbours import Features
+    from mobilenets.preprocess import Pixels
+    from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
     from mobilenets.tasks.mark import Mark
+    from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +141,6 @@ def label_next(
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.index import need_index
     from mobilenets.model_card import CLASSIFY
-    from mobilenets.verbs.features import all_features
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand, listed
 
@@ -149,8 +153,8 @@ def label_next(
             "unsure of; leave it out for the most typical ones"
         )
     index = None if from_run is None else need_index(Path(from_run), predictor.card)
-    paths, rows = all_features(predictor, found, survey)
-    listable = [i for i, path in enumerate(paths) if _is_listable(path)]
+    paths = list(found)
+    listable = [path for path in paths if _is_listable(path)]
     if len(listable) < len(paths):
         name = ascii(next(path for path in paths if not _is_listable(path)))
         log.warning(
@@ -158,20 +162,17 @@ def label_next(
             len(paths) - len(listable),
             name,
         )
-        paths, rows = [paths[i] for i in listable], rows[listable]
-    keep = _without_copies(paths, rows)
-    if not keep:
+    seen = _look(predictor, listable, survey)
+    if not seen.paths:
         raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
-    copies, paths, rows = len(paths) - len(keep), [paths[i] for i in keep], rows[keep]
     with threadpool_limits(1, user_api="blas"):  # more threads of BLAS wait for each other beside other work
         if index is None or len(index) + len(index.held_out) < TYPICAL_LABELS * len(predictor.classes):
-            labelled = np.zeros((0, rows.shape[1]), np.float32) if index is None else index.features.astype(np.float32)
-            why, chosen = "typical", typical(rows, labelled, min(n, len(paths)))
+            no_labels = np.zeros((0, seen.features.shape[1]), np.float32)
+            labelled = no_labels if index is None else index.features.astype(np.float32)
+            why, chosen = "typical", typical(seen.features, labelled, min(n, len(seen.paths)))
         else:
-            predictor.index = None
-            answers = [row.outputs for _, row in predictor.rows(paths)]  # type: ignore[union-attr]  # they were read
-            why, chosen = "unsure", unsure(rows, np.stack(answers), min(n, len(paths)))
-    photos = tuple(Wanted(paths[i], rank, why) for rank, i in enumerate(chosen.tolist(), 1))
+            why, chosen = "unsure", unsure(seen.features, seen.outputs, min(n, len(seen.paths)))
+    photos = tuple(Wanted(seen.paths[i], rank, why) for rank, i in enumerate(chosen.tolist(), 1))
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["path", "label", "why"])
@@ -181,7 +182,7 @@ def label_next(
         from mobilenets.report.sheets import save_predictions
 
         save_predictions(photos, Path(save), (), predictor.card.preprocess)
-    return LabelNext(photos, Path(out), copies)
+    return LabelNext(photos, Path(out), seen.copies)
 
 
 def _is_listable(path: str) -> bool:
@@ -192,13 +193,38 @@ def _is_listable(path: str) -> bool:
         return False
 
 
-def _without_copies(paths: list[str], rows: Any) -> list[int]:
-    """Of photos that show the same, by the audit's hashes, the first."""
+class _Seen(NamedTuple):
+    """Photos that show different things: paths, features float32 (N, D), outputs (N, K); how many `copies` are not."""
+
+    paths: list[str]
+    features: Features
+    outputs: Outputs
+    copies: int
+
+
+def _look(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _Seen:
+    """Look at every photo once. Of those that show the same, by the audit's hashes, the first stays."""
+    import numpy as np
+
     from mobilenets.auditing.duplicates import find_pairs
     from mobilenets.auditing.measure import measure_images
     from mobilenets.data.sample import Sample
+    from mobilenets.runtime.features import FeatureExtractor
 
-    measured = measure_images([Sample(Path(path), 0) for path in paths]).images
-    readable = {str(image.path) for image in measured}
-    copies = {str(measured[pair.second].path) for pair in find_pairs(measured)}
-    return [i for i, path in enumerate(paths) if path in readable and path not in copies]
+    outputs, preprocess = list["Outputs"](), predictor.card.preprocess
+
+    def extract(pixels: Pixels) -> Features:
+        said, features = predictor.with_features(pixels)
+        outputs.append(said)
+        return features
+
+    extractor = FeatureExtractor(preprocess, extract)
+    stats = measure_images([Sample(Path(path), 0) for path in paths], extractor, value_range=preprocess.range)
+    for line in (*(why for _, why in stats.unreadable), *survey.lines()):
+        log.warning("%s", line)
+    copies = {pair.second for pair in find_pairs(stats.images)}
+    keep = [i for i in range(len(stats.images)) if i not in copies]
+    none = np.zeros((0, 0), np.float32)
+    features = none if stats.features is None else stats.features[keep]
+    said = np.concatenate(outputs)[keep] if outputs else none
+    return _Seen([str(stats.images[i].path) for i in keep], features, said, len(copies))
