@@ -16,7 +16,7 @@ from mobilenets.verbs.verb import verb
 if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.neighbours import Features
-    from mobilenets.preprocess import Pixels
+    from mobilenets.runtime.base import Pixels
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
     from mobilenets.tasks.mark import Mark
