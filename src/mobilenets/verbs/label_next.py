@@ -162,17 +162,17 @@ def label_next(
             len(paths) - len(listable),
             name,
         )
-    seen = _look(predictor, listable, survey)
-    if not seen.paths:
+    images = _measure(predictor, listable, survey)
+    if not images.paths:
         raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
     with threadpool_limits(1, user_api="blas"):  # more threads of BLAS wait for each other beside other work
         if index is None or len(index) + len(index.held_out) < TYPICAL_LABELS * len(predictor.classes):
-            no_labels = np.zeros((0, seen.features.shape[1]), np.float32)
+            no_labels = np.zeros((0, images.features.shape[1]), np.float32)
             labelled = no_labels if index is None else index.features.astype(np.float32)
-            why, chosen = "typical", typical(seen.features, labelled, min(n, len(seen.paths)))
+            why, chosen = "typical", typical(images.features, labelled, min(n, len(images.paths)))
         else:
-            why, chosen = "unsure", unsure(seen.features, seen.outputs, min(n, len(seen.paths)))
-    photos = tuple(Wanted(seen.paths[i], rank, why) for rank, i in enumerate(chosen.tolist(), 1))
+            why, chosen = "unsure", unsure(images.features, images.outputs, min(n, len(images.paths)))
+    photos = tuple(Wanted(images.paths[i], rank, why) for rank, i in enumerate(chosen.tolist(), 1))
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["path", "label", "why"])
@@ -182,7 +182,7 @@ def label_next(
         from mobilenets.report.sheets import save_predictions
 
         save_predictions(photos, Path(save), (), predictor.card.preprocess)
-    return LabelNext(photos, Path(out), seen.copies)
+    return LabelNext(photos, Path(out), images.copies)
 
 
 def _is_listable(path: str) -> bool:
@@ -193,7 +193,7 @@ def _is_listable(path: str) -> bool:
         return False
 
 
-class _Seen(NamedTuple):
+class _UniqueImages(NamedTuple):
     """Photos that show different things: paths, features float32 (N, D), outputs (N, K); how many `copies` are not."""
 
     paths: list[str]
@@ -202,7 +202,7 @@ class _Seen(NamedTuple):
     copies: int
 
 
-def _look(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _Seen:
+def _measure(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _UniqueImages:
     """Look at every photo once. Of those that show the same, by the audit's hashes, the first stays."""
     import numpy as np
 
@@ -214,8 +214,8 @@ def _look(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _Seen:
     outputs, preprocess = list["Outputs"](), predictor.card.preprocess
 
     def extract(pixels: Pixels) -> Features:
-        said, features = predictor.with_features(pixels)
-        outputs.append(said)
+        answers, features = predictor.with_features(pixels)
+        outputs.append(answers)
         return features
 
     extractor = FeatureExtractor(preprocess, extract)
@@ -226,5 +226,5 @@ def _look(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _Seen:
     keep = [i for i in range(len(stats.images)) if i not in copies]
     none = np.zeros((0, 0), np.float32)
     features = none if stats.features is None else stats.features[keep]
-    said = np.concatenate(outputs)[keep] if outputs else none
-    return _Seen([str(stats.images[i].path) for i in keep], features, said, len(copies))
+    answers = np.concatenate(outputs)[keep] if outputs else none
+    return _UniqueImages([str(stats.images[i].path) for i in keep], features, answers, len(copies))
