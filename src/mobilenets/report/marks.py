@@ -13,10 +13,10 @@ from mobilenets.tasks.mark import Mark
 
 _COLOURS = (VERMILION, SKY, ORANGE, GREEN, PURPLE, BLUE, "#F0E442")  # those of charts, and the yellow of their palette
 _GOLDEN = 0.618034  # of the circle of hues, from one further class to the next: neighbours are far apart
-_DIGITS = "0123456789."
+_OTHERS = "0123456789.…"  # that a label has besides the name
 _DARK, _LIGHT = (0, 0, 0), (255, 255, 255)
 _FONT_SIZE, _PAD = 14, 2  # pixels
-_LIMIT = 140  # brightness, of 255, from which on dark text reads better
+_LIMIT = 0.179  # luminance at which dark and light text have the same contrast, by WCAG
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[float, float, float, float]
@@ -73,23 +73,37 @@ def draw_marks(
         pen.rectangle((left, top, right, bottom), outline=colours[mark.label], width=width)
     if not names:
         return result
-    text = "".join(names.values()) + _DIGITS
+    text = "".join(names.values()) + _OTHERS
     font_file = find_font(text)
     font = ImageFont.truetype(font_file, _FONT_SIZE) if font_file else ImageFont.load_default(_FONT_SIZE)
     has_names = len(colours) > 1
     taken: list[Rectangle] = []
     for mark, box in zip(marks, boxes, strict=True):
-        label = " ".join(filter(None, (names[mark.label] if has_names else "", mark.figure)))
+        label = _fitted(names[mark.label] if has_names else "", mark.figure, font, image.width)
         rectangle = _label_rectangle(label, box, font, image.size)
         if any(_overlap(rectangle, other) for other in taken):
             continue
         taken.append(rectangle)
         colour = colours[mark.label]
         pen.rectangle(rectangle, fill=colour)
-        brightness = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
         middle = (rectangle[0] + rectangle[2]) / 2, (rectangle[1] + rectangle[3]) / 2
-        pen.text(middle, label, _DARK if brightness >= _LIMIT else _LIGHT, font, anchor="mm")
+        pen.text(middle, label, _DARK if _luminance(colour) > _LIMIT else _LIGHT, font, anchor="mm")
     return result
+
+
+def _fitted(name: str, figure: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+    """Name and figure, the name shortened to `room` pixels."""
+    label = " ".join(filter(None, (name, figure)))
+    while len(name) > 1 and font.getbbox(label)[2] + 2 * _PAD > room:
+        name = name[:-1]
+        label = f"{name}… {figure}".rstrip()
+    return label
+
+
+def _luminance(colour: Colour) -> float:
+    """As WCAG defines it, 0 to 1."""
+    linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _pixels(mark: Mark, size: tuple[int, int]) -> Rectangle:

@@ -53,6 +53,14 @@ class Match:
         return ()
 
 
+class _Asked(Match):
+    """The photo that was asked about, on a sheet."""
+
+    @property
+    def title(self) -> tuple[str, str]:
+        return Path(self.path).name, "asked"
+
+
 @dataclass(frozen=True)
 class Similar:
     """The photos most like `photo`, the most similar first.
@@ -165,7 +173,7 @@ def similar(
 def _save(result: Similar, path: Path, predictor: Predictor[Any]) -> None:
     from mobilenets.report.sheets import save_predictions
 
-    asked = Match(result.photo, 1.0)
+    asked = _Asked(result.photo, 1.0)
     there = [match for match in result.matches if Path(match.path).is_file()]
     if len(there) < len(result.matches):
         log.warning("%d of the photos are no longer there and not drawn", len(result.matches) - len(there))

@@ -3,6 +3,7 @@
 import { percent } from "./i18n.js";
 
 const COLOURS = ["#d55e00", "#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#f0e442"]; // all eyes tell them apart
+const DEEP = "#0072b2"; // the one of them on which white is read better than black
 const TEXT = 1 / 36; // height of a label, of the photo's longer side
 const GOLDEN = 137.5; // degrees from one further class to the next
 
@@ -13,8 +14,8 @@ export function drawBoxes(svg, objects, width, height, classes) {
   const labels = [];
   const boxes = objects.map(({ label, score, box: [left, top, right, bottom] }) => {
     const colour = colourOf(classes.indexOf(label));
-    const text = classes.length > 1 ? `${label} ${percent(score)}` : percent(score);
-    const wide = 0.5 * text.length * unit;
+    const text = fitted(classes.length > 1 ? label : "", percent(score), width / unit);
+    const wide = widthOf(text) * unit;
     const area = { x: Math.max(0, Math.min(left, width - wide)), y: top > unit ? top - unit : top, width: wide, height: unit };
     // Of labels that would cover each other the surest one stands.
     if (!labels.some((other) => overlap(area, other.area))) labels.push({ area, text, colour });
@@ -22,9 +23,10 @@ export function drawBoxes(svg, objects, width, height, classes) {
   });
   svg.replaceChildren(...boxes.reverse(), ...labels.flatMap(({ area, text, colour }) => {
     const middle = { x: area.x + area.width / 2, y: area.y + 0.76 * unit };
-    const fitted = { textLength: 0.92 * area.width, lengthAdjust: "spacingAndGlyphs" };
-    const written = element(svg, "text", { ...middle, ...fitted, "font-size": 0.8 * unit });
+    const stretched = { textLength: 0.92 * area.width, lengthAdjust: "spacingAndGlyphs" };
+    const written = element(svg, "text", { ...middle, ...stretched, "font-size": 0.8 * unit });
     written.textContent = text; // names of classes are text, whatever they contain
+    if (colour === DEEP) written.style.fill = "#fff";
     return [element(svg, "rect", { ...area, fill: colour, class: "label" }), written];
   }));
 }
@@ -36,8 +38,20 @@ export function counted(objects) {
   return [...counts];
 }
 
+/** Name and figure, the name shortened to so many heights of a label. */
+function fitted(name, figure, room) {
+  let text = name ? `${name} ${figure}` : figure;
+  for (let kept = [...name]; kept.length > 1 && widthOf(text) > room; text = `${kept.join("")}… ${figure}`) kept.pop();
+  return text;
+}
+
+/** In heights of a label: Chinese, Japanese and Korean characters are square. */
+function widthOf(text) {
+  return [...text].reduce((sum, character) => sum + (character >= "\u2e80" ? 0.9 : 0.5), 0);
+}
+
 function colourOf(number) {
-  return COLOURS[number] ?? `hsl(${(number * GOLDEN) % 360} 75% 60%)`;
+  return COLOURS[number] ?? `hsl(${(number * GOLDEN) % 360} 75% 70%)`; // light enough for black text
 }
 
 function overlap(a, b) {
