@@ -223,3 +223,22 @@ class MobileNet(nn.Module):
         self.classifier = self._make_classifier().to(like)
         self.classifier.apply(initialise)
         self.provenance["classifier"] = "new"
+
+    def extend_classes(self, indices: Sequence[int], num_classes: int) -> None:
+        """Keep every output under another index among more; those that come are new.
+
+        Parameters
+        ----------
+        indices
+            Of each output the number that it gets.
+        num_classes
+            Outputs there are then.
+        """
+        before = self.classifier
+        self.reset_classifier(num_classes)
+        assert isinstance(before, nn.Linear)
+        assert isinstance(self.classifier, nn.Linear)
+        with torch.no_grad():
+            self.classifier.weight[list(indices)] = before.weight
+            self.classifier.bias[list(indices)] = before.bias
+        self.provenance["classifier"] = "extended" if num_classes > len(indices) else "kept"

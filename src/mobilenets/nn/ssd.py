@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -161,6 +162,40 @@ class Detector(MobileNet):
             Outputs for classes, 2 or more: the background is number 0.
         """
         self.reset_head(replace(self.net.ssd, num_classes=num_classes))
+
+    def extend_classes(self, indices: Sequence[int], num_classes: int) -> None:
+        """Keep every output for a class under another index among more, anchor by anchor.
+
+        A class that comes is background so far, and begins with the weights of that: with as small a part of its score
+        as a class of a new head has, which it gives up. All others keep their scores (as in 2002.00718, §3.3).
+
+        Parameters
+        ----------
+        indices
+            Of each output the number that it gets; number 0, the background, stays where it is.
+        num_classes
+            Outputs there are then.
+        """
+        before, known = self._class_layers, len(indices)
+        self.reset_classifier(num_classes)
+        fraction = RARE / (num_classes - 1)
+        shift = torch.full((num_classes,), math.log(fraction))
+        shift[list(indices)] = 0.0
+        shift[0] = math.log1p(-fraction * (num_classes - known))
+        for old, new in zip(before, self._class_layers, strict=True):
+            for name, value in old.named_parameters():
+                rows = value.detach().reshape(-1, known, *value.shape[1:])  # (anchors, outputs, …)
+                made = rows[:, :1].repeat_interleave(num_classes, 1)
+                made[:, list(indices)] = rows
+                if name == "bias":
+                    made += shift.to(made)
+                new.get_parameter(name).data.copy_(made.flatten(0, 1))
+        self.provenance["classifier"] = "extended" if num_classes > known else "kept"
+
+    @property
+    def _class_layers(self) -> list[nn.Conv2d]:
+        """The last layer of every map's classes."""
+        return [heads.classes.predict for heads in self.heads if isinstance(heads, Heads)]
 
     def reset_head(self, head: SsdHead) -> None:
         """Take another head, as with anchors of one's own boxes; what fits of the one before stays.

@@ -61,13 +61,13 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
     resumed = group.agreed((run.folder / LAST).exists())
     completed, start = True, Start()
     with Interrupt() as interrupt:
-        if run.origin is not None and not resumed:
+        if run.origin is not None and not resumed and not group.agreed((run.folder / HEAD / LAST).exists()):
             start = keep_origin(run, plan, run.origin)
         task = run.splits.objective.task
         if task.probe == "bank":
             start = keep_patches(run, plan)
         elif plan.has_probe and task.probe == "loop" and not resumed:
-            plan, start, completed = train_head(run, plan, interrupt)
+            plan, start, completed = train_head(run, plan, start, interrupt)
         elif plan.has_probe and task.probe is not None and not resumed:
             if plan.is_open and task.labels_are_classes:  # its questions are put to heads for classes
                 plan = plan_input(run, plan)
@@ -87,7 +87,31 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
 
 
 def keep_origin(run: OpenedRun, plan: Plan, origin: Origin) -> Start:
-    """Keep the network as the run it is from left it, with rows for new classes that were fitted to theirs."""
+    """Keep the network as the run it is from left it: what follows has to validate better."""
+    task = run.splits.objective.task
+    figures, look_image_s = (_validated if task.probe == "loop" else _with_fitted_rows)(run, plan)
+    if run.group.is_main:
+        start = {**figures, "run": origin.run.resolve().name, "fine_tuned": origin.is_fine_tuned}
+        write_atomic(run.folder / START_FILE, json.dumps(start, indent=2, ensure_ascii=False) + "\n")
+    log.info("%s: validation %s %.3f as it came", origin.run, task.quality, figures[f"val_{task.quality}"])
+    best = {**figures, KEPT: START}
+    keep_model(run, plan, run.model, best)
+    return Start(best, look_image_s)
+
+
+def _validated(run: OpenedRun, plan: Plan) -> tuple[dict[str, float], float]:
+    """The figures of the network as it is, as the loop will count them, and how long it takes to look at a photograph.
+
+    New classes have no rows to be fitted to features: they begin as a rare part of the background.
+    """
+    trainer, begun = make_trainer(run, plan), time.monotonic()
+    trainer.compute_in("fp32")  # "auto" is settled by the first steps
+    figures = trainer.objective.validation_figures(*trainer.predict(run.model, trainer.val))
+    return run.group.agreed(figures), (time.monotonic() - begun) / len(run.splits.val)
+
+
+def _with_fitted_rows(run: OpenedRun, plan: Plan) -> tuple[dict[str, float], float]:
+    """As `_validated`, of a network whose last layer gets rows for new classes that are fitted to their features."""
     recipe, last = ProbeRecipe(), _last_layer(run)
     extract = extractor(run.model, plan.preprocess, run.loaders.device)
     val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
@@ -101,13 +125,7 @@ def keep_origin(run: OpenedRun, plan: Plan, origin: Origin) -> Start:
         head.put_into(last)
         run.group.same(run.model)
     figures = run.group.agreed(run.splits.objective.validation_figures(head.probabilities(x), y))
-    if run.group.is_main:
-        start = {**figures, "run": origin.run.resolve().name, "fine_tuned": origin.is_fine_tuned}
-        write_atomic(run.folder / START_FILE, json.dumps(start, indent=2, ensure_ascii=False) + "\n")
-    log.info("%s: validation accuracy %.3f as it came", origin.run, figures["val_accuracy"])
-    best = {**figures, KEPT: START}
-    keep_model(run, plan, run.model, best)
-    return Start(best, look_image_s)
+    return figures, look_image_s
 
 
 def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:

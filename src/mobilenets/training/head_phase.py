@@ -31,8 +31,11 @@ LR_FACTOR = 4.0  # of the learning rate: there is nothing here that large steps 
 MAX_STEPS = 500  # after which a frozen backbone gives no more
 
 
-def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, Start, bool]:
-    """Train the head alone, and keep it if it is the best; the plan with what it decided; False when interrupted."""
+def train_head(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> tuple[Plan, Start, bool]:
+    """Train the head alone, and keep it if it is better than what is kept at the `start`.
+
+    Returns the plan with what it decided, what is kept then, and False when interrupted.
+    """
     recipe = replace(plan.recipe, freeze="backbone", fixed_norm=False, lr=LR_FACTOR * plan.recipe.lr)
     only_head = replace(plan, recipe=recipe)
     trainer, folder, step_s = make_trainer(run, only_head), run.folder / HEAD, 0.0
@@ -43,7 +46,8 @@ def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, 
         plan = replace(plan, recipe=replace(plan.recipe, head_steps=_steps(plan, trainer, step_s, left)))
         write_plan(run, plan)
     trainer.compute_in(plan.settings.precision)
-    trainer.follow(replace(only_head.recipe, epochs=MAX_STEPS).planned(plan.recipe.head_steps, len(trainer.train)), {})
+    planned = replace(only_head.recipe, epochs=MAX_STEPS).planned(plan.recipe.head_steps, len(trainer.train))
+    trainer.follow(planned, start.best)
     if run.group.agreed((folder / LAST).exists()):
         trainer.resume(folder / LAST)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,14 +61,14 @@ def train_head(run: OpenedRun, plan: Plan, interrupt: Interrupt) -> tuple[Plan, 
     if completed:
         run.model.load_state_dict(trainer.ema.model.state_dict())
         run.model.requires_grad_(True)
-        quality = run.splits.objective.task.quality
-        if run.group.is_main:  # what the report compares the model with
-            write_atomic(
-                run.folder / "probe.json", json.dumps({**best, "head_steps": trainer.state.step}, indent=2) + "\n"
-            )
-        log.info("head: validation %s %.3f (%d steps)", quality, best[f"val_{quality}"], trainer.state.step)
-    start = {**best, KEPT: PROBE} if best else {}
-    return plan, Start(start, step_s / plan.recipe.batch_size), completed
+        quality, steps = run.splits.objective.task.quality, trainer.state.step
+        is_better = KEPT not in best  # else it is what was kept at the start
+        if run.group.is_main and is_better:  # what the report compares the model with
+            write_atomic(run.folder / "probe.json", json.dumps({**best, "head_steps": steps}, indent=2) + "\n")
+        what = "" if is_better else "no better than "
+        log.info("head: validation %s %s%.3f (%d steps)", quality, what, best[f"val_{quality}"], steps)
+    kept = {KEPT: PROBE, **best} if best else {}
+    return plan, Start(kept, step_s / plan.recipe.batch_size), completed
 
 
 def _steps(plan: Plan, trainer: Trainer, step_s: float, left: float | None) -> int:

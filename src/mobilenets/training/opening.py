@@ -18,7 +18,7 @@ from mobilenets.data.readable import readable_splits
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.value_range import RangeDecision, decide_range, range_text, range_to_ask
 from mobilenets.errors import DataError, UsageError
-from mobilenets.model_card import has_card, read_card
+from mobilenets.model_card import CLASSIFY, has_card, read_card
 from mobilenets.nn.model import MobileNet
 from mobilenets.system import torchrun_env
 from mobilenets.tasks.objective import Objective
@@ -79,6 +79,7 @@ def open_run(
     started = time.monotonic() if started is None else started
     asked, device, is_begun = settings, pick_device(settings.device), _is_begun(folder)
     origin = Origin.open(Path(settings.from_run)) if settings.from_run is not None else None
+    settings = settings if origin is None else origin.with_tiles(settings)
     listed = open_splits(folder, settings, resuming=True) if is_begun else _draw(settings, origin)
     task = listed.objective.task
     if task.probe == "bank":
@@ -87,13 +88,13 @@ def open_run(
     check_task(task, settings, recipe)
     torch.manual_seed(settings.seed)  # of what starts random
     with group.one_per_machine_first():
-        model = _create(settings, listed.objective)
-    new_classes = origin.prepare(model, listed.classes) if origin else []
+        model = _create(settings, listed.objective, None if origin is None else origin.card.net.num_classes)
+    new_classes = origin.prepare(model, listed.objective.classes) if origin else []
     settings = replace(settings, model=model.net.name, width=model.net.width)
     check_freeze(model.net, recipe.freeze)
     preprocess = fitted(settings, model.preprocess, listed.train, task.has_boxes)
     if task.has_boxes:
-        take_own_anchors(model, preprocess.size, listed)
+        take_own_anchors(model, preprocess.size, listed, None if origin is None else origin.run)
     value_range = decide_range(listed.train, range_to_ask(settings.range, preprocess.range))
     settings = replace(
         settings,
@@ -126,18 +127,20 @@ def _is_begun(folder: Path) -> bool:
 
 def _draw(settings: Settings, origin: Origin | None) -> Splits:
     """The data in new splits; those that the run it begins with knows keep theirs."""
-    splits = draw_splits(settings)
+    splits = draw_splits(settings, CLASSIFY if origin is None else origin.card.task)
     check_from(splits.objective.task, settings, None if origin is None else origin.card.task)
     if origin is None:
         return splits
-    origin.check_classes(settings.data, splits.classes)
+    origin.check_classes(settings.data, splits.objective.classes)
     return origin.keep_splits(splits, settings)
 
 
-def _create(settings: Settings, objective: Objective) -> MobileNet:
+def _create(settings: Settings, objective: Objective, width: int | None) -> MobileNet:
+    """The network that is trained; `width`: its outputs, where they are not the objective's."""
     weights, name = settings.pretrained, _network_name(settings, objective.task)
     check_network(objective.task, settings, name or _name_in(weights))  # before weights are fetched
-    model = create(name, weights=weights, num_classes=objective.width, width=settings.width, dropout=settings.dropout)
+    outputs = objective.width if width is None else width
+    model = create(name, weights=weights, num_classes=outputs, width=settings.width, dropout=settings.dropout)
     check_network(objective.task, settings, model.net.name)
     if name is None:
         log.info("%s: a %s of width %s", weights, model.net.name, f"{model.net.width:g}")

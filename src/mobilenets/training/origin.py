@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from mobilenets.data.manifest import EARLIER, Manifest, list_images, manifest_of
 from mobilenets.data.match import count, some
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.read import read_named_splits
-from mobilenets.errors import DataError, ModelFileError
-from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card, read_tensors
+from mobilenets.errors import DataError, ModelFileError, UsageError
+from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card
 from mobilenets.nn.model import MobileNet
+from mobilenets.runtime.tiled import tile_side
 from mobilenets.training.probe.head import Head, standardisation
 from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.training.run_data import draw_splits, exists
@@ -82,6 +82,20 @@ class Origin:
         val = Path(settings.val) if isinstance(settings.val, str) else None
         return list_images(draw_splits(settings), Path(settings.data), val)
 
+    def with_tiles(self, settings: Settings) -> Settings:
+        """The settings with the run's own tiles: objects are then as large in them as its network knows them.
+
+        Raises
+        ------
+        UserError
+            Others are asked for.
+        """
+        side = tile_side(self.card)
+        if settings.tile not in (None, side):
+            seen = f"tiles of {side} pixels" if side else "whole photos"
+            raise UsageError(f"--tile: {settings.tile}, and {self.run} was trained on {seen}; leave it out with --from")
+        return replace(settings, tile=side)
+
     def check_classes(self, data: str, classes: tuple[str, ...]) -> None:
         """Refuse data that lacks some of the run's classes: what is not shown is forgotten.
 
@@ -138,17 +152,12 @@ class Origin:
         return own.take(rows).relabelled(EARLIER)
 
     def prepare(self, model: MobileNet, classes: tuple[str, ...]) -> list[int]:
-        """Give `model`, which has its other weights, the run's rows of the last layer; returns the new classes."""
-        assert isinstance(model.classifier, nn.Linear)
-        tensors = read_tensors(self.run / "model.safetensors")
-        rows = [classes.index(name) for name in self.card.classes]
-        with torch.no_grad():
-            model.classifier.weight[rows] = torch.from_numpy(tensors["classifier.weight"])
-            model.classifier.bias[rows] = torch.from_numpy(tensors["classifier.bias"])
-        new = sorted(set(range(len(classes))) - set(rows))
+        """Give `model`, the run's network, outputs for `classes`, its own among them; returns the new ones' numbers."""
+        first = self.card.net.num_classes - len(self.card.classes)  # a detector's background comes before its classes
+        known = [classes.index(name) for name in self.card.classes]
         model.provenance |= self.card.provenance | {TRAINED_FROM: self.run.resolve().name}
-        model.provenance["classifier"] = "extended" if new else "kept"
-        return new
+        model.extend_classes([*range(first), *(first + k for k in known)], first + len(classes))
+        return sorted(set(range(len(classes))) - set(known))
 
     @property
     def is_fine_tuned(self) -> bool:

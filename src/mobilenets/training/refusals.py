@@ -12,17 +12,22 @@ from mobilenets.training.recipe import Recipe
 from mobilenets.training.settings import Settings
 
 
+def goes_on(task: Task[Any]) -> bool:
+    """Whether a finished run for `task` can be trained on."""
+    return task.labels_are_classes or task.probe == "loop"
+
+
 def check_from(task: Task[Any], settings: Settings, answered: str | None) -> None:
-    """Refuse to go on with a run where labels are no classes, or the run `answered` another task.
+    """Refuse to go on with a run for a task that cannot, or where the run `answered` another one.
 
     Raises
     ------
     UserError
         As said.
     """
-    if settings.from_run is not None and not task.labels_are_classes:
+    if settings.from_run is not None and not goes_on(task):
         asks = f"{settings.data} asks for {task.name!r}"
-        raise UsageError(f"--from: {asks}, not for classes; use --weights instead")
+        raise UsageError(f"--from: {asks}, not for classes or boxes; use --weights instead")
     if answered not in (None, task.name):
         asks = f"{settings.data} asks for {task.name!r}"
         raise UsageError(f"--from {settings.from_run}: answers {answered!r}, and {asks}; give a run of the same task")

@@ -21,6 +21,7 @@ from mobilenets.training.feature_index import TrainImages
 from mobilenets.training.fitting import Fitted, fit
 from mobilenets.training.opening import OpenedRun, open_run
 from mobilenets.training.recipe import Recipe
+from mobilenets.training.refusals import goes_on
 from mobilenets.training.run_data import complete_list, with_data_at
 from mobilenets.training.run_folder import JOB, complete, finish
 from mobilenets.training.settings import Settings, check_same, read_config
@@ -167,8 +168,8 @@ def resume(
         settings, recipe = read_config(config)
         check_same(config, settings, recipe, given or {}, changes or {})
         if is_complete(folder, recipe):
-            is_of_classes = task_of(read_card(folder)).labels_are_classes
-            begin = f"--from {folder}" if is_of_classes else f"--weights {folder / 'model.safetensors'}"
+            can_go_on = goes_on(task_of(read_card(folder)))
+            begin = f"--from {folder}" if can_go_on else f"--weights {folder / 'model.safetensors'}"
             raise UsageError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA {begin} --minutes T"
             )

@@ -21,15 +21,15 @@ from mobilenets.data.match import count, match, some
 from mobilenets.data.samples import Splits
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import DataError
-from mobilenets.model_card import read_card
+from mobilenets.model_card import CLASSIFY, read_card
 from mobilenets.tasks.task import Task
 from mobilenets.training.settings import Settings, read_config
 
 log = logging.getLogger(__name__)
 
 
-def draw_splits(settings: Settings) -> Splits:
-    """The photographs of a run's data in new splits."""
+def draw_splits(settings: Settings, task: str = CLASSIFY) -> Splits:
+    """The photographs of a run's data in new splits; `task`: what its labels are to answer, where that is known."""
     return read_splits(
         Path(settings.data),
         val=settings.val,
@@ -37,6 +37,7 @@ def draw_splits(settings: Settings) -> Splits:
         rare=settings.rare,
         defects=settings.defects,
         tile=settings.tile,
+        task=task,
     )
 
 

@@ -36,6 +36,7 @@ def read_splits(
     rare: Rare = "keep",
     tile: int | None = None,
     defects: str | Path | None = None,
+    task: str = CLASSIFY,
 ) -> Splits:
     """The training and validation samples (and test ones, if any) of `data`.
 
@@ -47,7 +48,8 @@ def read_splits(
 
     `rare`: what becomes of classes without validation photographs, as one that has a single one: "keep" trains on
     them, "drop" leaves them out, as it does class folders without photographs, "refuse" raises. `tile`: photographs
-    with boxes that are larger are cut into tiles of so many pixels.
+    with boxes that are larger are cut into tiles of so many pixels. `task`: what the labels are to answer, where that
+    is known; whether they do is not checked.
 
     A single class is understood as good ones only, for which others are told. `defects`: a folder with photographs of
     defects, which validate too; `data` may then be a folder with photographs and no class folder.
@@ -66,7 +68,7 @@ def read_splits(
     found, survey, others = with_defects(
         data,
         None if defects is None else Path(defects),
-        lambda: _find(data, without=None if without is None else Path(without), tile=tile),
+        lambda: _find(data, without=None if without is None else Path(without), task=task, tile=tile),
     )
     held_out = None if folder is None else _held_out(Path(folder), survey.task, tile)
     _check_empty(survey, rare)
@@ -80,18 +82,18 @@ def read_splits(
         if n := len(found.of_splits("val")):
             survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
     training = found.of_splits("train", "")
-    task = TASKS[survey.task]
+    found_task = TASKS[survey.task]
     testing = found.of_splits("test")
-    classes = _texts(data, training, task)
-    if not task.labels_are_classes:
-        classes = _with_texts_of(data, (validating, testing, others), classes, task)
+    classes = _texts(data, training, found_task)
+    if not found_task.labels_are_classes:
+        classes = _with_texts_of(data, (validating, testing, others), classes, found_task)
     train, test = _numbered(data, "train", training, classes), _numbered(data, "test", testing, classes)
     if len(validating):
         held = _numbered(data, "val", validating, classes)
     else:
         counts = np.bincount(train.labels, minlength=len(classes))
-        strata = task.strata(classes, counts)
-        members = None if task.labels_are_classes else task.members(classes)
+        strata = found_task.strata(classes, counts)
+        members = None if found_task.labels_are_classes else found_task.members(classes)
         fraction = DEFAULT_VAL if fraction is None else fraction
         train, held = train_val_split(train, classes, fraction, seed, strata, members)
         if len(held) == 0:
@@ -102,7 +104,7 @@ def read_splits(
     if len(others):
         held = Samples.joined([held, _numbered(data, "defects", others, classes)])
     splits = Splits(classes, train, held, test, survey)
-    return settle_rare(data, splits, rare) if task.labels_are_classes else splits
+    return settle_rare(data, splits, rare) if found_task.labels_are_classes else splits
 
 
 def read_samples(
