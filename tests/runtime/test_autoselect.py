@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mobilenets.arch import build
+from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.model import MobileNet
@@ -90,6 +91,23 @@ def test_where_other_work_does_not_let_it_decide_that_is_told_and_not_remembered
     assert line.endswith("; onnxruntime is taken this time")
     assert not cache.exists()
     assert clock.now < 60  # seconds of that clock: retried for a bounded time
+
+
+def test_an_engine_that_cannot_run_the_file_here_is_left_out_and_that_is_told_every_time(
+    file: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As OpenVINO with a detector, on a processor of the first SSE4.1."""
+
+    def open_(path: Path, name: str, threads: int | None, precision: str = FLOAT) -> Engine:
+        if name == "openvino":
+            raise ModelFileError(f"{path}: not a model OpenVINO can run, or a damaged one; export it again")
+        return open_engine(path, name, threads)
+
+    for _ in range(2):
+        assert isinstance(autoselect.open_fastest(file, None, open_), OnnxRuntimeEngine)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line == f"--engine auto: openvino cannot run {file} here; onnxruntime is taken"
+    assert not cache.exists()
 
 
 def test_other_threads_are_measured_anew(file: Path, cache: Path) -> None:

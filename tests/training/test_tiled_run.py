@@ -181,7 +181,7 @@ def test_tiles_are_refused_where_there_are_no_boxes(tmp_path: Path, run: Path, d
     ("command", "words"),
     [
         ("evaluate CLASSIFIER BOXES", ("'detect'", "'classify' is asked")),
-        ("evaluate RUN CLASSES", ("'classify'", "'detect' is asked")),
+        ("evaluate RUN CLASSES --engine onnxruntime", ("'classify'", "'detect' is asked")),
         ("export CLASSIFIER --to onnx --int8 --data BOXES --out OUT", ("'detect'", "'classify' is asked")),
         ("export RUN --to onnx --data CLASSES --out OUT", ("'classify'", "give other data")),
         ("train CLASSES --from RUN --out OUT", ("answers 'detect'", "asks for 'classify'")),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenets.errors import UsageError, UserError
+from mobilenets.errors import ModelFileError, UsageError, UserError
 from mobilenets.runtime.base import FLOAT, HALF, Engine, available_cores
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
 from mobilenets.system import timing
@@ -45,13 +45,13 @@ def open_fastest(
     With `precision` "auto" it is computed in half precision where an engine has that here and is faster so than the
     fastest in float32; a line says so. Where there is nothing to choose nothing is measured. The measurement takes
     about a second and is remembered per file, number of threads, machine and versions of the engines. Where other work
-    does not let it decide, that is told, the first engine is taken in float32, and the next start measures again.
-    `open` makes an engine, `clock` times it.
+    does not let it decide, that is told, the first engine is taken in float32, and the next start measures again. So it
+    is where an engine cannot run the file on this processor and another can. `open` makes an engine, `clock` times it.
 
     Raises
     ------
     UserError
-        No engine for this file is installed, or it is damaged.
+        No engine for this file is installed, or none can run it: it is damaged.
     """
     names = [name for name, kind in KINDS.items() if path.suffix in kind.suffixes] if engine == "auto" else [engine]
     installed = [name for name in names if find_spec(KINDS[name].module)]
@@ -66,7 +66,12 @@ def open_fastest(
         return open(path, name, threads, HALF)
     if name in installed:
         return open(path, name, threads, FLOAT)
-    engines = [open(path, name, threads, FLOAT) for name in installed]
+    opened, refused = _opened(path, installed, threads, open)
+    if refused:
+        taken = next(iter(opened))
+        log.warning("--engine auto: %s cannot run %s here; %s is taken", ", ".join(refused), path, taken)
+        return opened[taken]
+    engines = [*opened.values()]
     engines += [open(path, name, threads, HALF) for name in halves]
     estimates = measure(engines, clock, lambda found: _is_clear(*_apart(found, len(installed))))
     floats, in_half = _apart(estimates, len(installed))
@@ -85,6 +90,28 @@ def open_fastest(
     _remember({**known, key: f"{halves[chosen]}{_IN_HALF}{figures}"})
     _log_half(halves[chosen], figures)
     return engines[len(installed) + chosen]
+
+
+def _opened(
+    path: Path, names: Sequence[str], threads: int | None, open: Open
+) -> tuple[dict[str, Engine], dict[str, ModelFileError]]:
+    """Engines that run `path` here, by name, and why others do not.
+
+    Raises
+    ------
+    UserError
+        None does: what the first of them said.
+    """
+    opened: dict[str, Engine] = {}
+    refused: dict[str, ModelFileError] = {}
+    for name in names:
+        try:
+            opened[name] = open(path, name, threads, FLOAT)
+        except ModelFileError as error:
+            refused[name] = error
+    if not opened:
+        raise next(iter(refused.values()))
+    return opened, refused
 
 
 def half_engine(path: Path) -> str:
