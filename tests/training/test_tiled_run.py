@@ -21,6 +21,7 @@ from mobilenets.errors import DataError
 from mobilenets.model_card import TILE, read_card
 from mobilenets.tasks.detect.targets import Box, text_of
 from mobilenets.tasks.detect.tiles import grid, merged
+from mobilenets.weights.kept import closing_lines
 from small import write_random
 
 SIZE, SIDE = (200, 150), 96
@@ -120,7 +121,7 @@ def test_whole_photos_are_evaluated_by_what_was_found_in_their_tiles(run: Path, 
     result = cli("evaluate", run, data, "--engine", "onnxruntime", "--json")
     metrics = json.loads(result.stdout)
     assert "5 of 5 photos were searched in tiles of 96 pixels" in result.stderr
-    assert (metrics["n"], metrics["boxes"]) == (1, 3)
+    assert (metrics["n"], metrics["boxes"], metrics["counted"]) == (1, 3, "photos")
     assert (metrics["trained_on"]["n"], metrics["validated_by"]["n"]) == (4, 1)
     with (run / "data.csv").open() as file:
         name = next(Path(row["path"]).name[0] for row in csv.DictReader(file) if row["split"] == "val")
@@ -144,6 +145,15 @@ def test_photos_are_recognised_in_whatever_tiles_they_are_searched(
     assert (metrics["n"], metrics["trained_on"]["n"], metrics["validated_by"]["n"]) == (1, 4, 1)
     assert (f"{cut} of 5 photos were searched" in result.stderr) == (cut is not None)
     assert ("searched" in result.stderr) == (cut is not None)
+
+
+def test_figures_of_the_run_say_that_they_count_tiles(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert (metrics["n"], metrics["counted"], read_card(run).metrics["counted"]) == (6, "tiles", "tiles")
+    assert closing_lines(run, metrics, "mAP")[-1].split(";")[0].endswith("n 6 tiles)")
+    page = (run / "report.html").read_text()
+    assert "in 6 validation tiles" in page
+    assert "Each tile of 96 pixels counts as a photo here" in page
 
 
 def test_the_report_names_tiles_by_photo_and_place(run: Path) -> None:

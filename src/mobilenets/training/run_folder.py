@@ -21,6 +21,7 @@ from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import Network, read_network, write_network
+from mobilenets.runtime.tiled import tile_side
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import path_text
@@ -29,7 +30,7 @@ from mobilenets.tasks.task import Labels, Outputs
 from mobilenets.training.feature_index import TrainImages, write_index
 from mobilenets.training.plan import Plan
 from mobilenets.training.vectors import VectorEngine
-from mobilenets.weights.kept import KEPT, PROBE, TEST
+from mobilenets.weights.kept import COUNTED, KEPT, PROBE, TEST, TILES
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
@@ -68,7 +69,8 @@ def finish(
 
     `objective`: what the labels of the photographs number.
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
-    not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
+    not of the network in memory. They say which weights these are (`kept`), that they count tiles where the run has
+    them (`counted`), and have the main figures of the test
     photographs (`test`), where there are any: what chose the weights is not what tells their worth. `train`: what the
     index is made of, by which photographs of another kind are told; None: the folder gets none.
     """
@@ -82,10 +84,11 @@ def finish(
         raise ModelFileError(f"{folder}: none of the validation photos can be read any more")
     outputs, features, labels, shown = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
+    counted = {} if tile_side(card) is None else {COUNTED: TILES}
     objective = replace(objective, task=objective.task.settled(outputs, labels, objective.texts))
     figures = objective.task.score(outputs, labels, objective.texts)
     card = replace(card, thresholds=objective.task.thresholds)
-    card = replace(card, metrics={**figures, **kept, **_tested(engine, objective, test)})
+    card = replace(card, metrics={**figures, **kept, **counted, **_tested(engine, objective, test)})
     images = val.samples.take(shown)
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
