@@ -26,7 +26,7 @@ from serving.service import serving
 KINDS = ("nut", "screw", "washer")  # the classes of the run; a gear is unknown to it
 LARGEST = 150_000  # bytes of a picture
 PROBE: dict[str, Any] = {"model": "mobilenet_v2", "weights": "torchvision-v1", "recipe": "probe", "device": "cpu"}
-WIDE, PHONE = (1100, 760), (390, 800)
+WIDE, PHONE = (1100, 830), (390, 800)
 
 
 class Data:
@@ -127,9 +127,9 @@ def add_class(data: Data, page: Page) -> Image.Image:
 
 
 def good_only(data: Data, page: Page) -> Image.Image:
-    asked = [data.folder / name for name in ("good.png", "broken.png", "scratched.png")]
-    for path, fault in zip(asked, (None, "broken", "scratched"), strict=True):
-        inspected(6500, fault).save(path)
+    asked = [data.folder / f"{i}.png" for i in range(4)]
+    for i, fault in enumerate((None, None, "broken", "scratched")):
+        inspected(6499 + i, fault).save(asked[i])
     return _sheet(data, lambda path: list(mn.predict(data.good, asked, save=path)))
 
 
@@ -138,9 +138,9 @@ def unknown(data: Data, page: Page) -> Image.Image:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((data.parts / "report.html").as_uri())
     top, bottom = page.evaluate(
-        """() => [document.querySelector("#known"), document.querySelectorAll("#known ~ details .finding")[4]].map(
+        """() => [document.querySelector("#known"), document.querySelectorAll("#known ~ details .finding")[2]].map(
           (each) => each.getBoundingClientRect().top + scrollY)"""
-    )  # down to the second row of the strangest
+    )  # with the first row of the strangest
     path = data.folder / "known.png"
     page.screenshot(path=path, full_page=True, clip={"x": 0, "y": top - 10, "width": width, "height": bottom - top})
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
@@ -217,7 +217,7 @@ def _beside(*images: Image.Image) -> Image.Image:
 
 def _save(image: Image.Image, path: Path) -> None:
     """As large, and with as many colours, as there is room for."""
-    for colours, width in product((256, 128, 64), (1100, 900, 720, 640)):
+    for colours, width in product((256, 128, 64), (1100, 900, 720, 640, 560)):
         small = image.copy()
         small.thumbnail((width, 2 * width), Image.Resampling.LANCZOS)
         small.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)

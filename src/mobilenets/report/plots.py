@@ -122,7 +122,10 @@ def draw_curves(history: dict[str, list[float]], kept: Kept) -> bytes:
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         # Below the panels, where no line can run through it.
         handles, names = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+        legend = figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+        if legend.get_window_extent().width > figure.bbox.width:  # it would be cut off on both sides
+            legend.remove()
+            figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
         return png(figure)
 
 
