@@ -52,8 +52,8 @@ class Verification:
     n
         Photos.
     top1_agreement
-        Fraction of them that get the same answer, as a class; of boxes with a score above 0.05 the fraction that both
-        have, of the same class with an IoU of 0.99 or more.
+        Fraction of them that get the same answer, as a class; of boxes with a score from 0.05 on (where all are
+        lower: from the middle of them on) the fraction that both have, of the same class with an IoU of 0.99 or more.
     max_probability_difference
         Over all photos and outputs; of boxes that both have, of their scores.
     accuracy_before

@@ -165,6 +165,18 @@ def test_an_interval_holds_the_figure_and_is_narrower_with_more_photos() -> None
     assert np.ptp(many["mAP_ci95"]) < np.ptp(few["mAP_ci95"])
 
 
+def test_boxes_of_a_network_that_is_sure_of_nothing_are_compared_all_the_same() -> None:
+    sure = np.array([[[0, 0, 0.5, 0.5, 0.9, 0], [0.5, 0.5, 1, 1, 0.02, 0]]])
+    other = sure.copy()
+    other[0, 1, :4] = 0.1, 0.6, 0.4, 0.9
+    assert metrics.compare(sure, other) == (1.0, 0.0), "of a low score beside a high one nobody is told"
+    unsure = sure * [1, 1, 1, 1, 0.015, 1]
+    moved, flatter = unsure.copy(), unsure * [1, 1, 1, 1, 0.9, 1]
+    moved[0, 0, :4] = 0.1, 0.6, 0.4, 0.9
+    assert metrics.compare(unsure, moved) == (0.0, 0.0)
+    assert metrics.compare(unsure, flatter) == (1.0, pytest.approx(0.1 * 0.9 * 0.015))
+
+
 def test_without_any_box_there_are_figures_all_the_same() -> None:
     nothing = np.zeros((2, 3, 6))
     nothing[..., 4:] = -1

@@ -31,7 +31,7 @@ DRAWS = 200  # bootstrap samples: an interval's ends are good to about a tenth o
 LOOSE = np.array([0.5])  # the limit of IoU from which on a box counts as found, where one is named
 DEFAULT_THRESHOLD = 0.5
 _SMALLEST = 1e-3  # of a score, in the loss: a box that was not found
-_LIKELY = 0.05  # scores below it are compared by nobody
+_LIKELY = 0.05  # boxes of lower scores are not compared, where there are others
 _SAME = 0.99  # IoU of a box that another engine found again
 
 Ints = NDArray[np.int64]
@@ -207,7 +207,8 @@ def confusion_of(finished: Floats, truth: Floats, thresholds: Floats) -> Ints:
 def compare(expected: Floats, found: Floats) -> tuple[float, float]:
     """Of two engines' boxes (N, D, 6) the share that both have, and the largest difference of their scores.
 
-    Of those with a score above 0.05, of either; both have it: there is one of the same class with an IoU of 0.99 or
+    Of those with a score from 0.05 on, of either; where all are low, as of a network trained for seconds, from the
+    middle between the lowest and the highest on. Both have it: there is one of the same class with an IoU of 0.99 or
     more. The difference is 0 where they have nothing in common.
 
     Examples
@@ -219,8 +220,10 @@ def compare(expected: Floats, found: Floats) -> tuple[float, float]:
     """
     again = total = 0
     largest = 0.0
+    scores = np.concatenate([rows[..., SCORE][rows[..., CLASS] >= 0] for rows in (expected, found)])
+    likely = min(_LIKELY, (scores.min() + scores.max()) / 2) if len(scores) else _LIKELY
     for one, other in zip([*expected, *found], [*found, *expected], strict=True):
-        one, other = one[(one[:, CLASS] >= 0) & (one[:, SCORE] > _LIKELY)], other[other[:, CLASS] >= 0]
+        one, other = one[(one[:, CLASS] >= 0) & (one[:, SCORE] >= likely)], other[other[:, CLASS] >= 0]
         total += len(one)
         if not len(other):
             continue
