@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from mobilenets.data.sources.csv import read_table
 from mobilenets.data.sources.read import read_named_splits
+from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import UserError
 from mobilenets.model_card import CLASSIFY, MULTILABEL
 
@@ -198,6 +200,33 @@ def test_names_without_their_folder_are_found_in_the_one_folder_that_has_them(
     assert "6 paths lead nowhere; read from here: red0.png is im/red0.png" in capsys.readouterr().err
 
 
+def test_ids_without_a_suffix_are_found_as_photos_and_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train").mkdir()
+    for path, _ in ROWS:
+        Image.new("RGB", (8, 8)).save(tmp_path / "train" / Path(path).name)
+    table = tmp_path / "labels.csv"
+    table.write_text("id,breed\n" + "".join(f"{Path(path).stem},{label}\n" for path, label in ROWS))
+    assert _labels(table) == EXPECTED
+    assert "6 paths lead nowhere; read from here: red0 is train/red0.png" in capsys.readouterr().err
+
+
+def test_an_id_that_several_photos_may_be_is_refused(tmp_path: Path) -> None:
+    for name in ("1.png", "1.jpg"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("id,label\n1,a\n")
+    with pytest.raises(UserError, match="line 2: 1: no such file"):
+        _labels(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("again", ["im/../im/red0.png", "{folder}/im/red0.png", "{folder}/im/../im/red0.png"])
+def test_a_photo_under_another_name_of_its_path_is_the_same_photo(table: Path, folder: Path, again: str) -> None:
+    table.write_text(_lines(",") + again.format(folder=folder) + ",blue\n")
+    with pytest.raises(UserError, match=r"line 8: .* is on line 2 already with another label"):
+        _labels(table)
+
+
 @pytest.mark.parametrize("address", ["/data/upload/3/0a1b2c3d-{}", "/data/local-files/?d=my%20set/im/{}"])
 def test_what_label_studio_exports_finds_its_files(tmp_path: Path, address: str) -> None:
     rows = [(Path(path).name, label) for path, label in ROWS]
@@ -240,8 +269,9 @@ def test_capitals_that_differ_are_read_and_counted(table: Path, capsys: pytest.C
         ("path,label\nim/red0.png,red,shiny\n", "line 2: more values than columns, 3 for 2: .*'shiny'.*quotes"),
         ('path,label\nim/red0.png,"red\nim/red1.png,red\n', "line 2: label has a line break"),
         ("path,label\nhttps://a.b/red0.png,red\n", "line 2: .*web addresses are not fetched"),
-        ("path,label\nim/red0,red\n", r"line 2: im/red0: no such file \(there is red0\.png\)"),
-        ("path,label\nim/red0.png\n", "line 2: label is empty"),
+        ("path,label\nim/red1.png,red\nim/red0,red\n", r"line 3: im/red0: no such file \(there is red0\.png\)"),
+        ("path,label\nim/red0.png\n", "line 2: label is empty; give the photo a label, or delete the row"),
+        ("path,label\n", "no images found; expected a row for each photo"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_what_was_found(table: Path, text: str, told: str) -> None:
@@ -328,6 +358,7 @@ def test_columns_of_which_exactly_one_is_1_are_classes(table: Path, capsys: pyte
         (("scab", "rust", "scab rust"), "'scab rust': read as a class of its own, though its parts are labels, too"),
         (("ice cream", "cream"), ""),
         (("red/blue", "dull"), ""),
+        (("nan", "rose", "N/A"), "'nan', 'N/A': read as a class, which programs write where a label is missing"),
     ],
     ids=str,
 )
@@ -338,6 +369,26 @@ def test_a_class_may_have_a_comma_or_words_in_its_name_and_it_is_told(
     error = capsys.readouterr().err
     assert told in error
     assert bool(told) == bool(error)
+
+
+@pytest.mark.parametrize("other", ["Rose", "rose\u200b", "ro\u00adse"])
+def test_classes_that_look_alike_are_told(table: Path, other: str) -> None:
+    assert tuple(_labels(_with_labels(table, "rose", other)).values()) == ("rose", other)
+    assert _warned(table) == [f"{other!r} and 'rose'" if other < "rose" else f"'rose' and {other!r}"]
+
+
+@pytest.mark.parametrize("numbers", [("1", "1.0"), ("007", "7")])
+def test_classes_that_are_one_number_are_told(table: Path, numbers: tuple[str, str]) -> None:
+    assert tuple(_labels(_with_labels(table, *numbers, "8")).values()) == (*numbers, "8")
+    assert _warned(table) == [" and ".join(map(repr, sorted(numbers)))]
+
+
+def _warned(table: Path) -> list[str]:
+    """The classes that a warning says are hard to tell apart."""
+    survey = Survey()
+    read_named_splits(table, survey)
+    found = [re.match(r"warning: the classes (.*) differ only in case", line) for line in survey.lines()]
+    return [match[1] for match in found if match]
 
 
 # --- a folder with Hugging Face's metadata --------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
@@ -140,8 +141,8 @@ class Samples(Sequence[Sample]):
     def by_path(self) -> tuple[Indices, NDArray[np.bool_]]:
         """Indices that sort the samples by path, and which of the sorted show the same path as the one before."""
         names = [self.name(i) for i in range(len(self))]
-        if any(name.startswith(b"/") for name in names):  # absolute ones among them: `root` decides too
-            names = [str(self.path(i)).encode(*_ENCODING) for i in range(len(self))]
+        if any(name.startswith(b"/") or b".." in name for name in names):  # one file may have several names
+            names = [os.path.abspath(self.path(i)).encode(*_ENCODING) for i in range(len(self))]  # noqa: PTH100
         order = sorted(range(len(names)), key=names.__getitem__)
         repeated = np.fromiter(
             (i > 0 and names[k] == names[order[i - 1]] for i, k in enumerate(order)), np.bool_, len(order)

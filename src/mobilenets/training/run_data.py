@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.arch.build import DETECTOR
+from mobilenets.data.copies import copy_lines
 from mobilenets.data.manifest import (
     FILE,
     MAX_HASHED_FIRST,
@@ -152,6 +153,8 @@ def write_list(
     `earlier`: what the weights were trained on before, given what is listed.
     """
     manifest = _listed(splits, settings, content=_count(splits) <= MAX_HASHED_FIRST)
+    for line in copy_lines(manifest, has_boxes=splits.objective.task.has_boxes):
+        log.warning("%s: %s", settings.data, line)
     if earlier is not None:
         manifest = manifest + earlier(manifest)
     manifest.write(run / FILE)

@@ -13,6 +13,8 @@ from mobilenets.data.sources.survey import Survey, named
 from mobilenets.data.walk import image_files, images_among
 from mobilenets.errors import DataError
 
+WEB = ("http://", "https://")
+
 
 def listed(sources: str | Path | Sequence[str | Path]) -> list[str]:
     """The words of an argument that is a source or several."""
@@ -45,6 +47,8 @@ def _expand(source: str, survey: Survey) -> Iterator[str]:
     if glob.has_magic(source):
         matches = sorted(match for match in glob.iglob(source, recursive=True) if not Path(match).is_dir())
         return _some(images_among(matches, survey), f"{source}: no photo matches this pattern", survey)
+    if source.startswith(WEB):
+        raise DataError(f"{source}: web addresses are not fetched; download the photo first")
     raise DataError(f"{source}: no such file or folder; check the spelling")
 
 

@@ -97,7 +97,7 @@ def located(table: Path, form: Format, finder: Finder) -> Iterator[BoxRow]:
     for line, row in _rows(table, form):
         where = f"{table}, line {line}"
         if not row["path"]:
-            raise DataError(f"{where}: path is empty")
+            raise DataError(f"{where}: path is empty; name a photo, or delete the row")
         for column in ("path", "label"):
             if "\n" in row[column] or "\r" in row[column]:
                 raise DataError(f"{where}: {column} has a line break in it; is a quote not closed?")
@@ -159,7 +159,7 @@ def _classes_or_labels(table: Path, form: Format, samples: Samples, task: str) -
             return samples, MULTILABEL, [label_counts(samples), *seen]
     if NO_LABELS in names:
         line = next(line for line, row in _rows(table, form) if not row["label"] or row["label"] == NO_LABELS)
-        raise DataError(f"{table}, line {line}: label is empty")
+        raise DataError(f"{table}, line {line}: label is empty; give the photo a label, or delete the row")
     notes = [f"classes: each photo has 1 in one of {len(form.flags)} columns"] if form.flags else []
     return samples, CLASSIFY, [*notes, *label_notes(names)]
 

@@ -147,7 +147,7 @@ def _encoding(table: Path) -> str:
 
 def _not_text(table: Path, error: UnicodeError) -> UserError:
     where = f" ({error.reason} at byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-    return DataError(f"{table}: not UTF-8 text{where}; save it as UTF-8")
+    return DataError(f'{table}: not UTF-8 text{where}; save it as UTF-8, which Excel calls "CSV UTF-8"')
 
 
 def _preamble(file: TextIO) -> tuple[int, str | None]:

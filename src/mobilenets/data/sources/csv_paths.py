@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from mobilenets.preprocess.formats import is_image
+
 # Looking for a file takes a millisecond on a network drive. Of longer tables the first rows are looked for, which
 # tells a wrong folder at once; what else is missing is told when it is read.
 MAX_LOOKED_FOR = 100_000
@@ -18,16 +20,17 @@ _UPLOADED = re.compile(r"(?<=/)[0-9a-f]{8}-(?=[^/]+$)")  # what it puts before t
 
 @dataclass(frozen=True)
 class _Moved:
-    """All files were moved: their paths begin with `before`, which is now `after`."""
+    """All files were moved: their paths begin with `before`, which is now `after`, and end in `suffix` besides."""
 
     before: str
     after: str
     uploaded: bool
+    suffix: str = ""
 
     def apply(self, path: str) -> str:
         if not path.startswith(self.before):
             return path
-        return self.after + (_UPLOADED.sub("", path) if self.uploaded else path)[len(self.before) :]
+        return self.after + (_UPLOADED.sub("", path) if self.uploaded else path)[len(self.before) :] + self.suffix
 
 
 class Finder:
@@ -140,8 +143,22 @@ class Finder:
                 end = "/".join(parts[k:])
                 if self._is_file(end):
                     return _Moved(name[: len(name) - len(end)], "", uploaded)
-        beside = [name for name in self._names(".") if not path.startswith("/") and self._is_file(f"{name}/{path}")]
-        return _Moved("", f"{beside[0]}/", False) if len(beside) == 1 else None
+        if path.startswith("/"):
+            return None
+        beside = [name for name in self._names(".") if self._is_file(f"{name}/{path}")]
+        if beside:
+            return _Moved("", f"{beside[0]}/", False) if len(beside) == 1 else None
+        return self._search_without_suffix(path)
+
+    def _search_without_suffix(self, path: str) -> _Moved | None:
+        """Where the one file is whose path is this and a picture's suffix: here, or in a folder beside the CSV."""
+        found = [
+            _Moved("", before, False, Path(name).suffix)
+            for before in ("", *(f"{name}/" for name in self._names(".")))
+            for name in self._names(str(Path(before + path).parent))
+            if is_image(name) and Path(name).stem == Path(path).name
+        ]
+        return found[0] if len(found) == 1 else None
 
 
 def _plain(path: str) -> str:

@@ -207,7 +207,8 @@ def _find(
     if len(found) == 0:
         lines = survey.lines()
         there = f" ({named(lines, 3)})" if lines else ""
-        raise DataError(f"{data}: no images found{there}; expected one folder per class with JPEG, PNG or other images")
+        wanted = "one folder per class with JPEG, PNG or other images" if data.is_dir() else "a row for each photo"
+        raise DataError(f"{data}: no images found{there}; expected {wanted}")
     if tile is not None and survey.task == DETECT:
         found = cut(found, tile, survey)
     elif tile is not None and task != DETECT:  # else what is wrong is the task, which is told
@@ -289,6 +290,7 @@ def _numbered(data: Path, split: str, samples: Samples, classes: tuple[str, ...]
     if unknown:
         what = f"{split or 'data'} has the class {', '.join(map(repr, unknown[:5]))}"
         meant = next((name for name in classes for other in unknown if key(name) == key(other)), None)
-        hint = "" if meant is None else f"; is {meant!r} meant? Call both alike"
+        alone = f"; train on photos of {'it' if len(unknown) == 1 else 'them'} too, or leave those here out"
+        hint = alone if meant is None else f"; is {meant!r} meant? Call both alike"
         raise DataError(f"{data}: {what}, which is not among {', '.join(classes[:10])}{hint}")
     return samples.numbered(classes)

@@ -16,6 +16,7 @@ from mobilenets.tasks.multilabel.targets import NO_LABELS, classes_of, names_of,
 _LIST = re.compile(r"[\[{(].*[\]})]", re.DOTALL)
 _SEPARATORS = "|;,"  # the first of them that occurs is the one; what follows it may be part of a name
 _SHOWN = 3
+_MISSING = {"nan", "none", "null", "nil", "n/a", "#n/a", "na", "<na>"}
 
 
 def find_several(names: Sequence[str]) -> tuple[str, str] | None:
@@ -62,6 +63,8 @@ def label_notes(names: Sequence[str]) -> list[str]:
         lines.append(f"{_listed(joined)}: read as one class each, comma and all")
     if words:
         lines.append(f"{_listed(words)}: read as a class of its own, though its parts are labels, too")
+    if missing := [name for name in names if name.casefold() in _MISSING]:
+        lines.append(f"{_listed(missing)}: read as a class, which programs write where a label is missing")
     return lines
 
 

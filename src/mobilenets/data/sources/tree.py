@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.walk import image_files, is_unseen
 from mobilenets.preprocess.formats import is_image, kind_of, reads
 
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 _LOOKED_INTO = 1_000  # files of one folder whose suffix is no picture's, to see whether one is
 
 
@@ -90,18 +92,20 @@ class Folder:
 
 
 def key(name: str) -> str:
-    """A class name without what only a careless hand sets apart: case, Unicode form, white space at the ends."""
-    return " ".join(normalize("NFKC", name).casefold().split())
+    """A class name without what only a careless hand sets apart: case, Unicode form, white space, unseen characters."""
+    seen = "".join(c for c in normalize("NFKC", name) if category(c) != "Cf")
+    return " ".join(seen.casefold().split())
 
 
 def similar_names(names: Iterable[str]) -> list[str]:
     """A line for all classes whose names only a careless hand sets apart."""
     alike: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(key(name), []).append(name)
+        plain = key(name)
+        alike.setdefault(str(float(plain)) if _NUMBER.fullmatch(plain) else plain, []).append(name)
     return [
-        f"warning: the classes {' and '.join(map(repr, sorted(own)))} differ only in case, white space or Unicode "
-        "form; they are read as different classes"
+        f"warning: the classes {' and '.join(map(repr, sorted(own)))} differ only in case, white space, Unicode "
+        "form or how a number is written; they are read as different classes"
         for own in alike.values()
         if len(own) > 1
     ]
