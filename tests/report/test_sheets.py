@@ -9,6 +9,7 @@ from PIL import Image
 from mobilenets.preprocess import Preprocess
 from mobilenets.report.marks import colour_of, draw_marks
 from mobilenets.report.sheets import TILE, TILE_ALONE, TILE_MARKED_ALONE, save_predictions
+from mobilenets.report.thumbnails import contained, thumbnail
 from mobilenets.tasks.anomaly.answers import inspection
 from mobilenets.tasks.classify.answers import Prediction
 from mobilenets.tasks.detect.answers import Detection, FoundObject
@@ -43,6 +44,16 @@ def test_one_picture_keeps_its_proportions_below_its_title(red: Path, tmp_path: 
     assert width / height == pytest.approx(3, rel=0.02)
     assert title[:, 0].max() < place[:, 0].min()
     assert abs(title[:, 1].mean() - TILE_ALONE / 2) < 20, "the title is centred"
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000), (1, 1)])
+def test_a_photo_that_is_a_line_keeps_a_pixel(tmp_path: Path, size: tuple[int, int]) -> None:
+    line = Image.new("RGB", size, (200, 0, 0))
+    assert contained(line, 160).size == tuple(max(1, 160 * side // max(size)) for side in size)
+    line.save(tmp_path / "line.png")
+    assert thumbnail(lambda: tmp_path / "line.png", 160, "a line").uri is not None
+    save_predictions([predicted(tmp_path / "line.png")], tmp_path / "out.png", (), Preprocess())
+    assert len(where(pixels(tmp_path / "out.png"), (200, 0, 0)))
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(2, 2, 1), (3, 2, 2), (7, 3, 3), (16, 4, 4), (20, 4, 4)])

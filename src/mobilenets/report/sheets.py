@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from mobilenets.explaining.overlay import heat_image, heat_layer, overlay
 from mobilenets.explaining.unlike import unlike
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.report.marks import colour_of, draw_marks
+from mobilenets.report.thumbnails import contained
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
 from mobilenets.tasks.anomaly.answers import Inspection
@@ -70,7 +71,7 @@ def save_predictions(predictions: Sequence[Titled], path: Path, classes: Sequenc
     for i, prediction in enumerate(shown):
         corner = i % columns * tile, i // columns * (tile + _TITLE)
         image = decode.read(str(prediction.path), min_side=tile, value_range=preprocess.range)
-        image = ImageOps.contain(image, (tile - 2 * _MARGIN,) * 2)
+        image = contained(image, tile - 2 * _MARGIN)
         if prediction.marks:
             image = draw_marks(image.convert("RGB"), prediction.marks, colours, names)
         if isinstance(prediction, Inspection):
@@ -100,7 +101,7 @@ def save_explanations(explanations: Sequence[Explanation], path: Path) -> None:
         top = row * (TILE + _TITLE)
         for column, panel in enumerate(panels):
             inner = TILE - 2 * _MARGIN
-            panel = ImageOps.contain(panel, (inner, inner), Image.Resampling.BICUBIC)
+            panel = contained(panel, inner)
             corner = column * TILE + (TILE - panel.width) // 2, top + _TITLE + (TILE - panel.height) // 2
             sheet.paste(panel, corner)
         middle = (sheet.width / 2, top + _TITLE / 2)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mobilenets.data.tiles import tile_name
 from mobilenets.errors import UserError
@@ -31,8 +31,14 @@ def thumbnail(open: Callable[[], ImageSource], side: int, alt: str, value_range:
 def jpeg(image: Image.Image, side: int, alt: str) -> PageImage:
     """An image within `side` pixels as part of a page."""
     content = io.BytesIO()
-    ImageOps.contain(image, (side, side)).save(content, "JPEG", quality=_QUALITY)
+    contained(image, side).save(content, "JPEG", quality=_QUALITY)
     return PageImage(alt, data_uri(content.getvalue(), "jpeg"))
+
+
+def contained(image: Image.Image, side: int) -> Image.Image:
+    """An image within `side` pixels, which it fills one way; the other way it keeps a pixel, however thin it is."""
+    width, height = (max(1, round(own * side / max(image.size))) for own in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def short_path(path: str | Path) -> str:

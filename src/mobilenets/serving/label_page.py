@@ -10,10 +10,10 @@ from importlib.resources import files
 import anyio
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from PIL import ImageOps
 
 from mobilenets.errors import UserError
 from mobilenets.preprocess.decode import Decoded
+from mobilenets.report.thumbnails import contained
 from mobilenets.runtime.predictor import Source
 from mobilenets.serving.label_list import LabelList
 from mobilenets.serving.limits import Limits, Refusal
@@ -53,9 +53,8 @@ def add_label_page(app: FastAPI, labels: LabelList, decoded: Callable[[Source, i
 
         def copied() -> bytes:
             content = io.BytesIO()
-            ImageOps.contain(decoded(path, limits.pixels).image.convert("RGB"), (SIDE, SIDE)).save(
-                content, "JPEG", quality=QUALITY
-            )
+            image = decoded(path, limits.pixels).image.convert("RGB")
+            contained(image, SIDE).save(content, "JPEG", quality=QUALITY)
             return content.getvalue()
 
         try:
