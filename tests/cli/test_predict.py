@@ -321,6 +321,8 @@ def test_a_name_that_no_font_has_is_drawn_as_its_number_with_a_warning(cli, tmp_
         (["--top", "many"], "many"),
         (["--batch", "0"], "--batch: 0"),
         (["--threads", "0"], "--threads: 0"),
+        (["--threads", "99999999999"], "--threads: 99999999999 is too many"),
+        (["https://example.com/a.jpg"], "web addresses are not fetched; download the photo first"),
         (["--engine", "tensorrt"], "'tensorrt' is not one of auto, onnxruntime, openvino, torch"),
         (["--format", "xml"], "xml"),
         (["--colour"], "--colour"),

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobilenets.data.samples import Samples
 from mobilenets.errors import UserError
+from mobilenets.preprocess import Preprocess
 from mobilenets.searching.distill import whole_network_recipe
+from mobilenets.training.input import fitted
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe, settable
 from mobilenets.training.settings import Settings, read_config, write_config
 
@@ -95,13 +99,56 @@ def test_auto_has_five_minutes_unless_told_otherwise() -> None:
         {"recipe": "fast"},
         {"minutes": 1.0, "epochs": 2},
         {"minutes": -1.0},
+        {"minutes": float("nan")},
+        {"minutes": float("inf")},
         {"seed": -1},
+        {"seed": 2**63},
+        {"threads": 10**9},
         {"recipe": "probe", "weights": "none"},
     ],
 )
 def test_settings_that_contradict_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UserError):
         Settings(data="x", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("seed", "abc", "a whole number"),
+        ("seed", 1.5, "a whole number"),
+        ("seed", True, "a whole number"),
+        ("size", [96], "a whole number or null"),
+        ("width", "wide", "a number or null"),
+        ("max_pixels", "120M", "a whole number or null"),
+        ("any_orientation", "maybe", "true or false or null"),
+        ("val", [0.2], "a number or text or null"),
+        ("data", None, "text"),
+        ("rare", 5, "text"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_with_the_kind_that_is_taken(
+    tmp_path: Path, name: str, value: object, wanted: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    write_config(path, Settings(data="x"), FINETUNE)
+    content = yaml.safe_load(path.read_text())
+    content["settings"][name] = value
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=f"{name}: .* is not a value for it; use {wanted}$"):
+        read_config(path)
+
+
+def test_a_config_without_its_data_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("settings: {seed: 3}\nrecipe: {}\n")
+    with pytest.raises(UserError, match=r"config\.yaml: has no setting 'data'"):
+        read_config(path)
+
+
+def test_a_crop_of_nothing_is_refused_and_not_taken_for_none_given() -> None:
+    with pytest.raises(UserError, match="crop 0"):
+        fitted(Settings(data="x", crop=0.0), Preprocess(size=32), Samples.of([]))
 
 
 def test_scratch_starts_from_random_weights() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.arch.build import DETECTOR
-from mobilenets.errors import ModelFileError
+from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.model_card import ModelCard
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
@@ -29,6 +29,23 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+MAX_THREADS = 1_024  # more than any machine gains from; engines fail to start many more
+
+
+def check_threads(name: str, threads: int | None) -> None:
+    """Refuse a number of threads, given as `name`, that is none or that no machine can start; None is any.
+
+    Raises
+    ------
+    UserError
+        As said.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"{name}: {threads} is too few; use 1 or more")
+    if threads is not None and threads > MAX_THREADS:
+        raise UsageError(f"{name}: {threads} is too many; there are {available_cores()} cores here")
 
 
 @dataclass(frozen=True)

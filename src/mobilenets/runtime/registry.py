@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mobilenets.errors import MissingExtraError, ModelFileError, UsageError
-from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin
+from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, check_threads
 from mobilenets.system.quiet import no_output
 
 
@@ -100,8 +100,9 @@ def open_engine(path: Path, name: str, threads: int | None = None, precision: st
     Raises
     ------
     UserError
-        The engine is not installed, it does not run this file or not so, or the file is damaged.
+        The engine is not installed, it does not run this file or not so, the file is damaged, or too many threads.
     """
+    check_threads("--threads", threads)
     kind = KINDS[name]
     open_ = kind.open_half if precision == HALF else kind.open
     if open_ is None:

@@ -23,7 +23,11 @@ def fitted(settings: Settings, preprocess: Preprocess, train: Samples, is_whole:
     if is_whole:
         return replace(preprocess, size=settings.size or preprocess.size, crop=1.0, fit="squash")
     fit = settings.fit or preprocess.fit
-    preprocess = replace(preprocess, size=settings.size or preprocess.size, crop=settings.crop or preprocess.crop)
+    preprocess = replace(
+        preprocess,
+        size=settings.size or preprocess.size,
+        crop=preprocess.crop if settings.crop is None else settings.crop,
+    )
     if fit == "auto" or (settings.fit is None and fit == "crop"):
         found = shapes(stored_sizes(train), preprocess)
         elongated = found is not None and found.elongated

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from types import NoneType
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
 
@@ -18,6 +21,7 @@ from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
 from mobilenets.errors import ModelFileError, UsageError
 from mobilenets.preprocess import FITS
+from mobilenets.runtime.base import check_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.detect.tiles import check_side
 from mobilenets.training.recipe import FINETUNE, SCRATCH, Recipe
@@ -27,6 +31,7 @@ log = logging.getLogger(__name__)
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
 AUTO_MINUTES = 5.0
+MAX_SEED = 2**63 - 1  # what torch's generators take
 PATH_SETTINGS = ("data", "val", "defects", "weights", "from_run")  # settings that are, or may be, paths
 
 
@@ -77,17 +82,19 @@ class Settings:
     tile: int | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.recipe not in RECIPES:
             raise UsageError(f"recipe: {self.recipe!r} is not one of {', '.join(RECIPES)}")
         if self.minutes is not None and self.epochs is not None:
             raise UsageError("minutes and epochs: give one of them, they both say when to stop")
-        if self.minutes is not None and self.minutes <= 0:
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise UsageError(f"minutes: {self.minutes} is not a time; use a positive number")
         for name in ("seed", "workers"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name}: {getattr(self, name)} is negative; use 0 or more")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads: {self.threads} are too few; use 1 or more")
+        if self.seed > MAX_SEED:
+            raise UsageError(f"seed: {self.seed} is too large; use {MAX_SEED} or less")
+        check_threads("threads", self.threads)
         if self.size is not None and self.size < MIN_SIZE:
             raise UsageError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
         if self.tile is not None:
@@ -110,6 +117,14 @@ class Settings:
             raise UsageError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):
             raise UsageError(f"weights: {self.weights!r} with recipe scratch; scratch starts from random weights")
+
+    def _check_types(self) -> None:
+        """Refuse values that are no settings, as a `config.yaml` changed by hand may have."""
+        for name, kinds in _types().items():
+            value = getattr(self, name)
+            taken = (*kinds, int) if float in kinds else kinds
+            if not isinstance(value, taken) or (isinstance(value, bool) and bool not in kinds):
+                raise UsageError(f"{name}: {value!r} is not a value for it; use {' or '.join(map(_kind, kinds))}")
 
     @property
     def pretrained(self) -> str | None:
@@ -136,6 +151,20 @@ class Settings:
         if self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs, repeats=1)
         return recipe.override(changes)
+
+
+@cache
+def _types() -> dict[str, tuple[type, ...]]:
+    """The types that the value of each setting may have."""
+    found = {}
+    for name, hint in get_type_hints(Settings).items():
+        kinds = get_args(hint) or (hint,)
+        found[name] = tuple(dict.fromkeys(kind if isinstance(kind, type) else str for kind in kinds))
+    return found
+
+
+def _kind(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}[kind]
 
 
 def write_config(
@@ -174,6 +203,8 @@ def read_config(path: Path) -> tuple[Settings, Recipe]:
     known = {f.name for f in fields(Settings)}
     for name in settings.keys() - known:
         raise ModelFileError(f"{path}: no setting is called {name!r}; there are {', '.join(sorted(known))}")
+    if "data" not in settings:
+        raise ModelFileError(f"{path}: has no setting 'data'; put back the line that names the photos")
     if Path(folder) != Path.cwd():
         settings |= {
             name: _resolved(path, folder, name, settings.get(name)) for name in PATH_SETTINGS if name in settings
