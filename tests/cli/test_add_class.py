@@ -13,6 +13,7 @@ from conftest import Cli, is_one_line_error, write_photos
 from mobilenets.arch import build
 from mobilenets.features.index import find_index
 from mobilenets.model_card import read_card, read_tensors
+from mobilenets.training.add_class import check_run
 from mobilenets.training.probe.head import fit_head
 from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.training.run import train
@@ -96,6 +97,13 @@ def test_photos_that_look_like_an_old_class_are_told(
     mn.add_class(probed[0], like_daisies, name="oxeye", out=tmp_path / "out")
     assert "are more like photos of the run than like one another" in caplog.text
     assert "like 'daisy'" in caplog.text
+
+
+def test_a_name_that_looks_like_a_known_one_is_told(
+    probed: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    check_run(probed[0], "Daisy")
+    assert "the classes 'Daisy' and 'daisy' differ only in case" in caplog.text
 
 
 def test_what_cannot_be_used_is_told_in_a_line_and_nothing_is_written(

@@ -383,6 +383,15 @@ def test_classes_that_are_one_number_are_told(table: Path, numbers: tuple[str, s
     assert _warned(table) == [" and ".join(map(repr, sorted(numbers)))]
 
 
+def test_a_class_that_is_called_as_an_answer_is_told(table: Path) -> None:
+    survey = Survey()
+    read_named_splits(_with_labels(table, "known", "unknown"), survey)
+    assert (
+        "warning: the class 'unknown' is called as the answer for photos unlike the training photos is; rename it"
+        in survey.lines()
+    )
+
+
 def _warned(table: Path) -> list[str]:
     """The classes that a warning says are hard to tell apart."""
     survey = Survey()

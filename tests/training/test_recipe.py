@@ -78,7 +78,17 @@ def test_config_yaml_gives_the_settings_back(
     assert read_config(path) == (settings, SCRATCH)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "settings: 3", "{", "settings: {data: x, colour: red}\nrecipe: {}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "settings: 3",
+        "{",
+        "settings: {data: x, colour: red}\nrecipe: {}",
+        "settings: {data: x}\nrecipe: {}\nepochs: 3",
+    ],
+)
 def test_a_file_that_is_no_config_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mobilenets.data.sample import Container, Member, Sample
 from mobilenets.data.sources.split_names import SPLITS
 from mobilenets.data.sources.survey import Survey
-from mobilenets.data.sources.tree import similar_names
+from mobilenets.data.sources.tree import name_warnings
 from mobilenets.errors import DataError
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.objective import Objective
@@ -253,7 +253,7 @@ class SamplesBuilder:
 
     def samples(self) -> Samples:
         """What was added."""
-        for line in similar_names(self._names) if self._are_classes else ():
+        for line in name_warnings(self._names) if self._are_classes else ():
             self.survey.note(line)
         ends = np.array(self._ends, np.int64)
         groups, strata = (np.array(codes, np.int32) for codes in (self._groups, self._strata))

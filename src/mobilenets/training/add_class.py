@@ -24,6 +24,7 @@ from mobilenets.data.readable import readable
 from mobilenets.data.samples import Samples, SamplesBuilder, Splits
 from mobilenets.data.sources.read import DEFAULT_VAL
 from mobilenets.data.sources.survey import Survey, named
+from mobilenets.data.sources.tree import name_warnings
 from mobilenets.data.split import train_val_split
 from mobilenets.data.walk import image_files
 from mobilenets.errors import DataError, ModelFileError, UsageError
@@ -84,6 +85,9 @@ def check_run(folder: Path, name: str) -> _Run:
             f"--name: {folder} has the class {name!r} already; choose another name, or train with the new "
             f"photos among the old ones: mobilenets train DATA --from {folder}"
         )
+    for line in name_warnings([*card.classes, name]):
+        if repr(name) in line:
+            log.warning("%s: %s", folder, line)
     return _Run(folder, card, *read_config(folder / CONFIG), need_index(folder, card))
 
 

@@ -227,6 +227,10 @@ def _content(path: Path) -> Any:
         raise ModelFileError(f"{path}: not a config.yaml of a run ({type(error).__name__})") from error
     if not isinstance(content, dict):
         raise ModelFileError(f"{path}: not a config.yaml of a run (it holds no settings)")
+    for name in content.keys() - {"folder", "settings", "recipe", "asked"}:
+        raise ModelFileError(
+            f"{path}: {name!r} is no part of it; write it below settings or recipe, or delete the line"
+        )
     return content
 
 

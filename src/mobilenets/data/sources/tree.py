@@ -13,6 +13,7 @@ from unicodedata import category, normalize
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.walk import image_files, is_unseen
 from mobilenets.preprocess.formats import is_image, kind_of, reads
+from mobilenets.tasks.known import UNKNOWN
 
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 _LOOKED_INTO = 1_000  # files of one folder whose suffix is no picture's, to see whether one is
@@ -97,13 +98,17 @@ def key(name: str) -> str:
     return " ".join(seen.casefold().split())
 
 
-def similar_names(names: Iterable[str]) -> list[str]:
-    """A line for all classes whose names only a careless hand sets apart."""
+def name_warnings(names: Iterable[str]) -> list[str]:
+    """A line for all classes whose names only a careless hand sets apart, and for one called as an answer is."""
     alike: dict[str, list[str]] = {}
     for name in names:
         plain = key(name)
         alike.setdefault(str(float(plain)) if _NUMBER.fullmatch(plain) else plain, []).append(name)
+    mistaken = [name for name in alike.get(UNKNOWN, []) if name == UNKNOWN]
     return [
+        f"warning: the class {name!r} is called as the answer for photos unlike the training photos is; rename it"
+        for name in mistaken
+    ] + [
         f"warning: the classes {' and '.join(map(repr, sorted(own)))} differ only in case, white space, Unicode "
         "form or how a number is written; they are read as different classes"
         for own in alike.values()

@@ -14,7 +14,7 @@ from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.boxes.counts import ABROAD, BEYOND, FLAT, TWICE, Counts
 from mobilenets.data.sources.boxes.photos import Photos
 from mobilenets.data.sources.survey import BoxFault, Survey
-from mobilenets.data.sources.tree import similar_names
+from mobilenets.data.sources.tree import name_warnings
 from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import DETECT
 from mobilenets.preprocess.stored import Stored, stored, turned
@@ -111,7 +111,7 @@ class BoxTable:
             found.add(photo.path, text, photo.split if has_training else "", group)
         counts = self._counts
         counts.photos, counts.versions = len(found), sum(n for name, n in versions.items() if name and n > 1)
-        for line in (*counts.lines(self.root, self.title, self.listed), *similar_names(counts.classes)):
+        for line in (*counts.lines(self.root, self.title, self.listed), *name_warnings(counts.classes)):
             self.survey.note(line)
         if len(found) == 0:
             raise DataError(f"{self.root}: no photo can be used ({'; '.join(self.survey.lines())})")
