@@ -76,3 +76,23 @@ def test_a_defect_is_told_by_its_score_and_shown_where_it_is(inspected: Service,
     assert float(scores[0]) < answer.threshold <= float(scores[1])
     page.click("#language")
     assert page.inner_text("#best") == "合格"
+
+
+def test_the_name_of_a_box_is_read_on_a_phone_in_chinese_and_of_any_length(labels: Service, open_page: Any) -> None:
+    page = open_page(labels.url, viewport={"width": 390, "height": 844})
+    names = ["雏菊", "生长在高山草甸上的一种野花" * 4]
+    flower, long = page.evaluate(
+        """async (names) => {
+          const { drawBoxes } = await import("./boxes.js"), svg = document.querySelector("#boxes");
+          document.querySelector("#stage").dataset.show = "photo";
+          const objects = names.map((label, i) => ({ label, score: 0.9, box: [9, 100 * i + 50, 99, 100 * i + 90] }));
+          drawBoxes(svg, objects, 400, 300, names);
+          const part = ({ left, right, width, height }) => ({ left, right, width, height });
+          return [...svg.querySelectorAll("text")].map((text) => ({ ...part(text.getBoundingClientRect()),
+            size: text.getAttribute("font-size") * svg.clientWidth / 400, text: text.textContent })); }""",
+        names,
+    )
+    assert flower["size"] >= 11
+    assert flower["width"] > 2 * flower["size"] + 5 * 0.5 * flower["size"]  # two square characters and " 90.0%"
+    assert "…" in long["text"]
+    assert 0 <= long["left"] < long["right"] <= 390

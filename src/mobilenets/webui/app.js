@@ -128,11 +128,11 @@ function showPhoto(url, overlay, description, { objects, pixels } = {}) {
   photo.hidden = !url;
   find("#no-preview").hidden = Boolean(url);
   photo.alt = description || words("photo");
-  drawBoxes(find("#boxes"), pixels && objects ? objects : [], pixels?.width ?? 1, pixels?.height ?? 1, model?.classes ?? []);
   if (url) photo.src = url;
   if (overlay) find("#overlay").src = overlay;
   else find("#overlay").removeAttribute("src");
   showStage("photo");
+  drawBoxes(find("#boxes"), pixels && objects ? objects : [], pixels?.width ?? 1, pixels?.height ?? 1, model?.classes ?? []); // after it is shown: its labels can be read at its size
 }
 
 /** Show "invite", "photo" or "camera"; the switch only where it has an overlay to switch. */

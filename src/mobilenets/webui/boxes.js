@@ -5,12 +5,14 @@ import { percent } from "./i18n.js";
 const COLOURS = ["#d55e00", "#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#f0e442"]; // all eyes tell them apart
 const DEEP = "#0072b2"; // the one of them on which white is read better than black
 const TEXT = 1 / 36; // height of a label, of the photo's longer side
+const LEAST = 15; // pixels of the screen that a label is high, also on a phone
 const GOLDEN = 137.5; // degrees from one further class to the next
 
 /** Draw `objects`, the surest first, over a photo of `width` × `height` pixels; without any the drawing is empty. */
 export function drawBoxes(svg, objects, width, height, classes) {
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const unit = Math.max(width, height) * TEXT;
+  const shown = Math.min(svg.clientWidth / width, svg.clientHeight / height) || Infinity; // Infinity: not on the page yet
+  const unit = Math.max(Math.max(width, height) * TEXT, LEAST / shown);
   const labels = [];
   const boxes = objects.map(({ label, score, box: [left, top, right, bottom] }) => {
     const colour = colourOf(classes.indexOf(label));
