@@ -72,14 +72,13 @@ OTHER_DATA = [
     ("search photos/boxes.csv --from classifier --latency 1ms", "'detect'"),
     ("train classes --from detector", "'detect'"),
     ("train photos/boxes.csv --from classifier", "--from"),
-    ("train photos/boxes.csv --from detector", "--weights"),
     ("train classes --weights detector/model.safetensors", "finds boxes"),
     ("train classes --model ssdlite_mobilenet_v2", "use mobilenet_v2"),
     ("train classes --config detector/config.yaml --out new", "finds boxes"),
     ("train classes --tile 100", "--tile"),
     ("predict classifier photos/one.png --tile 100", "--tile"),
     ("train --resume --out begun --data classes", "finds boxes"),
-    ("train --resume --out detector", "--weights detector/model.safetensors"),
+    ("train --resume --out detector", "--from detector"),
     ("train --resume --out classifier", "--from classifier"),
 ]
 

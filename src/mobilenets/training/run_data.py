@@ -154,7 +154,7 @@ def write_list(
     """
     manifest = _listed(splits, settings, content=_count(splits) <= MAX_HASHED_FIRST)
     for line in copy_lines(manifest, has_boxes=splits.objective.task.has_boxes):
-        log.warning("%s: %s", settings.data, line)
+        log.warning("%s", line)
     if earlier is not None:
         manifest = manifest + earlier(manifest)
     manifest.write(run / FILE)
