@@ -72,9 +72,9 @@ class Worker:
 
     def close(self) -> None:
         """End the process, also in the middle of a turn."""
-        self._pipe.close()
-        self._process.terminate()
+        self._process.terminate()  # before the pipe: at its end the process would say that nobody is there
         self._process.join()
+        self._pipe.close()
 
     def _answer(self) -> Any:
         try:
