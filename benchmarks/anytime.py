@@ -6,7 +6,8 @@
 
 `cells`: the demo's 2,624 photographs of solar cells, split 75/25 by label and cell type; any other data is split 75/25
 by class. MobileNetV2 with torchvision's ImageNet weights, every other setting as it comes. Each run is a process of its
-own, as a user starts it; the time counts from its start to its end. A run that is in DIR is not repeated. The
+own, as a user starts it; the time counts from its start to its end, `before` until the plan stands (with questions,
+probe and stored views), `after` from the last epoch on. A run that is in DIR is not repeated. The
 figure is that of the validation photographs, which also choose among the probe and the epochs, as in all runs here.
 
 The plain loop trains all layers of the same network on the same split at 224 pixels: AdamW, a cosine over the steps
@@ -51,13 +52,13 @@ def run(folder: Path, data: str, minutes: float, seed: int) -> dict[str, Any]:
         return dict(json.loads(known.read_text()))
     command = [sys.executable, "-m", "mobilenets", "train", str(data_of(folder, data)), "--out", str(place)]
     command += ["--model", MODEL, "--weights", WEIGHTS, "--val", str(VAL)]
-    start = time.monotonic()
+    began, start = time.time(), time.monotonic()
     process = subprocess.run(
         [*command, "--minutes", str(minutes), "--seed", str(seed)], capture_output=True, text=True, check=False
     )
     if process.returncode:
         raise SystemExit(process.stderr[-3000:])
-    seconds = time.monotonic() - start
+    seconds, ended = time.monotonic() - start, time.time()
     metrics = json.loads((place / "metrics.json").read_text())
     probe = json.loads((place / "probe.json").read_text())
     history = place / "history.csv"
@@ -70,6 +71,8 @@ def run(folder: Path, data: str, minutes: float, seed: int) -> dict[str, Any]:
         "accuracy": metrics["accuracy"],
         "probe": probe["val_accuracy"],
         "seconds": seconds,
+        "before": (place / "config.yaml").stat().st_mtime - began,
+        "after": ended - history.stat().st_mtime if rows else None,
         "epochs": len(rows),
         "last": float(rows[-1]["val_accuracy"]) if rows else None,
         "plan": plan[-1].removeprefix("training: ") if plan else "the probe alone",
@@ -159,13 +162,26 @@ def report(folder: Path) -> None:
                 spread([f["accuracy"] for f in some]),
                 f"{statistics.mean(f['probe'] for f in some):.4f}",
                 sum(f["accuracy"] < f["probe"] - 1e-9 for f in some),
-                f"{max(f['seconds'] for f in some):.0f}",
+                f"{min(f['seconds'] for f in some):.0f} to {max(f['seconds'] for f in some):.0f}",
+                f"{statistics.mean(f['before'] for f in some):.0f}",
+                f"{statistics.mean(f['after'] for f in some if f['after'] is not None):.0f}",
                 some[0]["plan"],
                 spread([f["accuracy"] for f in other]) if other else "",
                 f"{statistics.median(f['images_per_s'] for f in other):.0f}" if other else "",
             ]
         )
-    head = ["data", "minutes", "splits", "accuracy", "probe", "below it", "longest, s", "plan (first split)"]
+    head = [
+        "data",
+        "minutes",
+        "splits",
+        "accuracy",
+        "probe",
+        "below it",
+        "seconds",
+        "before",
+        "after",
+        "plan (first split)",
+    ]
     write_result(
         "anytime",
         "The classifier for the minutes given, MobileNetV2",
