@@ -83,6 +83,16 @@ def test_without_a_place_to_look_the_training_photographs_are_looked_at(
     assert "3 of the photos are no longer there" in gone.stderr
 
 
+def test_features_of_another_width_are_of_another_model(
+    cli: Cli, trained: tuple[Path, Path], files: dict[str, Path], tmp_path: Path
+) -> None:
+    run, data = trained
+    shutil.copy(files["npy"].with_suffix(".json"), tmp_path / "narrow.json")
+    np.save(tmp_path / "narrow.npy", np.load(files["npy"])[:, :-1])
+    result = cli("similar", *ENGINE, run, data / "rose" / "003.jpg", "--among", tmp_path / "narrow.npy")
+    assert is_one_line_error(result, "narrow.npy", "embed the photos with it again")
+
+
 def test_what_cannot_be_read_is_left_out_and_said(cli: Cli, trained: tuple[Path, Path], tmp_path: Path) -> None:
     run, data = trained
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no")

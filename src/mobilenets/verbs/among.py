@@ -41,7 +41,8 @@ def look_among(predictor: Predictor[Any], model: Path, among: Sources | None) ->
         return index.rows, _files(model, index.paths)
     if isinstance(among, (str, Path)) and Path(among).suffix in SUFFIXES:
         stored = read_features(Path(among))
-        if stored.model != model_id(predictor.card):
+        width = predictor.card.net.head_width
+        if stored.model != model_id(predictor.card) or stored.features.shape[1] != width:
             raise ModelFileError(f"{among}: features of another model than {model}; embed the photos with it again")
         return roots(stored.features), stored.paths
     survey = Survey()
