@@ -49,7 +49,7 @@ def kinds_of(folder: Path) -> tuple[Path, Path]:
         rows, kept = csv.DictReader(file), csv.writer(out)
         kept.writerow(["path", "label"])
         for row in rows:
-            kind = f"{row['group']} {row['label']}"
+            kind = f"{row['stratum']} {row['label']}"
             if kind == LEFT_OUT:
                 (added / Path(row["path"]).name).symlink_to(row["path"])
             else:

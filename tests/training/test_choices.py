@@ -11,7 +11,17 @@ from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Skipped
 from mobilenets.data.sources.read import read_splits
 from mobilenets.preprocess import Preprocess
-from mobilenets.training.choices import MIN_IMAGES, NARROW, WIDE, Choices, FrozenFeatures, Open, choose
+from mobilenets.training.choices import (
+    LARGER_FROM_S,
+    MIN_IMAGES,
+    NARROW,
+    TIME_FRACTION,
+    WIDE,
+    Choices,
+    FrozenFeatures,
+    Open,
+    choose,
+)
 from mobilenets.training.loaders import LoaderFactory
 from mobilenets.training.probe.features import extractor
 from mobilenets.training.recipe import FINETUNE, Recipe
@@ -85,6 +95,13 @@ def test_a_larger_input_is_taken_only_where_it_is_clearly_better() -> None:
     noise = {224: 2.5, 192: 5.0}
     assert _choose(Clusters(noise={**noise, 288: 1.0})).preprocess.size == 288
     assert _choose(Clusters(noise={**noise, 288: 3.5})).preprocess.size == 224
+
+
+def test_in_a_short_time_a_larger_input_is_not_asked_about() -> None:
+    clearly_better = {224: 2.5, 192: 5.0, 288: 1.0}
+    short, enough = (TIME_FRACTION * seconds for seconds in (LARGER_FROM_S - 1, LARGER_FROM_S))
+    assert _choose(Clusters(noise=clearly_better), seconds=short).preprocess.size == 224
+    assert _choose(Clusters(noise=clearly_better), seconds=enough).preprocess.size == 288
 
 
 def test_what_is_settled_is_not_asked() -> None:

@@ -39,6 +39,7 @@ PART_TOLERANCE = 2  # as `TOLERANCE`, times this: what is cut out of a photograp
 WIDE, NARROW = (0.35, 1.0), (0.75, 1.0)  # crops in training, as shares of the area
 TIME_FRACTION = 0.1  # of the time given
 LARGER = 9 / 7  # of the side: 288 pixels for 224
+LARGER_FROM_S = 600.0  # given: in less time the training that it slows down loses more than it gains
 SMALLER = 6 / 7  # 192
 
 _A_PART = Augment(crop_scale=(PART_AREA, PART_AREA), crop_ratio=(1.0, 1.0), hflip=0.0)
@@ -239,7 +240,8 @@ class _Questions:
         """A smaller input where it costs nothing, a larger one where it is clearly better: it takes longer, always."""
         side, losses = self._chosen.preprocess.size, []
         taken = side
-        for factor in (SMALLER, LARGER):
+        is_long = self._seconds is None or self._seconds >= TIME_FRACTION * LARGER_FROM_S
+        for factor in (SMALLER, LARGER) if is_long else (SMALLER,):
             size = round(side * factor / 32) * 32
             if size == side or taken != side or not self._has_time(1.5 * factor**2):
                 continue

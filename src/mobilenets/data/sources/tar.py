@@ -144,7 +144,10 @@ def _entry(path: Path, sample: str, image: tuple[str, int, int] | None, label: s
     if image is not None:
         name, offset, extent = image
         if label is None:
-            raise DataError(f"{path}: {name} has no class; put it into {sample}.cls, or into {sample}.json as label")
+            raise DataError(
+                f"{path}: {name} has no class; put it into {sample}.cls, or into {sample}.json as label; unpack a tar "
+                "whose folders are its classes"
+            )
         yield name, label, offset, extent
 
 
