@@ -3,7 +3,7 @@
     python benchmarks/features.py
 
 MobileNetV2 with torchvision's weights as a probe of the demo's solar cells, without one of four kinds. Answers with the
-index and without it are given in turns, by pixels, one at a time on one thread; `embed` and `predict` go over all 2,624
+index and without it are given in turns, of decoded photos, one at a time on one thread; `embed` and `predict` go over all 2,624
 cells in turns; a query is one photo's nearest of 20,000 features, beyond decoding; `add-class` adds the kind that was
 left out, as a process of its own; a ranking is that of 10,000 features, typical ones first and least sure ones first.
 Features for a query and a ranking are those of the cells with a little noise.
@@ -61,11 +61,11 @@ def answers(run: Path, photos: list[str]) -> tuple[float, float]:
     """Milliseconds of an answer with the index and without it."""
     with_index, without = (mn.load(run, threads=1) for _ in range(2))
     without.index = None
-    pictures = [image for _, image in zip(range(40), (with_index.pixels(path) for path in photos), strict=False)]
+    pictures = [with_index.decoded(path) for path in photos[:40]]
     taken: dict[bool, list[float]] = {True: [], False: []}
     for picture in pictures * ROUNDS:
         for is_known, predictor in ((True, with_index), (False, without)):
-            taken[is_known].append(1000 * timed(lambda p=predictor, x=picture: list(p.rows_of([x]))))
+            taken[is_known].append(1000 * timed(lambda p=predictor, x=picture: list(p.rows_of([p.input(x)]))))
     return median(taken[True]), median(taken[False])
 
 

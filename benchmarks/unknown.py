@@ -133,18 +133,18 @@ def cost(run: Path, photos: Sequence[Path]) -> str:
     with_index, without = mn.load(run, "onnxruntime", threads=1), mn.load(run, "onnxruntime", threads=1)
     assert with_index.index is not None
     without.index = None
-    pixels = [with_index.pixels(path) for path in photos[:20]]
+    decoded = [with_index.decoded(path) for path in photos[:20]]
     taken: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(10):
-        for picture in pixels:
+        for picture in decoded:
             for known, predictor in ((True, with_index), (False, without)):
                 start = time.perf_counter()
-                list(predictor.rows_of([picture]))
+                list(predictor.rows_of([predictor.input(picture)]))
                 taken[known].append(time.perf_counter() - start)
     ms = {known: 1000 * median(values) for known, values in taken.items()}
     return (
         f"An answer takes {ms[True]:.2f} ms with the index of {len(with_index.index):,} photographs and "
-        f"{ms[False]:.2f} ms without ({ms[True] / ms[False] - 1:+.1%}; from pixels, one at a time, one thread, medians "
+        f"{ms[False]:.2f} ms without ({ms[True] / ms[False] - 1:+.1%}; of decoded photos, one at a time, one thread, medians "
         f"in turns); {FILE} has {(run / FILE).stat().st_size / 1e6:.1f} MB."
     )
 
