@@ -3,10 +3,10 @@
     python benchmarks/features.py
 
 MobileNetV2 with torchvision's weights as a probe of the demo's solar cells, without one of four kinds. Answers with the
-index and without it are given in turns, of decoded photos, one at a time on one thread; `embed` and `predict` go over all 2,624
-cells in turns; a query is one photo's nearest of 20,000 features, beyond decoding; `add-class` adds the kind that was
-left out, as a process of its own; a ranking is that of 10,000 features, typical ones first and least sure ones first.
-Features for a query and a ranking are those of the cells with a little noise.
+index and without it are given in turns, of decoded photos, one at a time on one thread; `embed` and `predict` go over
+all 2,624 cells in turns; a query is one photo's nearest of 20,000 features, beyond decoding; `add-class` adds the kind
+that was left out, as a process of its own; a ranking is that of 10,000 features, typical ones first and least sure ones
+first. Features for a query and a ranking are those of the cells with a little noise.
 """
 
 from __future__ import annotations
