@@ -45,7 +45,7 @@ FROM_RANDOM: dict[str, Any] = {
 }
 LITTLE_CROPPED = {"lr": 0.002, "augment.crop_scale": (0.75, 1.0)}
 NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # settings, changes of the recipe
-    demo.MODEL: (demo.SETTINGS | {"weights": demo.WEIGHTS, "epochs": 6}, demo.CHANGES),
+    demo.MODEL: (demo.SETTINGS | {"weights": demo.WEIGHTS, "epochs": 6}, demo.CHANGES | {"freeze": 4}),
     "mobilenet_v3_large": (FROM_RANDOM | {"epochs": 20}, LITTLE_CROPPED),
     "mobilenet_v3_small": (FROM_RANDOM | {"epochs": 30}, LITTLE_CROPPED),
 }

@@ -100,7 +100,7 @@ class Race:
         run = keep / f"run-{seed}"
         if not (run / "metrics.json").exists():
             shutil.rmtree(run, ignore_errors=True)
-            train(self.data, run, CHANGES, model=MODEL, weights=WEIGHTS, val=VAL_FRACTION, seed=seed,
+            train(self.data, run, CHANGES | {"freeze": 4}, model=MODEL, weights=WEIGHTS, val=VAL_FRACTION, seed=seed,
                   epochs=SEED_EPOCHS, **SETTINGS)  # fmt: skip
         self.ctx = SearchContext(run, self.data, seed)
         (self.seed_ms,) = latencies.networks_ms([self.ctx.base_candidate])

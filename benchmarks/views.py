@@ -31,7 +31,7 @@ def one_run(folder: Path, views: int, seed: int, minutes: float) -> list[object]
         if not data.exists():
             write_csv(data)
         start = time.monotonic()
-        changes = CHANGES | {"views": views}
+        changes = CHANGES | {"freeze": 4, "views": views}
         options = SETTINGS | {"model": MODEL, "weights": WEIGHTS, "val": VAL_FRACTION, "minutes": minutes, "seed": seed}
         train(data, out, changes, **options)
         (out / "minutes.txt").write_text(f"{(time.monotonic() - start) / 60:.2f}")
