@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from conftest import Cli, is_one_line_error, write_photos
+from mobilenets.exporting.full import full_onnx
 from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.features.images import ImageFeatures
 from mobilenets.features.index import build_index, model_id
 from mobilenets.features.neighbours import unit
+from mobilenets.model_card import read_card
 from mobilenets.training.label_next import typical, unsure
 from small import card_of, network
 
@@ -66,6 +68,22 @@ def test_the_list_has_photos_in_order_without_copies_and_a_column_to_fill_in(
     assert {row["label"] for row in rows} == {""}
     assert len({row["path"] for row in rows}) == len(rows) == 12
     assert (tmp_path / "sheet.png").exists()
+
+
+def test_a_file_that_takes_whole_photos_lists_the_same(run: Path, cli: Cli, tmp_path: Path) -> None:
+    photos, whole = write_photos(tmp_path / "photos", KINDS, 2), tmp_path / "whole"
+    whole.mkdir()
+    shutil.copy(run / "index.safetensors", whole)
+    file = run / "model.onnx"
+    (whole / "model.onnx").write_bytes(full_onnx(file.read_bytes(), read_card(file)))
+    listed = []
+    for model in (file, whole / "model.onnx"):
+        out = tmp_path / f"{model.parent.name}.csv"
+        result = cli("label-next", photos, "--from", model, "--n", "100", "--out", out)
+        assert result.returncode == 0, result.stderr
+        listed.append({row["path"] for row in csv.DictReader(out.open(encoding="utf-8"))})
+    assert listed[0] == listed[1]
+    assert len(listed[0]) == 6
 
 
 def test_what_cannot_be_used_is_told_in_a_line(run: Path, cli: Cli, tmp_path: Path) -> None:

@@ -130,16 +130,6 @@ class Predictor(Generic[A]):
         """uint8 `pixels` (N, size, size, C), 0..255, as `pixels` gives them → float32 (N, W), a row for each."""
         return self._engine(pixels)
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As `outputs`, and with them the features: float32 (N, D) of length 1.
-
-        Raises
-        ------
-        ModelFileError
-            The model gives none.
-        """
-        return features_engine(self._engine).with_features(pixels)
-
     def rows_of(self, inputs: list[Input]) -> Iterator[Row]:
         """A row for each of `inputs`, as `input` gives them, run together where they are of one size."""
         return self._rows(self._engine, max(BATCH, len(inputs)), inputs)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.files import Row
     from mobilenets.features.neighbours import Features
-    from mobilenets.runtime.predictor import Failure, Predictor
+    from mobilenets.runtime.predictor import Failure, Predictor, Source
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def each_feature(
@@ -22,21 +24,31 @@ def each_feature(
     failures: list[Failure],
     threads: int | None = None,
 ) -> Iterator[Row]:
-    """Path and features (D,) of each photo that can be read; the others are logged and go into `failures`.
+    """Path and features (D,) of each photo that can be read; else as `each_readable`.
 
-    At the end what `survey` counted is logged. `threads`: None for one per core.
+    `threads`: None for one per core.
+    """
+    return each_readable(predictor.features(paths, workers=threads), survey, failures)
+
+
+def each_readable(
+    found: Iterable[tuple[Source, T | Failure]], survey: Survey, failures: list[Failure]
+) -> Iterator[tuple[str, T]]:
+    """The path and what was `found` of each photo that can be read; the others are logged and go into `failures`.
+
+    At the end what `survey` counted is logged.
     """
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Progress
 
     with Progress("embedding", None, "photo") as bar:
-        for path, found in predictor.features(paths, workers=threads):
+        for path, one in found:
             bar.advance()
-            if isinstance(found, Failure):
-                log.warning("%s", found.error)
-                failures.append(found)
+            if isinstance(one, Failure):
+                log.warning("%s", one.error)
+                failures.append(one)
             else:
-                yield str(path), found
+                yield str(path), one
     for line in survey.lines():
         log.warning("%s", line)
 

@@ -16,7 +16,6 @@ from mobilenets.verbs.verb import verb
 if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.neighbours import Features
-    from mobilenets.runtime.base import Pixels
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
     from mobilenets.tasks.mark import Mark
@@ -203,28 +202,23 @@ class _UniqueImages(NamedTuple):
 
 
 def _measure(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _UniqueImages:
-    """Look at every photo once. Of those that show the same, by the audit's hashes, the first stays."""
+    """What the network makes of photos. Of those that show the same, by the audit's hashes, the first stays."""
     import numpy as np
 
     from mobilenets.auditing.duplicates import find_pairs
     from mobilenets.auditing.measure import measure_images
     from mobilenets.data.sample import Sample
-    from mobilenets.runtime.features import FeatureExtractor
+    from mobilenets.verbs.features import each_readable
 
-    outputs, preprocess = list["Outputs"](), predictor.card.preprocess
-
-    def extract(pixels: Pixels) -> Features:
-        answers, features = predictor.with_features(pixels)
-        outputs.append(answers)
-        return features
-
-    extractor = FeatureExtractor(preprocess, extract)
-    stats = measure_images([Sample(Path(path), 0) for path in paths], extractor, value_range=preprocess.range)
-    for line in (*(why for _, why in stats.unreadable), *survey.lines()):
-        log.warning("%s", line)
-    copies = {pair.second for pair in find_pairs(stats.images)}
-    keep = [i for i in range(len(stats.images)) if i not in copies]
-    none = np.zeros((0, 0), np.float32)
-    features = none if stats.features is None else stats.features[keep]
-    answers = np.concatenate(outputs)[keep] if outputs else none
-    return _UniqueImages([str(stats.images[i].path) for i in keep], features, answers, len(copies))
+    predictor.index, predictor.keeps_features = None, True
+    found = list(each_readable(predictor.rows(paths), survey, []))
+    rows = {Path(path): row for path, row in found}
+    measured = measure_images([Sample(path, 0) for path in rows]).images
+    copies = {pair.second for pair in find_pairs(measured)}
+    unique = [image.path for i, image in enumerate(measured) if i not in copies]
+    return _UniqueImages(
+        paths=[str(path) for path in unique],
+        features=np.array([rows[path].features for path in unique], np.float32),
+        outputs=np.array([rows[path].outputs for path in unique], np.float32),
+        copies=len(copies) + len(found) - len(rows),
+    )
