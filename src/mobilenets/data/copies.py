@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mobilenets.data.manifest import Manifest
+from mobilenets.data.sources.survey import count_text
 
 
 def copy_lines(listed: Manifest, *, has_boxes: bool = False) -> list[str]:
@@ -33,31 +34,27 @@ def copy_lines(listed: Manifest, *, has_boxes: bool = False) -> list[str]:
     if torn and not has_boxes:
         one, other = ((listed.paths[i], listed.labels[i]) for i in torn[0])
         lines.append(
-            f"warning: {_photos(len(torn), 'has', 'have')} copies with another label ({one[0]} {one[1]!r}, "
-            f"{other[0]} {other[1]!r}); 'audit' lists them"
+            f"warning: {count_text(len(torn))} {'has' if len(torn) == 1 else 'have'} copies with another label "
+            f"({one[0]} {one[1]!r}, {other[0]} {other[1]!r}); 'audit' lists them"
         )
     for split in ("val", "test"):
-        known = [(rows, own) for rows in copies if (own := [i for i in rows if listed.splits[i] == split])]
-        leaks = [(at, i) for rows, own in known for at in _of_training(rows, listed.splits) for i in own]
+        leaks = [
+            (rows_of_training[0], i)
+            for rows in copies
+            if (rows_of_training := [i for i in rows if listed.splits[i] == "train"])
+            for i in rows
+            if listed.splits[i] == split
+        ]
         if leaks:
             trained, measured = (listed.paths[i] for i in leaks[0])
+            are = "is a copy of a training photo" if len(leaks) == 1 else "are copies of training photos"
             lines.append(
-                f"warning: {_photos(len(leaks), f'of {split} is a copy', f'of {split} are copies')} of "
-                f"{'a training photo' if len(leaks) == 1 else 'training photos'} ({measured} of {trained}): too easy; "
+                f"warning: {count_text(len(leaks))} of {split} {are} ({measured} of {trained}): too easy; "
                 "'audit' lists them"
             )
     return lines
 
 
-def _of_training(rows: Sequence[int], splits: Sequence[str]) -> list[int]:
-    """The first row that is trained on, if any."""
-    return [i for i in rows if splits[i] == "train"][:1]
-
-
 def _first_two(rows: Sequence[int], labels: Sequence[str]) -> tuple[int, int] | None:
     """Two rows with different labels; None where all are labelled alike."""
     return next(((rows[0], i) for i in rows if labels[i] != labels[rows[0]]), None)
-
-
-def _photos(count: int, one: str, many: str) -> str:
-    return f"1 photo {one}" if count == 1 else f"{count:,} photos {many}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mobilenets.data.content import content_digests, content_sizes
 from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, list_images
 from mobilenets.data.samples import Samples, Splits
+from mobilenets.data.sources.survey import count_text
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,15 @@ class Matched:
             (self.relabelled, "{are} of another class now and left out"),
         )
         lines = [
-            f"{count(len(names))} {what.format(are='is' if len(names) == 1 else 'are')}: {some(names)}"
+            f"{count_text(len(names))} {what.format(are='is' if len(names) == 1 else 'are')}: {some(names)}"
             for names, what in kinds
             if names
         ]
         if self.moved:
             lines.append(
-                f"{count(self.moved)} {'has' if self.moved == 1 else 'have'} another name now, known by content"
+                f"{count_text(self.moved)} {'has' if self.moved == 1 else 'have'} another name now, known by content"
             )
         return lines
-
-
-def count(n: int) -> str:
-    """`n` photographs, in words."""
-    return f"{n:,} photo{'' if n == 1 else 's'}"
 
 
 def some(names: Sequence[str], shown: int = 3) -> str:

@@ -19,11 +19,10 @@ from threadpoolctl import threadpool_limits
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE as LIST
 from mobilenets.data.manifest import base_of, list_images, manifest_of
-from mobilenets.data.match import count
 from mobilenets.data.readable import readable
 from mobilenets.data.samples import Samples, SamplesBuilder, Splits
 from mobilenets.data.sources.read import DEFAULT_VAL
-from mobilenets.data.sources.survey import Survey, named
+from mobilenets.data.sources.survey import Survey, count_text, named
 from mobilenets.data.sources.tree import name_warnings
 from mobilenets.data.split import train_val_split
 from mobilenets.data.walk import image_files
@@ -85,8 +84,9 @@ def check_run(folder: Path, name: str) -> _Run:
             f"--name: {folder} has the class {name!r} already; choose another name, or train with the new "
             f"photos among the old ones: mobilenets train DATA --from {folder}"
         )
+    known = name_warnings(card.classes)
     for line in name_warnings([*card.classes, name]):
-        if repr(name) in line:
+        if line not in known:
             log.warning("%s: %s", folder, line)
     return _Run(folder, card, *read_config(folder / CONFIG), need_index(folder, card))
 
@@ -159,7 +159,7 @@ def _split(photos: Path, name: str, settings: Settings) -> tuple[Samples, Sample
     if len(samples) < 2:
         why = f" ({named(survey.lines())})" if survey.lines() else ""
         raise DataError(
-            f"{photos}: has {count(len(samples))} that can be read{why}; a class needs 2 or more (one validates)"
+            f"{photos}: has {count_text(len(samples))} that can be read{why}; a class needs 2 or more (one validates)"
         )
     val = settings.val if isinstance(settings.val, float) else DEFAULT_VAL
     return train_val_split(samples, (name,), val, settings.seed)
@@ -202,7 +202,7 @@ def _warn_inside(index: FeatureIndex, new: ImageFeatures, classes: tuple[str, ..
     log.warning(
         "%d of %s of %r are more like photos of the run than like one another, %d of them like %r: "
         "the two will be confused if they show the same",
-        int(inside.sum()), count(len(new)), name, often, classes[label],
+        int(inside.sum()), count_text(len(new)), name, often, classes[label],
     )  # fmt: skip
 
 

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 
 from mobilenets.data.manifest import EARLIER, Manifest, list_images, manifest_of
-from mobilenets.data.match import count, some
+from mobilenets.data.match import some
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.read import read_named_splits
+from mobilenets.data.sources.survey import count_text
 from mobilenets.errors import DataError, ModelFileError, UsageError
 from mobilenets.model_card import TRAINED_FROM, ModelCard, read_card
 from mobilenets.nn.model import MobileNet
@@ -128,7 +129,7 @@ class Origin:
         lost = int(trained[1].sum() + trained[2].sum()) if named else int(trained[2].sum())
         if lost:
             what = "do not validate or test" if named else "do not test"
-            log.info("%s: %s %s, as %s was trained on them", settings.data, count(lost), what, self.run)
+            log.info("%s: %s %s, as %s was trained on them", settings.data, count_text(lost), what, self.run)
         if not named:
             everything = Samples.joined([splits.train, splits.val])
             split = _with_groups(everything, np.concatenate(known[:2]))
@@ -137,7 +138,7 @@ class Origin:
             validates, tests = np.where(is_new, drawn, split == "val"), split == "test"
             train, val = everything.take(~validates & ~tests), everything.take(validates)
             test = Samples.joined([test, everything.take(tests)])
-            known_count, new_count = count(int((~is_new).sum())), f"{int(is_new.sum()):,}"
+            known_count, new_count = count_text(int((~is_new).sum())), f"{int(is_new.sum()):,}"
             log.info("%s: %s known to %s keep their split, %s are new", settings.data, known_count, self.run, new_count)
         if len(val) == 0:
             raise DataError(

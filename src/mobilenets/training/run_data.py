@@ -18,9 +18,10 @@ from mobilenets.data.manifest import (
     list_images,
     manifest_of,
 )
-from mobilenets.data.match import count, match, some
+from mobilenets.data.match import match, some
 from mobilenets.data.samples import Splits
 from mobilenets.data.sources.read import read_splits
+from mobilenets.data.sources.survey import count_text
 from mobilenets.errors import DataError
 from mobilenets.model_card import CLASSIFY, read_card
 from mobilenets.tasks.task import Task
@@ -138,7 +139,7 @@ def find_splits(run: Path, data: Path, task: Task[Any]) -> Splits | None:
     if len(matched.splits.train) == 0 or len(matched.splits.val) == 0:
         known = len(matched.splits.train) + len(matched.splits.val)
         are = "is" if known == 1 else "are"
-        log.warning("%s: %s of %s %s there: taken as other data", data, count(known), run, are)
+        log.warning("%s: %s of %s %s there: taken as other data", data, count_text(known), run, are)
         return None
     for line in matched.describe():
         log.warning("%s: %s", data, line)

@@ -20,7 +20,7 @@ from types import TracebackType
 import numpy as np
 
 from mobilenets.arch import build
-from mobilenets.errors import UsageError
+from mobilenets.runtime.base import check_threads
 from mobilenets.runtime.registry import KINDS
 from mobilenets.searching.candidate import Candidate
 from mobilenets.searching.latency.subgraphs import WholeNetwork, subgraphs
@@ -48,8 +48,7 @@ class Conditions:
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
-        if self.threads < 1:
-            raise UsageError(f"--threads: {self.threads} is too few; use 1 or more")
+        check_threads("--threads", self.threads)
 
     def name(self) -> str:
         """Also the machine and the engine's version: what is measured under one name belongs together."""
