@@ -141,7 +141,9 @@ class Samples(Sequence[Sample]):
     def by_path(self) -> tuple[Indices, NDArray[np.bool_]]:
         """Indices that sort the samples by path, and which of the sorted show the same path as the one before."""
         names = [self.name(i) for i in range(len(self))]
-        if any(name.startswith(b"/") or b".." in name for name in names):  # one file may have several names
+        if any(
+            name.startswith(b"/") or b".." in name for name in names
+        ):  # one file may have several names; `absolute` leaves '..'
             names = [os.path.abspath(self.path(i)).encode(*_ENCODING) for i in range(len(self))]  # noqa: PTH100
         order = sorted(range(len(names)), key=names.__getitem__)
         repeated = np.fromiter(

@@ -123,9 +123,8 @@ def choose_depth(
         """So many blocks, and whether there is time for them."""
         seconds, max_views = left(), _max_views(net, size, frozen, images)
         view_s = images * look_s
-        epoch_s = (images + validated * EVALUATION_FRACTION) * (
-            image_s if max_views or not frozen else image_s + look_s
-        )
+        seen_s = image_s if max_views or not frozen else image_s + look_s
+        epoch_s = (images + validated * EVALUATION_FRACTION) * seen_s
         if max_views:  # the maps of what is validated on are stored once
             seconds -= validated * look_s
         views = min(max_views, max(1, int(seconds / (EPOCHS_PER_VIEW * epoch_s + view_s))))

@@ -104,13 +104,13 @@ def name_warnings(names: Iterable[str]) -> list[str]:
     for name in names:
         plain = key(name)
         alike.setdefault(str(float(plain)) if _NUMBER.fullmatch(plain) else plain, []).append(name)
-    mistaken = [name for name in alike.get(UNKNOWN, []) if name == UNKNOWN]
-    return [
-        f"warning: the class {name!r} is called as the answer for photos unlike the training photos is; rename it"
-        for name in mistaken
-    ] + [
+    lines = [
         f"warning: the classes {' and '.join(map(repr, sorted(own)))} differ only in case, white space, Unicode "
         "form or how a number is written; they are read as different classes"
         for own in alike.values()
         if len(own) > 1
     ]
+    if UNKNOWN in alike.get(UNKNOWN, ()):
+        answer = "the answer for photos unlike the training photos"
+        lines.insert(0, f"warning: the class {UNKNOWN!r} is called as {answer} is; rename it")
+    return lines
