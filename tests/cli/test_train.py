@@ -85,6 +85,34 @@ def test_a_wrong_option_is_named(here, photos: Path, tmp_path: Path, arguments: 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--crop", "0"], "crop 0.0: must be a fraction from 0.1 to 1"),
+        (["--crop", "nan"], "crop nan"),
+        (["--size", "8"], "size: 8 pixels are too few"),
+        (["--size", "100000"], "size 100000: must be a whole number of pixels from 1 to 4096"),
+        (["--val", "1"], "val: 1.0 is not a share"),
+        (["--val", "nan"], "val: nan is not a share"),
+        (["--width", "nan"], "width: nan is not a positive number"),
+        (["--dropout", "-1"], "dropout: -1.0 is not a number from 0 to 1"),
+        (["--minutes", "inf"], "minutes: inf is not a time"),
+        (["--lr", "inf"], "lr: 'inf' is not a value for it"),
+    ],
+)
+def test_a_value_that_is_out_of_range_is_refused_before_the_data_is_read(here, arguments: list[str], said: str) -> None:
+    result = here("train", "nowhere", *arguments)
+    _assert_one_line(result, said)
+    assert "nowhere" not in result.stderr
+
+
+def test_more_frozen_blocks_than_there_are_are_refused_before_weights_are_fetched(
+    here, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobilenets.weights.create.locate", lambda _: pytest.fail("weights were asked for"))
+    _assert_one_line(here("train", photos, "--freeze", "99"), "freeze: 99 blocks asked for; mobilenet_v3_large has 15")
+
+
 def test_data_that_is_not_there_is_named(here, tmp_path: Path) -> None:
     _assert_one_line(here("train", tmp_path / "nowhere"), "nowhere")
 

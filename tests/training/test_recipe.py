@@ -46,6 +46,8 @@ def test_values_of_the_command_line_take_the_type_of_the_default() -> None:
         ("augment.rot90", "maybe"),
         ("augment.crop_scale", "0.5"),
         ("augment.hflip", "2"),
+        ("clip", "inf"),
+        ("epochs", 2.5),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(name: str, value: str) -> None:

@@ -101,8 +101,7 @@ def build(
     """
     if name not in NAMES + DETECTORS:
         raise UsageError(f"{name}: no such network; there are {', '.join(NAMES + DETECTORS)}")
-    if not (math.isfinite(width) and 0 < width <= 16):
-        raise UsageError(f"width: {width!r} is not a positive number up to 16")
+    check_width(width)
     if name in DETECTORS:
         if dropout is not None:
             raise UsageError(f"dropout: {name} has none; leave it out")
@@ -145,6 +144,12 @@ def build(
         padding="same" if flavor == "tf" else "symmetric",
         output_stride=output_stride,
     ).checked()
+
+
+def check_width(width: float) -> None:
+    """Refuse what is no width multiplier."""
+    if not (math.isfinite(width) and 0 < width <= 16):
+        raise UsageError(f"width: {width!r} is not a positive number up to 16")
 
 
 def as_detector(net: Net, num_classes: int | None = None) -> Net:

@@ -15,6 +15,18 @@ from mobilenets.errors import UsageError
 Mask = NDArray[np.bool_]
 
 
+def check_val_fraction(fraction: float) -> None:
+    """Refuse what leaves nothing to train on or nothing to validate on.
+
+    Raises
+    ------
+    UserError
+        `fraction` outside (0, 1).
+    """
+    if not 0 < fraction < 1:
+        raise UsageError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")
+
+
 def train_val_split(
     samples: Sequence[Sample],
     labels: Sequence[str],
@@ -37,8 +49,7 @@ def train_val_split(
     UserError
         `fraction` outside (0, 1).
     """
-    if not 0 < fraction < 1:
-        raise UsageError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")
+    check_val_fraction(fraction)
     samples = Samples.of(samples)
     order, repeated = samples.by_path()
     ordered = samples.take(order)

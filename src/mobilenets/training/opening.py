@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from mobilenets.arch.build import build
 from mobilenets.data.cache.images import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
@@ -88,7 +89,8 @@ def open_run(
     check_task(task, settings, recipe)
     torch.manual_seed(settings.seed)  # of what starts random
     with group.one_per_machine_first():
-        model = _create(settings, listed.objective, None if origin is None else origin.card.net.num_classes)
+        outputs = None if origin is None else origin.card.net.num_classes
+        model = _create(settings, listed.objective, outputs, recipe.freeze)
     new_classes = origin.prepare(model, listed.objective.classes) if origin else []
     settings = replace(settings, model=model.net.name, width=model.net.width)
     check_freeze(model.net, recipe.freeze)
@@ -135,10 +137,12 @@ def _draw(settings: Settings, origin: Origin | None) -> Splits:
     return origin.keep_splits(splits, settings)
 
 
-def _create(settings: Settings, objective: Objective, width: int | None) -> MobileNet:
+def _create(settings: Settings, objective: Objective, width: int | None, freeze: str | int) -> MobileNet:
     """The network that is trained; `width`: its outputs, where they are not the objective's."""
     weights, name = settings.pretrained, _network_name(settings, objective.task)
-    check_network(objective.task, settings, name or _name_in(weights))  # before weights are fetched
+    check_network(objective.task, settings, name or _name_in(weights))  # before weights are fetched, as what follows
+    if name is not None:
+        check_freeze(build(name, width=1.0 if settings.width is None else settings.width), freeze)
     outputs = objective.width if width is None else width
     model = create(name, weights=weights, num_classes=outputs, width=settings.width, dropout=settings.dropout)
     check_network(objective.task, settings, model.net.name)

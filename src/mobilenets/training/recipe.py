@@ -9,6 +9,7 @@ averaged weights (V2 and V3 papers, §6.1), RMSprop with eps = sqrt(0.001) for s
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -190,11 +191,21 @@ def _coerce(name: str, value: Any, like: Any) -> Any:
             parts = value.split(",") if isinstance(value, str) else value
             if len(parts) != len(like):
                 raise ValueError
-            return tuple(float(p) for p in parts)
+            return tuple(_finite(p) for p in parts)
         if isinstance(like, bool):
             return {"true": True, "false": False}[str(value).lower()]
         if isinstance(like, (int, float)):
+            number = _finite(value)
+            if isinstance(like, int) and not number.is_integer():
+                raise ValueError
             return type(like)(value)
         return str(value)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise UsageError(f"{name}: {value!r} is not a value for it; now it is {like!r}") from None
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number

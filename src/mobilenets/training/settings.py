@@ -12,15 +12,18 @@ from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
 
+from mobilenets.arch.build import check_width
+from mobilenets.arch.checks import check_fraction
 from mobilenets.arch.cost import MIN_SIZE
 from mobilenets.data.cache.images import MODES as CACHES
 from mobilenets.data.rare import CHOICES as RARE
 from mobilenets.data.rare import Rare
 from mobilenets.data.sources.read import DEFAULT_VAL
+from mobilenets.data.split import check_val_fraction
 from mobilenets.data.value_range import AUTO as AUTO_RANGE
 from mobilenets.data.value_range import parse_range, range_text
 from mobilenets.errors import ModelFileError, UsageError
-from mobilenets.preprocess import FITS
+from mobilenets.preprocess import FITS, Preprocess
 from mobilenets.runtime.base import check_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.detect.tiles import check_side
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "bf16")
 RECIPES = ("auto", "probe", "finetune", "scratch")
+_CHOICES = {"recipe": RECIPES, "fit": (*FITS, "auto"), "precision": PRECISIONS, "cache": CACHES, "rare": RARE}
 AUTO_MINUTES = 5.0
 MAX_SEED = 2**63 - 1  # what torch's generators take
 PATH_SETTINGS = ("data", "val", "defects", "weights", "from_run")  # settings that are, or may be, paths
@@ -83,8 +87,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._check_types()
-        if self.recipe not in RECIPES:
-            raise UsageError(f"recipe: {self.recipe!r} is not one of {', '.join(RECIPES)}")
+        for name, accepted in _CHOICES.items():
+            if getattr(self, name) not in (None, *accepted):
+                raise UsageError(f"{name}: {getattr(self, name)!r} is not one of {', '.join(accepted)}")
         if self.minutes is not None and self.epochs is not None:
             raise UsageError("minutes and epochs: give one of them, they both say when to stop")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
@@ -97,22 +102,22 @@ class Settings:
         check_threads("threads", self.threads)
         if self.size is not None and self.size < MIN_SIZE:
             raise UsageError(f"size: {self.size} pixels are too few; use {MIN_SIZE} or more")
+        seen: dict[str, Any] = {"size": self.size, "crop": self.crop}
+        Preprocess(**{name: value for name, value in seen.items() if value is not None})  # refuses what is out of range
+        if isinstance(self.val, (int, float)):
+            check_val_fraction(self.val)
+        if self.width is not None:
+            check_width(self.width)
+        if self.dropout is not None:
+            check_fraction("dropout", self.dropout)
         if self.tile is not None:
             check_side(self.tile)
         asked = parse_range(self.range)
         object.__setattr__(self, "range", asked if isinstance(asked, str) else range_text(asked, ""))
-        if self.fit is not None and self.fit not in (*FITS, "auto"):
-            raise UsageError(f"fit: {self.fit!r} is not one of {', '.join(FITS)}, auto")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
-        if self.cache not in CACHES:
-            raise UsageError(f"cache: {self.cache!r} is not one of {', '.join(CACHES)}")
         if self.from_run is not None and self.weights != "default":
             raise UsageError(f"weights: {self.weights} with --from {self.from_run}, which has its own; leave it out")
         if self.from_run is not None and self.recipe == "scratch":
             raise UsageError(f"recipe: scratch starts from random weights, not from those of {self.from_run}")
-        if self.rare not in RARE:
-            raise UsageError(f"rare: {self.rare!r} is not one of {', '.join(RARE)}")
         if self.recipe == "probe" and self.weights == "none":
             raise UsageError("weights: none with recipe probe; random features tell nothing, use recipe scratch")
         if self.recipe == "scratch" and self.weights not in ("none", "default"):
