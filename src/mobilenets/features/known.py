@@ -50,7 +50,7 @@ class Known:
 
     def of_distances(self, distances: NDArray[np.floating]) -> Features:
         """The value, above 0 and up to 1, of photographs at these distances (N,) from their nearest neighbours."""
-        result: Features = self.values[np.searchsorted(self.distances, distances)]
+        result: Features = self.values[self.distances.searchsorted(distances)]
         return result
 
     def farthest(self, accept: float) -> float | None:

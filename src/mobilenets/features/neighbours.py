@@ -48,7 +48,9 @@ def roots(features: NDArray[np.floating]) -> Features:
 
 
 def _signed_roots(values: Features) -> Features:
-    roots: Features = np.copysign(np.sqrt(np.abs(values)), values)
+    roots: Features = np.abs(values)
+    np.sqrt(roots, out=roots)
+    np.copysign(roots, values, out=roots)
     return roots
 
 
@@ -102,15 +104,16 @@ def nearest(
         near = 1 - (rows @ queries[part].T).T  # in this order a few queries take half the time
         if query_groups is not None and row_groups is not None:
             near[query_groups[part, None] == row_groups[None]] = np.inf
+        each = np.arange(len(near))[:, None]
         if k == 1:
             found[part] = near.argmin(1)[:, None]
         elif k < len(rows):
-            some = np.sort(np.argpartition(near, k - 1, axis=1)[:, :k], axis=1)
-            order = np.argsort(np.take_along_axis(near, some, 1), axis=1, kind="stable")
-            found[part] = np.take_along_axis(some, order, 1)
+            some = near.argpartition(k - 1, axis=1)[:, :k]
+            some.sort(axis=1)
+            found[part] = some[each, near[each, some].argsort(axis=1, kind="stable")]
         else:
-            found[part] = np.argsort(near, axis=1, kind="stable")
-        distances[part] = np.take_along_axis(near, found[part], 1)
-    finite = np.isfinite(distances)
-    distances[finite] = distances[finite].clip(0, 2)  # rounding may leave the cosine of a row with itself above 1
+            found[part] = near.argsort(axis=1, kind="stable")
+        distances[part] = near[each, found[part]]
+    np.maximum(distances, 0, out=distances)  # rounding may leave the cosine of a row with itself above 1
+    np.minimum(distances, 2, out=distances, where=np.isfinite(distances))
     return Neighbours(distances, found)
