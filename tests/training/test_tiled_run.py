@@ -17,6 +17,9 @@ from annotated import Photo, write_photos
 from command import run_command
 from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
+from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data.sources.survey import Survey
+from mobilenets.data.tiles import cut, whole
 from mobilenets.errors import DataError
 from mobilenets.model_card import TILE, read_card
 from mobilenets.tasks.detect.targets import Box, text_of
@@ -121,7 +124,7 @@ def test_whole_photos_are_evaluated_by_what_was_found_in_their_tiles(run: Path, 
     result = cli("evaluate", run, data, "--engine", "onnxruntime", "--json")
     metrics = json.loads(result.stdout)
     assert "5 of 5 photos were searched in tiles of 96 pixels" in result.stderr
-    assert (metrics["n"], metrics["boxes"], metrics["counted"]) == (1, 3, "photos")
+    assert (metrics["n"], metrics["boxes"]) == (1, 3)
     assert (metrics["trained_on"]["n"], metrics["validated_by"]["n"]) == (4, 1)
     with (run / "data.csv").open() as file:
         name = next(Path(row["path"]).name[0] for row in csv.DictReader(file) if row["split"] == "val")
@@ -147,19 +150,59 @@ def test_photos_are_recognised_in_whatever_tiles_they_are_searched(
     assert ("searched" in result.stderr) == (cut is not None)
 
 
-def test_figures_of_the_run_say_that_they_count_tiles(run: Path) -> None:
+def test_figures_and_thresholds_of_the_run_are_of_whole_photos_as_evaluate_has_them(run: Path, data: Path) -> None:
+    written = json.loads((run / "metrics.json").read_text())
+    evaluated = mn.evaluate(run, data, engine="onnxruntime").metrics
+    assert (written["n"], written["boxes"]) == (1, 3)
+    assert written.keys() - evaluated.keys() == {"kept"}
+    for name in ("mAP", "mAP50", "mAP_medium", "AR100", "log_loss", "false_alarms"):
+        assert written[name] == pytest.approx(evaluated[name], rel=1e-5), name
+    assert written["confusion_with_background"] == evaluated["confusion_with_background"]
+    assert read_card(run).thresholds == (written["per_class"]["square"]["threshold"],)
+
+
+def test_one_photo_has_no_interval(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
-    assert (metrics["n"], metrics["counted"], read_card(run).metrics["counted"]) == (6, "tiles", "tiles")
-    assert closing_lines(run, metrics, "mAP")[-1].split(";")[0].endswith("n 6 tiles)")
-    page = (run / "report.html").read_text()
-    assert "in 6 validation tiles" in page
-    assert "Each tile of 96 pixels counts as a photo here" in page
+    assert (metrics["mAP_ci95"], metrics["mAP50_ci95"]) == (None, None)
+    assert closing_lines(run, metrics, "mAP")[-1].split(";")[0].endswith("(n 1)")
+    assert "there is no interval" in (run / "report.html").read_text()
 
 
-def test_the_report_names_tiles_by_photo_and_place(run: Path) -> None:
+def test_the_answers_and_the_report_are_of_whole_photos(run: Path, data: Path) -> None:
+    with (run / "predictions.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    with data.open() as file:
+        (text,) = {own["boxes"] for own in csv.DictReader(file) if Path(row["path"]).name == own["path"]}
+    assert row["label"] == text
+    assert Path(row["path"]).parent == data.parent
     page = (run / "report.html").read_text()
-    assert re.search(r"\b[0-4] at (104|52|0), (54|0)\b", page)
+    assert "in 1 validation photo. It also chose the thresholds" in page
+    assert "Figures count whole photos, by what was found in all their tiles of 96 pixels" in page
     assert not re.search(r"[0-9a-f]{64}/", page)
+
+
+def test_all_boxes_of_the_photos_of_tiles_are_found_again(tmp_path: Path) -> None:
+    """Also of copies with boxes of their own, of what was too small to be cut, and of photos of a group."""
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 150, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    for name in ("a", "copy"):
+        image.save(tmp_path / f"{name}.png")
+    Image.fromarray(pixels[::-1]).save(tmp_path / "b.png")
+    image.resize((64, 64)).save(tmp_path / "small.png")
+    boxes = {name: text_of([Box(name, 0.0, 0.1 * k, 0.5, 1.0)]) for k, name in enumerate(("a", "b", "copy", "small"))}
+    builder = SamplesBuilder(str(tmp_path), are_classes=False)
+    for name, text in boxes.items():
+        builder.add(f"{name}.png", text, group="site" if name == "b" else None)
+    survey = Survey()
+    tiles = cut(builder.samples(), 64, survey)
+    assert len(tiles) > len(boxes)
+    for name, text in boxes.items():
+        group = "site" if name == "b" else str(tmp_path / f"{name}.png")
+        of_one = [sample for sample in tiles if group in (sample.group, str(sample.path))]
+        texts, (photo,) = whole(Samples.of(of_one), survey)
+        assert (texts, photo.path) == ((text,), tmp_path / f"{name}.png")
+    texts, photos = whole(tiles, survey)
+    assert {photo.path.stem: texts[photo.label] for photo in photos} == boxes
 
 
 def test_a_photo_that_cannot_be_read_has_its_place(run: Path, data: Path, tmp_path: Path, cli: Cli) -> None:

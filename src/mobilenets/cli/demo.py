@@ -32,8 +32,7 @@ def run(args: argparse.Namespace) -> int:
     run, has_boxes = result.run, args.task == "detect"
     print("\n".join(closing_lines(run.path, run.metrics, task_of(run.card).quality)))
     if has_boxes:
-        low, high = run.metrics["mAP50_ci95"]
-        print(f"AP at IoU 0.5 {run.metrics['mAP50']:.3f} (95 % interval {low:.3f} to {high:.3f})")
+        print(f"AP at IoU 0.5 {run.metrics['mAP50']:.3f}")
     else:
         print(f"always answering the larger class would be right for {_majority(run.metrics):.3f} of them")
     for prediction in result.predictions:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mobilenets.data.content import UNKNOWN_SIZE, content_digests
+from mobilenets.data.content import UNKNOWN_SIZE, Digests, content_digests
 from mobilenets.data.sample import Sample
 from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.split_names import SPLITS
@@ -37,6 +37,14 @@ _TILE_PATH = re.compile(
 
 
 @dataclass(frozen=True)
+class Uncut:
+    """Photos as they were given to `cut`: `samples`, and the SHA-256 of each, uint8 (N, 32)."""
+
+    samples: Samples
+    digests: Digests
+
+
+@dataclass(frozen=True)
 class _Cut:
     """A photo in tiles: their files, their boxes as label text, and whether it has more than 8 bits a channel."""
 
@@ -49,7 +57,8 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
     """The photos, those with a side of more than `side` pixels in tiles, which belong to the group that the photo is.
 
     Tiles are JPEG of quality 95 where the photo is a JPEG, else PNG, in the cache folder under the photo's content, and
-    are cut once. A photo that cannot be read stays as it is: who reads it tells why. What was cut goes to `survey`.
+    are cut once. A photo that cannot be read stays as it is: who reads it tells why. What was cut goes to `survey`, of
+    which `whole` finds the photos again.
 
     Raises
     ------
@@ -60,6 +69,7 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
     """
     check_side(side)
     digests = content_digests(samples)
+    survey.uncut.append(Uncut(samples, digests[1]))
     found = SamplesBuilder("", survey, are_classes=False)
 
     def work(i: int) -> _Cut | None:
@@ -90,6 +100,26 @@ def cut(samples: Samples, side: int, survey: Survey) -> Samples:
             "photo found for it alone"
         )
     return found.samples()
+
+
+def whole(tiles: Samples, survey: Survey) -> tuple[tuple[str, ...], Samples]:
+    """Label texts and samples of the photos that `tiles` show, once each, with all their boxes; from `cut`'s survey."""
+    shown = {_photo_of(str(tile.path), tile.group) for tile in tiles}
+    found = SamplesBuilder(are_classes=False)
+    for given in survey.uncut:
+        for sample, digest in zip(given.samples, given.digests, strict=True):
+            path = str(sample.path)
+            if (path, None) in shown or (digest.tobytes(), sample.group or path) in shown:
+                found.add(path, given.samples.names[sample.label], "", sample.group, sample.stratum, sample.member)
+    samples = found.samples()
+    texts = samples.classes()
+    return texts, samples.numbered(texts)
+
+
+def _photo_of(path: str, group: str | None) -> tuple[str | bytes, str | None]:
+    """What tells the photo of a tile from others, and from copies with other boxes; of a whole photo its path."""
+    digest = photo_digest(path)
+    return (path, None) if digest is None else (digest, group)
 
 
 def photo_digest(path: str) -> bytes | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mobilenets.arch.net import Net
 from mobilenets.errors import UserError
 from mobilenets.preprocess import decode
 from mobilenets.preprocess.depth import Range
+from mobilenets.preprocess.stored import stored
 from mobilenets.report.answers import Answered, rivals
 from mobilenets.report.audit_section import faults_by_path
 from mobilenets.report.charts import precision_recall_chart
@@ -20,9 +22,11 @@ from mobilenets.report.gallery import open_image
 from mobilenets.report.marks import draw_marks
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import ImageSource, jpeg, short_path
-from mobilenets.tasks.detect.matching import overlaps
+from mobilenets.runtime.tiled import tile_side
+from mobilenets.tasks.detect.matching import Floats, overlaps
 from mobilenets.tasks.detect.own_anchors import matched
 from mobilenets.tasks.detect.predictions import BoxError, PhotoBoxes, box_errors, photo_boxes
+from mobilenets.tasks.detect.tiles import grid
 from mobilenets.tasks.mark import Mark
 
 MAX_ERRORS = 20  # pictures of misses, and of false alarms
@@ -30,7 +34,7 @@ _MAX_IN_SIGHT, _WORST = 40, 15  # classes in a table at first sight: of more tha
 _MAX_IN_MATRIX = 12  # classes: a larger one could not be read
 _MAX_CONFUSIONS, _MAX_CURVES = 15, 6
 _SIDE = 160  # pixels
-_AROUND, _MIN_SHOWN = 3.0, 0.2  # what is shown around a box: so many of its sides, and at least this of the photo's
+_AROUND, _MIN_SHOWN = 3.0, 0.2  # what is shown around a box: so many of its sides, and at least this of what is seen
 _NEAR = 0.1  # IoU with the box that is wrong, from which on others are drawn
 _TRUE, _FOUND = (0, 158, 115), (213, 94, 0)  # green, vermilion
 
@@ -48,30 +52,29 @@ class ErrorFigure:
 def box_answers(answered: Answered) -> dict[str, Any]:
     """The values of the templates in `run/detect`; at most 40 parts of photos are shown, whatever the data."""
     card, metrics = answered.card, answered.card.metrics
+    side = tile_side(card)
     photos = photo_boxes(answered.predictions, card.classes)
     thresholds = np.array([metrics["per_class"][name]["threshold"] for name in card.classes])
     faults = faults_by_path(answered.audit) if answered.audit else {}
     misses, alarms = box_errors(photos, thresholds)
+
+    def opener(photo: PhotoBoxes) -> Callable[[], ImageSource]:
+        return partial(open_image, answered.images, photo.row, photo.path)
 
     def figures(errors: list[BoxError]) -> list[ErrorFigure]:
         return [
             ErrorFigure(
                 error,
                 short_path(error.photo.path),
-                _part(
-                    partial(open_image, answered.images, error.photo.row, error.photo.path),
-                    error,
-                    thresholds,
-                    card.preprocess.range,
-                ),
+                _part(opener(error.photo), error, thresholds, card.preprocess.range, side),
                 list(faults.get(error.photo.path, ())),
             )
             for error in errors[:MAX_ERRORS]
         ]
 
     return {
-        "rivals": rivals(metrics, answered.kept, "mAP"),
-        "anchors": _anchors(card.net, card.preprocess.size, photos),
+        "rivals": rivals(metrics, answered.kept, "mAP")[: None if side is None else 1],  # the others' count tiles
+        "anchors": _anchors(card.net, card.preprocess.size, [_seen(photo, opener(photo), side) for photo in photos]),
         "worst": _worst(metrics, card.classes),
         "curves_of": _curves(metrics),
         "names": [*card.classes, "background"],
@@ -84,10 +87,27 @@ def box_answers(answered: Answered) -> dict[str, Any]:
     }
 
 
-def _anchors(net: Net, size: int, photos: Sequence[PhotoBoxes]) -> float | None:
-    """The share of true boxes that an anchor is like; None where there are none."""
-    boxes = np.concatenate([photo.truth[:, :4] for photo in photos])
-    return matched(net, size, boxes) if len(boxes) else None
+def _anchors(net: Net, size: int, boxes: Sequence[Floats]) -> float | None:
+    """The share of true boxes (G, 4) of photos or tiles that an anchor is like; None where there are none."""
+    all_boxes = np.concatenate(boxes)
+    return matched(net, size, all_boxes) if len(all_boxes) else None
+
+
+def _seen(photo: PhotoBoxes, open: Callable[[], ImageSource], side: int | None) -> Floats:
+    """The true boxes of a photo (G, 4), 0 to 1 of it or, each, of the tile of `side` pixels whose middle is nearest."""
+    boxes = photo.truth[:, :4]
+    if side is None:
+        return boxes
+    try:
+        width, height = _size(open())
+    except UserError:
+        return boxes[:0]
+    pixels = boxes * [width, height, width, height]
+    tiles = np.array([(tile.left, tile.top, tile.width, tile.height) for tile in grid(width, height, side)])
+    apart = pixels[:, None, :2] + pixels[:, None, 2:] - 2 * tiles[:, :2] - tiles[:, 2:]
+    own = tiles[np.abs(apart).max(2).argmin(1)]
+    inside: Floats = (pixels - np.tile(own[:, :2], 2)) / np.tile(own[:, 2:], 2)
+    return inside.clip(0, 1)
 
 
 def _worst(metrics: dict[str, Any], classes: Sequence[str]) -> list[str] | None:
@@ -123,12 +143,15 @@ def _confusions(metrics: dict[str, Any]) -> list[tuple[int, int, int]]:
     return [(*divmod(int(i), len(counts)), int(counts.flat[i])) for i in order]
 
 
-def _part(open: Any, error: BoxError, thresholds: np.ndarray, value_range: Range | None) -> PageImage:
+def _part(
+    open: Callable[[], ImageSource], error: BoxError, thresholds: Floats, value_range: Range | None, side: int | None
+) -> PageImage:
     """What lies around a box, and the boxes that it overlaps: true ones in green, shown ones in vermilion."""
     alt = f"part of {short_path(error.photo.path)}"
-    left, top, right, bottom = _around(error.box)
     try:
-        source: ImageSource = open()
+        source = open()
+        min_side = _MIN_SHOWN if side is None else _MIN_SHOWN * min(1.0, side / max(_size(source)))
+        left, top, right, bottom = _around(error.box, min_side)
         image = decode.read(source, min_side=round(_SIDE / min(right - left, bottom - top)), value_range=value_range)
     except UserError:
         return PageImage(alt, None)
@@ -154,8 +177,13 @@ def _part(open: Any, error: BoxError, thresholds: np.ndarray, value_range: Range
     return jpeg(draw_marks(part, marks, {"true": _TRUE, "found": _FOUND}, {}), _SIDE, alt)
 
 
-def _around(box: Any) -> tuple[float, float, float, float]:
-    """The part of a photo around a box, both relative to it: a square of it where the photo has room."""
-    side = float(np.clip(_AROUND * (box[2:] - box[:2]).max(), _MIN_SHOWN, 1))
+def _size(source: ImageSource) -> tuple[int, int]:
+    """Width and height of an upright photo."""
+    return stored(BytesIO(source) if isinstance(source, bytes) else source).upright
+
+
+def _around(box: Any, min_side: float) -> tuple[float, float, float, float]:
+    """The part of a photo around a box, relative to it, of this side at least: a square where the photo has room."""
+    side = float(np.clip(_AROUND * (box[2:] - box[:2]).max(), min_side, 1))
     x, y = ((box[:2] + box[2:]) / 2 - side / 2).clip(0, 1 - side).tolist()
     return x, y, x + side, y + side

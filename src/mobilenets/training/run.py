@@ -118,11 +118,11 @@ def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
     plan, loaders, objective = fitted.plan, run.loaders.whole(), run.splits.objective
     val, test = (loaders.loader(part, plan.preprocess, FINAL_BATCH_SIZE) for part in (run.splits.val, run.splits.test))
     if fitted.interrupted:
-        finished = finish(run.folder, objective, val)
+        finished = finish(run.folder, objective, val, survey=run.splits.survey)
     else:
         complete_list(run.folder, run.listed, plan.settings)
         train = _train_images(run, fitted) if objective.task.tells_unknown else None
-        finished = finish(run.folder, objective, val, test, train)
+        finished = finish(run.folder, objective, val, test, train, run.splits.survey)
     write_pages(TrainedRun(run, fitted, finished.images))
     complete(run.folder, finished.card)
 

@@ -8,29 +8,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mobilenets.data.loader import Loader
 from mobilenets.data.readable import MAX_CHECKED
 from mobilenets.data.samples import Samples
+from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
 from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import Network, read_network, write_network
-from mobilenets.runtime.tiled import tile_side
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import path_text
 from mobilenets.tasks.objective import Objective
-from mobilenets.tasks.task import Labels, Outputs
+from mobilenets.tasks.task import Labels, Outputs, Task
 from mobilenets.training.feature_index import TrainImages, write_index
 from mobilenets.training.plan import Plan
 from mobilenets.training.vectors import VectorEngine
-from mobilenets.weights.kept import COUNTED, KEPT, PROBE, TEST, TILES
+from mobilenets.training.whole_photos import Answers, answers_to_whole
+from mobilenets.weights.kept import KEPT, PROBE, TEST
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
@@ -63,36 +64,46 @@ class Finished:
 
 
 def finish(
-    folder: Path, objective: Objective, val: Loader, test: Loader | None = None, train: TrainImages | None = None
+    folder: Path,
+    objective: Objective,
+    val: Loader,
+    test: Loader | None = None,
+    train: TrainImages | None = None,
+    survey: Survey | None = None,
 ) -> Finished:
     """Turn `folder/model.safetensors` into a run folder with everything but what `complete` writes, and pages.
 
     `objective`: what the labels of the photographs number.
     The metrics are those of `model.onnx` on the validation photographs: of the file that will be used,
-    not of the network in memory. They say which weights these are (`kept`), that they count tiles where the run has
-    them (`counted`), and have the main figures of the test
+    not of the network in memory. They say which weights these are (`kept`), and have the main figures of the test
     photographs (`test`), where there are any: what chose the weights is not what tells their worth. `train`: what the
-    index is made of, by which photographs of another kind are told; None: the folder gets none.
+    index is made of, by which photographs of another kind are told; None: the folder gets none. `survey`: that of the
+    data; where it was cut into tiles, the figures are of whole photographs, as `predict` answers them.
     """
     (folder / INDEX).unlink(missing_ok=True)  # of other weights, if the run was stopped before
     network = read_network(folder / "model.safetensors")
     model, card = network.model, network.card
     export_onnx(model, card, folder / "model.onnx")
     engine = VectorEngine(folder / "model.onnx", has_vectors=not objective.task.has_boxes)
-    answers = _answers(engine, val)
+
+    def answers_to(loader: Loader) -> Answers | None:
+        if survey is not None and survey.uncut:
+            return answers_to_whole(folder / "model.onnx", loader.samples, survey)
+        return _answers(engine, loader, objective.texts)
+
+    answers = answers_to(val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photos can be read any more")
-    outputs, features, labels, shown = answers
+    texts, images, outputs, features = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
-    counted = {} if tile_side(card) is None else {COUNTED: TILES}
-    objective = replace(objective, task=objective.task.settled(outputs, labels, objective.texts))
-    figures = objective.task.score(outputs, labels, objective.texts)
+    objective = Objective(objective.task.of(card).settled(outputs, images.labels, texts), texts)
+    figures = objective.task.score(outputs, images.labels, texts)
     card = replace(card, thresholds=objective.task.thresholds)
-    card = replace(card, metrics={**figures, **kept, **counted, **_tested(engine, objective, test)})
-    images = val.samples.take(shown)
+    tested = None if test is None else answers_to(test)
+    card = replace(card, metrics={**figures, **kept, **_tested(tested, objective.task)})
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
-    write_answers(folder, card, objective, [path_text(image.path) for image in images], labels, outputs)
+    write_answers(folder, card, objective, [path_text(image.path) for image in images], images.labels, outputs)
     if train is not None:
         write_index(folder, engine, card, train, features, images, objective, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
@@ -118,28 +129,21 @@ def complete(folder: Path, card: ModelCard) -> None:
     write_atomic(folder / "metrics.json", _json(card.metrics))
 
 
-class _Answers(NamedTuple):
-    """Outputs float32 (N, W), features (N, D), labels and indices int64 (N,) of photographs that can be read."""
-
-    outputs: Outputs
-    features: np.ndarray
-    labels: Labels
-    shown: Labels
-
-
-def _answers(engine: VectorEngine, loader: Loader) -> _Answers | None:
-    """Those of a loader's photographs; None where none can be read."""
-    batches = [(*engine(batch.pixels), batch.labels, batch.indices) for batch in loader.epoch(0)]
-    return _Answers(*map(np.concatenate, zip(*batches, strict=True))) if batches else None
+def _answers(engine: VectorEngine, loader: Loader, texts: tuple[str, ...]) -> Answers | None:
+    """Those to a loader's photographs; None where none can be read."""
+    batches = [(*engine(batch.pixels), batch.indices) for batch in loader.epoch(0)]
+    if not batches:
+        return None
+    outputs, features, shown = map(np.concatenate, zip(*batches, strict=True))
+    return Answers(texts, loader.samples.take(shown), outputs, features)
 
 
-def _tested(engine: VectorEngine, objective: Objective, test: Loader | None) -> dict[str, Any]:
+def _tested(answers: Answers | None, task: Task[Any]) -> dict[str, Any]:
     """The main figures of the test photographs; nothing where there are none that can be read."""
-    answers = _answers(engine, test) if test is not None else None
     if answers is None:
         return {}
-    figures = objective.task.score(answers.outputs, answers.labels, objective.texts)
-    return {TEST: {name: figures[name] for name in objective.task.headline}}
+    figures = task.score(answers.outputs, answers.images.labels, answers.texts)
+    return {TEST: {name: figures[name] for name in task.headline}}
 
 
 def _json(value: object) -> str:

@@ -142,7 +142,6 @@ def evaluate(
     from mobilenets.tasks.objective import Objective
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand
-    from mobilenets.weights.kept import COUNTED, PHOTOS
 
     predictor = open_model(str(model), engine, precision=precision)
     if unknown is None:
@@ -191,8 +190,6 @@ def evaluate(
     else:
         figures = keep_apart(objective, outputs, labels, [known[i] for i in shown])
         metrics = figures.to_dict()
-    if tile_side(predictor.card) is not None:
-        metrics[COUNTED] = PHOTOS  # where the run's own figures count tiles
     if unknown is not None and (figures is None or figures.unseen is not None):
         unseen = [i for i, k in enumerate(shown) if known is None or known[k] not in ("train", EARLIER)]
         metrics["unknown"] = _open_set(predictor, [rows[i] for i in unseen], labels[unseen], others)

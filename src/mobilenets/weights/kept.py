@@ -14,8 +14,6 @@ START = "start"  # likewise: the network of the run that this one began with
 START_FILE = "start.json"  # its figures on the validation photographs, and the name of that run
 LINEAR, HEAD = "linear probe", "head on the frozen backbone"  # what a training with pretrained weights begins with
 TEST = "test"  # likewise: the figures of the test part, where the data has one
-COUNTED = "counted"  # likewise, with --tile: what the figures count, TILES of a run, PHOTOS in the output of `evaluate`
-TILES, PHOTOS = "tiles", "photos"
 
 
 @dataclass(frozen=True)
@@ -132,20 +130,19 @@ def closing_lines(folder: Path, metrics: dict[str, Any], quality: str = "accurac
     """What is said when a run ends: the weights it kept, and their accuracy (`quality`) with what that is worth."""
     kept = read_kept(folder, metrics)
     lines = [f"kept     {kept.describe()}"] if kept.describe() else []
-    unit = f" {TILES}" if metrics.get(COUNTED) == TILES else ""
     if TEST in metrics:
-        lines.append(f"test {quality} {_figure(metrics[TEST], quality, unit)}, on photos that chose nothing")
+        lines.append(f"test {quality} {_figure(metrics[TEST], quality)}, on photos that chose nothing")
     caveat = ""
     if kept.is_chosen:
         caveat = "; these photos also chose what is kept"
         caveat += "" if TEST in metrics else ": expect a little less of new ones"
-    lines.append(f"validation {quality} {_figure(metrics, quality, unit)}{caveat}")
+    lines.append(f"validation {quality} {_figure(metrics, quality)}{caveat}")
     return lines
 
 
-def _figure(metrics: dict[str, Any], quality: str, unit: str) -> str:
+def _figure(metrics: dict[str, Any], quality: str) -> str:
     interval = ""
-    if f"{quality}_ci95" in metrics:
-        low, high = metrics[f"{quality}_ci95"]
+    if (bounds := metrics.get(f"{quality}_ci95")) is not None:
+        low, high = bounds
         interval = f"95 % interval {low:.3f} to {high:.3f}, "
-    return f"{metrics[quality]:.3f} ({interval}n {metrics['n']}{unit})"
+    return f"{metrics[quality]:.3f} ({interval}n {metrics['n']})"

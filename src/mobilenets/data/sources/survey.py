@@ -7,9 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mobilenets.model_card import CLASSIFY
 from mobilenets.preprocess.formats import KINDS
+
+if TYPE_CHECKING:
+    from mobilenets.data.tiles import Uncut
 
 HIDDEN, SYSTEM, UNREADABLE = "hidden", "system", "unreadable"
 _MAX_NAMED = 3  # suffixes or names in a line
@@ -38,7 +42,7 @@ class Survey:
     """Lines about how the data was understood, and from each reason to what was left out for it.
 
     `empty`: class folders without a photograph. `task`: what the labels answer, by its name in `TASKS`. `faults`: boxes
-    that were left out or cut off.
+    that were left out or cut off. `uncut`: where photographs were cut into tiles, those that were given.
     """
 
     notes: list[str] = field(default_factory=list)
@@ -46,6 +50,7 @@ class Survey:
     empty: list[str] = field(default_factory=list)
     task: str = CLASSIFY
     faults: list[BoxFault] = field(default_factory=list)
+    uncut: list[Uncut] = field(default_factory=list)
 
     def note(self, line: str) -> None:
         """Say something once."""
@@ -71,6 +76,7 @@ class Survey:
             self.note(line)
         self.empty += other.empty
         self.faults += other.faults
+        self.uncut += other.uncut
         for reason, tally in other.left_out.items():
             own = self.left_out.setdefault(reason, Tally())
             own.count += tally.count

@@ -70,9 +70,9 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
         area) is below 0.05, 0.15 and above that of the photo's. `AR1`, `AR10`, `AR100`: the mean recall with so many
         boxes a photo, `AR_small` … of objects of a size. `log_loss`: of a true box, the negative logarithm of the score
         it was found with, plus those of what was rightly not shown. `false_alarms`: a photo, at the thresholds.
-        `…_ci95`: 95 % intervals, from drawing the photos anew 200 times. `per_class`: `ap`, `ap50`, `precision`,
-        `recall`, `f1`, `threshold`, `n` (true boxes) and `photos` (that have one), None where there is none, and
-        `precisions`: 21 at the recalls 0, 0.05 … 1 and IoU 0.5.
+        `…_ci95`: 95 % intervals, from drawing the photos anew 200 times; None of a single photo.
+        `per_class`: `ap`, `ap50`, `precision`, `recall`, `f1`, `threshold`, `n` (true boxes) and `photos` (that have
+        one), None where there is none, and `precisions`: 21 at the recalls 0, 0.05 … 1 and IoU 0.5.
         `confusion_with_background`: at the thresholds, rows: truth, columns: found; the last of both: background. `n`:
         photos.
 
@@ -92,9 +92,9 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
     found, hits, positives = confusion[:, :-1].sum(0), confusion.diagonal()[:-1], confusion[:-1].sum(1)
     return {
         "mAP": _mean(precisions),
-        "mAP_ci95": _interval([_mean(row) for row in drawn]),
+        "mAP_ci95": _interval([_mean(row) for row in drawn], len(finished)),
         "mAP50": _mean(precisions[:, 0]),
-        "mAP50_ci95": _interval([_mean(row[:, 0]) for row in drawn]),
+        "mAP50_ci95": _interval([_mean(row[:, 0]) for row in drawn], len(finished)),
         "mAP75": _mean(precisions[:, 5]),
         **{f"mAP{name}": _or_none([average_precision(one) for one in matched[name]]) for name in SIZES if name},
         **{f"AR{count}": _mean([recall_of(one, count) for one in whole]) for count in (1, 10, 100)},
@@ -257,6 +257,8 @@ def _or_none(values: Any) -> float | None:
     return _mean(values) if np.isfinite(np.asarray(values, np.float64)).any() else None
 
 
-def _interval(drawn: Sequence[float]) -> list[float]:
+def _interval(drawn: Sequence[float], photos: int) -> list[float] | None:
+    if photos == 1:  # whichever is drawn, it is the same
+        return None
     low, high = np.quantile(drawn, (0.025, 0.975))
     return [float(low), float(high)]

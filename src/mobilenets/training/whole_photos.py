@@ -1,0 +1,55 @@
+"""What a finished detector finds in whole photographs, where it was trained on tiles of them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mobilenets.data.samples import Samples
+from mobilenets.data.sources.survey import Survey
+from mobilenets.data.tiles import whole
+from mobilenets.runtime.base import Features
+from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.predictor import Failure, Predictor, Row
+from mobilenets.runtime.tiled import outputs_of
+from mobilenets.system.progress import Progress
+from mobilenets.tasks.task import Outputs
+
+log = logging.getLogger(__name__)
+
+
+class Answers(NamedTuple):
+    """What photographs that can be read were answered.
+
+    `images`: they, with labels that number `texts`; `outputs` float32 (N, W), `features` float32 (N, D).
+    """
+
+    texts: tuple[str, ...]
+    images: Samples
+    outputs: Outputs
+    features: Features
+
+
+def answers_to_whole(model: Path, tiles: Samples, survey: Survey) -> Answers | None:
+    """Those of a `model.onnx` to the photographs that `tiles` show, by what is found in all their tiles, merged.
+
+    `survey`: of the reading that cut them. None where no photograph can be read.
+    """
+    predictor = Predictor[Any](OnnxRuntimeEngine(model))
+    texts, images = whole(tiles, survey)
+    rows: list[Row] = []
+    shown: list[int] = []
+    with Progress("whole photos", len(images), "photo") as progress:
+        for i, (_, row) in enumerate(predictor.rows(image.open() for image in images)):
+            progress.advance()
+            if isinstance(row, Failure):
+                log.warning("%s", row.error)
+            else:
+                rows.append(row)
+                shown.append(i)
+    if not rows:
+        return None
+    return Answers(texts, images.take(np.array(shown)), outputs_of(rows), np.zeros((len(rows), 0), np.float32))
