@@ -27,6 +27,11 @@ _CAPABILITIES = {BFLOAT16: "BF16", FLOAT16: "FP16"}
 _TYPES = {"float32": "f32", "int64": "i64"}
 _HINTS = {FLOAT: "f32", BFLOAT16: "bf16", FLOAT16: "f16"}
 
+# OpenVINO gets to know numpy by the first array it is given. Two threads that give it theirs at the same time wait for
+# each other without end: one has its lock and wants Python's, the other has Python's (2026.4; one start in five at
+# worst).
+openvino.Tensor(np.zeros(1, np.float32))
+
 
 def find_half() -> str | None:
     """The half precision that this processor computes in: "bfloat16" or "float16"; None: neither."""
