@@ -2,6 +2,7 @@
 
     python benchmarks/anytime.py run --keep DIR [--minutes 1 2 5 10 20] [--seeds 3] [--data cells FOLDER_OR_TAR]
     python benchmarks/anytime.py plain --keep DIR --minutes 5 --seeds 1    a plain PyTorch loop in the same time
+    python benchmarks/anytime.py peers --keep DIR --minutes 5 --seeds 1 --python PEERS/bin/python    fastai, Ultralytics
     python benchmarks/anytime.py report --keep DIR
 
 `cells`: the demo's 2,624 photographs of solar cells, split 75/25 by label and cell type; any other data is split 75/25
@@ -13,6 +14,10 @@ figure is that of the validation photographs, which also choose among the probe 
 The plain loop trains all layers of the same network on the same split at 224 pixels: AdamW, a cosine over the steps
 that fit into the time by a measurement, random crops and mirroring, batches of 32, the last weights.
 It is run with each of three learning rates, and the best counts: three times the time.
+
+fastai: `vision_learner(...).fine_tune(epochs)`, as many epochs as fit by a measurement; Ultralytics: its classification
+trainer with its `time`. Both with torchvision's weights of the same network, on the same split at 224 pixels, all else
+as they come (`anytime_peers.py`); their best epoch counts.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ from common import spread, table, write_result
 
 VAL, RATES = 0.25, (1e-4, 3e-4, 1e-3)
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
+PEERS = ("fastai", "ultralytics")
 
 
 def data_of(folder: Path, name: str) -> Path:
@@ -145,15 +151,50 @@ def _plain(data: Path, minutes: float, seed: int, rate: float) -> dict[str, Any]
     }
 
 
+def peers(folder: Path, data: str, minutes: float, seed: int, python: Path) -> list[dict[str, Any]]:
+    """What other tools reach, each in a process of the environment whose `python` this is."""
+    from mobilenets.weights.catalog import checkpoints
+    from mobilenets.weights.locate import locate
+
+    weights = locate(next(found for found in checkpoints(MODEL) if found.tag == WEIGHTS))
+    found = []
+    for who in PEERS:
+        known = folder / f"{who}-{Path(data).stem}-{minutes:g}-{seed}.json"
+        if not known.exists():
+            listed, made = folder / f"{Path(data).stem}-{seed}.csv", known.with_suffix(".tmp")
+            _list_split(data_of(folder, data), seed, listed)
+            script = Path(__file__).with_name("anytime_peers.py")
+            arguments = [who, listed, minutes, weights, made]
+            subprocess.run([str(python), str(script), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+            figures = {**json.loads(made.read_text()), "who": who, "data": Path(data).stem}
+            made.unlink()
+            known.write_text(json.dumps({**figures, "minutes": minutes, "seed": seed}))
+        found.append(dict(json.loads(known.read_text())))
+    return found
+
+
+def _list_split(data: Path, seed: int, path: Path) -> None:
+    """The photographs, their classes and parts, as `mobilenets train` divides them."""
+    from mobilenets.data.sources.read import read_splits
+
+    splits = read_splits(data, val=VAL, seed=seed)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "label", "part"])
+        for part, samples in (("train", splits.train), ("val", splits.val)):
+            rows.writerows([sample.path, splits.classes[sample.label], part] for sample in samples)
+
+
 def report(folder: Path) -> None:
     """The table of what lies in `folder`."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     ours = [f for f in found if "probe" in f]
-    theirs = [f for f in found if "rate" in f]
+    theirs = {"plain loop": [f for f in found if "rate" in f]}
+    theirs |= {who: [f for f in found if f.get("who") == who] for who in PEERS}
     rows: list[list[object]] = []
     for data, minutes in sorted({(f["data"], f["minutes"]) for f in ours}):
         some = [f for f in ours if (f["data"], f["minutes"]) == (data, minutes)]
-        other = [f for f in theirs if (f["data"], f["minutes"]) == (data, minutes)]
+        others = [[f for f in some if (f["data"], f["minutes"]) == (data, minutes)] for some in theirs.values()]
         rows.append(
             [
                 data,
@@ -166,8 +207,8 @@ def report(folder: Path) -> None:
                 f"{statistics.mean(f['before'] for f in some):.0f}",
                 f"{statistics.mean(f['after'] for f in some if f['after'] is not None):.0f}",
                 some[0]["plan"],
-                spread([f["accuracy"] for f in other]) if other else "",
-                f"{statistics.median(f['images_per_s'] for f in other):.0f}" if other else "",
+                *(spread([f["accuracy"] for f in other]) if other else "" for other in others),
+                f"{statistics.median(f['images_per_s'] for f in others[0]):.0f}" if others[0] else "",
             ]
         )
     head = [
@@ -186,7 +227,7 @@ def report(folder: Path) -> None:
         "anytime",
         "The classifier for the minutes given, MobileNetV2",
         "python benchmarks/anytime.py run --keep DIR; … report --keep DIR",
-        table([*head, "plain loop", "its images/s"], rows) + "\n\n" + str(__doc__).split("\n\n", 2)[2].strip(),
+        table([*head, *theirs, "plain images/s"], rows) + "\n\n" + str(__doc__).split("\n\n", 2)[2].strip(),
         "torch",
         "openvino",
         "onnxruntime",
@@ -195,11 +236,12 @@ def report(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "plain", "report"])
+    parser.add_argument("what", choices=["run", "plain", "peers", "report"])
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--data", nargs="+", default=["cells"])
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 2, 5, 10, 20])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--python", type=Path, help="of an environment with the other tools")
     args = parser.parse_args()
     args.keep.mkdir(parents=True, exist_ok=True)
     if args.what == "report":
@@ -208,7 +250,12 @@ def main() -> None:
     for seed in range(args.seeds):
         for minutes in args.minutes:
             for data in args.data:
-                print(json.dumps((run if args.what == "run" else plain)(args.keep, data, minutes, seed)), flush=True)
+                case = args.keep, data, minutes, seed
+                if args.what == "peers":
+                    found = peers(*case, args.python)
+                else:
+                    found = [run(*case) if args.what == "run" else plain(*case)]
+                print("\n".join(map(json.dumps, found)), flush=True)
 
 
 if __name__ == "__main__":

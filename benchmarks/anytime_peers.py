@@ -1,0 +1,142 @@
+"""Other tools' classifiers in so many minutes, in an environment of their own: `anytime.py peers` starts this.
+
+    python -m venv PEERS; PEERS/bin/pip install torch torchvision fastai ultralytics
+    python benchmarks/anytime.py peers --python PEERS/bin/python --keep DIR --minutes 5 --seeds 1
+
+The arguments: who, a CSV of `file,label,part` (train or val), the minutes, torchvision's MobileNetV2 weights and a JSON
+file to write. Each tool is used as its own documentation begins, with these weights at 224 pixels, and what it measures
+on the validation photographs after its best epoch counts. Nothing of this package is imported.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+START = time.monotonic()
+SIDE, TIMED = 224, 256  # pixels; photographs that tell how long an epoch takes
+PARTS = ("train", "val")
+ULTRALYTICS_NETWORK = """
+nc: 2  # its trainer sets that of the data
+backbone:
+  - [-1, 1, TorchVision, [1280, mobilenet_v2, IMAGENET1K_V1, True, 1]]
+head:
+  - [-1, 1, Classify, [nc]]
+"""
+
+Rows = list[dict[str, str]]
+
+
+def fastai(rows: Rows, seconds: float) -> dict[str, Any]:
+    """`vision_learner(...).fine_tune(epochs)` for as many epochs as fit by a measurement, which is not counted."""
+    import pandas
+    from fastai.vision.all import (
+        ImageDataLoaders,
+        Normalize,
+        Resize,
+        accuracy,
+        aug_transforms,
+        imagenet_stats,
+        models,
+        vision_learner,
+    )
+
+    def network(pretrained: bool) -> nn.Module:  # `vision_learner` cuts at a pooling module, torchvision has none here
+        features = models.mobilenet_v2(weights="IMAGENET1K_V1" if pretrained else None).features
+        return nn.Sequential(features, nn.AdaptiveAvgPool2d(1))
+
+    def learner(some: Rows) -> Any:
+        table = pandas.DataFrame(some)
+        table["is_valid"] = table["part"] == "val"
+        loaders = ImageDataLoaders.from_df(
+            table,
+            path="/",
+            fn_col="file",
+            label_col="label",
+            valid_col="is_valid",
+            item_tfms=Resize(256),
+            batch_tfms=[*aug_transforms(size=SIDE, min_scale=0.75), Normalize.from_stats(*imagenet_stats)],
+            bs=32,
+            num_workers=2,
+        )
+        return vision_learner(loaders, network, metrics=accuracy)
+
+    train, val = ([row for row in rows if row["part"] == part] for part in PARTS)
+    begun_s = time.monotonic()
+    trial = learner(train[:: len(train) // TIMED] + val[:: len(val) // (TIMED // 4)])
+    spent = []
+    for thaw in (trial.freeze, trial.unfreeze):
+        thaw()
+        begun = time.monotonic()
+        with trial.no_bar():
+            trial.fit_one_cycle(1)
+        spent.append((time.monotonic() - begun) * len(train) / TIMED)
+    started = time.monotonic()
+    left = seconds - (begun_s - START)
+    epochs = int((left - spent[0]) / spent[1])
+    whole = learner(rows)
+    with whole.no_bar():
+        if epochs >= 1:
+            whole.fine_tune(epochs)
+        else:
+            whole.fit_one_cycle(max(1, int(left / spent[0])))
+    values = [float(v[-1]) for v in whole.recorder.values]
+    spent_s = begun_s - START + time.monotonic() - started
+    return {"accuracy": max(values), "last": values[-1], "epochs": len(values), "seconds": spent_s}
+
+
+def ultralytics(rows: Rows, seconds: float) -> dict[str, Any]:
+    """Its classification trainer and head, with torchvision's network inside and a time of its own."""
+    from ultralytics.models.yolo.classify import ClassificationTrainer
+
+    with tempfile.TemporaryDirectory() as name:
+        for number, row in enumerate(rows):
+            place = Path(name, "data", row["part"], row["label"], f"{number}{Path(row['file']).suffix}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(row["file"])
+        network = Path(name, "network.yaml")  # as its own yolo11-cls-resnet18.yaml
+        network.write_text(ULTRALYTICS_NETWORK)
+        left = seconds - (time.monotonic() - START)
+        trainer = ClassificationTrainer(
+            overrides={
+                "model": str(network),
+                "data": str(Path(name, "data")),
+                "imgsz": SIDE,
+                "time": left / 3600,
+                "device": "cpu",
+                "workers": 2,
+                "plots": False,
+                "project": name,
+                "name": "run",
+            }
+        )
+        trainer.train()
+        with Path(trainer.csv).open(encoding="utf-8") as file:
+            values = [float(row["metrics/accuracy_top1"]) for row in csv.DictReader(file)]
+    return {"accuracy": max(values), "last": values[-1], "epochs": len(values)}
+
+
+def main() -> None:
+    who, listed, minutes, weights, out = sys.argv[1:]
+    place = Path(torch.hub.get_dir(), "checkpoints", Path(weights).name)  # where torchvision looks before it downloads
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(weights, place)
+    with Path(listed).open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    torch.manual_seed(0)
+    found = {"fastai": fastai, "ultralytics": ultralytics}[who](rows, 60 * float(minutes))
+    Path(out).write_text(json.dumps({"seconds": time.monotonic() - START, **found}))
+
+
+if __name__ == "__main__":
+    main()
