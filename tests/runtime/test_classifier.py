@@ -203,6 +203,12 @@ def test_rows_are_the_probabilities_in_the_order_of_the_classes(classifier: Clas
             assert row == result
 
 
+def test_what_was_decoded_of_each_photo_can_be_looked_at(classifier: Classifier, photo_paths: list[str]) -> None:
+    seen: dict[object, tuple[int, int]] = {}
+    rows = dict(classifier.rows(photo_paths, on_decoded=lambda path, photo: seen.update({path: photo.size})))  # type: ignore[arg-type]
+    assert seen == {path: row.size for path, row in rows.items() if not isinstance(row, Failure)}
+
+
 @pytest.mark.parametrize(
     ("name", "engine"), [("model.onnx", "onnxruntime"), ("model.onnx", "openvino"), ("model.safetensors", "torch")]
 )

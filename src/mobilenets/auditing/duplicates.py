@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.auditing.kinds import LIMITS
-from mobilenets.auditing.measure import THUMB, ImageMeasures
+from mobilenets.auditing.measure import THUMB, Appearance
 from mobilenets.auditing.quality import blank_limit
 
 BITS = 64
@@ -34,7 +34,7 @@ class Pair:
     exact: bool
 
 
-def find_pairs(images: Sequence[ImageMeasures], features: NDArray[np.float32] | None = None) -> list[Pair]:
+def find_pairs(images: Sequence[Appearance], features: NDArray[np.float32] | None = None) -> list[Pair]:
     """Every pair of duplicates; identical ones are linked to the first of their kind.
 
     With `features` (n, D) of a network a near duplicate must also be alike in them.

@@ -28,23 +28,39 @@ _BLUR_WINDOW = 9  # Crete et al. 2007, §3
 
 
 @dataclass(frozen=True)
-class ImageMeasures:
-    """Measures of an image that could be read; grey levels 0..255.
+class Appearance:
+    """What an image looks like, by which copies are found; grey levels 0..255.
 
-    `format`, `width`, `height`: as stored. `digest`: of the decoded pixels. `low`: 1st percentile, `spread`: 99th
-    minus 1st, `light`: 95th. `blur`: 0 (sharp) to 1, at `SIDE` pixels. `thumb`: uint8 (32, 32), the whole image.
+    `digest`: of the decoded pixels. `low`: 1st percentile, `spread`: 99th minus 1st, `light`: 95th. `thumb`: uint8
+    (32, 32), the whole image.
+    """
+
+    digest: bytes
+    low: float
+    spread: float
+    light: float
+    thumb: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, image: Image.Image, grey: Image.Image, width: int, height: int) -> Appearance:
+        """That of an image, its `grey_levels` and the size of its file."""
+        digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
+        low, light, high = percentiles(grey.histogram(), (1, 95, 99))
+        return cls(digest, low, high - low, light, np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX)))
+
+
+@dataclass(frozen=True)
+class ImageMeasures(Appearance):
+    """Measures of an image that could be read.
+
+    `format`, `width`, `height`: as stored. `blur`: 0 (sharp) to 1, at `SIDE` pixels.
     """
 
     path: Path
     format: str
     width: int
     height: int
-    digest: bytes
-    low: float
-    spread: float
-    light: float
     blur: float
-    thumb: NDArray[np.uint8]
 
     @property
     def short(self) -> int:
@@ -112,14 +128,10 @@ def _measure_image(
         decoded = reader.read(source, min_side=min_side)
     except UserError as error:
         return str(error)
-    image = decoded.image
-    digest = hashlib.blake2b(image.tobytes(), digest_size=16, person=f"{width}x{height}".encode()[:16]).digest()
-    grey = _scaled(image.convert("L"))
-    low, light, high = percentiles(grey.histogram(), (1, 95, 99))
-    thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
-    measures = ImageMeasures(
-        sample.path, format, width, height, digest, low, high - low, light, blur_effect(np.asarray(grey)), thumb
-    )
+    grey = grey_levels(decoded.image)
+    seen = Appearance.of(decoded.image, grey, width, height)
+    blur = blur_effect(np.asarray(grey))
+    measures = ImageMeasures(**vars(seen), path=sample.path, format=format, width=width, height=height, blur=blur)
     return measures, network.pixels(decoded) if network else None
 
 
@@ -133,8 +145,9 @@ def percentiles(histogram: Sequence[int], wanted: Sequence[float]) -> list[float
     return result
 
 
-def _scaled(grey: Image.Image) -> Image.Image:
-    """No larger than `SIDE` on the short and four times that on the long side; never enlarged."""
+def grey_levels(image: Image.Image) -> Image.Image:
+    """In grey, no larger than `SIDE` on the short and four times that on the long side; never enlarged."""
+    grey = image.convert("L")
     factor = min(1.0, SIDE / min(grey.size))
     size = [min(4 * SIDE, max(1, round(length * factor))) for length in grey.size]
     return grey.resize((size[0], size[1]), Image.Resampling.BILINEAR)

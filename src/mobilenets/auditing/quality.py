@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenets.auditing.kinds import LIMITS, AuditFinding
-from mobilenets.auditing.measure import ImageMeasures, ImageStats
+from mobilenets.auditing.measure import Appearance, ImageMeasures, ImageStats
 from mobilenets.data.shapes import shapes
 from mobilenets.data.value_range import MIN_LEVELS, RangeDecision
 from mobilenets.preprocess import Preprocess
@@ -34,7 +34,7 @@ def quality(stats: ImageStats) -> list[AuditFinding]:
     return found
 
 
-def blank_limit(images: Sequence[ImageMeasures]) -> float:
+def blank_limit(images: Sequence[Appearance]) -> float:
     """The spread below which a picture is one flat tone: all of those look alike and are duplicates of nothing."""
     usual = float(np.quantile([image.spread for image in images], 0.9)) if images else 0.0
     return min(LIMITS.blank_spread, max(LIMITS.blank_noise, LIMITS.blank_fraction * usual))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -31,6 +31,7 @@ from mobilenets.tasks.task import A, Outputs, Task
 
 R = TypeVar("R")
 Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8]
+OnDecoded = Callable[[Source, Decoded], object]
 
 # Per picture onnxruntime takes as long for 1 to 4 at a time and longer for 8, torch a third less for 4 than for 1.
 BATCH = 4
@@ -203,11 +204,18 @@ class Predictor(Generic[A]):
             yield row if isinstance(row, Failure) else self.answer(source, row)
 
     def rows(
-        self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None
+        self,
+        sources: Iterable[Source],
+        batch: int = BATCH,
+        workers: int | None = None,
+        on_decoded: OnDecoded | None = None,
     ) -> Iterator[tuple[Source, Row | Failure]]:
-        """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row."""
+        """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row.
+
+        `on_decoded` gets each source that is not cut into tiles and what was decoded of it, in the threads that decode.
+        """
         compute = partial(self._rows, self._concurrent, batch)
-        read = partial(stream, compute, self._uncut, batch=batch, workers=workers)
+        read = partial(stream, compute, partial(self._uncut, on_decoded=on_decoded), batch=batch, workers=workers)
         return read(sources) if self.tile is None else rows_in_tiles(sources, self._cut, read, self.task.suppression)
 
     def features(
@@ -231,9 +239,12 @@ class Predictor(Generic[A]):
     def _concurrent(self) -> Engine:
         return self._engine.concurrent()
 
-    def _uncut(self, source: Source) -> Input | Failure:
+    def _uncut(self, source: Source, on_decoded: OnDecoded | None = None) -> Input | Failure:
         try:
-            return self._input(Cut.of(self._read(source, False), None))
+            decoded = self._read(source, False)
+            if on_decoded is not None:
+                on_decoded(source, decoded)
+            return self._input(Cut.of(decoded, None))
         except UserError as error:
             return Failure(_name(source), str(error))
 

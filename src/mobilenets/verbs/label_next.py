@@ -16,7 +16,8 @@ from mobilenets.verbs.verb import verb
 if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.neighbours import Features
-    from mobilenets.runtime.predictor import Predictor
+    from mobilenets.preprocess.decode import Decoded
+    from mobilenets.runtime.predictor import Predictor, Source
     from mobilenets.system.progress import Report
     from mobilenets.tasks.mark import Mark
     from mobilenets.tasks.task import Outputs
@@ -206,19 +207,22 @@ def _measure(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _Un
     import numpy as np
 
     from mobilenets.auditing.duplicates import find_pairs
-    from mobilenets.auditing.measure import measure_images
-    from mobilenets.data.sample import Sample
+    from mobilenets.auditing.measure import Appearance, grey_levels
     from mobilenets.verbs.features import each_readable
 
+    seen: dict[Source, Appearance] = {}
+
+    def measure(path: Source, photo: Decoded) -> None:
+        seen[path] = Appearance.of(photo.image, grey_levels(photo.image), *photo.size)
+
     predictor.index, predictor.keeps_features = None, True
-    found = list(each_readable(predictor.rows(paths), survey, []))
-    rows = {Path(path): row for path, row in found}
-    measured = measure_images([Sample(path, 0) for path in rows]).images
-    copies = {pair.second for pair in find_pairs(measured)}
-    unique = [image.path for i, image in enumerate(measured) if i not in copies]
+    found = list(each_readable(predictor.rows(paths, on_decoded=measure), survey, []))
+    rows = {Path(path): (path, row) for path, row in found}  # a path twice counts once
+    copies = {pair.second for pair in find_pairs([seen[path] for path, _ in rows.values()])}
+    unique = [(str(file), row) for i, (file, (_, row)) in enumerate(rows.items()) if i not in copies]
     return _UniqueImages(
-        paths=[str(path) for path in unique],
-        features=np.array([rows[path].features for path in unique], np.float32),
-        outputs=np.array([rows[path].outputs for path in unique], np.float32),
-        copies=len(copies) + len(found) - len(rows),
+        paths=[path for path, _ in unique],
+        features=np.array([row.features for _, row in unique], np.float32),
+        outputs=np.array([row.outputs for _, row in unique], np.float32),
+        copies=len(found) - len(unique),
     )
