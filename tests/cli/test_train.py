@@ -113,6 +113,13 @@ def test_more_frozen_blocks_than_there_are_are_refused_before_weights_are_fetche
     _assert_one_line(here("train", photos, "--freeze", "99"), "freeze: 99 blocks asked for; mobilenet_v3_large has 15")
 
 
+@pytest.mark.parametrize("command", [["train", "nowhere"], ["fetch", "flowers"]])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(here, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    result = here(*command, "--out", "notes.txt/run")
+    _assert_one_line(result, f"notes.txt/run: {tmp_path / 'notes.txt'} is a file; choose another --out")
+
+
 def test_data_that_is_not_there_is_named(here, tmp_path: Path) -> None:
     _assert_one_line(here("train", tmp_path / "nowhere"), "nowhere")
 

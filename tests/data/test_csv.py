@@ -343,6 +343,30 @@ def test_a_column_of_0_and_1_for_each_label(table: Path, capsys: pytest.CaptureF
     assert "not read: 'note'; several labels a photo: 2 labels ('red', 'shiny')" in error
 
 
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("TRUE", "FALSE"), ("true", "0")])
+def test_true_and_false_are_1_and_0_as_pandas_writes_columns_of_labels(table: Path, yes: str, no: str) -> None:
+    table.write_text(f"path,red,shiny\nim/red0.png,{yes},{yes}\nim/red1.png,{no},{no}\nim/blue0.png,{no},{yes}\n")
+    assert _sets(table) == (MULTILABEL, ["red|shiny", "|", "shiny"])
+
+
+@pytest.mark.parametrize(("red", "blue"), [("['red']", "['blue']"), ('["red"]', "blue")])
+def test_a_label_that_is_a_list_of_one_is_that_one_and_it_is_told(
+    table: Path, red: str, blue: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _sets(_with_labels(table, red, blue, "red")) == (CLASSIFY, ["red", "blue", "red"])
+    assert f"each label is a list of one: {red!r} is read as 'red'" in capsys.readouterr().err
+
+
+def test_brackets_without_quotes_belong_to_the_name_of_a_class(table: Path) -> None:
+    assert _sets(_with_labels(table, "(sick)", "[old]")) == (CLASSIFY, ["(sick)", "[old]"])
+
+
+def test_a_row_that_names_a_folder_is_told_so(table: Path) -> None:
+    table.write_text("path,label\nim/red0.png,red\nim,blue\n")
+    with pytest.raises(UserError, match=r"line 3: im: no such file \(it is a folder\)"):
+        read_table(table)
+
+
 def test_columns_of_which_exactly_one_is_1_are_classes(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text("filename, dog, small, cat\nim/red0.png, 1, 0, 0\nim/blue0.png, 0, 1, 0\nim/red1.png, 0, 0, 1\n")
     assert _sets(table) == (CLASSIFY, ["dog", "small", "cat"])

@@ -15,6 +15,7 @@ from mobilenets.errors import DownloadError, UsageError
 from mobilenets.preprocess.formats import is_image
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch
+from mobilenets.system.files import check_new_folder
 
 URL = "http://download.tensorflow.org/example_images/flower_photos.tgz"
 MIRROR = "MOBILENETS_FLOWERS_URL"  # environment variable: the whole address of another copy
@@ -42,6 +43,7 @@ def fetch_flowers(
     """
     if out.exists():
         raise UsageError(f"{out}: exists already; choose another --out")
+    check_new_folder(out)
     if not 0 < val < 1:
         raise UsageError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")
     address = url or os.environ.get(MIRROR) or URL

@@ -20,6 +20,7 @@ from mobilenets.nn.io import Network
 from mobilenets.runtime.base import FLOAT, HALF, Engine
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import KINDS, find_half, open_engine
+from mobilenets.system.files import check_new_folder
 
 MAX_IMAGES = 1000
 UNVERIFIED = ".unverified"
@@ -104,11 +105,7 @@ def check_free(out: Path) -> None:
     """
     if out.exists():
         raise UsageError(f"{out}: exists already; choose another --out")
-    parent = next(folder for folder in out.absolute().parents if folder.exists())
-    if not parent.is_dir():
-        raise UsageError(f"{out}: {parent} is a file; choose another --out")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{out}: the folder {parent} cannot be written; choose another --out")
+    check_new_folder(out)
 
 
 def folder_of(model: str, card: ModelCard) -> Path:

@@ -29,6 +29,21 @@ def check_new_file(option: str, path: Path, *suffixes: str) -> None:
         raise UsageError(f"{option} {path}: the folder {path.parent} cannot be written; name a file elsewhere")
 
 
+def check_new_folder(folder: Path) -> None:
+    """Refuse before the work a folder that could not be made after it.
+
+    Raises
+    ------
+    UserError
+        Where it would lie is a file, or nothing can be written.
+    """
+    parent = next(there for there in folder.absolute().parents if there.exists())
+    if not parent.is_dir():
+        raise UsageError(f"{folder}: {parent} is a file; choose another --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: the folder {parent} cannot be written; choose another --out")
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace `path` by `data` (text as UTF-8) in one step: a reader, or a crash, sees the old or the new file.
 

@@ -14,6 +14,7 @@ from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
+from mobilenets.system.files import check_new_folder
 from mobilenets.tasks import task_of
 from mobilenets.training.checkpoint import HEAD, LAST, load
 from mobilenets.training.distributed.group import Group, processes
@@ -213,13 +214,13 @@ def new_folder(out: str | Path | None, data: Path) -> Path:
     Raises
     ------
     UserError
-        `out` exists.
+        `out` exists, or a folder cannot be made there.
     """
-    if out is not None:
-        if Path(out).exists():
-            raise UsageError(f"{out}: exists already; choose another --out, or go on with it by --resume")
-        return Path(out)
-    return next(folder for folder in _default_folders(data) if not folder.exists())
+    if out is not None and Path(out).exists():
+        raise UsageError(f"{out}: exists already; choose another --out, or go on with it by --resume")
+    folder = next(folder for folder in _default_folders(data) if not folder.exists()) if out is None else Path(out)
+    check_new_folder(folder)
+    return folder
 
 
 def _default_folders(data: Path) -> Iterator[Path]:

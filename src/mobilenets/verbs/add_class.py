@@ -78,7 +78,7 @@ def add_class(
     old = Path(run)
     opened = adding.check_run(old, name)
     folder = next(path for i in count(2) if not (path := old.resolve().with_name(f"{old.resolve().name}-{i}")).exists())
-    folder = folder if out is None else new_folder(out, old)
+    folder = new_folder(folder if out is None else out, old)
     card = adding.add_class(opened, Path(photos), name, folder)
     write_report(folder)  # without heat: it would take longer than all else
     complete(folder, card)

@@ -18,7 +18,13 @@ from mobilenets.data.sources.boxes.counts import counted
 from mobilenets.data.sources.boxes.csv_boxes import BoxRow, canonical, read_box_rows
 from mobilenets.data.sources.csv_format import FLAGS, Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
-from mobilenets.data.sources.several_labels import find_several, label_counts, label_notes, taken_apart
+from mobilenets.data.sources.several_labels import (
+    find_several,
+    label_counts,
+    label_notes,
+    taken_apart,
+    without_lists,
+)
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import DataError, UserError
@@ -134,9 +140,9 @@ def _flagged(table: Path, line: int, form: Format, values: Sequence[str]) -> Ite
     """The labels whose columns have a 1."""
     for name, k in form.flags.items():
         value = values[k].strip() if k < len(values) else ""
-        if value not in FLAGS:
+        if value.lower() not in FLAGS:
             raise DataError(f"{table}, line {line}: {name} is {value!r}; use 1 where the photo has it, else 0")
-        if FLAGS[value]:
+        if FLAGS[value.lower()]:
             yield name
 
 
@@ -153,15 +159,26 @@ def _classes_or_labels(table: Path, form: Format, samples: Samples, task: str) -
     if several is not None or form.task == MULTILABEL or task == MULTILABEL:
         texts = [text_of(names_of(name)) for name in names] if form.flags else taken_apart(names)
         if task == MULTILABEL or any(len(names_of(text)) != 1 for text in texts):
-            number = {text: k for k, text in enumerate(sorted(set(texts)))}
-            samples = samples.relabelled([number[text] for text in texts], tuple(number))
+            samples = _renamed(samples, texts)
             seen = [f"{several[0][:80]!r} is several ({several[1]})"] if several is not None else []
             return samples, MULTILABEL, [label_counts(samples), *seen]
     if NO_LABELS in names:
         line = next(line for line, row in _rows(table, form) if not row["label"] or row["label"] == NO_LABELS)
         raise DataError(f"{table}, line {line}: label is empty; give the photo a label, or delete the row")
     notes = [f"classes: each photo has 1 in one of {len(form.flags)} columns"] if form.flags else []
-    return samples, CLASSIFY, [*notes, *label_notes(names)]
+    plain = without_lists(names)
+    for name, own in zip(names, plain, strict=True):
+        if name != own:
+            notes.append(f"each label is a list of one: {name!r} is read as {own!r}")
+            samples = _renamed(samples, plain)
+            break
+    return samples, CLASSIFY, [*notes, *label_notes(samples.names)]
+
+
+def _renamed(samples: Samples, names: Sequence[str]) -> Samples:
+    """The samples whose label k is called `names[k]` now; labels of one name become one."""
+    number = {name: k for k, name in enumerate(sorted(set(names)))}
+    return samples.relabelled([number[name] for name in names], tuple(number))
 
 
 def _check_repeats(table: Path, form: Format, samples: Samples) -> None:

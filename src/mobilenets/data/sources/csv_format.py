@@ -43,7 +43,8 @@ NAMES: dict[str, tuple[frozenset[str], ...]] = {
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what Excel reads and writes as a first line
 _HEAD = 200  # lines that are looked at
-FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True}  # whether a photograph has the label of a column
+# Whether a photograph has the label of a column, in lower case; pandas' get_dummies writes True and False.
+FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _SHOWN = 6  # columns named in a message
 
 
@@ -270,7 +271,7 @@ def _no_columns(where: str, rows: Sequence[Sequence[str]]) -> UserError:
 
 
 def _flags(where: str, rows: Sequence[Sequence[str]], others: Mapping[str, int | list[int]]) -> dict[str, int]:
-    """The columns that hold 0 and 1 alone, of which each is a label, without `others`; none, if it is only one."""
+    """The columns of 0 and 1, or true and false, each a label, without `others`; none, if it is only one."""
     header, used = rows[0], {k for at in others.values() for k in (at if isinstance(at, list) else [at])}
     found = {header[k].strip(): k for k in range(len(header)) if k not in used and _is_flag(rows[1:], k)}
     found.pop("", None)
@@ -281,5 +282,5 @@ def _flags(where: str, rows: Sequence[Sequence[str]], others: Mapping[str, int |
 
 
 def _is_flag(rows: Sequence[Sequence[str]], k: int) -> bool:
-    values = {row[k].strip() for row in rows if k < len(row)}
+    values = {row[k].strip().lower() for row in rows if k < len(row)}
     return bool(values) and values <= FLAGS.keys()

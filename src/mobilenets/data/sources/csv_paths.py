@@ -95,6 +95,8 @@ class Finder:
         if re.match(r"https?://|data:", written):
             return "web addresses are not fetched: download the photos first"
         path = Path(written.replace("\\", "/"))
+        if (self._folder / path).is_dir():
+            return "it is a folder"
         like = [name for name in self._names(str(path.parent)) if Path(name).stem == path.name]
         return f"there is {like[0]}" if len(like) == 1 else "paths are relative to the CSV"
 

@@ -14,6 +14,7 @@ from mobilenets.data.sources.survey import count_text
 from mobilenets.tasks.multilabel.targets import NO_LABELS, classes_of, names_of, text_of
 
 _LIST = re.compile(r"[\[{(].*[\]})]", re.DOTALL)
+_QUOTED = re.compile(r"""\[\s*(["']).*\1\s*\]""")
 _SEPARATORS = "|;,"  # the first of them that occurs is the one; what follows it may be part of a name
 _SHOWN = 3
 _MISSING = {"nan", "none", "null", "nil", "n/a", "#n/a", "na", "<na>"}
@@ -51,6 +52,18 @@ def taken_apart(names: Sequence[str]) -> list[str]:
     """
     separator = next((sign for sign in _SEPARATORS if any(sign in name for name in names if name != NO_LABELS)), ",")
     return [text_of(_items(name) if _LIST.fullmatch(name) else _stripped(name.split(separator))) for name in names]
+
+
+def without_lists(names: Sequence[str]) -> list[str]:
+    """These labels; of one that is a list of one label in quotes, that label.
+
+    Examples
+    --------
+    >>> without_lists(["['cat']", '["dog"]', "dog", "(sick)", "['cat', 'dog']"])
+    ['cat', 'dog', 'dog', '(sick)', "['cat', 'dog']"]
+    """
+    items = {name: _items(name) for name in names if _QUOTED.fullmatch(name)}
+    return [items[name][0] if len(items.get(name, ())) == 1 else name for name in names]
 
 
 def label_notes(names: Sequence[str]) -> list[str]:
