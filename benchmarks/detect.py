@@ -6,8 +6,9 @@
 
 Trees: `deepforest` from PyPI carries aerial photos with boxes. Trained on tiles of one photo, tested on another one of
 the same region and on one of another site: as mobilenets does, likewise with torchvision's anchors, as torchvision
-does. Composites: `detect_composites.py` makes them. Empty: the same with as many photos without an object, against the
-same without those; false alarms of both where 70 % of the objects are found.
+does, and, with `--python`, Ultralytics' smallest (`detect_peers.py`). Latency: the ONNX file with NMS inside on one
+thread, the least of 100 answers. Composites: `detect_composites.py` makes them. Empty: the same with as many photos
+without an object, against the same without those; false alarms of both where 70 % of the objects are found.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import json
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from torchvision_ssdlite import RECIPE, published_anchors, torchvision
 
 import mobilenets as mn
 from mobilenets.data.sources.read import read_samples
+from mobilenets.tasks import TASKS
 from mobilenets.tasks.detect import metrics
 from mobilenets.tasks.detect.matching import average_precision, match_class
 from mobilenets.tasks.detect.targets import Box, text_of
@@ -45,6 +48,7 @@ TRAIN, SAME_REGION, OTHER_SITE = (
 )
 TILE = 400
 IOUS = np.array([0.4, 0.5])
+ULTRALYTICS = "ultralytics"
 WAYS = {"own": contextlib.nullcontext, "anchors": published_anchors, "torchvision": torchvision}
 
 
@@ -90,11 +94,55 @@ def found_in(run: Path, data: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, 
     return np.stack(rows), truth, detector.classes
 
 
-def precisions(run: Path, data: Path) -> list[float]:
-    """Mean AP at IoU 0.4 and 0.5."""
-    found, truth, classes = found_in(run, data)
+def precisions(found: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -> list[float]:
+    """Mean AP at IoU 0.4 and 0.5, of `found_in`."""
     each = [average_precision(match_class(*part, IOUS)) for part in metrics.by_class(found, truth, len(classes))]
     return np.nanmean(each, 0).tolist()
+
+
+def least_ms(file: Path) -> float:
+    """Milliseconds of an ONNX file for a grey photo, on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    kinds = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+    feeds = {
+        value.name: np.full([d if isinstance(d, int) else 1 for d in value.shape], 0.5, kinds[value.type])
+        for value in session.get_inputs()
+    }
+    seconds = []
+    for _ in range(100):
+        begun = time.perf_counter()
+        session.run(None, feeds)
+        seconds.append(time.perf_counter() - begun)
+    return 1000 * min(seconds)
+
+
+def ultralytics(folder: Path, parts: dict[str, Path], args: argparse.Namespace) -> list[object]:
+    """The row of Ultralytics' detector."""
+    out = folder / f"run-{ULTRALYTICS}"
+    script = Path(__file__).with_name("detect_peers.py")
+    arguments = [args.minutes, out, *(parts[name].parent for name in (TRAIN, SAME_REGION, OTHER_SITE))]
+    subprocess.run([str(args.python), str(script), *map(str, arguments)], check=True)
+    answer = json.loads((out / "found.json").read_text())
+    done = f"{answer['steps']} of 8 photos from random weights, {answer['seconds']:.0f} s"
+    task, values = TASKS["detect"], []
+    for name in (SAME_REGION, OTHER_SITE):
+        texts, samples = read_samples(parts[name], None, None, task=task)
+        truth = task.targets(texts).reshape(len(texts), -1, 6)[samples.labels]
+        found = np.full((len(samples), 100, 6), -1.0, np.float32)
+        for row, sample in zip(found, samples, strict=True):
+            boxes = answer["found"][str(parts[name].parent)][sample.path.name][:100]
+            row[: len(boxes)] = np.array(boxes, np.float32).reshape(-1, 6)
+        values += precisions(found, truth, ("tree",))
+    file = Path(answer["file"])
+    return [ULTRALYTICS, done, "", *(f"{value:.3f}" for value in values), *_cost(file)]
+
+
+def _cost(file: Path) -> list[str]:
+    return [f"{least_ms(file):.1f}", f"{file.stat().st_size / 1e6:.1f}"]
 
 
 def train(data: Path, out: Path, minutes: float, **options: Any) -> tuple[Any, str]:
@@ -112,11 +160,15 @@ def trees(folder: Path, args: argparse.Namespace) -> str:
     parts = {name: tiles(data, name, folder / name) for name in (TRAIN, SAME_REGION, OTHER_SITE)}
     rows: list[list[object]] = []
     for way in args.ways:
+        if way == ULTRALYTICS:
+            rows.append(ultralytics(folder, parts, args))
+            continue
         with WAYS[way]():
             recipe = {"recipe": "finetune", "changes": RECIPE} if way == "torchvision" else {}
             run, done = train(parts[TRAIN], folder / f"run-{way}", args.minutes, any_orientation=True, **recipe)
-        here, there = (precisions(run.path, parts[name]) for name in (SAME_REGION, OTHER_SITE))
-        rows.append([way, done, *(f"{value:.3f}" for value in (run.metrics["mAP50"], *here, *there))])
+        here, there = (precisions(*found_in(run.path, parts[name])) for name in (SAME_REGION, OTHER_SITE))
+        figures = [f"{value:.3f}" for value in (run.metrics["mAP50"], *here, *there)]
+        rows.append([way, done, *figures, *_cost(run.path / "model.onnx")])
     header = [
         "way",
         "steps of the head + of all",
@@ -125,6 +177,8 @@ def trees(folder: Path, args: argparse.Namespace) -> str:
         "region AP50",
         "other site AP40",
         "other site AP50",
+        "ms",
+        "MB",
     ]
     return table(header, rows)
 
@@ -170,7 +224,8 @@ def main() -> None:
     parser.add_argument("--by-kind", action="store_true", help="the folders are the classes, not eight single things")
     parser.add_argument("--backgrounds", type=Path, help="folder of photos (default: those of scikit-learn)")
     parser.add_argument("--data", type=Path, help="deepforest/data, where it is there already")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=[*WAYS, ULTRALYTICS], default=list(WAYS))
+    parser.add_argument("--python", type=Path, help="of an environment with Ultralytics")
     args = parser.parse_args()
     if args.what != "trees" and args.objects is None:
         parser.error(f"{args.what}: say where the class folders are")
