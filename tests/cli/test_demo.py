@@ -70,6 +70,13 @@ def test_the_demo_overwrites_nothing(cli, tmp_path: Path) -> None:
     assert "mine" in result.stderr
 
 
+def test_the_photos_it_shows_are_from_all_over_the_list(tmp_path: Path) -> None:
+    rows = [f"{label}-{i}.png,{label}" for label in ("defective", "functional") for i in range(9)]
+    (tmp_path / "predictions.csv").write_text("\n".join(["path,label", *rows]))
+    shown = demo._four(tmp_path / "predictions.csv")
+    assert shown == ["defective-3.png", "defective-6.png", "functional-3.png", "functional-6.png"]
+
+
 def test_there_is_a_demo_of_classes_and_one_of_boxes_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="classify or detect"):
         demo.demo(task="multilabel", out=tmp_path / "demo")  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ from mobilenets.tasks.task import A, Outputs, Task
 
 R = TypeVar("R")
 Source = str | Path | bytes | BinaryIO | Image.Image | Decoded | NDArray[np.uint8]
-OnDecoded = Callable[[Source, Decoded], object]
+OnDecoded = Callable[[Source, Decoded], object] | None
 
 # Per picture onnxruntime takes as long for 1 to 4 at a time and longer for 8, torch a third less for 4 than for 1.
 BATCH = 4
@@ -204,11 +204,7 @@ class Predictor(Generic[A]):
             yield row if isinstance(row, Failure) else self.answer(source, row)
 
     def rows(
-        self,
-        sources: Iterable[Source],
-        batch: int = BATCH,
-        workers: int | None = None,
-        on_decoded: OnDecoded | None = None,
+        self, sources: Iterable[Source], batch: int = BATCH, workers: int | None = None, on_decoded: OnDecoded = None
     ) -> Iterator[tuple[Source, Row | Failure]]:
         """As `predict_many`, with its `sources`, `batch` and `workers`: each source with its row.
 
@@ -239,7 +235,7 @@ class Predictor(Generic[A]):
     def _concurrent(self) -> Engine:
         return self._engine.concurrent()
 
-    def _uncut(self, source: Source, on_decoded: OnDecoded | None = None) -> Input | Failure:
+    def _uncut(self, source: Source, on_decoded: OnDecoded = None) -> Input | Failure:
         try:
             decoded = self._read(source, False)
             if on_decoded is not None:
