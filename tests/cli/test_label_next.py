@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from conftest import Cli, is_one_line_error, write_photos
+from mobilenets.data.content import content_digests, content_sizes
+from mobilenets.data.manifest import Manifest
+from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples
 from mobilenets.exporting.full import full_onnx
 from mobilenets.exporting.targets.onnx import export_onnx
 from mobilenets.features.images import ImageFeatures
@@ -94,6 +98,18 @@ def test_what_cannot_be_used_is_told_in_a_line(run: Path, cli: Cli, tmp_path: Pa
     assert is_one_line_error(cli("label-next", photos, "--from", tmp_path / "model.onnx"), "index.safetensors")
     (tmp_path / "label-next.csv").write_text("")
     assert is_one_line_error(cli("label-next", photos, "--from", run), "exists already")
+
+
+def test_photos_that_the_run_has_labels_for_are_counted(run: Path, cli: Cli, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", KINDS, 2)
+    trained = shutil.copytree(run, tmp_path / "trained")
+    samples = Samples.of([Sample(photos / "rose" / "000.jpg", 0)])
+    sizes, digests = content_sizes(samples), content_digests(samples)[1]
+    Manifest(["rose/000.jpg"], ["rose"], ["train"], sizes, digests, [str(photos)]).write(trained / "data.csv")
+    shutil.copy(photos / "rose" / "000.jpg", photos / "again.jpg")
+    result = cli("label-next", photos, "--from", trained, "--out", tmp_path / "list.csv")
+    assert result.returncode == 0, result.stderr
+    assert f"2 of 7 photos are among those of {trained} and have a label; give the others" in result.stderr
 
 
 def test_photos_that_no_csv_can_name_are_left_out_and_counted(run: Path, cli: Cli, tmp_path: Path) -> None:

@@ -389,3 +389,18 @@ def test_of_a_thousand_classes_the_table_stays_short(tmp_path: Path) -> None:
     assert lines[1].split() == ["class", "999", "1,000"]
     assert "990 more, of 6 to 995 each" in lines[6]
     assert lines[-2].split() == ["class", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "said"),
+    [
+        ("photos.zip", b"PK\3\4", "unpack it first, or give a folder"),
+        ("photos.tar.gz", b"\x1f\x8b", "unpack it first, or give a folder"),
+        ("labels.xlsx", b"PK\3\4", "save the sheet as CSV, or give a folder"),
+        ("photo.png", b"\x89PNG", "not data to train on; give a folder"),
+    ],
+)
+def test_a_file_that_is_no_data_is_told_what_to_do_with_it(tmp_path: Path, name: str, start: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(start + bytes(100))
+    with pytest.raises(UserError, match=said):
+        read_splits(tmp_path / name)

@@ -162,6 +162,8 @@ def label_next(
             len(paths) - len(listable),
             name,
         )
+    if from_run is not None:
+        _count_labelled(Path(from_run), listable)
     images = _measure(predictor, listable, survey)
     if not images.paths:
         raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
@@ -183,6 +185,20 @@ def label_next(
 
         save_predictions(photos, Path(save), (), predictor.card.preprocess)
     return LabelNext(photos, Path(out), images.copies)
+
+
+def _count_labelled(run: Path, paths: list[str]) -> None:
+    """Say how many of the photos have a label already, in the data of the run."""
+    from mobilenets.data.manifest import manifest_of
+    from mobilenets.data.sample import Sample
+    from mobilenets.data.samples import Samples
+
+    manifest = manifest_of(run)
+    if manifest is None or not manifest.hashed.any():
+        return
+    known = manifest.recognise(Samples.of([Sample(Path(path), 0) for path in paths]))
+    if count := sum(split is not None for split in known):
+        log.warning("%d of %d photos are among those of %s and have a label; give the others", count, len(paths), run)
 
 
 def _is_listable(path: str) -> bool:

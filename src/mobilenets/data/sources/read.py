@@ -22,10 +22,12 @@ from mobilenets.data.split import train_val_split
 from mobilenets.data.tiles import cut
 from mobilenets.errors import DataError, UsageError
 from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT
+from mobilenets.preprocess.formats import kind_of
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.task import Task
 
 DEFAULT_VAL = 0.2
+_WANTED = "a folder of class folders, a .csv, .tar shards or .parquet"
 
 
 def read_splits(
@@ -238,7 +240,9 @@ def _read(data: Path, known: Collection[str], without: Path | None, task: str) -
         return read_table(data, task)
     if data.suffix.lower() in (".yaml", ".yml", ".json"):
         return read_described(data)
-    raise DataError(f"{data}: not data to train on; give a folder of class folders, a .csv, .tar shards or .parquet")
+    first = "save the sheet as CSV, or " if data.suffix.lower() in (".xlsx", ".xls", ".ods") else ""
+    first = first or ("unpack it first, or " if kind_of(data) == "archive" else "")
+    raise DataError(f"{data}: not data to train on; {first}give {_WANTED}")
 
 
 def _containers(data: Path) -> list[Path]:

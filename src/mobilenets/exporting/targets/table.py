@@ -23,20 +23,22 @@ Quantize = Callable[[MobileNet, ModelCard, Path, Calibration], None]
 class Target:
     """`file`: what is written, possibly with others beside. `engine`: what verifies it; None: nothing here can.
 
-    `hint`: how to try it, said at the end; `{folder}` is where it lies.
+    `hint`: how to try it, said at the end; `{folder}` is where it lies. `quantizer`: the package that writes it in
+    8-bit integers, where that is one of its own.
     """
 
     file: str
     extra: str
     engine: str | None
     hint: str = ""
+    quantizer: str | None = None
 
 
 TARGETS = {
     "onnx": Target("model.onnx", "train", "onnxruntime"),
-    "openvino": Target("model.xml", "openvino", "openvino"),
-    "executorch": Target("model.pte", "executorch", "executorch"),
-    "litert": Target("model.tflite", "litert", "litert"),
+    "openvino": Target("model.xml", "openvino", "openvino", quantizer="nncf"),
+    "executorch": Target("model.pte", "executorch", "executorch", quantizer="torchao"),
+    "litert": Target("model.tflite", "litert", "litert", quantizer="ai_edge_quantizer"),
     "coreml": Target("model.mlpackage", "coreml", None),
     "ncnn": Target("model.param", "ncnn", "ncnn"),
     "torch": Target("model.pt2", "train", "torch"),
@@ -50,7 +52,6 @@ TARGETS = {
 }
 FULL_TARGETS = ("onnx", "openvino")
 INT8_TARGETS = ("onnx", "openvino", "executorch", "litert", "web")
-_QUANTISERS = {"openvino": "nncf", "executorch": "torchao", "litert": "ai_edge_quantizer"}  # packages of their own
 HALF_TARGETS = ("onnx", "openvino", "litert", "coreml", "ncnn", "web")
 
 
@@ -84,7 +85,7 @@ def quantizer(target: str) -> Quantize:
     quantize = _import(target).int8 if target in INT8_TARGETS or target not in TARGETS else None
     if quantize is None:
         raise UsageError(f"--int8: not offered for {target}; it is for {', '.join(INT8_TARGETS)}")
-    needed = _QUANTISERS.get(target)
+    needed = TARGETS[target].quantizer
     if needed is not None and find_spec(needed) is None:
         raise MissingExtraError(
             f"--int8: {target} needs {needed}; run: pip install 'mobilenets[{TARGETS[target].extra}]'"
