@@ -15,9 +15,9 @@ The plain loop trains all layers of the same network on the same split at 224 pi
 that fit into the time by a measurement, random crops and mirroring, batches of 32, the last weights.
 It is run with each of three learning rates, and the best counts: three times the time.
 
-fastai: `vision_learner(...).fine_tune(epochs)`, as many epochs as fit by a measurement; Ultralytics: its classification
-trainer with its `time`. Both with torchvision's weights of the same network, on the same split at 224 pixels, all else
-as they come (`anytime_peers.py`); their best epoch counts.
+fastai: `vision_learner(...).fine_tune(epochs)`, as many epochs as fit by a measurement; transformers: `Trainer` at
+3e-4, as many steps; Ultralytics: its classification trainer with its `time`. All with torchvision's weights of the same
+network, on the same split at 224 pixels, all else as they come (`anytime_peers.py`); the best epoch counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from common import spread, table, write_result
 
 VAL, RATES = 0.25, (1e-4, 3e-4, 1e-3)
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
-PEERS = ("fastai", "ultralytics")
+PEERS = ("fastai", "transformers", "ultralytics")
 
 
 def data_of(folder: Path, name: str) -> Path:

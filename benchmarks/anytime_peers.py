@@ -1,6 +1,6 @@
 """Other tools' classifiers in so many minutes, in an environment of their own: `anytime.py peers` starts this.
 
-    python -m venv PEERS; PEERS/bin/pip install torch torchvision fastai ultralytics
+    python -m venv PEERS; PEERS/bin/pip install torch torchvision fastai transformers accelerate ultralytics
     python benchmarks/anytime.py peers --python PEERS/bin/python --keep DIR --minutes 5 --seeds 1
 
 The arguments: who, a CSV of `file,label,part` (train or val), the minutes, torchvision's MobileNetV2 weights and a JSON
@@ -125,6 +125,80 @@ def ultralytics(rows: Rows, seconds: float) -> dict[str, Any]:
     return {"accuracy": max(values), "last": values[-1], "epochs": len(values)}
 
 
+def transformers(rows: Rows, seconds: float) -> dict[str, Any]:
+    """Its `Trainer` on torchvision's network, for as many steps as fit by a measurement, which is not counted."""
+    import numpy as np
+    from PIL import Image
+    from torch.nn import functional
+    from torchvision import models
+    from torchvision.transforms import v2
+    from transformers import Trainer, TrainingArguments
+
+    classes = sorted({row["label"] for row in rows})
+    last = [
+        v2.ToImage(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ]
+    shown = {
+        "train": v2.Compose([v2.RandomResizedCrop(SIDE, scale=(0.35, 1)), v2.RandomHorizontalFlip(), *last]),
+        "val": v2.Compose([v2.Resize(256), v2.CenterCrop(SIDE), *last]),
+    }
+
+    class Photos(torch.utils.data.Dataset[dict[str, Any]]):
+        def __init__(self, part: str) -> None:
+            self.rows, self.shown = [row for row in rows if row["part"] == part], shown[part]
+
+        def __len__(self) -> int:
+            return len(self.rows)
+
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            row = self.rows[index]
+            image = Image.open(row["file"]).convert("RGB")
+            return {"images": self.shown(image), "labels": classes.index(row["label"])}
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = models.mobilenet_v2(weights="IMAGENET1K_V1")
+            self.net.classifier[1] = nn.Linear(1280, len(classes))
+
+        def forward(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+            logits = self.net(images)
+            return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
+
+    def trained(folder: str, steps: int) -> Any:
+        arguments = TrainingArguments(
+            folder, max_steps=steps, per_device_train_batch_size=32, per_device_eval_batch_size=32,
+            learning_rate=3e-4, warmup_steps=0.1, dataloader_num_workers=2, remove_unused_columns=False,
+            save_strategy="no", report_to=[], use_cpu=True,
+        )  # fmt: skip
+        trainer = Trainer(
+            Network(),
+            arguments,
+            train_dataset=Photos("train"),
+            eval_dataset=Photos("val"),
+            compute_metrics=lambda p: {"accuracy": float(np.mean(p.predictions.argmax(1) == p.label_ids))},
+        )
+        trainer.train()
+        return trainer
+
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        spent = []
+        for steps in (2, 8):  # the difference is steps alone
+            started = time.monotonic()
+            trained(folder, steps)
+            spent.append(time.monotonic() - started)
+        step_s, around_s = (spent[1] - spent[0]) / 6, spent[0]
+        started = time.monotonic()
+        looking_s = 0.35 * step_s * len(Photos("val")) / 32
+        steps = int((seconds - (begun - START) - around_s - looking_s) / step_s)
+        accuracy = trained(folder, steps).evaluate()["eval_accuracy"]
+    spent_s = begun - START + time.monotonic() - started
+    return {"accuracy": accuracy, "last": accuracy, "steps": steps, "seconds": spent_s}
+
+
 def main() -> None:
     who, listed, minutes, weights, out = sys.argv[1:]
     place = Path(torch.hub.get_dir(), "checkpoints", Path(weights).name)  # where torchvision looks before it downloads
@@ -134,7 +208,7 @@ def main() -> None:
     with Path(listed).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     torch.manual_seed(0)
-    found = {"fastai": fastai, "ultralytics": ultralytics}[who](rows, 60 * float(minutes))
+    found = {"fastai": fastai, "transformers": transformers, "ultralytics": ultralytics}[who](rows, 60 * float(minutes))
     Path(out).write_text(json.dumps({"seconds": time.monotonic() - START, **found}))
 
 
