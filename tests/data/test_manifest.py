@@ -180,7 +180,7 @@ def test_what_came_went_or_changed_is_named_and_left_out(data: Path) -> None:
         "1 photo came since and is left out",
         "1 photo is gone",
         "1 photo is changed and left out",
-        "1 photo is of another class now and left out",
+        "1 photo is labelled otherwise now and left out",
     ]
     kept = {s.path.name for s in (*found.splits.train, *found.splits.val) if s.path.parent.name == "b"}
     assert kept == {"3.png", "4.png", "5.png"}

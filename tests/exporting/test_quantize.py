@@ -190,7 +190,9 @@ def test_the_order_of_the_calibration_photographs_does_not_matter(target: str, t
         path.parent.mkdir()
         quantizer(target)(engine.model, engine.card, path, Calibration(order))
         answers.append(open_engine(path, TARGETS[target].engine or "")(pixels))
-    np.testing.assert_allclose(*answers, atol=0.02)  # sums in another order now and then round the other way
+    apart = np.abs(answers[0] - answers[1])  # sums in another order now and then round the other way
+    assert apart.max() < 0.1
+    assert apart.mean() < 0.004  # 0.0004; with the ranges of the last photographs alone 0.03
 
 
 def test_the_layer_with_an_outlier_suffers_most() -> None:

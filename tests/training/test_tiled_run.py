@@ -17,7 +17,8 @@ from annotated import Photo, write_photos
 from command import run_command
 from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
-from mobilenets.data.samples import Samples, SamplesBuilder
+from mobilenets.data.match import Matched
+from mobilenets.data.samples import Samples, SamplesBuilder, Splits
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.tiles import cut, whole
 from mobilenets.errors import DataError
@@ -139,6 +140,13 @@ def test_whole_photos_are_evaluated_by_what_was_found_in_their_tiles(run: Path, 
         assert metrics[figure] == pytest.approx(expected[figure], abs=1e-6)
 
 
+def test_photos_without_any_object_are_told_where_they_are_all_there_is(run: Path, tmp_path: Path, cli: Cli) -> None:
+    Image.fromarray(np.zeros((150, 200, 3), np.uint8)).save(tmp_path / "new.png")
+    (tmp_path / "empty.csv").write_text("path,boxes\nnew.png,[]\n")
+    result = cli("evaluate", run, tmp_path / "empty.csv", "--engine", "onnxruntime")
+    assert "none of these photos has a box: mAP and recall are 0 and say nothing" in result.stderr
+
+
 @pytest.mark.parametrize(("tile", "cut"), [(0, None), (160, 5), (200, 0)])
 def test_photos_are_recognised_in_whatever_tiles_they_are_searched(
     tile: int, cut: int | None, run: Path, data: Path, cli: Cli
@@ -164,7 +172,9 @@ def test_figures_and_thresholds_of_the_run_are_of_whole_photos_as_evaluate_has_t
 def test_one_photo_has_no_interval(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
     assert (metrics["mAP_ci95"], metrics["mAP50_ci95"]) == (None, None)
-    assert closing_lines(run, metrics, "mAP")[-1].split(";")[0].endswith("(n 1)")
+    first, *_, last = closing_lines(run, metrics, "mAP", SIDE)
+    assert last.split(";")[0].endswith("(n 1)")
+    assert first.endswith("; compared by tiles of 96 pixels")
     assert "there is no interval" in (run / "report.html").read_text()
 
 
@@ -179,6 +189,15 @@ def test_the_answers_and_the_report_are_of_whole_photos(run: Path, data: Path) -
     assert "in 1 validation photo. It also chose the thresholds" in page
     assert "Figures count whole photos, by what was found in all their tiles of 96 pixels" in page
     assert not re.search(r"[0-9a-f]{64}/", page)
+
+
+def test_tiles_that_came_or_went_are_called_by_their_photo_and_place() -> None:
+    name = f"/cache/tiles/0f/{'0f' * 32}/96-25-1-2/field_52_0.png"
+    gone = Matched(Splits((), *[Samples.of([])] * 3), (), (name, name), (), ("a.png",), 0)
+    assert gone.describe() == [
+        "2 tiles are gone: field at 52, 0, field at 52, 0",
+        "1 photo is labelled otherwise now and left out: a.png",
+    ]
 
 
 def test_all_boxes_of_the_photos_of_tiles_are_found_again(tmp_path: Path) -> None:

@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate, predict and say what to do next."""
     keep_freed_memory()
+    from mobilenets.runtime.tiled import tile_side
     from mobilenets.tasks import task_of
     from mobilenets.verbs.demo import demo
     from mobilenets.weights.kept import closing_lines
 
     result = call(demo, args)
     run, has_boxes = result.run, args.task == "detect"
-    print("\n".join(closing_lines(run.path, run.metrics, task_of(run.card).quality)))
+    print("\n".join(closing_lines(run.path, run.metrics, task_of(run.card).quality, tile_side(run.card))))
     if has_boxes:
         print(f"AP at IoU 0.5 {run.metrics['mAP50']:.3f}")
     else:

@@ -14,6 +14,7 @@ from mobilenets.data.content import content_digests, content_sizes
 from mobilenets.data.manifest import EARLIER, MAX_HASHED_FIRST, Manifest, list_images
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.survey import count_text
+from mobilenets.data.tiles import tile_name
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Matched:
             (self.came, "came since and {are} left out"),
             (self.gone, "{are} gone"),
             (self.changed, "{are} changed and left out"),
-            (self.relabelled, "{are} of another class now and left out"),
+            (self.relabelled, "{are} labelled otherwise now and left out"),
         )
         lines = [
-            f"{count_text(len(names))} {what.format(are='is' if len(names) == 1 else 'are')}: {some(names)}"
+            f"{_counted(names)} {what.format(are='is' if len(names) == 1 else 'are')}: "
+            f"{some([tile_name(name) or name for name in names])}"
             for names, what in kinds
             if names
         ]
@@ -54,6 +56,12 @@ class Matched:
                 f"{count_text(self.moved)} {'has' if self.moved == 1 else 'have'} another name now, known by content"
             )
         return lines
+
+
+def _counted(names: Sequence[str]) -> str:
+    if not all(map(tile_name, names)):
+        return count_text(len(names))
+    return "1 tile" if len(names) == 1 else f"{len(names):,} tiles"
 
 
 def some(names: Sequence[str], shown: int = 3) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from mobilenets.nn.io import Network, read_network, write_network
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import path_text
+from mobilenets.tasks.detect.metrics import without_boxes
 from mobilenets.tasks.objective import Objective
 from mobilenets.tasks.task import Labels, Outputs, Task
 from mobilenets.training.feature_index import TrainImages, write_index
@@ -32,6 +34,8 @@ from mobilenets.training.plan import Plan
 from mobilenets.training.vectors import VectorEngine
 from mobilenets.training.whole_photos import Answers, answers_to_whole
 from mobilenets.weights.kept import KEPT, PROBE, TEST
+
+log = logging.getLogger(__name__)
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
@@ -98,6 +102,8 @@ def finish(
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     objective = Objective(objective.task.of(card).settled(outputs, images.labels, texts), texts)
     figures = objective.task.score(outputs, images.labels, texts)
+    if line := without_boxes(figures):
+        log.warning("validation: %s; --val DIR names others", line)
     card = replace(card, thresholds=objective.task.thresholds)
     tested = None if test is None else answers_to(test)
     card = replace(card, metrics={**figures, **kept, **_tested(tested, objective.task)})

@@ -139,6 +139,7 @@ def evaluate(
     from mobilenets.runtime.predictor import Failure
     from mobilenets.runtime.tiled import outputs_of, tile_side
     from mobilenets.system.progress import Progress
+    from mobilenets.tasks.detect.metrics import without_boxes
     from mobilenets.tasks.objective import Objective
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand
@@ -190,6 +191,8 @@ def evaluate(
     else:
         figures = keep_apart(objective, outputs, labels, [known[i] for i in shown])
         metrics = figures.to_dict()
+    if doubt := without_boxes(metrics):
+        log.warning("%s: %s", data, doubt)
     if unknown is not None and (figures is None or figures.unseen is not None):
         unseen = [i for i, k in enumerate(shown) if known is None or known[k] not in ("train", EARLIER)]
         metrics["unknown"] = _open_set(predictor, [rows[i] for i in unseen], labels[unseen], others)

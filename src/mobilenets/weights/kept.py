@@ -126,10 +126,16 @@ def read_probe(folder: Path) -> dict[str, float] | None:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def closing_lines(folder: Path, metrics: dict[str, Any], quality: str = "accuracy") -> list[str]:
-    """What is said when a run ends: the weights it kept, and their accuracy (`quality`) with what that is worth."""
+def closing_lines(
+    folder: Path, metrics: dict[str, Any], quality: str = "accuracy", tile: int | None = None
+) -> list[str]:
+    """What is said when a run ends: the weights it kept, and their accuracy (`quality`) with what that is worth.
+
+    `tile`: the side of the tiles that it was trained on, by which its weights were compared.
+    """
     kept = read_kept(folder, metrics)
-    lines = [f"kept     {kept.describe()}"] if kept.describe() else []
+    compared = f"; compared by tiles of {tile} pixels" if tile is not None and kept.is_chosen else ""
+    lines = [f"kept     {kept.describe()}{compared}"] if kept.describe() else []
     if TEST in metrics:
         lines.append(f"test {quality} {_figure(metrics[TEST], quality)}, on photos that chose nothing")
     caveat = ""

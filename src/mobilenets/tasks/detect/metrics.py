@@ -122,6 +122,19 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
     }
 
 
+def without_boxes(figures: dict[str, Any]) -> str | None:
+    """What is to be said of `figures` of photos that show no object at all; None of others.
+
+    Examples
+    --------
+    >>> without_boxes({"boxes": 3}), without_boxes({"accuracy": 0.5})
+    (None, None)
+    """
+    if figures.get("boxes") != 0:
+        return None
+    return "none of these photos has a box: mAP and recall are 0 and say nothing, false alarms alone do"
+
+
 def validate(finished: Floats, truth: Floats, classes: int) -> tuple[float, float]:
     """`log_loss` and `mAP` alone, of the same as `score`."""
     matched = [match_class(*part) for part in by_class(finished, truth, classes)]
