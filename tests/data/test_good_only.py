@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mobilenets.data.samples import Splits
-from mobilenets.data.sources.read import read_splits
+from mobilenets.data.sources.read import read_named_splits, read_splits
 from mobilenets.errors import UserError
 
 
@@ -94,3 +94,10 @@ def test_what_cannot_be_learned_from_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=told):
             read_splits(data, defects=defects)
+
+
+def test_an_audit_reads_parts_of_which_only_the_test_part_shows_defects(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("train/good", 4), *numbered("test/good", 2), *numbered("test/crack", 3))
+    classes, splits = read_named_splits(tmp_path)
+    assert {name: len(part) for name, part in splits.items()} == {"train": 4, "test": 5}
+    assert {classes[k] for k in splits["test"].labels.tolist()} == {"good", "defect: crack"}

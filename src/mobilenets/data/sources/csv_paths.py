@@ -95,9 +95,10 @@ class Finder:
         if re.match(r"https?://|data:", written):
             return "web addresses are not fetched: download the photos first"
         path = Path(written.replace("\\", "/"))
-        if (self._folder / path).is_dir():
+        names = self._names(str(path.parent))
+        if path.name in names:  # and no file
             return "it is a folder"
-        like = [name for name in self._names(str(path.parent)) if Path(name).stem == path.name]
+        like = [name for name in names if Path(name).stem == path.name]
         return f"there is {like[0]}" if len(like) == 1 else "paths are relative to the CSV"
 
     def _is_file(self, path: str) -> bool:

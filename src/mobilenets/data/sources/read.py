@@ -27,7 +27,6 @@ from mobilenets.tasks import TASKS
 from mobilenets.tasks.task import Task
 
 DEFAULT_VAL = 0.2
-_WANTED = "a folder of class folders, a .csv, .tar shards or .parquet"
 
 
 def read_splits(
@@ -155,7 +154,8 @@ def read_named_splits(data: Path, survey: Survey | None = None) -> tuple[tuple[s
     if not task.is_audited:
         _check_task(data, own_survey, CLASSIFY)
     _pass_on(own_survey, survey)
-    classes, names = _texts(data, found, task), sorted(found.split_names())
+    _texts(data, found.of_splits("train", "") if own_survey.task == ANOMALY else found, task)  # refuses what is unfit
+    classes, names = found.classes(), sorted(found.split_names())
     return classes, {split: _numbered(data, split, found.of_splits(split), classes) for split in names}
 
 
@@ -240,9 +240,9 @@ def _read(data: Path, known: Collection[str], without: Path | None, task: str) -
         return read_table(data, task)
     if data.suffix.lower() in (".yaml", ".yml", ".json"):
         return read_described(data)
-    first = "save the sheet as CSV, or " if data.suffix.lower() in (".xlsx", ".xls", ".ods") else ""
-    first = first or ("unpack it first, or " if kind_of(data) == "archive" else "")
-    raise DataError(f"{data}: not data to train on; {first}give {_WANTED}")
+    first = "unpack it first, or " if kind_of(data) == "archive" else ""
+    first = "save the sheet as CSV, or " if data.suffix.lower() in (".xlsx", ".xls", ".ods") else first
+    raise DataError(f"{data}: not data to train on; {first}give a folder of classes, a .csv, .tar shards or .parquet")
 
 
 def _containers(data: Path) -> list[Path]:
