@@ -361,10 +361,12 @@ def test_brackets_without_quotes_belong_to_the_name_of_a_class(table: Path) -> N
     assert _sets(_with_labels(table, "(sick)", "[old]")) == (CLASSIFY, ["(sick)", "[old]"])
 
 
-def test_a_row_that_names_a_folder_is_told_so(table: Path) -> None:
-    table.write_text("path,label\nim/red0.png,red\nim,blue\n")
-    with pytest.raises(UserError, match=r"line 3: im: no such file \(it is a folder\)"):
-        read_table(table)
+def test_a_row_that_names_a_folder_or_a_dead_link_is_told_so(table: Path) -> None:
+    (table.parent / "im" / "gone.png").symlink_to("nowhere.png")
+    for name, what in (("im", "it is a folder"), ("im/gone.png", "it is a link to nowhere, or no file")):
+        table.write_text(f"path,label\nim/red0.png,red\n{name},blue\n")
+        with pytest.raises(UserError, match=rf"line 3: {name}: no such file \({what}\)"):
+            read_table(table)
 
 
 def test_columns_of_which_exactly_one_is_1_are_classes(table: Path, capsys: pytest.CaptureFixture[str]) -> None:

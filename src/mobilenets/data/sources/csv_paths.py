@@ -96,8 +96,8 @@ class Finder:
             return "web addresses are not fetched: download the photos first"
         path = Path(written.replace("\\", "/"))
         names = self._names(str(path.parent))
-        if path.name in names:  # and no file
-            return "it is a folder"
+        if path.name in names:
+            return "it is a folder" if (self._folder / path).is_dir() else "it is a link to nowhere, or no file"
         like = [name for name in names if Path(name).stem == path.name]
         return f"there is {like[0]}" if len(like) == 1 else "paths are relative to the CSV"
 
