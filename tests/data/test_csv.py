@@ -418,6 +418,13 @@ def test_a_class_that_is_called_as_an_answer_is_told(table: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("labels", [("Red|old", "red|new", "old"), ("Red", "red", "red|old")])
+def test_of_several_labels_those_that_only_a_careless_hand_sets_apart_are_told_once(
+    table: Path, labels: tuple[str, ...]
+) -> None:
+    assert _warned(_with_labels(table, *labels)) == ["'Red' and 'red'"]
+
+
 def _warned(table: Path) -> list[str]:
     """The classes that a warning says are hard to tell apart."""
     survey = Survey()

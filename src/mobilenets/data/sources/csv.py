@@ -27,9 +27,10 @@ from mobilenets.data.sources.several_labels import (
 )
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.data.sources.survey import Survey
+from mobilenets.data.sources.tree import name_warnings
 from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
-from mobilenets.tasks.multilabel.targets import NO_LABELS, SEPARATOR, names_of, text_of
+from mobilenets.tasks.multilabel.targets import NO_LABELS, SEPARATOR, classes_of, names_of, text_of
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,9 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
     if form.task in (CLASSIFY, MULTILABEL):
         samples, found.survey.task, notes = _classes_or_labels(table, form, samples, task)
         guesses += notes
+    if found.survey.task == MULTILABEL:
+        for line in name_warnings(classes_of(samples.names)):
+            found.survey.note(line)
     if form.task == DETECT:
         for line in counted(samples).lines(table, "a list of boxes for each photo", ()):
             found.survey.note(line)
