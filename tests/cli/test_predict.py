@@ -190,6 +190,12 @@ def test_a_file_name_that_is_no_text_is_printed_without_trouble(cli, process, ru
     assert result.returncode == 0, result.stderr
 
 
+def test_a_byte_order_mark_before_the_paths_on_standard_input_is_no_part_of_them(cli, run_folder, album: Path) -> None:
+    result = cli("predict", run_folder, "-", "--format=jsonl", stdin=f"\ufeff{album / 'a.jpg'}\r\n")
+    assert result.returncode == 0, result.stderr
+    assert [line["path"] for line in jsonl(result)] == [str(album / "a.jpg")]
+
+
 def test_names_are_printed_in_a_locale_without_them(process, run_folder: Path, album: Path) -> None:
     env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     result = process("predict", run_folder, album / "sub dir", "--format=csv", env=env)

@@ -66,3 +66,10 @@ def test_training_refuses_a_folder_that_cannot_be_opened(album: Path) -> None:
             read_folder(album)
     finally:
         (album / "b").chmod(0o755)
+
+
+def test_a_link_in_a_class_to_the_folder_of_all_classes_brings_no_photos_of_others(album: Path) -> None:
+    (album / "a" / "all").symlink_to(album)
+    assert [Path(path).name for path in visible_files(album / "a", pytest.fail)] == ["notes.txt", "z.jpg", "玫瑰.jpg"]
+    samples, _ = read_folder(album)
+    assert sum(samples.names[k] == "a" for k in samples.labels.tolist()) == 2

@@ -37,16 +37,16 @@ def visible_files(
 ) -> Iterator[str]:
     """Paths of all files below `folder`, which they begin with, one folder after another, each sorted by name.
 
-    Hidden files and folders and those of the system are left out and counted in `survey`, and linked folders
-    followed, each once. A folder that cannot be opened, or is gone by then, is passed to `unreadable`, as the error
-    whose `filename` it is.
+    Hidden files and folders and those of the system are left out and counted in `survey`. Linked folders are followed,
+    each once, but for those that `folder` lies in. A folder that cannot be opened, or is gone by then, is passed to
+    `unreadable`, as the error whose `filename` it is.
     """
     survey = survey or Survey()
 
     def shown(names: list[str]) -> list[str]:
         return [name for name in sorted(names) if not count_unseen(name, survey)]
 
-    seen: set[str] = set()
+    seen = set(map(str, Path(os.path.realpath(folder)).parents))
     for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         real = os.path.realpath(root)
         if real in seen:  # a link that leads back up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import sys
@@ -54,7 +55,8 @@ def _expand(source: str, survey: Survey) -> Iterator[str]:
 
 def _on_standard_input() -> Iterator[str]:
     # As bytes: a file name need not be text.
-    for line in sys.stdin.buffer:
+    for number, line in enumerate(sys.stdin.buffer):
+        line = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line  # PowerShell begins a pipe with it
         path = os.fsdecode(line.rstrip(b"\r\n"))
         if path.strip():
             yield path
