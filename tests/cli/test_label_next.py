@@ -43,12 +43,6 @@ def test_the_least_sure_photos_come_first_and_none_is_like_another() -> None:
     assert unsure(rows, np.stack([sure, 1 - sure], 1), 40).tolist() == list(range(40))
 
 
-def test_classes_have_turns_where_nearly_all_unsure_photos_are_taken_for_one() -> None:
-    first = np.where(np.arange(40) < 30, 0.51 + np.arange(40) / 1000, 0.4)
-    chosen = unsure(_rows(4, 10), np.stack([first, 1 - first], 1), 8)
-    assert (first[chosen] > 0.5).tolist() == [True, False] * 4
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with an index of few labels."""

@@ -14,10 +14,7 @@ from mobilenets.features.neighbours import Features, Indices, nearest
 
 TYPICAL_LABELS = 20  # a class: until there are so many labels, typical photos come first
 _NEIGHBOURS = 20  # whose mean distance says how typical a photo is
-# Least sure photos for each cluster, of which the least sure one stays; clusters for each photo that is wanted: among
-# these the classes that they are taken for have turns.
-_CANDIDATES, _CLUSTERS = 3, 3
-_MAX_CLUSTERS = 500  # or as many as are wanted: more take long to find
+_CANDIDATES = 3  # times as many as are wanted: of each kind among the least sure the least sure one
 
 
 def typical(rows: Features, labelled: Features, count: int, seed: int = 0) -> Indices:
@@ -39,21 +36,15 @@ def typical(rows: Features, labelled: Features, count: int, seed: int = 0) -> In
 
 
 def unsure(rows: Features, probabilities: NDArray[np.floating], count: int, seed: int = 0) -> Indices:
-    """`count` of `rows` float32 (N, D), best first: least sure ones (smallest margin), unlike, in turns of the classes.
+    """`count` of `rows` float32 (N, D), best first: of the least sure ones (smallest margin) those that are unlike.
 
-    `probabilities`: (N, K) of the network that has learned from the labels so far. Without the turns nearly all may be
-    taken for one class, and the next labels move the boundary to one side.
+    `probabilities`: (N, K) of the network that has learned from the labels so far.
     """
     two = np.sort(probabilities, axis=1)[:, -2:]
-    clusters = max(count, min(_CLUSTERS * count, _MAX_CLUSTERS))
-    candidates = np.argsort(two[:, 1] - two[:, 0], kind="stable")[: _CANDIDATES * clusters]
-    if len(candidates) > clusters:
-        cluster = KMeans(clusters, n_init=1, random_state=seed).fit_predict(rows[candidates])
-        _, first = np.unique(cluster, return_index=True)
-        candidates = candidates[np.sort(first)]
-    taken_for = probabilities[candidates].argmax(1)
-    turn = np.empty(len(candidates), np.int64)
-    for k in np.unique(taken_for):
-        turn[taken_for == k] = np.arange((taken_for == k).sum())
-    result: Indices = candidates[np.argsort(turn, kind="stable")[:count]]
+    candidates = np.argsort(two[:, 1] - two[:, 0], kind="stable")[: _CANDIDATES * count]
+    if len(candidates) <= count:
+        return candidates
+    cluster = KMeans(count, n_init=1, random_state=seed).fit_predict(rows[candidates])
+    _, first = np.unique(cluster, return_index=True)
+    result: Indices = candidates[np.sort(first)]
     return result

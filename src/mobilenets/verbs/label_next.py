@@ -85,8 +85,8 @@ def label_next(
     """List the photos that are worth a label, the most valuable first, in a CSV with an empty column `label`.
 
     Without a run, and while its labels are fewer than 20 a class, these are typical photos: the densest of each kind
-    that has no label yet. Later they are those that the run is least sure of, unlike one another, in turns of the
-    classes it takes them for. Of near-identical photos one is listed.
+    that has no label yet. Later they are those that the run is least sure of, unlike one another. Of near-identical
+    photos one is listed.
 
     Parameters
     ----------
