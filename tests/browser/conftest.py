@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from browser.chromium import FAKE_CAMERA, FLAGS, executable
+from browser.chromium import FAKE_CAMERA, FLAGS, driver, executable
 
 Open = Callable[..., Any]
 
@@ -20,19 +20,16 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="session")
 def launch() -> Iterator[Callable[..., Any]]:
     """Start a browser with further flags; all are closed at the end."""
-    from playwright.sync_api import sync_playwright
+    started = []
 
-    with sync_playwright() as playwright:
-        started = []
+    def start(*flags: str) -> Any:
+        browser = driver().chromium.launch(executable_path=executable(), args=[*FLAGS, *flags])
+        started.append(browser)
+        return browser
 
-        def start(*flags: str) -> Any:
-            browser = playwright.chromium.launch(executable_path=executable(), args=[*FLAGS, *flags])
-            started.append(browser)
-            return browser
-
-        yield start
-        for browser in started:
-            browser.close()
+    yield start
+    for browser in started:
+        browser.close()
 
 
 @pytest.fixture(scope="session")
