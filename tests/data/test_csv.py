@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mobilenets.data.sources.csv import read_table
-from mobilenets.data.sources.read import read_named_splits
+from mobilenets.data.sources.read import read_named_splits, read_splits
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import UserError
 from mobilenets.model_card import CLASSIFY, MULTILABEL
@@ -51,6 +51,16 @@ EXPECTED = {Path(path).name: colour for path, colour in ROWS}
 def _lines(separator: str, header: str = "path{}label", line: str = "{path}{s}{label}", end: str = "\n") -> str:
     body = [line.format(path=path, label=label, s=separator) for path, label in ROWS]
     return end.join([header.replace("{}", separator), *body, ""])
+
+
+def _with_splits(table: Path, *splits: str) -> list[str]:
+    """What is told of a CSV of six rows with these values of `split`."""
+    lines = [
+        "path,label,split",
+        *(f"{path},{label},{split}" for (path, label), split in zip(ROWS, splits, strict=True)),
+    ]
+    table.write_text("\n".join(lines))
+    return read_splits(table).survey.notes
 
 
 # --- read -----------------------------------------------------------------------------------------------
@@ -455,3 +465,16 @@ def test_metadata_without_labels_leaves_the_folders_as_they_are(
     (tmp_path / "metadata.csv").write_text("file_name,text\nred/red0.png,a red photo\n")
     assert read_named_splits(tmp_path)[0] == ("blue", "red")
     assert "lacks the column label" in capsys.readouterr().err
+
+
+def test_rows_without_a_split_beside_rows_with_one_are_told(table: Path) -> None:
+    assert _with_splits(table, "train", "", "", "train", "", "") == [
+        "split: 2 photos of train and 4 photos without one, none of val: some of all these validate"
+    ]
+    assert _with_splits(table, "val", "", "", "val", "", "train") == [
+        "split: 3 photos without one, beside others that have one: trained on"
+    ]
+
+
+def test_rows_without_a_split_beside_those_of_test_alone_are_what_is_divided(table: Path) -> None:
+    assert _with_splits(table, "test", "", "", "test", "", "") == []

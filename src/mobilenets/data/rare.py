@@ -1,4 +1,4 @@
-"""Classes that are too rare to be validated: kept, left out or refused."""
+"""Classes that are too rare to be validated, or empty: kept, left out or refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from mobilenets.data.samples import Samples, Splits
-from mobilenets.data.sources.survey import count_text, named
-from mobilenets.errors import UsageError
+from mobilenets.data.sources.survey import Survey, count_text, named
+from mobilenets.errors import DataError, UsageError
 
 Rare = Literal["keep", "drop", "refuse"]
 CHOICES: tuple[Rare, ...] = ("keep", "drop", "refuse")
@@ -58,3 +58,23 @@ def only(splits: Splits, kept: Sequence[int]) -> Splits:
         return samples.take(np.isin(samples.labels, kept)).numbered(classes)
 
     return replace(splits, classes=classes, train=own(splits.train), val=own(splits.val), test=own(splits.test))
+
+
+def check_empty(survey: Survey, rare: Rare) -> None:
+    """Refuse class folders without a photograph: a class that silently goes missing is noticed by nobody.
+
+    Raises
+    ------
+    UserError
+        There is one, and `rare` is not "drop", with which a note names it.
+    """
+    empty = survey.empty
+    if not empty:
+        return
+    if rare == "drop":
+        survey.note(f"{named(empty, 3)}: left out")
+        return
+    more = f" (and {len(empty) - 1} more folders)" if len(empty) > 1 else ""
+    raise DataError(
+        f"{empty[0]}{more}; add some, move the folder away if it is no class, or leave it out with --rare drop"
+    )

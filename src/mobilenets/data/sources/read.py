@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from mobilenets.data.rare import Rare, settle_rare
+from mobilenets.data.rare import Rare, check_empty, settle_rare
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.sources.boxes.read import read_boxes, read_described
 from mobilenets.data.sources.csv import read_metadata, read_table
@@ -72,7 +72,7 @@ def read_splits(
         lambda: _find(data, without=None if without is None else Path(without), task=task, tile=tile),
     )
     held_out = None if folder is None else _held_out(Path(folder), survey.task, tile)
-    _check_empty(survey, rare)
+    check_empty(survey, rare)
     validating = found.of_splits("val") if held_out is None else held_out[0]
     if held_out is not None and survey.task == ANOMALY:
         validating = as_defects(validating, good_of(found))
@@ -82,6 +82,8 @@ def read_splits(
         survey.add(held_out[1])
         if n := len(found.of_splits("val")):
             survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
+    else:
+        survey.note_unsplit({name: len(found.of_splits(name)) for name in found.split_names()})
     training = found.of_splits("train", "")
     found_task = TASKS[survey.task]
     testing = found.of_splits("test")
@@ -170,20 +172,6 @@ def _pass_on(own: Survey, survey: Survey | None) -> None:
         survey.task = own.task
         for line in own.empty:
             survey.note(line)
-
-
-def _check_empty(survey: Survey, rare: Rare) -> None:
-    """Refuse class folders without a photograph: a class that silently goes missing is noticed by nobody."""
-    empty = survey.empty
-    if not empty:
-        return
-    if rare == "drop":
-        survey.note(f"{named(empty, 3)}: left out")
-        return
-    more = f" (and {len(empty) - 1} more folders)" if len(empty) > 1 else ""
-    raise DataError(
-        f"{empty[0]}{more}; add some, move the folder away if it is no class, or leave it out with --rare drop"
-    )
 
 
 def _held_out(folder: Path, task: str, tile: int | None) -> tuple[Samples, Survey]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +56,17 @@ class Survey:
         """Say something once."""
         if line not in self.notes:
             self.notes.append(line)
+
+    def note_unsplit(self, counts: Mapping[str, int]) -> None:
+        """Say what becomes of photographs without a split beside others with one; `counts`: photographs by split."""
+        blank, trained = (counts.get(name, 0) for name in ("", "train"))
+        if blank and counts.get("val"):
+            self.note(f"split: {count_text(blank)} without one, beside others that have one: trained on")
+        elif blank and trained:
+            self.note(
+                f"split: {count_text(trained)} of train and {count_text(blank)} without one, none of val: "
+                "some of all these validate"
+            )
 
     def leave_out(self, reason: str, path: str) -> None:
         """Count a file; `reason`: a key of `formats.KINDS`, or one of those above."""
