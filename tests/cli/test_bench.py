@@ -10,6 +10,7 @@ import torch
 
 from mobilenets.arch import build, published
 from mobilenets.arch.cost import total
+from mobilenets.benchmarking.ceilings import Ceilings
 from mobilenets.benchmarking.family import choose, sweep
 from mobilenets.benchmarking.latency import doubt, measure
 from mobilenets.benchmarking.tasks import tasks_of, write_random
@@ -83,7 +84,7 @@ def test_a_run_is_measured_in_every_engine(run: Path, tmp_path: Path, capsys: py
         assert row["images_per_s"] == pytest.approx(2000 / row["median_ms"])
         assert row["mmacs"] == pytest.approx(total(build("mobilenet_v3_small", width=0.35, num_classes=2), 32)[1] / 1e6)
         assert 20 < row["peak_mb"] < 4000
-        assert row["share_of_ceiling"] > 0
+        assert row["share_of_ceiling"] is None or 0 < row["share_of_ceiling"] <= 1
     sizes = {row["engine"]: row["bytes"] for row in rows}
     assert sizes["onnxruntime"] == (run / "model.onnx").stat().st_size
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -115,6 +116,14 @@ def test_a_row_is_what_its_calls_took(run: Path) -> None:
     assert row.median_ms == pytest.approx(1.01 * ms, rel=0.01)
     assert (row.mmacs, row.peak_mb, row.share_of_ceiling) == (pytest.approx(10 * ms), None, None)
     assert doubt([row]) is None
+
+
+@pytest.mark.parametrize(("reached", "share"), [(2.0, 0.5), (0.5, None)], ids=["idle", "busy"])
+def test_a_ceiling_that_a_model_passes_is_none(run: Path, reached: float, share: float | None) -> None:
+    """Scripted calls come to 10 giga multiply-adds a second, for each of two photos."""
+    ceilings = Ceilings({"float32": 20 * reached, "bfloat16": None, "int8": None}, 10.0)
+    (row,) = measure([Task("small", run / "model.onnx", "onnxruntime", 1, 2)], ceilings, start=Scripted)
+    assert row.share_of_ceiling == (None if share is None else pytest.approx(share, rel=0.01))
 
 
 def test_rows_that_other_work_disturbed_say_so(run: Path) -> None:

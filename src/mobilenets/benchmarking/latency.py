@@ -63,7 +63,7 @@ class Row:
         Million multiply-accumulates of a photo.
     share_of_ceiling
         Of the matrix products per second that the machine reaches in this precision, 0 to 1; None where that was not
-        measured.
+        measured, or held back by other work while it was: the model was faster.
     """
 
     model: str
@@ -156,7 +156,7 @@ def _row(
         peak_mb=peak,
         bytes=size_of(task.path),
         mmacs=worker.macs / 1e6,
-        share_of_ceiling=rate / ceiling if ceiling else None,
+        share_of_ceiling=rate / ceiling if ceiling and rate <= ceiling else None,
     )
 
 
