@@ -39,7 +39,7 @@ PART_TOLERANCE = 2  # as `TOLERANCE`, times this: what is cut out of a photograp
 WIDE, NARROW = (0.35, 1.0), (0.75, 1.0)  # crops in training, as shares of the area
 TIME_FRACTION = 0.1  # of the time given
 LARGER = 9 / 7  # of the side: 288 pixels for 224
-LARGER_FROM_S = 600.0  # given: in less time the training that it slows down loses more than it gains
+LARGER_FROM_S = 1200.0  # given: in less time the training that it slows down loses more than it gains
 SMALLER = 6 / 7  # 192
 
 _A_PART = Augment(crop_scale=(PART_AREA, PART_AREA), crop_ratio=(1.0, 1.0), hflip=0.0)
