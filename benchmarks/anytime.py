@@ -2,7 +2,7 @@
 
     python benchmarks/anytime.py run --keep DIR [--minutes 1 2 5 10 20] [--seeds 3] [--data cells FOLDER_OR_TAR]
     python benchmarks/anytime.py plain --keep DIR --minutes 5 --seeds 1    a plain PyTorch loop in the same time
-    python benchmarks/anytime.py peers --keep DIR --minutes 5 --seeds 1 --python PEERS/bin/python    fastai, Ultralytics
+    python benchmarks/anytime.py peers --keep DIR --minutes 5 --seeds 1 --python PEERS/bin/python    other tools
     python benchmarks/anytime.py report --keep DIR
 
 `cells`: the demo's 2,624 photographs of solar cells, split 75/25 by label and cell type; any other data is split 75/25
@@ -194,7 +194,7 @@ def report(folder: Path) -> None:
     rows: list[list[object]] = []
     for data, minutes in sorted({(f["data"], f["minutes"]) for f in ours}):
         some = [f for f in ours if (f["data"], f["minutes"]) == (data, minutes)]
-        others = [[f for f in some if (f["data"], f["minutes"]) == (data, minutes)] for some in theirs.values()]
+        others = [[f for f in each if (f["data"], f["minutes"]) == (data, minutes)] for each in theirs.values()]
         rows.append(
             [
                 data,
@@ -243,6 +243,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--python", type=Path, help="of an environment with the other tools")
     args = parser.parse_args()
+    if args.what == "peers" and args.python is None:
+        parser.error("peers: say with --python where they are installed")
     args.keep.mkdir(parents=True, exist_ok=True)
     if args.what == "report":
         report(args.keep)

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 START = time.monotonic()
-SIDE, TIMED = 224, 256  # pixels; photographs that tell how long an epoch takes
+SIDE, TIMED = 224, 256  # pixels; photographs or more that tell how long an epoch takes
 PARTS = ("train", "val")
 ULTRALYTICS_NETWORK = """
 nc: 2  # its trainer sets that of the data
@@ -72,14 +72,15 @@ def fastai(rows: Rows, seconds: float) -> dict[str, Any]:
 
     train, val = ([row for row in rows if row["part"] == part] for part in PARTS)
     begun_s = time.monotonic()
-    trial = learner(train[:: len(train) // TIMED] + val[:: len(val) // (TIMED // 4)])
+    timed = train[:: len(train) // TIMED]
+    trial = learner(timed + val[:: len(val) // (TIMED // 4)])
     spent = []
     for thaw in (trial.freeze, trial.unfreeze):
         thaw()
         begun = time.monotonic()
         with trial.no_bar():
             trial.fit_one_cycle(1)
-        spent.append((time.monotonic() - begun) * len(train) / TIMED)
+        spent.append((time.monotonic() - begun) * len(train) / len(timed))
     started = time.monotonic()
     left = seconds - (begun_s - START)
     epochs = int((left - spent[0]) / spent[1])

@@ -229,6 +229,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.what != "trees" and args.objects is None:
         parser.error(f"{args.what}: say where the class folders are")
+    if ULTRALYTICS in args.ways and args.python is None:
+        parser.error(f"{ULTRALYTICS}: say with --python where it is installed")
     with tempfile.TemporaryDirectory() as folder:
         body = {"trees": trees, "composites": composites, "empty": empty}[args.what](Path(folder), args)
     command = f"python benchmarks/detect.py {args.what} --minutes {args.minutes:g}"

@@ -41,8 +41,6 @@ def fetch_flowers(
     UserError
         `out` exists, no network, a wrong digest, or an archive of another layout.
     """
-    if out.exists():
-        raise UsageError(f"{out}: exists already; choose another --out")
     check_new_folder(out)
     if not 0 < val < 1:
         raise UsageError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")

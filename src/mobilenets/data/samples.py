@@ -119,7 +119,12 @@ class Samples(Sequence[Sample]):
 
     def split_names(self) -> set[str]:
         """The parts, as the data says, that have photographs."""
-        return {SPLITS[k] for k in np.unique(self.splits)}
+        return set(self.split_counts())
+
+    def split_counts(self) -> dict[str, int]:
+        """How many photographs each part has, of those that have one."""
+        codes, counts = np.unique(self.splits, return_counts=True)
+        return {SPLITS[code]: int(count) for code, count in zip(codes, counts, strict=True)}
 
     def of_splits(self, *splits: str) -> Samples:
         """The photographs of some parts, one part after the other."""

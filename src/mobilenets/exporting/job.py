@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from mobilenets.data.sample import Sample
-from mobilenets.errors import UsageError
 from mobilenets.exporting.images import random_images, read_images
 from mobilenets.exporting.targets.table import TARGETS, Export, reopen
 from mobilenets.exporting.verify import FLOAT16, Verification, size_of, verify
@@ -47,7 +46,7 @@ def export(
     UserError
         `out` exists or cannot be written, the network cannot be written so, or no photograph be read.
     """
-    check_free(out)
+    check_new_folder(out)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     made = [folder for folder in part.parents if not folder.exists()]
     try:
@@ -93,19 +92,6 @@ def _attempt(
     if precision == FLOAT16 and runtime in KINDS and (half := find_half(runtime)):
         result = replace(result, half=compare(open_engine(file, runtime, 1, HALF), half))
     return result
-
-
-def check_free(out: Path) -> None:
-    """Refuse before the work a folder that could not be made after it.
-
-    Raises
-    ------
-    UserError
-        `out` exists, or where it would lie nothing can be written.
-    """
-    if out.exists():
-        raise UsageError(f"{out}: exists already; choose another --out")
-    check_new_folder(out)
 
 
 def folder_of(model: str, card: ModelCard) -> Path:

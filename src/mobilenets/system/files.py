@@ -35,8 +35,10 @@ def check_new_folder(folder: Path) -> None:
     Raises
     ------
     UserError
-        Where it would lie is a file, or nothing can be written.
+        `folder` exists, or where it would lie is a file, or nothing can be written.
     """
+    if folder.exists():
+        raise UsageError(f"{folder}: exists already; choose another --out")
     parent = next(there for there in folder.absolute().parents if there.exists())
     if not parent.is_dir():
         raise UsageError(f"{folder}: {parent} is a file; choose another --out")

@@ -146,8 +146,8 @@ def export(
     Traceback (most recent call last):
     mobilenets.errors.UsageError: --half: not with --int8, which has a precision of its own; leave one of them out
     """
-    from mobilenets.exporting.job import check_free, folder_of
     from mobilenets.exporting.job import export as write_and_verify
+    from mobilenets.exporting.job import folder_of
     from mobilenets.exporting.targets.table import (
         TARGETS,
         exporter,
@@ -158,6 +158,7 @@ def export(
     from mobilenets.exporting.verify import FLOAT16, INT8, losses
     from mobilenets.model_card import ANOMALY, CLASSIFY, DETECT
     from mobilenets.runtime.base import FLOAT
+    from mobilenets.system.files import check_new_folder
     from mobilenets.verbs.model_argument import open_network
 
     if int8 and half:
@@ -176,7 +177,7 @@ def export(
     precision, ending = (INT8, "-int8") if int8 else (FLOAT16, "-half") if half else (FLOAT, "")
     name = f"{to}{'-full' if input == 'full' else ''}{ending}"
     folder = Path(out) if out else folder_of(str(model), network.card) / name
-    check_free(folder)
+    check_new_folder(folder)
     noise: dict[str, float] = {}
     if quantize is not None:
         calibration, noise = _calibration(network, training, float_ends)

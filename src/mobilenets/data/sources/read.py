@@ -80,10 +80,10 @@ def read_splits(
         raise UsageError(f"val: {data} has a validation part already; leave --val out")
     if held_out is not None:
         survey.add(held_out[1])
-        if n := len(found.of_splits("val")):
+        if n := found.split_counts().get("val"):
             survey.note(f"{data}: {count_text(n)} of its own validation part left out, as --val names others")
     else:
-        survey.note_unsplit({name: len(found.of_splits(name)) for name in found.split_names()})
+        survey.note_unsplit(found.split_counts())
     training = found.of_splits("train", "")
     found_task = TASKS[survey.task]
     testing = found.of_splits("test")
