@@ -10,6 +10,7 @@ by class. MobileNetV2 with torchvision's ImageNet weights, every other setting a
 own, as a user starts it; the time counts from its start to its end, `before` until the plan stands (with questions,
 probe and stored views), `after` from the last epoch on. A run that is in DIR is not repeated. The
 figure is that of the validation photographs, which also choose among the probe and the epochs, as in all runs here.
+`report` adds what is in DIR to `results/anytime.jsonl`, one line for each run, and makes its tables of all lines there.
 
 The plain loop trains all layers of the same network on the same split at 224 pixels: AdamW, a cosine over the steps
 that fit into the time by a measurement, random crops and mirroring, batches of 32, the last weights.
@@ -24,8 +25,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -33,11 +36,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import spread, table, write_result
+from common import RESULTS, processor, spread, table, write_result
 
 VAL, RATES = 0.25, (1e-4, 3e-4, 1e-3)
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
+OURS, PLAIN = "mobilenets", "plain loop"
 PEERS = ("fastai", "transformers", "ultralytics")
+KEPT = RESULTS / "anytime.jsonl"
+
+
+def here() -> dict[str, Any]:
+    """When and where a run was made."""
+    return {"date": datetime.date.today().isoformat(), "machine": f"{processor()}, {os.cpu_count()} cores"}
 
 
 def data_of(folder: Path, name: str) -> Path:
@@ -71,9 +81,11 @@ def run(folder: Path, data: str, minutes: float, seed: int) -> dict[str, Any]:
     rows = list(csv.DictReader(history.open(encoding="utf-8"))) if history.exists() else []
     plan = [line for line in process.stderr.splitlines() if line.startswith("training: ")]
     figures = {
+        "who": OURS,
         "data": Path(data).stem,
         "minutes": minutes,
         "seed": seed,
+        **here(),
         "accuracy": metrics["accuracy"],
         "probe": probe["val_accuracy"],
         "seconds": seconds,
@@ -93,7 +105,9 @@ def plain(folder: Path, data: str, minutes: float, seed: int) -> dict[str, Any]:
     if known.exists():
         return dict(json.loads(known.read_text()))
     found = [_plain(data_of(folder, data), minutes, seed, rate) for rate in RATES]
-    figures = {**max(found, key=lambda f: f["accuracy"]), "data": Path(data).stem, "minutes": minutes, "seed": seed}
+    best = max(found, key=lambda f: f["accuracy"])
+    figures = {"who": PLAIN, "data": Path(data).stem, "minutes": minutes, "seed": seed, **here(), **best}
+    figures["of"] = {f"{f['rate']:g}": f["accuracy"] for f in found}
     known.write_text(json.dumps(figures))
     return figures
 
@@ -166,9 +180,9 @@ def peers(folder: Path, data: str, minutes: float, seed: int, python: Path) -> l
             script = Path(__file__).with_name("anytime_peers.py")
             arguments = [who, listed, minutes, weights, made]
             subprocess.run([str(python), str(script), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-            figures = {**json.loads(made.read_text()), "who": who, "data": Path(data).stem}
+            figures = {"who": who, "data": Path(data).stem, "minutes": minutes, "seed": seed, **here()}
+            known.write_text(json.dumps({**figures, **json.loads(made.read_text())}))
             made.unlink()
-            known.write_text(json.dumps({**figures, "minutes": minutes, "seed": seed}))
         found.append(dict(json.loads(known.read_text())))
     return found
 
@@ -186,52 +200,85 @@ def _list_split(data: Path, seed: int, path: Path) -> None:
 
 
 def report(folder: Path) -> None:
-    """The table of what lies in `folder`."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    ours = [f for f in found if "probe" in f]
-    theirs = {"plain loop": [f for f in found if "rate" in f]}
-    theirs |= {who: [f for f in found if f.get("who") == who] for who in PEERS}
-    rows: list[list[object]] = []
-    for data, minutes in sorted({(f["data"], f["minutes"]) for f in ours}):
-        some = [f for f in ours if (f["data"], f["minutes"]) == (data, minutes)]
-        others = [[f for f in each if (f["data"], f["minutes"]) == (data, minutes)] for each in theirs.values()]
-        rows.append(
-            [
-                data,
-                f"{minutes:g}",
-                len(some),
-                spread([f["accuracy"] for f in some]),
-                f"{statistics.mean(f['probe'] for f in some):.4f}",
-                sum(f["accuracy"] < f["probe"] - 1e-9 for f in some),
-                f"{min(f['seconds'] for f in some):.0f} to {max(f['seconds'] for f in some):.0f}",
-                f"{statistics.mean(f['before'] for f in some):.0f}",
-                f"{statistics.mean(f['after'] for f in some if f['after'] is not None):.0f}",
-                some[0]["plan"],
-                *(spread([f["accuracy"] for f in other]) if other else "" for other in others),
-                f"{statistics.median(f['images_per_s'] for f in others[0]):.0f}" if others[0] else "",
-            ]
-        )
-    head = [
-        "data",
-        "minutes",
-        "splits",
-        "accuracy",
-        "probe",
-        "below it",
-        "seconds",
-        "before",
-        "after",
-        "plan (first split)",
-    ]
+    """Keep what lies in `folder`, and make the tables of all that is kept."""
+    lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
+    made = [json.dumps(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    lines += [line for line in made if line not in lines]
+    KEPT.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    runs = [json.loads(line) for line in lines]
     write_result(
         "anytime",
         "The classifier for the minutes given, MobileNetV2",
         "python benchmarks/anytime.py run --keep DIR; … report --keep DIR",
-        table([*head, *theirs, "plain images/s"], rows) + "\n\n" + str(__doc__).split("\n\n", 2)[2].strip(),
+        f"{_ours(runs)}\n\n{_others(runs)}\n\n{str(__doc__).split(chr(10) * 2, 2)[2].strip()}",
         "torch",
         "openvino",
         "onnxruntime",
     )
+
+
+def _cases(runs: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """The runs of the same data and minutes on the same machine."""
+    cases: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in sorted(runs, key=lambda run: (run["data"], run["minutes"], run["machine"], run["date"], run["seed"])):
+        cases.setdefault((run["data"], run["minutes"], run["machine"]), []).append(run)
+    return cases
+
+
+def _ours(runs: list[dict[str, Any]]) -> str:
+    head = ["data", "minutes", "machine", "days", "runs", "accuracy", "probe", "below it", "seconds", "before", "after"]
+    rows: list[list[object]] = []
+    for (data, minutes, where), some in _cases([run for run in runs if run["who"] == OURS]).items():
+        after = [run["after"] for run in some if run["after"] is not None]
+        rows.append(
+            [
+                data,
+                f"{minutes:g}",
+                where,
+                _days(some),
+                len(some),
+                spread([run["accuracy"] for run in some]),
+                f"{statistics.mean(run['probe'] for run in some):.4f}",
+                sum(run["accuracy"] < run["probe"] - 1e-9 for run in some),
+                f"{min(run['seconds'] for run in some):.0f} to {max(run['seconds'] for run in some):.0f}",
+                f"{statistics.mean(run['before'] for run in some):.0f}",
+                f"{statistics.mean(after):.0f}" if after else "",
+                some[0]["plan"],
+            ]
+        )
+    return table([*head, "plan (first run)"], rows)
+
+
+def _others(runs: list[dict[str, Any]]) -> str:
+    """The other tools, each beside our runs of the same splits."""
+    rows: list[list[object]] = []
+    for (data, minutes, where), some in _cases(runs).items():
+        ours = {run["seed"]: run["accuracy"] for run in some if run["who"] == OURS}
+        for who in (PLAIN, *PEERS):
+            theirs = [run for run in some if run["who"] == who]
+            if theirs:
+                beside = [ours[run["seed"]] for run in theirs if run["seed"] in ours]
+                rows.append(
+                    [
+                        data,
+                        f"{minutes:g}",
+                        where,
+                        _days(theirs),
+                        len(theirs),
+                        who,
+                        spread([run["accuracy"] for run in theirs]),
+                        spread(beside) if beside else "",
+                        f"{statistics.mean(run['seconds'] for run in theirs):.0f}",
+                        f"{theirs[0]['images_per_s']:.0f}" if "images_per_s" in theirs[0] else "",
+                    ]
+                )
+    head = ["data", "minutes", "machine", "days", "runs", "tool", "accuracy", "ours there", "seconds", "images/s"]
+    return table(head, rows)
+
+
+def _days(runs: list[dict[str, Any]]) -> str:
+    first, last = min(run["date"] for run in runs), max(run["date"] for run in runs)
+    return first if first == last else f"{first} to {last}"
 
 
 def main() -> None:
