@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from mobilenets.data.sample import Sample
-from mobilenets.data.split import train_val_split
-from mobilenets.errors import DownloadError, UsageError
+from mobilenets.data.split import check_val_fraction, train_val_split
+from mobilenets.errors import DownloadError
 from mobilenets.preprocess.formats import is_image
 from mobilenets.system.cache_dir import cache_folder
 from mobilenets.system.download import fetch
@@ -42,8 +42,7 @@ def fetch_flowers(
         `out` exists, no network, a wrong digest, or an archive of another layout.
     """
     check_new_folder(out)
-    if not 0 < val < 1:
-        raise UsageError(f"--val: {val} is not a share; use a number between 0 and 1, for example {VAL_FRACTION}")
+    check_val_fraction("--val", val)
     address = url or os.environ.get(MIRROR) or URL
     archive = fetch(address, cache_folder("data") / "flower_photos.tgz", digest)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -15,16 +15,16 @@ from mobilenets.errors import UsageError
 Mask = NDArray[np.bool_]
 
 
-def check_val_fraction(fraction: float) -> None:
-    """Refuse what leaves nothing to train on or nothing to validate on.
+def check_val_fraction(name: str, fraction: float) -> None:
+    """Refuse a `fraction`, given as `name`, that leaves nothing to train on or nothing to validate on.
 
     Raises
     ------
-    UserError
+    UsageError
         `fraction` outside (0, 1).
     """
     if not 0 < fraction < 1:
-        raise UsageError(f"val: {fraction} is not a share; use a number between 0 and 1, for example 0.2")
+        raise UsageError(f"{name}: {fraction} is not a fraction; use a number between 0 and 1, for example 0.2")
 
 
 def train_val_split(
@@ -49,7 +49,7 @@ def train_val_split(
     UserError
         `fraction` outside (0, 1).
     """
-    check_val_fraction(fraction)
+    check_val_fraction("val", fraction)
     samples = Samples.of(samples)
     order, repeated = samples.by_path()
     ordered = samples.take(order)

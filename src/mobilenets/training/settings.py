@@ -105,7 +105,7 @@ class Settings:
         seen: dict[str, Any] = {"size": self.size, "crop": self.crop}
         Preprocess(**{name: value for name, value in seen.items() if value is not None})  # refuses what is out of range
         if isinstance(self.val, (int, float)):
-            check_val_fraction(self.val)
+            check_val_fraction("val", self.val)
         if self.width is not None:
             check_width(self.width)
         if self.dropout is not None:

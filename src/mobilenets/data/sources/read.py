@@ -62,7 +62,7 @@ def read_splits(
     """
     fraction, folder = (float(val), None) if isinstance(val, (int, float)) else (None, val)
     if folder is not None and Path(folder).resolve() == data.resolve():
-        raise UsageError(f"val: {folder} is the training data itself; use other photos, or a share such as 0.2")
+        raise UsageError(f"val: {folder} is the training data itself; use other photos, or a fraction such as 0.2")
     if defects is not None and Path(defects).resolve() == data.resolve():
         raise UsageError(f"defects: {defects} is the training data itself; give a folder with photos of defects")
     without = defects if folder is None else folder
