@@ -11,8 +11,8 @@ import pytest
 import mobilenets as mn
 from conftest import Cli, is_one_line_error, write_photos
 from mobilenets.arch import build
-from mobilenets.features.index import find_index
 from mobilenets.model_card import read_card, read_tensors
+from mobilenets.runtime.index_file import find_index
 from mobilenets.training.add_class import check_run
 from mobilenets.training.probe.head import fit_head
 from mobilenets.training.recipe import ProbeRecipe

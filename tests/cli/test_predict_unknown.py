@@ -197,9 +197,9 @@ def test_an_index_of_another_run_and_a_damaged_one_are_refused(cli: Cli, run: Pa
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (["--accept", "0"], "--accept: 0 is no share"),
-        (["--accept", "1.5"], "--accept: 1.5 is no share"),
-        (["--accept", "nan"], "--accept: nan is no share"),
+        (["--accept", "0"], "--accept: 0 is no fraction"),
+        (["--accept", "1.5"], "--accept: 1.5 is no fraction"),
+        (["--accept", "nan"], "--accept: nan is no fraction"),
         (["--link"], "--link: is for --sort-into"),
     ],
 )

@@ -11,11 +11,12 @@ from mobilenets.arch import build
 from mobilenets.errors import UserError
 from mobilenets.features.coverage import choose_covering
 from mobilenets.features.images import ImageFeatures
-from mobilenets.features.index import FeatureIndex, build_index, find_index, model_id, need_index, read_index
+from mobilenets.features.index import FeatureIndex, build_index, model_id
 from mobilenets.features.known import MAX_DISTANCES, Known, is_accepted
 from mobilenets.features.neighbours import nearest, unit
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess import Preprocess
+from mobilenets.runtime.index_file import find_index, need_index
 from mobilenets.system.tensor_file import pack, unpack
 
 NET = build("mobilenet_v3_small", width=0.35, num_classes=2)
@@ -170,7 +171,7 @@ def test_the_index_of_another_model_is_refused(tmp_path: Path) -> None:
     make_index().write(tmp_path / "index.safetensors")
     other = ModelCard("test", NET, ("known", "too"), Preprocess(), {"accuracy": 0.8})
     with pytest.raises(UserError, match=r"index\.safetensors: the index of another model"):
-        read_index(tmp_path / "index.safetensors", other)
+        find_index(tmp_path, other)
     with pytest.raises(UserError, match=r"no index\.safetensors beside it"):
         need_index(tmp_path / "elsewhere" / "model.onnx", CARD)
 
@@ -205,11 +206,11 @@ def test_a_damaged_index_is_refused_in_a_line(tmp_path: Path, name: str, value: 
     tensors = {**tensors, name: value} if value is not None else {k: v for k, v in tensors.items() if k != name}
     file.write_bytes(pack(tensors, metadata))
     with pytest.raises(UserError, match=r"index\.safetensors: damaged") as refused:
-        read_index(file, CARD)
+        find_index(tmp_path, CARD)
     assert "\n" not in str(refused.value)
 
 
 def test_an_index_of_a_later_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.safetensors").write_bytes(pack({}, {"format": "3"}))
     with pytest.raises(UserError, match="not an index that this version reads"):
-        read_index(tmp_path / "index.safetensors", CARD)
+        find_index(tmp_path, CARD)

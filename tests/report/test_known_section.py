@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from mobilenets.features.images import ImageFeatures
-from mobilenets.features.index import build_index, read_index
+from mobilenets.features.index import build_index
 from mobilenets.features.known import Known
 from mobilenets.model_card import read_card
 from mobilenets.report.known_section import known_section
 from mobilenets.report.run_report import write_report
+from mobilenets.runtime.index_file import find_index
 
 
 def test_the_ten_strangest_are_shown_the_strangest_first_with_what_they_are_most_like(
@@ -30,7 +31,7 @@ def test_the_ten_strangest_are_shown_the_strangest_first_with_what_they_are_most
         assert each.image.uri is not None
     assert section.chart is not None
     assert sum(int(bar.title.split()[0]) for bar in section.chart.bars) == len(
-        read_index(run / "index.safetensors", read_card(run)).known.distances
+        find_index(run, read_card(run)).known.distances
     )
 
 

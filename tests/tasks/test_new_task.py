@@ -21,14 +21,14 @@ from mobilenets.cli.main import main
 from mobilenets.errors import DataError, UsageError
 from mobilenets.serving.app import make_app
 from mobilenets.tasks import TASKS
-from mobilenets.tasks.mark import Mark
+from mobilenets.tasks.mark import Placeless
 from mobilenets.tasks.task import Labels, Loss, Outputs, Task
 
 TOLERANCE = 0.2  # an answer so far off is right
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Placeless):
     """How bright a photograph is, 0 to 1."""
 
     path: str | None
@@ -37,10 +37,6 @@ class Reading:
     @property
     def title(self) -> tuple[str, str]:
         return "brightness", f"{self.brightness:.2f}"
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        return ()
 
     def cut(self, top: int | None) -> "Reading":
         return self

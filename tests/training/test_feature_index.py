@@ -9,10 +9,10 @@ from conftest import write_photos
 from mobilenets.arch import build
 from mobilenets.data.manifest import Manifest
 from mobilenets.data.samples import Sample, Samples
-from mobilenets.features.index import find_index
 from mobilenets.features.neighbours import unit
 from mobilenets.model_card import read_card
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from mobilenets.runtime.index_file import find_index
 from mobilenets.training.feature_index import _group_numbers
 from mobilenets.training.run import train
 from small import write_random

@@ -88,8 +88,8 @@ class ImageFeatures:
         return {prefix + name: tensor for name, tensor in columns.items()}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str, width: int, classes: int) -> ImageFeatures:
-        """The inverse of `tensors`, for features of this `width` and labels below `classes`.
+    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str, width: int, kinds: int) -> ImageFeatures:
+        """The inverse of `tensors`, for features of this `width` and labels below `kinds`.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class ImageFeatures:
                 raise ValueError(f"{prefix}features that have not the length 1")
             if not (np.isfinite(lengths).all() and lengths.min() > 0):
                 raise ValueError(f"{prefix}lengths that are none")
-            if labels.min() < 0 or labels.max() >= classes:
+            if labels.min() < 0 or labels.max() >= kinds:
                 raise ValueError(f"{prefix}labels beyond the classes")
         starts = np.append(0, ends[:-1])
         if (ends < starts).any() or (count and (ends[0] < 0 or ends[-1] != len(text))):

@@ -16,7 +16,7 @@ from mobilenets.features.coverage import choose_covering
 from mobilenets.features.images import ImageFeatures, check_tensors
 from mobilenets.features.known import MAX_DISTANCES, Known
 from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots
-from mobilenets.model_card import CLASSIFY, MULTILABEL, ModelCard
+from mobilenets.model_card import ModelCard
 from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
 
@@ -223,8 +223,8 @@ def build_index(
     return FeatureIndex(train, held_out.take(some), Known.of(distances[near], groups[near]), model)
 
 
-def read_index(path: Path, card: ModelCard) -> FeatureIndex:
-    """The index at `path`, which is to be that of the network of `card`.
+def read_index(path: Path, card: ModelCard, kinds: int) -> FeatureIndex:
+    """The index at `path`, which is to be that of the network of `card`, with labels below `kinds`.
 
     Raises
     ------
@@ -237,50 +237,20 @@ def read_index(path: Path, card: ModelCard) -> FeatureIndex:
     if metadata.get("model") != model_id(card):
         raise ModelFileError(f"{path}: the index of another model than {card.name} here; put back the run's own")
     try:
-        return _checked(tensors, card, metadata["model"])
+        return _checked(tensors, card.net.head_width, kinds, metadata["model"])
     except (ValueError, KeyError) as error:
         raise ModelFileError(f"{path}: damaged ({error}); put back the run's own, or remove it") from error
 
 
-def find_index(model: Path, card: ModelCard) -> FeatureIndex | None:
-    """The index that lies beside a model file or in its run folder; None: there is none.
-
-    Raises
-    ------
-    UserError
-        It is damaged, or that of another network.
-    """
-    path = (model if model.is_dir() and model.suffix != ".mlpackage" else model.parent) / FILE
-    return read_index(path, card) if path.is_file() else None
-
-
-def need_index(model: Path, card: ModelCard) -> FeatureIndex:
-    """As `find_index`, for what cannot do without.
-
-    Raises
-    ------
-    UserError
-        There is none, or a damaged one.
-    """
-    index = find_index(model, card)
-    if index is None and card.task not in (CLASSIFY, MULTILABEL):
-        only = "only models for classes or labels keep an index of their photos; use one, or for 'similar' --among"
-        raise ModelFileError(f"{model}: answers {card.task!r}, and {only}")
-    if index is None:
-        raise ModelFileError(f"{model}: has no {FILE} beside it, so nothing tells what is unknown; train again")
-    return index
-
-
-def _checked(tensors: dict[str, Array], card: ModelCard, model: str) -> FeatureIndex:
-    """The index of a file's tensors.
+def _checked(tensors: dict[str, Array], width: int, kinds: int, model: str) -> FeatureIndex:
+    """The index of a file's tensors, for features of this `width` and labels below `kinds`.
 
     Raises
     ------
     ValueError, KeyError
-        They contradict each other or the card.
+        They contradict each other or that.
     """
-    width, classes = card.net.head_width, len(card.classes) + (card.task == MULTILABEL)
-    train, held_out = (ImageFeatures.from_tensors(tensors, prefix, width, classes) for prefix in ("", HELD_OUT))
+    train, held_out = (ImageFeatures.from_tensors(tensors, prefix, width, kinds) for prefix in ("", HELD_OUT))
     if len(train) == 0:
         raise ValueError("no photo")
     known = Known(tensors["distances"], tensors["known"])

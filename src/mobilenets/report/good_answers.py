@@ -109,7 +109,7 @@ def _figure(
     except UserError:
         return InspectedFigure(image, path, photo, heat, list(faults))
     photo = jpeg(seen.convert("RGB"), _SIDE, path)
-    warm = unlike(answer, preprocess, *seen.size)
+    warm = unlike(answer.heat, preprocess, *seen.size)
     pixels = preprocess.photo_part(preprocess.pixels(seen), *seen.size)
     if warm.any():
         heat = jpeg(overlay(pixels, warm), _SIDE, f"heat map: {describe(warm)}")

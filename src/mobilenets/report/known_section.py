@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mobilenets.data.manifest import listed_files, manifest_of
-from mobilenets.features.index import FeatureIndex, find_index
+from mobilenets.features.index import FeatureIndex
 from mobilenets.features.known import ACCEPT
 from mobilenets.model_card import ModelCard
 from mobilenets.preprocess.depth import Range
 from mobilenets.report.charts import Chart, histogram
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import short_path, thumbnail
+from mobilenets.runtime.index_file import find_index
 from mobilenets.tasks import task_of
 
 MAX_STRANGE = 10

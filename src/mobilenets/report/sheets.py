@@ -6,20 +6,22 @@ import io
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mobilenets.explaining.overlay import heat_image, heat_layer, overlay
-from mobilenets.explaining.unlike import unlike
+from mobilenets.explaining.overlay import heat_image, overlay
+from mobilenets.explaining.unlike import unlike_layer
 from mobilenets.preprocess import Preprocess, decode
 from mobilenets.report.marks import colour_of, draw_marks
 from mobilenets.report.thumbnails import contained
 from mobilenets.system.files import write_atomic
 from mobilenets.system.fonts import find_font
-from mobilenets.tasks.anomaly.answers import Inspection
-from mobilenets.tasks.mark import Mark
+from mobilenets.tasks.mark import Mark, Placeless
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,14 @@ _TITLE = 44
 _MARGIN = 8
 _FONT_SIZE = 18
 _OTHERS = "0123456789.…<≥"  # that a title has besides the name
+
+
+@dataclass(frozen=True)
+class TitledImage(Placeless):
+    """A photo and its title, where there is no answer of a model: see `Titled`."""
+
+    path: str
+    title: tuple[str, str]
 
 
 class Titled(Protocol):
@@ -50,16 +60,20 @@ class Titled(Protocol):
     def marks(self) -> Sequence[Mark]:
         """The places in it that are drawn."""
 
+    @property
+    def heat(self) -> NDArray[np.float32] | None:
+        """How strange each place is, as `Answer` has it; drawn where it is not None."""
+
 
 def save_predictions(predictions: Sequence[Titled], path: Path, classes: Sequence[str], preprocess: Preprocess) -> None:
-    """Draw the first 16 pictures with their titles and boxes on one PNG, in a grid; inspected ones with their heat.
+    """Draw the first 16 pictures with their titles, boxes and heat on one PNG, in a grid.
 
     `preprocess`: the network's, so that deep pictures are shown as it sees them, and heat where it saw it.
     A name among `classes` that no font of this system can write is replaced by its number, with a warning.
     """
     shown = [p for p in predictions if p.path is not None][:MAX_IMAGES]
     several, alone = (TILE, TILE_ALONE)
-    if any(p.marks or isinstance(p, Inspection) for p in shown):
+    if any(p.marks or p.heat is not None for p in shown):
         several, alone = TILE_MARKED, TILE_MARKED_ALONE
     tile = several if len(shown) > 1 else alone
     columns = math.ceil(math.sqrt(len(shown)))
@@ -74,15 +88,15 @@ def save_predictions(predictions: Sequence[Titled], path: Path, classes: Sequenc
         image = contained(image, tile - 2 * _MARGIN)
         if prediction.marks:
             image = draw_marks(image.convert("RGB"), prediction.marks, colours, names)
-        if isinstance(prediction, Inspection):
-            image = _with_heat(image, prediction, preprocess)
+        if prediction.heat is not None:
+            image = _with_heat(image, prediction.heat, preprocess)
         _draw(sheet, corner, tile, image, names[prediction.title[0]], prediction.title[1])
     _save(sheet, path)
 
 
-def _with_heat(image: Image.Image, answer: Inspection, preprocess: Preprocess) -> Image.Image:
+def _with_heat(image: Image.Image, heat: NDArray[np.float32], preprocess: Preprocess) -> Image.Image:
     """The photo with what is drawn on the page of `serve` too: warm where it is stranger than the threshold."""
-    layer = heat_layer(unlike(answer, preprocess, *image.size), image.size, preprocess).resize(image.size)
+    layer = unlike_layer(heat, image.size, preprocess).resize(image.size)
     return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 

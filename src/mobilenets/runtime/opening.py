@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.errors import ModelFileError, UsageError
-from mobilenets.features.index import find_index, need_index
 from mobilenets.model_card import CLASSIFY, read_card
 from mobilenets.runtime.base import FLOAT, HALF, Engine, features_engine, has_features
 from mobilenets.runtime.classifier import Classifier
+from mobilenets.runtime.index_file import find_index, need_index
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.runtime.registry import KINDS, PRECISIONS, SUFFIXES, open_engine
 from mobilenets.tasks import task_of
@@ -33,7 +33,7 @@ def predictor_of(engine: Engine, accept: float | None = None) -> Predictor[Any]:
         An index beside the engine's file that is damaged or of another network, or none for `accept`.
     """
     if accept is not None and not 0 < accept <= 1:
-        raise UsageError(f"--accept: {accept:g} is no share of the known photos; use one above 0 and up to 1")
+        raise UsageError(f"--accept: {accept:g} is no fraction of the known photos; use one above 0 and up to 1")
     if accept is not None and task_of(engine.card).has_boxes:
         raise UsageError(f"--accept: {engine.card.name} finds boxes, and knows no photos to be like; leave it out")
     kind: type[Predictor[Any]] = Classifier if engine.card.task == CLASSIFY else Predictor

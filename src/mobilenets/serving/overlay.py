@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mobilenets.explaining.overlay import heat_layer
-from mobilenets.explaining.unlike import unlike
+from mobilenets.explaining.unlike import unlike_layer
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.tasks.anomaly.answers import Inspection
@@ -30,11 +30,10 @@ def inspector(predictor: Predictor[Inspection], max_pixels: int) -> Explain:
     """Draws where a picture is unlike good ones, as `predictor` answers it."""
 
     def explain(content: bytes) -> bytes:
-        preprocess = predictor.card.preprocess
         decoded = predictor.decoded(content, max_pixels)
         file = io.BytesIO()
-        size = decoded.image.size
-        heat_layer(unlike(predictor.predict(decoded), preprocess, *size), size, preprocess).save(file, "PNG")
+        heat = predictor.predict(decoded).heat
+        unlike_layer(heat, decoded.image.size, predictor.card.preprocess).save(file, "PNG")
         return file.getvalue()
 
     return explain

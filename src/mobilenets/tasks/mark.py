@@ -1,8 +1,12 @@
-"""A place in a photo that an answer speaks of."""
+"""Where in a photo an answer speaks of something: boxes, heat, or nowhere."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -27,3 +31,23 @@ class Mark:
     label: str
     figure: str
     box: tuple[float, float, float, float]
+
+
+class Placeless:
+    """What speaks of a photo as a whole, as most answers do.
+
+    Examples
+    --------
+    >>> Placeless().marks, Placeless().heat
+    ((), None)
+    """
+
+    @property
+    def marks(self) -> Sequence[Mark]:
+        """No places."""
+        return ()
+
+    @property
+    def heat(self) -> NDArray[np.float32] | None:
+        """None."""
+        return None

@@ -47,6 +47,10 @@ class Answer(Protocol):
     def marks(self) -> Sequence[Mark]:
         """The places in the photo that it speaks of, the most certain first."""
 
+    @property
+    def heat(self) -> NDArray[np.float32] | None:
+        """How strange each place is, float32 (h, w), 0 to 1, over what the network sees; None: it tells no places."""
+
     def cut(self, top: int | None) -> Answer:
         """Of several possibilities the `top` best alone (None: all)."""
 
@@ -218,6 +222,10 @@ class Task(ABC, Generic[A]):
 
         `counts`: int64 (V,), photos of each.
         """
+
+    def num_strata(self, classes: Sequence[str]) -> int:
+        """How many numbers `strata` can give to labels of `classes`: one for each, and one for none of them."""
+        return len(classes) + 1
 
     def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
         """The number that a model with `classes` has for each of `labels` (`UNKNOWN`: none), and what it numbers."""

@@ -29,12 +29,13 @@ from mobilenets.data.walk import image_files
 from mobilenets.errors import DataError, ModelFileError, UsageError
 from mobilenets.features.images import ImageFeatures
 from mobilenets.features.index import FILE as INDEX
-from mobilenets.features.index import MAX_IMAGES, PER_CLASS, FeatureIndex, build_index, model_id, need_index
+from mobilenets.features.index import MAX_IMAGES, PER_CLASS, FeatureIndex, build_index, model_id
 from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.features.neighbours import nearest, roots
 from mobilenets.model_card import CLASSIFY, EXTENDED_FROM, ModelCard, read_card
 from mobilenets.nn.io import Network, read_network
 from mobilenets.preprocess.opening import max_pixels
+from mobilenets.runtime.index_file import need_index
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks.classify.predictions import path_text
 from mobilenets.tasks.objective import Objective

@@ -27,8 +27,9 @@ def look_among(predictor: Predictor[Any], model: Path, among: Sources | None) ->
     """
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.files import SUFFIXES, read_features
-    from mobilenets.features.index import FILE, find_index, model_id
+    from mobilenets.features.index import FILE, model_id
     from mobilenets.features.neighbours import roots
+    from mobilenets.runtime.index_file import find_index
     from mobilenets.verbs.features import all_features
     from mobilenets.verbs.sources import expand, listed
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mobilenets.preprocess.decode import Decoded
     from mobilenets.runtime.predictor import Predictor, Source
     from mobilenets.system.progress import Report
-    from mobilenets.tasks.mark import Mark
     from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
@@ -39,11 +38,6 @@ class Wanted:
     def title(self) -> tuple[str, str]:
         """For a sheet."""
         return self.why, str(self.rank)
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """None: it is the whole photo that counts."""
-        return ()
 
 
 @dataclass(frozen=True)
@@ -139,8 +133,8 @@ def label_next(
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.features.index import need_index
     from mobilenets.model_card import CLASSIFY
+    from mobilenets.runtime.index_file import need_index
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand, listed
 
@@ -181,9 +175,10 @@ def label_next(
     lines.writerows([str(Path(photo.path).absolute()), "", photo.why] for photo in photos)
     write_atomic(Path(out), text.getvalue())
     if save is not None:
-        from mobilenets.report.sheets import save_predictions
+        from mobilenets.report.sheets import TitledImage, save_predictions
 
-        save_predictions(photos, Path(save), (), predictor.card.preprocess)
+        shown = [TitledImage(photo.path, photo.title) for photo in photos]
+        save_predictions(shown, Path(save), (), predictor.card.preprocess)
     return LabelNext(photos, Path(out), images.copies)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
-    from mobilenets.tasks.mark import Mark
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +45,6 @@ class Match:
     def title(self) -> tuple[str, str]:
         """Its name and how similar it is."""
         return Path(self.path).name, f"{self.similarity:.3f}"
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """None: it is the whole photo that counts."""
-        return ()
-
-
-class _Asked(Match):
-    """The photo that was asked about, on a sheet."""
-
-    @property
-    def title(self) -> tuple[str, str]:
-        return Path(self.path).name, "asked"
 
 
 @dataclass(frozen=True)
@@ -171,11 +157,13 @@ def similar(
 
 
 def _save(result: Similar, path: Path, predictor: Predictor[Any]) -> None:
-    from mobilenets.report.sheets import save_predictions
+    from mobilenets.report.sheets import TitledImage, save_predictions
 
-    asked = _Asked(result.photo, 1.0)
+    asked = TitledImage(result.photo, (Path(result.photo).name, "asked"))
     there = [match for match in result.matches if Path(match.path).is_file()]
     if len(there) < len(result.matches):
         log.warning("%d of the photos are no longer there and not drawn", len(result.matches) - len(there))
-    save_predictions([asked, *there], path, (), predictor.card.preprocess)
+    save_predictions(
+        [asked, *(TitledImage(match.path, match.title) for match in there)], path, (), predictor.card.preprocess
+    )
     log.info("saved %s", path)

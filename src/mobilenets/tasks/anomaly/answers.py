@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenets.tasks.anomaly.targets import DEFECT
-from mobilenets.tasks.mark import Mark
+from mobilenets.tasks.mark import Placeless
 from mobilenets.tasks.task import Outputs
 
 FIELDS = {"label": str, "score": float, "threshold": float, "map": list[list[float]]}
 COLUMNS = ["label", "score"]  # of a CSV
 _DIGITS = 4  # of the map, in JSON
+MIN_RANGE = 0.1  # of a score above the threshold that is drawn as strongly as can be
 
 
 @dataclass(frozen=True, eq=False)
-class Inspection:
+class Inspection(Placeless):
     """How unlike the good ones one photo is.
 
     Attributes
@@ -68,9 +69,11 @@ class Inspection:
         return (float(column) + 0.5) / width, (float(row) + 0.5) / height
 
     @property
-    def marks(self) -> tuple[Mark, ...]:
-        """None: where it is unlike others has no edges."""
-        return ()
+    def heat(self) -> NDArray[np.float32]:
+        """The map above the threshold: 0 up to there, 1 at the strangest place, if that is well above it."""
+        strongest = max(float(self.map.max()), self.threshold + MIN_RANGE)
+        heat: NDArray[np.float32] = ((self.map - self.threshold) / (strongest - self.threshold)).clip(0, 1)
+        return heat.astype(np.float32)
 
     def cut(self, top: int | None) -> Inspection:
         """Itself: there is one possibility."""

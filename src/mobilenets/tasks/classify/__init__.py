@@ -47,6 +47,10 @@ class Classify(Task[Prediction]):
         """Each class is one."""
         return np.arange(len(labels))
 
+    def num_strata(self, classes: Sequence[str]) -> int:
+        """One for each class."""
+        return len(classes)
+
     def numbered(self, labels: Sequence[str], classes: Sequence[str]) -> tuple[list[int], Sequence[str]]:
         """By the model's classes."""
         return [classes.index(name) if name in classes else UNKNOWN for name in labels], classes

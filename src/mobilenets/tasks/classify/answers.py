@@ -11,7 +11,7 @@ import numpy as np
 from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
 from mobilenets.tasks.known import KNOWN_FIELDS, UNKNOWN, known_cells, known_entries, unknown_line
-from mobilenets.tasks.mark import Mark
+from mobilenets.tasks.mark import Placeless
 from mobilenets.tasks.task import Outputs
 
 
@@ -27,7 +27,7 @@ FIELDS = {"label": str, "probability": float, "top": list[ClassProbability], **K
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Placeless):
     """What one photo shows.
 
     Attributes
@@ -65,11 +65,6 @@ class Prediction:
     def title(self) -> tuple[str, str]:
         """The class and its probability; of the unknown, how known it is."""
         return (UNKNOWN, f"{self.known:.3f}") if self.label is None else (self.label, f"{self.probability:.3f}")
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """None: it speaks of the whole photo."""
-        return ()
 
     def cut(self, top: int | None) -> Prediction:
         """With the `top` best classes alone."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from mobilenets.system.terminal import columns as columns_of
 from mobilenets.system.terminal import padded
-from mobilenets.tasks.mark import Mark
+from mobilenets.tasks.mark import Mark, Placeless
 from mobilenets.tasks.task import Outputs
 
 Size = tuple[int, int]
@@ -29,7 +29,7 @@ FIELDS = {"objects": list[FoundObject]}
 
 
 @dataclass(frozen=True)
-class Detection:
+class Detection(Placeless):
     """What one photo shows, and where.
 
     Attributes

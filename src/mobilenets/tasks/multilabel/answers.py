@@ -14,7 +14,7 @@ from mobilenets.system.terminal import padded
 from mobilenets.tasks.classify.answers import ClassProbability
 from mobilenets.tasks.classify.answers import columns as class_columns
 from mobilenets.tasks.known import KNOWN_FIELDS, UNKNOWN, known_cells, known_entries, unknown_line
-from mobilenets.tasks.mark import Mark
+from mobilenets.tasks.mark import Placeless
 from mobilenets.tasks.multilabel.targets import SEPARATOR
 from mobilenets.tasks.task import Outputs
 
@@ -22,7 +22,7 @@ FIELDS = {"labels": list[str], "top": list[ClassProbability], **KNOWN_FIELDS}
 
 
 @dataclass(frozen=True)
-class LabelSet:
+class LabelSet(Placeless):
     """What one photo shows, where it may have several labels or none.
 
     Attributes
@@ -55,11 +55,6 @@ class LabelSet:
         if self.labels is None:
             return UNKNOWN, f"{self.known:.3f}"
         return ", ".join(self.labels) or "no label", ""
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """None: it speaks of the whole photo."""
-        return ()
 
     def cut(self, top: int | None) -> LabelSet:
         """With the `top` most probable labels alone in the list of all."""
