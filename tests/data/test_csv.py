@@ -6,6 +6,8 @@ import csv
 import os
 import re
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -161,12 +163,8 @@ def test_a_column_called_path_goes_before_others(table: Path, capsys: pytest.Cap
     assert "not read: 'file'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("columns", ["x,y,w,h", "left,top,width,height", "x_center,y_center,width,height", "bbox"])
-def test_boxes_in_another_form_are_told_for_what_they_are(
-    table: Path, capsys: pytest.CaptureFixture[str], columns: str
-) -> None:
-    cells = ",".join(["1"] * (columns.count(",") + 1))
-    table.write_text(_lines(",", f"path,label,{columns}", f"{{path}},{{label}},{cells}"))
+def test_a_column_called_as_boxes_that_has_none_is_told(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(_lines(",", "path,label,box", "{path},{label},7"))
     assert _labels(table) == EXPECTED
     error = capsys.readouterr().err
     assert "; they look like boxes, which are read from columns called xmin, ymin, xmax, ymax" in error
@@ -176,6 +174,44 @@ def test_folds_that_are_numbers_are_no_parts(table: Path, capsys: pytest.Capture
     table.write_text(_lines(",", "path,label,fold", "{path},{label},3"))
     assert list(read_named_splits(table)[1]) == [""]
     assert "not read: 'fold'" in capsys.readouterr().err
+
+
+# --- encodings ------------------------------------------------------------------------------------------
+
+CHINESE = {"red": "红色", "blue": "蓝色"}
+
+
+def _translated(words: dict[str, str], header: str = "path,label") -> str:
+    return "\r\n".join([header, *(f"{path},{words[label]}" for path, label in ROWS), ""])
+
+
+def test_what_excel_saves_in_china_is_read_and_told(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_bytes(_translated(CHINESE).encode("gbk"))
+    assert set(_labels(table).values()) == set(CHINESE.values())
+    assert capsys.readouterr().err == f"{table}: 7 lines that are no UTF-8, read as GB18030: 'im/red0.png,红色'\n"
+
+
+def test_a_chinese_byte_far_down_in_a_long_table_is_read(table: Path) -> None:
+    table.write_bytes(
+        ("path,label,note\n" + f"im/red0.png,a,{'x' * 99}\n" * 20_000 + "im/red1.png,红,\n").encode("gbk")
+    )
+    assert read_table(table)[0].names == ("a", "红")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_other_widths_of_unicode_are_read(table: Path, encoding: str) -> None:
+    table.write_bytes(_translated(CHINESE).encode(encoding))
+    assert set(_labels(table).values()) == set(CHINESE.values())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "red"),
+    [("cp1252", "café"), ("cp1252", "Grün"), ("big5", "紅色"), ("shift_jis", "あか"), ("cp1251", "красный")],
+)
+def test_another_encoding_is_not_taken_for_chinese(table: Path, encoding: str, red: str) -> None:
+    table.write_bytes(_translated({"red": red, "blue": red + red}).encode(encoding))
+    with pytest.raises(UserError, match=r'not UTF-8 text .* which Excel calls "CSV UTF-8"'):
+        read_table(table)
 
 
 # --- paths of another system ----------------------------------------------------------------------------
@@ -256,6 +292,41 @@ def test_one_missing_file_among_others_is_missing_and_nothing_else_is_taken_for_
 
 
 @pytest.mark.skipif(os.path.normcase("A") == "a", reason="capitals do not matter to this system")
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_unicode_form_of_a_name_may_differ_and_it_is_counted(
+    tmp_path: Path, form: Literal["NFC", "NFD"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("naïve.png", "plain.png"):
+        other = "NFD" if form == "NFC" else "NFC"
+        Image.new("RGB", (8, 8)).save(tmp_path / normalize(other, name))
+    (tmp_path / "t.csv").write_text(normalize(form, "path,label\nnaïve.png,a\nplain.png,b\n"), "utf-8")
+    assert len(read_table(tmp_path / "t.csv")[0]) == 2
+    if not (tmp_path / normalize(form, "naïve.png")).is_file():  # a Mac takes both for one
+        assert "1 paths differ from the files in their Unicode form only (NFC or NFD)" in capsys.readouterr().err
+
+
+def test_signs_written_as_in_web_addresses_are_read_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a b.png", "100%25.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "t.csv").write_text("path,label\na%20b.png,a\n100%25.png,b\n")
+    assert [path.name for path in map(read_table(tmp_path / "t.csv")[0].path, range(2))] == ["a b.png", "100%25.png"]
+    assert "1 paths have signs written as in web addresses (%20)" in capsys.readouterr().err
+
+
+def test_a_photo_of_another_suffix_is_named(table: Path) -> None:
+    table.write_text(_lines(",").replace(".png", ".jpeg"))
+    with pytest.raises(UserError, match=r"line 2: im/red0.jpeg: no such file \(there is red0.png\)"):
+        read_table(table)
+
+
+def test_without_a_header_files_of_another_computer_are_found(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text("".join(f"C:\\set\\{path},{label}\n" for path, label in ROWS))
+    assert _labels(table) == EXPECTED
+    assert "no header: its columns are read as path, label; 6 paths lead nowhere" in capsys.readouterr().err
+
+
 def test_capitals_that_differ_are_read_and_counted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text(_lines(",").replace("im/red", "IM/Red").replace("blue0.png", "blue0.PNG"))
     assert _labels(table) == EXPECTED

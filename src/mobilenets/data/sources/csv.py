@@ -53,8 +53,8 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
         different labels, parts or groups.
     """
     form, finder = find_format(table), Finder(table.parent)
-    if form.corners:
-        boxes = read_box_rows(table, located(table, form, finder))
+    if form.boxes is not None:
+        boxes = read_box_rows(table, located(table, form, finder), form.boxes)
         if guesses := [*form.notes, *finder.describe()]:
             _log_once(f"{table}: {'; '.join(guesses)}")
         return boxes.samples(), boxes.survey
@@ -114,11 +114,11 @@ def located(table: Path, form: Format, finder: Finder) -> Iterator[BoxRow]:
         split = row["split"].lower()
         if split and split not in SPLIT_NAMES:
             raise DataError(f"{where}: split is {row['split'].lower()!r}; use train, val or test")
-        path = paths.get(row["path"]) if form.corners else None  # a photo has as many rows as boxes
+        path = paths.get(row["path"]) if form.boxes else None  # a photo has as many rows as boxes
         path = path or finder.find(row["path"])
         if path is None:
             raise DataError(f"{where}: {row['path']}: no such file ({finder.hint(row['path'])})")
-        if form.corners:
+        if form.boxes:
             paths[row["path"]] = path
         yield BoxRow(where, path, SPLIT_NAMES[split] if split else "", row)
 
@@ -126,7 +126,7 @@ def located(table: Path, form: Format, finder: Finder) -> Iterator[BoxRow]:
 def _rows(table: Path, form: Format) -> Iterator[tuple[int, Row]]:
     """Line number and values, stripped, of every row that is not blank."""
     wanted = [(name, form.columns.get(name, sys.maxsize)) for name in COLUMNS]
-    wanted += form.corners.items()
+    wanted += form.boxes.at.items() if form.boxes else []
     for line, values in open_rows(table, form):
         count = len(values)
         if count > form.width and any(values[form.width :]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,10 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from mobilenets.data.sources.boxes.csv_boxes import CORNERS, are_boxes, find_corners
+from mobilenets.data.sources.boxes.csv_forms import CORNERS, BoxColumns, are_boxes, find_boxes, without_header
+from mobilenets.data.sources.encoding import find_encoding, not_utf8
 from mobilenets.data.sources.split_names import SPLIT_NAMES
 from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
+from mobilenets.preprocess.formats import is_image
 from mobilenets.tasks import TASKS
 from mobilenets.tasks.multilabel.targets import SEPARATOR
 
@@ -45,6 +46,7 @@ _SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what Excel reads and wr
 _HEAD = 200  # lines that are looked at
 # Whether a photograph has the label of a column, in lower case; pandas' get_dummies writes True and False.
 FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+_VIA = "regionshapeattributes"
 _SHOWN = 6  # columns named in a message
 
 
@@ -54,7 +56,7 @@ class Format:
 
     `notes`: what was guessed, for people. `task`: that of the column of labels, by its name in `TASKS`.
     `flags`: of labels that have a column of 0 and 1 each, their positions, where there is no column of labels.
-    `corners`: of rows that are a box each, the positions of what `csv_boxes` reads.
+    `boxes`: of rows that are a box each, the columns of its numbers.
     """
 
     encoding: str
@@ -65,7 +67,7 @@ class Format:
     notes: tuple[str, ...]
     task: str = CLASSIFY
     flags: dict[str, int] = field(default_factory=dict)
-    corners: dict[str, int] = field(default_factory=dict)
+    boxes: BoxColumns | None = None
 
 
 def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
@@ -87,7 +89,7 @@ def open_rows(table: Path, form: Format) -> Iterator[tuple[int, list[str]]]:
                     yield line, values
                 line = form.skip + reader.line_num + 1
     except UnicodeError as error:
-        raise _not_text(table, error) from error
+        raise not_utf8(table, error) from error
     except csv.Error as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
 
@@ -100,7 +102,7 @@ def find_format(table: Path) -> Format:
     UserError
         No text, or no columns for paths and labels: those that were found are named.
     """
-    encoding = _encoding(table)
+    encoding, note = find_encoding(table)
     try:
         with table.open(newline="", encoding=encoding) as file:
             skip, given = _preamble(file)
@@ -108,47 +110,39 @@ def find_format(table: Path) -> Format:
             head = list(islice(file, skip, skip + _HEAD))
         tables = {s: list(_reader(head, s)) for s in ([given] if given else _SEPARATORS)}
     except UnicodeError as error:
-        raise _not_text(table, error) from error
+        raise not_utf8(table, error) from error
     except csv.Error as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
     tables = {s: rows or [[]] for s, rows in tables.items()}
-    where = f"{table}: line {skip + 1}"
+    where, notes = f"{table}: line {skip + 1}", [note] if note else []
     for separator, rows in tables.items():
         named = _named(rows[0])
+        if any(_key(name) == _VIA for name in rows[0]):
+            raise DataError(
+                f"{where}: the columns of VGG's VIA, whose boxes are not read from a CSV; export them as COCO"
+            )
         if {"path", "label"} <= named.keys() or ("path" in named and _flags(where, rows, named)):
             columns = _choose(where, table.parent, rows)
             flags = {} if "label" in columns else _flags(where, rows, columns)
-            corners = {} if flags else find_corners([_key(name) for name in rows[0]])
-            task = MULTILABEL if flags else DETECT if corners else _task_of(rows[0][columns["label"]])
-            notes = [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
-            notes += _guesses(rows[0], columns, {**flags, **corners})
+            boxes = None if flags else find_boxes([_key(name) for name in rows[0]], rows[0], rows[1:])
+            task = MULTILABEL if flags else DETECT if boxes else _task_of(rows[0][columns["label"]])
+            notes += [f"separated by {_SEPARATORS.get(separator, separator)}"] if separator != "," else []
+            notes += _guesses(rows[0], columns, {**flags, **(boxes.at if boxes else {})})
             skip += _lines_of_header(head, separator)
-            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task, flags, corners)
+            return Format(encoding, separator, skip, len(rows[0]), columns, tuple(notes), task, flags, boxes)
     for separator, rows in tables.items():
-        bare = _without_header(table.parent, rows[0])
+        boxes = without_header(rows[0])
+        bare = {"path": 0, "label": 5} if boxes else _without_header(table.parent, rows[0])
         if bare:
-            notes = [f"no header: its columns are read as {', '.join(sorted(bare, key=bare.__getitem__))}"]
-            return Format(encoding, separator, skip, len(rows[0]), bare, tuple(notes))
+            names = ["path", *CORNERS, "label"] if boxes else sorted(bare, key=bare.__getitem__)
+            notes = [*notes, f"no header: its columns are read as {', '.join(names)}"]
+            task = DETECT if boxes else CLASSIFY
+            return Format(encoding, separator, skip, len(rows[0]), bare, tuple(notes), task, boxes=boxes)
     raise _no_columns(where, max(tables.values(), key=lambda rows: len(rows[0])))
 
 
 def _reader(lines: Iterable[str], separator: str) -> Any:  # its class has no public name
     return csv.reader(lines, delimiter=separator, skipinitialspace=True)
-
-
-def _encoding(table: Path) -> str:
-    with table.open("rb") as file:
-        start = file.read(4096)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if b"\0" in start:
-        raise DataError(f"{table}: not text; of a spreadsheet, save the sheet as CSV in UTF-8")
-    return "utf-8-sig"
-
-
-def _not_text(table: Path, error: UnicodeError) -> UserError:
-    where = f" ({error.reason} at byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-    return DataError(f'{table}: not UTF-8 text{where}; save it as UTF-8, which Excel calls "CSV UTF-8"')
 
 
 def _preamble(file: TextIO) -> tuple[int, str | None]:
@@ -255,7 +249,8 @@ def _without_header(folder: Path, first: Sequence[str]) -> dict[str, int]:
     split = {"split": 2} if len(first) == 3 and first[2].strip().lower() in SPLIT_NAMES else {}
     if len(first) - len(split) == 2:
         for path, label in ((0, 1), (1, 0)):
-            if _exists(folder, first, path):
+            # Of a file that is not there the row is refused by name, or all of them are found where they moved.
+            if _exists(folder, first, path) or is_image(first[path].strip()):
                 return {"path": path, "label": label, **split}
     return {}
 

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from mobilenets.preprocess.formats import is_image
@@ -39,7 +40,7 @@ class Finder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._looked = 0
-        self._backslashes = self._case = self._elsewhere = 0
+        self._backslashes = self._case = self._unicode = self._escaped = self._elsewhere = 0
         self._moved: _Moved | None = None
         self._example = ("", "")
         self._listed: dict[str, dict[str, list[str]]] = {}
@@ -61,9 +62,13 @@ class Finder:
             if self._is_file(path):
                 self._backslashes += 1
                 return path
+        if "%" in path and self._is_file(_plain(unquote(path))):
+            self._escaped += 1
+            return _plain(unquote(path))
         found = self._in_other_letters(path)
         if found:
-            self._case += 1
+            self._unicode += normalize("NFC", found) == normalize("NFC", path)
+            self._case += normalize("NFC", found) != normalize("NFC", path)
             return found
         if path.startswith(_LOCAL_FILES):
             path = unquote(path.removeprefix(_LOCAL_FILES))
@@ -88,6 +93,10 @@ class Finder:
             lines.append(f"backslashes of {self._backslashes} paths read as /")
         if self._case:
             lines.append(f"{self._case} paths differ from the files in capitals only")
+        if self._unicode:
+            lines.append(f"{self._unicode} paths differ from the files in their Unicode form only (NFC or NFD)")
+        if self._escaped:
+            lines.append(f"{self._escaped} paths have signs written as in web addresses (%20)")
         return lines
 
     def hint(self, written: str) -> str:
@@ -98,7 +107,7 @@ class Finder:
         names = self._names(str(path.parent))
         if path.name in names:
             return "it is a folder" if (self._folder / path).is_dir() else "it is a link to nowhere, or no file"
-        like = [name for name in names if Path(name).stem == path.name]
+        like = [name for name in names if is_image(name) and Path(name).stem in (path.name, path.stem)]
         return f"there is {like[0]}" if len(like) == 1 else "paths are relative to the CSV"
 
     def _is_file(self, path: str) -> bool:
@@ -108,12 +117,12 @@ class Finder:
             return False
 
     def _in_other_letters(self, path: str) -> str | None:
-        """The one file whose path is this but for capitals."""
+        """The one file whose path is this but for capitals and how Unicode writes a letter with an accent."""
         if path.startswith("/"):
             return None
         found = PurePosixPath()
         for part in PurePosixPath(path).parts:
-            like = self._folded(str(found)).get(part.casefold(), [])
+            like = self._folded(str(found)).get(_folded(part), [])
             exact = part == ".." or part in like
             if not exact and len(like) != 1:
                 return None
@@ -127,11 +136,11 @@ class Finder:
             return []
 
     def _folded(self, folder: str) -> dict[str, list[str]]:
-        """The names in a folder by what is left of them without capitals; listed once."""
+        """The names in a folder by what is left of them without capitals, in one Unicode form; listed once."""
         if folder not in self._listed:
             names: dict[str, list[str]] = {}
             for name in self._names(folder):
-                names.setdefault(name.casefold(), []).append(name)
+                names.setdefault(_folded(name), []).append(name)
             self._listed[folder] = names
         return self._listed[folder]
 
@@ -162,6 +171,10 @@ class Finder:
             if is_image(name) and Path(name).stem == Path(path).name
         ]
         return found[0] if len(found) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def _plain(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from mobilenets.data.sources.encoding import find_encoding, not_utf8
 from mobilenets.errors import DataError
+
+log = logging.getLogger(__name__)
 
 MAX_JSON = 2_000_000_000  # bytes; COCO's largest has half a gigabyte, LVIS' one more
 MAX_TEXT = 64_000_000  # of YOLO's and labelme's, which may have its photo in it
@@ -77,17 +81,24 @@ def read_xml(path: Path) -> Element:
 
 
 def read_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
-    """The text of a file in UTF-8.
+    """The text of a file in UTF-8, or in another encoding of `find_encoding`, which is told.
 
     Raises
     ------
     DataError
         It cannot be read, is too large, or is no such text.
     """
+    content = _content(path, max_bytes)
     try:
-        return _content(path, max_bytes).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        encoding, note = find_encoding(path)
+        if note is not None:
+            log.warning("%s: %s", path, note)
+    try:
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+        raise not_utf8(path, error) from None
 
 
 def beginning(path: Path) -> bytes:

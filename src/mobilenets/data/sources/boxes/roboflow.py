@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobilenets.data.sources.boxes.csv_boxes import CORNERS, annotated
+from mobilenets.data.sources.boxes.csv_boxes import annotated
+from mobilenets.data.sources.boxes.csv_forms import CORNERS
 from mobilenets.data.sources.boxes.files import beginning
 from mobilenets.data.sources.boxes.photos import Photos, split_of
 from mobilenets.data.sources.boxes.table import BoxTable
@@ -35,11 +36,12 @@ def read_roboflow(data: Path, files: Sequence[Path]) -> BoxTable:
     table = BoxTable(data, f"Roboflow's CSV ({named(names, 3)})")
     for path, name in zip(files, names, strict=True):
         form, finder = find_format(path), Finder(path.parent)
-        if not form.corners:
+        if form.boxes is None:
             raise DataError(f"{path}: lacks a column of {', '.join(CORNERS)}; export it again")
         folder, split = name[: -len(_NAME)], split_of(name)
         rows = located(path, form, finder)
-        for photo in annotated(row._replace(path=folder + row.path, split=row.split or split) for row in rows)[0]:
+        rows = (row._replace(path=folder + row.path, split=row.split or split) for row in rows)
+        for photo in annotated(data / _NAME, rows, form.boxes)[0]:
             table.add(photo)
         if guesses := [*form.notes, *finder.describe()]:
             table.survey.note(f"{path}: {'; '.join(guesses)}")
