@@ -15,6 +15,7 @@ from mobilenets.errors import DataError, ModelFileError
 from mobilenets.features.coverage import choose_covering
 from mobilenets.features.images import ImageFeatures, check_tensors
 from mobilenets.features.known import MAX_DISTANCES, Known
+from mobilenets.features.lookup import Lookup
 from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots
 from mobilenets.model_card import ModelCard
 from mobilenets.system.files import write_atomic
@@ -102,6 +103,11 @@ class FeatureIndex:
         """What photographs are compared with: the roots of the features, float32 (N, D)."""
         return roots(self.features)
 
+    @cached_property
+    def lookup(self) -> Lookup:
+        """`rows`, for photographs that come one after another."""
+        return Lookup(self.rows)
+
     def nearest(self, features: NDArray[np.floating], k: int = 1) -> Neighbours:
         """The nearest training photos.
 
@@ -129,7 +135,7 @@ class FeatureIndex:
             )
         if not np.isfinite(features).all():
             raise ModelFileError("features that are no numbers: the model is damaged; train or export it again")
-        return nearest(roots(features), self.rows, k)
+        return self.lookup.nearest(roots(features), k)
 
     def strangest(self, count: int) -> list[tuple[int, int, float]]:
         """The `count` photographs that are least like the others: each with the nearest of those, and how far it is.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from mobilenets.features.neighbours import Features, nearest, roots
+from mobilenets.features.lookup import Lookup
+from mobilenets.features.neighbours import Features, roots
 from mobilenets.runtime.predictor import Row
 
 
@@ -31,10 +33,14 @@ class Among:
         """With the names of `paths` that a client may know."""
         return cls(rows, tuple(without_server_folders(path) for path in paths))
 
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.rows)
+
     def alike(self, row: Row, top: int) -> dict[str, Any]:
         """The `top` photos that are most like the one of `row`, in the words of `mobilenets similar --json`."""
         assert row.features is not None  # the predictor keeps them
-        near = nearest(roots(row.features[None]), self.rows, top)
+        near = self._lookup.nearest(roots(row.features[None]), top)
         found = zip(near.distances[0].tolist(), near.rows[0].tolist(), strict=True)
         return {"similar": [{"path": self.names[i], "similarity": round(1 - distance, 6)} for distance, i in found]}
 
