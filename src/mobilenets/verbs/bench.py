@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import UsageError
-from mobilenets.verbs.verb import verb
+from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
     from mobilenets.benchmarking.ceilings import Ceilings
@@ -115,9 +115,7 @@ def bench(
     Traceback (most recent call last):
     mobilenets.errors.UsageError: give a MODEL, or --family for the published networks
     """
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{name}: {value} is too few; use 1 or more")
+    check_counts(threads=threads, batch=batch)
     models = [str(model)] if isinstance(model, (str, Path)) else [str(one) for one in model]
     engines = [engine] if isinstance(engine, str) else list(engine or ())
     if not models and not family:

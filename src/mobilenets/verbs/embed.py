@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from mobilenets.features.files import Row
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Report
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,7 @@ def embed(
     from mobilenets.verbs.features import each_feature
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand, listed
+    from mobilenets.verbs.stream import log_unreadable
 
     path = Path(out)
     check_new_file("--out", path, *SUFFIXES)
@@ -127,6 +125,5 @@ def embed(
             raise DataError(f"none of the {len(failures)} photos can be read; the lines above say why")
 
     count = write_features(path, rows(), predictor.card.net.head_width, model_id(predictor.card))
-    if failures:
-        log.warning("%d of %d could not be read", len(failures), count + len(failures))
+    log_unreadable(len(failures), count + len(failures))
     return Embedding(path, count, tuple(failures))

@@ -136,74 +136,94 @@ def evaluate(
     from mobilenets.data.sources.read import read_samples
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.unseen import keep_apart
-    from mobilenets.runtime.predictor import Failure
     from mobilenets.runtime.tiled import outputs_of, tile_side
-    from mobilenets.system.progress import Progress
     from mobilenets.tasks.detect.metrics import without_boxes
     from mobilenets.tasks.objective import Objective
-    from mobilenets.verbs.model_argument import open_model
-    from mobilenets.verbs.sources import expand
+    from mobilenets.verbs.sources import expand, listed
+    from mobilenets.verbs.stream import log_left_out, log_unreadable
 
-    predictor = open_model(str(model), engine, precision=precision)
-    if unknown is None:
-        predictor.index = None  # what is right is counted among all
-    elif not predictor.task.labels_are_classes:
-        answered = predictor.card.task
-        raise ModelFileError(f"--unknown: is counted for classes alone, and {model} answers {answered!r}; leave it out")
-    elif predictor.index is None:
-        raise ModelFileError(f"--unknown: {model} has no index of its training photos; train again")
-    sources = [unknown] if isinstance(unknown, (str, Path)) else unknown or []
+    predictor = _open(str(model), engine, precision, unknown is not None)
     others_survey = Survey()
-    others = expand([str(source) for source in sources], others_survey)
+    others = expand([] if unknown is None else listed(unknown), others_survey)
     task, survey = predictor.task, Survey()
-    known_classes = predictor.classes if task.labels_are_classes else None
     predictor.tile = tile_side(predictor.card, tile)
-    texts, samples = read_samples(Path(data), known_classes, split, survey, task)
-    objective = Objective(task, texts)
-    for line in survey.lines():
-        log.warning("%s", line)
+    texts, samples = read_samples(
+        Path(data), predictor.classes if task.labels_are_classes else None, split, survey, task
+    )
+    log_left_out(survey)
     known = _splits(Path(model), samples)
-    rows: list[Row] = []
-    shown: list[int] = []
-    failures: list[Failure] = []
-    with Progress("evaluating", len(samples), "photo") as bar:
-        results = predictor.rows(sample.open() for sample in samples)
-        for i, (_, row) in enumerate(results):
-            bar.advance()
-            if isinstance(row, Failure):
-                log.warning("%s", row.error)
-                failures.append(row)
-            else:
-                rows.append(row)
-                shown.append(i)
+    shown, rows, failures = _rows(predictor, samples)
     if not rows:
         raise DataError(f"{data}: none of its {len(samples)} photos can be read")
-    if (side := predictor.tile) is not None:
-        cut = sum(max(row.size) > side for row in rows if row.size is not None)
-        log.info(
-            "%d of %d photos were searched in tiles of %d pixels, the boxes merged; figures count whole photos",
-            cut, len(rows), side,
-        )  # fmt: skip
+    if predictor.tile is not None:
+        _log_tiled(rows, predictor.tile)
     outputs, labels = outputs_of(rows), samples.labels[shown]
     figures = None
     if known is None:
         metrics = task.score(outputs, labels, texts)
     else:
-        figures = keep_apart(objective, outputs, labels, [known[i] for i in shown])
+        figures = keep_apart(Objective(task, texts), outputs, labels, [known[i] for i in shown])
         metrics = figures.to_dict()
     if doubt := without_boxes(metrics):
         log.warning("%s: %s", data, doubt)
     if unknown is not None and (figures is None or figures.unseen is not None):
         unseen = [i for i, k in enumerate(shown) if known is None or known[k] not in ("train", EARLIER)]
         metrics["unknown"] = _open_set(predictor, [rows[i] for i in unseen], labels[unseen], others)
-        for line in others_survey.lines():
-            log.warning("%s", line)
+        log_left_out(others_survey)
     result = Evaluation(metrics, len(samples), tuple(failures), figures)
     if result.all_trained:
         log.warning("%s was trained on all of these photos; give others to see what it is worth", model)
-    if failures:
-        log.warning("%d of %d could not be read", len(failures), len(samples))
+    log_unreadable(len(failures), len(samples))
     return result
+
+
+def _open(model: str, engine: Engine, precision: Precision, tells_unknown: bool) -> Predictor[Any]:
+    """The model; without its index, where it need not tell what is unknown, as what is right is counted among all.
+
+    Raises
+    ------
+    UserError
+        It cannot be opened, or has nothing to tell what is unknown by.
+    """
+    from mobilenets.verbs.model_argument import open_model
+
+    predictor = open_model(model, engine, precision=precision)
+    if not tells_unknown:
+        predictor.index = None
+    elif not predictor.task.labels_are_classes:
+        answered = predictor.card.task
+        raise ModelFileError(f"--unknown: is counted for classes alone, and {model} answers {answered!r}; leave it out")
+    elif predictor.index is None:
+        raise ModelFileError(f"--unknown: {model} has no index of its training photos; train again")
+    return predictor
+
+
+def _rows(predictor: Predictor[Any], samples: Samples) -> tuple[list[int], list[Row], list[Failure]]:
+    """Which samples could be read, a row for each of these, and the others, which are logged."""
+    from mobilenets.runtime.predictor import Failure
+    from mobilenets.system.progress import Progress
+
+    shown: list[int] = []
+    rows: list[Row] = []
+    failures: list[Failure] = []
+    with Progress("evaluating", len(samples), "photo") as bar:
+        for i, (_, row) in enumerate(predictor.rows(sample.open() for sample in samples)):
+            bar.advance()
+            if isinstance(row, Failure):
+                log.warning("%s", row.error)
+                failures.append(row)
+            else:
+                shown.append(i)
+                rows.append(row)
+    return shown, rows, failures
+
+
+def _log_tiled(rows: list[Row], side: int) -> None:
+    cut = sum(max(row.size) > side for row in rows if row.size is not None)
+    log.info(
+        "%d of %d photos were searched in tiles of %d pixels, the boxes merged; figures count whole photos",
+        cut, len(rows), side,
+    )  # fmt: skip
 
 
 def _open_set(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.errors import MissingExtraError, UsageError, UserError
-from mobilenets.verbs.verb import verb
+from mobilenets.errors import MissingExtraError, UserError
+from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
     from mobilenets.explaining.gradcam import Explainer, Explanation
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Report
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,14 +97,14 @@ def explain(
     >>> seen.label, seen.heat.shape == seen.crop.shape[:2]
     ('rose', True)
     """
-    if top is not None and top < 1:
-        raise UsageError(f"--top: {top} is too few; use 1 or more")
+    check_counts(top=top)
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.report.sheets import MAX_IMAGES, save_explanations
+    from mobilenets.report.sheets import save_explanations
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.files import check_new_file
     from mobilenets.system.progress import Progress, reported_to
     from mobilenets.verbs.sources import expand, listed
+    from mobilenets.verbs.stream import Closing
 
     if save is not None:
         check_new_file("--save", Path(save), ".png")
@@ -115,35 +112,26 @@ def explain(
     paths = expand(listed(image), survey)
     explainer = _open(str(model))
     explainer.check(label)
+    closing = Closing["Explanation"](survey, None if save is None else Path(save))
 
     def results() -> Iterator[Explanation | Failure]:
         from mobilenets.preprocess.opening import max_pixels as limited
 
-        shown: list[Explanation] = []
-        done = failed = 0
         with reported_to(progress):
             bar = Progress("explaining", None, "photo")
         with bar, limited(max_pixels):
             for path in paths:
-                done += 1
                 try:
                     explanation = explainer.explain(path, label)
                 except UserError as error:
-                    failed += 1
-                    yield Failure(path, str(error))
+                    failure = Failure(path, str(error))
+                    closing.add(failure)
+                    yield failure
                     continue
-                if save is not None and len(shown) < MAX_IMAGES:
-                    shown.append(explanation)
+                closing.add(explanation)
                 yield replace(explanation, prediction=explanation.prediction.cut(top))
                 bar.advance()
-        if shown and save is not None:
-            save_explanations(shown, Path(save))
-            some = f" (the first {len(shown)} of {done - failed})" if len(shown) < done - failed else ""
-            log.info("saved %s%s", save, some)
-        for line in survey.lines():
-            log.warning("%s", line)
-        if failed:
-            log.warning("%d of %d could not be read", failed, done)
+        closing.close(save_explanations)
 
     return Explanations(tuple(explainer.classes), results())
 

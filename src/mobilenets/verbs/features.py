@@ -40,6 +40,7 @@ def each_readable(
     """
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Progress
+    from mobilenets.verbs.stream import log_left_out
 
     with Progress("embedding", None, "photo") as bar:
         for path, one in found:
@@ -49,8 +50,7 @@ def each_readable(
                 failures.append(one)
             else:
                 yield str(path), one
-    for line in survey.lines():
-        log.warning("%s", line)
+    log_left_out(survey)
 
 
 def all_features(predictor: Predictor[Any], paths: Iterable[str], survey: Survey) -> tuple[list[str], Features]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobilenets.errors import DataError, MissingExtraError, UsageError
-from mobilenets.verbs.verb import verb
+from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
@@ -120,8 +120,7 @@ def label_next(
     """
     from mobilenets.system.files import check_new_file, write_atomic
 
-    if n < 1:
-        raise UsageError(f"--n: {n} is too few; use 1 or more")
+    check_counts(n=n)
     check_new_file("--out", Path(out), ".csv")
     if save is not None:
         check_new_file("--save", Path(save), ".png")
@@ -147,15 +146,7 @@ def label_next(
             "unsure of; leave it out for the most typical ones"
         )
     index = None if from_run is None else need_index(Path(from_run), predictor.card)
-    paths = list(found)
-    listable = [path for path in paths if _is_listable(path)]
-    if len(listable) < len(paths):
-        name = ascii(next(path for path in paths if not _is_listable(path)))
-        log.warning(
-            "left out: %d with a line break or what is not UTF-8 in the name, as %s; rename",
-            len(paths) - len(listable),
-            name,
-        )
+    listable = _listable(found)
     if from_run is not None:
         _count_labelled(Path(from_run), listable)
     images = _measure(predictor, listable, survey)
@@ -169,11 +160,7 @@ def label_next(
         else:
             why, chosen = "unsure", unsure(images.features, images.outputs, min(n, len(images.paths)))
     photos = tuple(Wanted(images.paths[i], rank, why) for rank, i in enumerate(chosen.tolist(), 1))
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["path", "label", "why"])
-    lines.writerows([str(Path(photo.path).absolute()), "", photo.why] for photo in photos)
-    write_atomic(Path(out), text.getvalue())
+    write_atomic(Path(out), _csv(photos))
     if save is not None:
         from mobilenets.report.sheets import TitledImage, save_predictions
 
@@ -194,6 +181,28 @@ def _count_labelled(run: Path, paths: list[str]) -> None:
     known = manifest.recognise(Samples.of([Sample(Path(path), 0) for path in paths]))
     if count := sum(split is not None for split in known):
         log.warning("%d of %d photos are among those of %s and have a label; give the others", count, len(paths), run)
+
+
+def _listable(found: Iterable[str]) -> list[str]:
+    """The paths that the list can name; a line says how many it cannot."""
+    paths = list(found)
+    listable = [path for path in paths if _is_listable(path)]
+    if len(listable) < len(paths):
+        log.warning(
+            "left out: %d with a line break or what is not UTF-8 in the name, as %s; rename",
+            len(paths) - len(listable),
+            ascii(next(path for path in paths if not _is_listable(path))),
+        )
+    return listable
+
+
+def _csv(photos: Sequence[Wanted]) -> str:
+    """The list: `path`, `label` (empty) and `why`."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["path", "label", "why"])
+    lines.writerows([str(Path(photo.path).absolute()), "", photo.why] for photo in photos)
+    return text.getvalue()
 
 
 def _is_listable(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -12,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from mobilenets.errors import UsageError, UserError
 from mobilenets.verbs.predict_on_ray import PredictionFolder as PredictionFolder
 from mobilenets.verbs.predict_on_ray import predict_on_ray
-from mobilenets.verbs.verb import verb
+from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
-    from mobilenets.data.sources.survey import Survey
     from mobilenets.model_card import ModelCard
     from mobilenets.runtime.predictor import Failure, Predictor
     from mobilenets.system.progress import Report
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from mobilenets.verbs.sort_into import Sorter
 
 log = logging.getLogger(__name__)
-
-DRAWN = 16  # pictures on a sheet
 
 
 @dataclass(frozen=True)
@@ -180,9 +178,7 @@ def predict(
     >>> answer.path, len(answer.top), 0 < answer.probability <= 1
     ('rose.jpg', 1, True)
     """
-    for name, value in (("top", top), ("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{name}: {value} is too few; use 1 or more")
+    check_counts(top=top, threads=threads, batch=batch)
     if save is not None:
         from mobilenets.system.files import check_new_file
 
@@ -201,6 +197,7 @@ def predict(
     from mobilenets.runtime.tiled import tile_side
     from mobilenets.system.progress import reported_to
     from mobilenets.verbs.model_argument import open_model
+    from mobilenets.verbs.stream import Closing
 
     survey = Survey()
     paths = expand(sources, survey)
@@ -209,6 +206,7 @@ def predict(
     predictor = open_model(str(model), engine, threads, precision, one=one, accept=accept)
     predictor.tile = tile_side(predictor.card, tile)
     sorter = _sorter(Path(sort_into), predictor, link) if sort_into is not None else None
+    closing = Closing[Any](survey, None if save is None else Path(save))
 
     def results() -> Iterator[Answer | Failure]:
         from mobilenets.preprocess.opening import max_pixels as limited
@@ -217,24 +215,13 @@ def predict(
         with reported_to(progress):
             alone = one and predictor.tile is None  # tiles are many
             found = _one(predictor, first[0]) if alone else _many(predictor, chain(first, paths), batch, threads)
-        shown: list[Answer] = []
-        done = failed = 0
         with limited(max_pixels):
             for result in found:
-                done += 1
-                if isinstance(result, Failure):
-                    failed += 1
-                else:
-                    if sorter is not None:
-                        sorter.add(Path(str(result.path)), getattr(result, "label", None))
-                    if save is not None and len(shown) < DRAWN:
-                        shown.append(result)
+                closing.add(result)
+                if sorter is not None and not isinstance(result, Failure):
+                    sorter.add(Path(str(result.path)), getattr(result, "label", None))
                 yield result if isinstance(result, Failure) else result.cut(top)
-        if shown and save is not None:
-            _save(shown, Path(save), done - failed, predictor)
-        _log_left_out(survey)
-        if failed:
-            log.warning("%d of %d could not be read", failed, done)
+        closing.close(partial(_draw, predictor))
 
     return Predictions(predictor.card, results(), knows_unknown=predictor.index is not None)
 
@@ -282,13 +269,7 @@ def _many(
     return results()
 
 
-def _save(shown: list[Answer], path: Path, read: int, predictor: Predictor[Any]) -> None:
+def _draw(predictor: Predictor[Any], shown: list[Answer], path: Path) -> None:
     from mobilenets.report.sheets import save_predictions
 
     save_predictions(shown, path, predictor.card.classes, predictor.card.preprocess)
-    log.info("saved %s%s", path, f" (the first {len(shown)} of {read})" if len(shown) < read else "")
-
-
-def _log_left_out(survey: Survey) -> None:
-    for line in survey.lines():
-        log.warning("%s", line)

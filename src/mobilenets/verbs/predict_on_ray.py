@@ -95,20 +95,19 @@ def predict_on_ray(
     from mobilenets.runtime.opening import load, onnx_file
     from mobilenets.runtime.tiled import tile_side
     from mobilenets.verbs.sources import expand
+    from mobilenets.verbs.stream import log_left_out, log_unreadable
 
     file = onnx_file(model)
     predictor = load(file, "onnxruntime", threads=1, accept=accept)  # what is wrong with it is told here, by no worker
     files = ModelFiles.read(file, accept)
     survey = Survey()
     paths = list(expand(sources, survey))
-    for line in survey.lines():
-        log.warning("%s", line)
+    log_left_out(survey)
     manifest = make_manifest(files, paths, format or "parquet", top, tile_side(predictor.card, tile))
     folder = Path(out)
     claim(folder, manifest)
     if found := manifest.parts - len(manifest.missing(folder)):
         log.info("%s: %d of %d parts are there already", out, found, manifest.parts)
     done, failed = predict_parts(files, paths, manifest, folder)
-    if failed:
-        log.warning("%d of %d could not be read", failed, done)
+    log_unreadable(failed, done)
     return PredictionFolder(folder, manifest.pictures, manifest.parts, done, failed)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.serving.among import Among
     from mobilenets.serving.label_list import LabelList
+    from mobilenets.serving.overlay import Explain
     from mobilenets.verbs.among import Sources
 
 log = logging.getLogger(__name__)
@@ -142,9 +143,7 @@ def serve(
         from mobilenets.serving.origins import ANY, check_origins
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"serving needs {missing.name}; run: pip install 'mobilenets[serve]'") from None
-    from mobilenets.model_card import ANOMALY, CLASSIFY
-    from mobilenets.serving.overlay import Explain, can_explain, explainer, inspector
-    from mobilenets.verbs.model_argument import has_network, open_model, open_network
+    from mobilenets.verbs.model_argument import open_model
 
     origins = check_origins(list(allow_origin or ()))
     limits = Limits(
@@ -163,11 +162,7 @@ def serve(
             log.info("objects are found in tiles of %d pixels of larger photos", classifier.tile)
         found = _among(classifier, Path(model), among)
         labels = _labels(Path(label), label_to, classifier) if label is not None else None
-        if classifier.card.task == ANOMALY:  # its answers say where by themselves
-            explain: Explain | None = inspector(classifier, limits.pixels)
-        else:
-            explains = classifier.card.task == CLASSIFY and has_network(str(model)) and can_explain()
-            explain = explainer(lambda: open_network(str(model)), limits.pixels) if explains else None
+        explain = _explain(str(model), classifier, limits.pixels)
         app = make_app(classifier, limits, explain, origins, found, labels)
         if ready is not None:
             ready(Service(classifier.card.name, server.url_of(listener), labels is not None))
@@ -176,6 +171,19 @@ def serve(
         if ANY in origins:
             log.warning("every web page that somebody here opens can use it")
         server.serve(app, listener, limits)
+
+
+def _explain(model: str, predictor: Predictor[Any], max_pixels: int) -> Explain | None:
+    """What draws where `predictor` looked; None: nothing can."""
+    from mobilenets.model_card import ANOMALY, CLASSIFY
+    from mobilenets.serving.overlay import can_explain, explainer, inspector
+    from mobilenets.verbs.model_argument import has_network, open_network
+
+    if predictor.card.task == ANOMALY:  # its answers say where by themselves
+        return inspector(predictor, max_pixels)
+    if predictor.card.task == CLASSIFY and has_network(model) and can_explain():
+        return explainer(lambda: open_network(model), max_pixels)
+    return None
 
 
 def _among(predictor: Predictor[Any], model: Path, among: Sources | None) -> Among | None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.errors import DataError, UsageError
-from mobilenets.verbs.verb import verb
+from mobilenets.errors import DataError
+from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
     from mobilenets.runtime.predictor import Predictor
     from mobilenets.system.progress import Report
+    from mobilenets.verbs.among import Sources
 
 log = logging.getLogger(__name__)
-
-Sources = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -139,8 +137,7 @@ def similar(
     from mobilenets.verbs.among import look_among
     from mobilenets.verbs.model_argument import open_model
 
-    if top < 1:
-        raise UsageError(f"--top: {top} is too few; use 1 or more")
+    check_counts(top=top)
     if save is not None:
         check_new_file("--save", Path(save), ".png")
     predictor = open_model(str(model), engine, precision=precision)

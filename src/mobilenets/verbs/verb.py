@@ -17,8 +17,8 @@ R = TypeVar("R")
 def verb(function: Callable[P, R]) -> Callable[P, R]:
     """A function whose wrong arguments are told as a command tells them, in one line, with what may have been meant.
 
-    Its signature stays as it is, for editors and `help`. Its `progress` is told of all progress inside, its
-    `max_pixels` holds inside, and what was said once about pictures is said of how many when it returns.
+    Its signature stays as it is, for editors and `help`. Its `progress` is told of all progress inside, and its
+    `max_pixels` holds inside.
     """
     known = signature(function)
 
@@ -40,6 +40,25 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return called
+
+
+def check_counts(**counts: int | None) -> None:
+    """Refuse options, by their names, that are below 1; None was not given.
+
+    Raises
+    ------
+    UsageError
+        As said.
+
+    Examples
+    --------
+    >>> check_counts(top=0)
+    Traceback (most recent call last):
+    mobilenets.errors.UsageError: --top: 0 is too few; use 1 or more
+    """
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"--{name}: {value} is too few; use 1 or more")
 
 
 def _wrong(given: dict[str, Any], known: Any) -> str:
