@@ -120,9 +120,9 @@ def test_of_very_many_held_out_photographs_their_quantiles_are_kept() -> None:
 
 def test_few_held_out_photographs_are_helped_by_the_training_photographs_without_themselves() -> None:
     alone = Known.of(np.zeros(5))
-    assert not alone.can_refuse(0.95)
-    assert make_index(n=60, held_out=5).known.can_refuse(0.95)
-    assert not make_index(n=3, held_out=1).known.can_refuse(0.95)
+    assert alone.farthest(0.95) is None
+    assert make_index(n=60, held_out=5).known.farthest(0.95) is not None
+    assert make_index(n=3, held_out=1).known.farthest(0.95) is None
 
 
 def test_no_photograph_of_the_own_group_counts_as_neighbour() -> None:

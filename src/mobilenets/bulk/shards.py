@@ -22,7 +22,6 @@ from mobilenets.tasks.task import Answer
 
 # Readers of a folder of parquet or json files pass over names that begin with an underscore.
 MANIFEST = "_manifest.json"
-FORMS = ("parquet", "jsonl")
 SIZE = 500  # pictures a part: seconds of work, which is what a killed worker loses
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mobilenets.tasks.detect import BOXES, CLASSES, SCORES
 from mobilenets.tasks.ends import Suppression
 
-BOXES, SCORES, CLASSES = "boxes", "scores", "classes"
 MADE = "nms_"  # begins the names of all that is put in
 
 

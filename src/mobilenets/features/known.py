@@ -1,7 +1,7 @@
-"""How known a photograph is: which share of known ones is as unlike the training photographs as it is, or more.
+"""How known a photograph is: which fraction of known ones is as unlike the training photographs as it is, or more.
 
-A conformal p-value (Vovk et al. 2005): of photographs like those that were held out, at most the share α has a value of
-α or less, whatever the network, the data and the distance are. So `accept` 0.95 takes 95 % of them.
+A conformal p-value (Vovk et al. 2005): of photographs like those that were held out, at most the fraction α has a
+value of α or less, whatever the network, the data and the distance are. So `accept` 0.95 takes 95 % of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mobilenets.features.neighbours import Features, Indices
 
 ACCEPT = 0.95  # of the known photographs, where nothing else is asked for
-MAX_DISTANCES = 4096  # kept of held-out photographs: the share is known to a four-thousandth then
+MAX_DISTANCES = 4096  # kept of held-out photographs: the fraction is known to a four-thousandth then
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Known:
     >>> known = Known.of(np.array([0.1, 0.2, 0.3], np.float32))
     >>> known.of_distances(np.array([0.05, 0.2, 0.9])).tolist()
     [1.0, 0.75, 0.25]
-    >>> known.can_refuse(0.95), known.can_refuse(0.75)
-    (False, True)
+    >>> known.farthest(0.95) is None, round(known.farthest(0.75), 2)  # too few photographs tell one in twenty
+    (True, 0.3)
     """
 
     distances: Features
@@ -60,11 +60,7 @@ class Known:
             return None
         return float(self.distances[refused[0] - 1]) if refused[0] else 0.0
 
-    def can_refuse(self, accept: float) -> bool:
-        """Whether enough photographs were held out to tell what is farther than the share `accept` of the known."""
-        return not is_accepted(float(self.values[-1]), accept)
-
 
 def is_accepted(known: float, accept: float) -> bool:
-    """Whether a photograph counts as known where the share `accept` of the known ones is to."""
+    """Whether a photograph counts as known where the fraction `accept` of the known ones is to."""
     return known > 1 - accept + 1e-6  # a twentieth is no more than 1 - 0.95, however both are rounded

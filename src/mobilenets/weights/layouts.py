@@ -10,9 +10,6 @@ from mobilenets.arch.net import Net
 from mobilenets.arch.rows import Row
 from mobilenets.errors import ModelFileError
 
-LAYOUTS = ("ours", "torchvision", "torchvision-ssdlite", "timm", "keras")
-
-
 # Families of networks that each library has.
 _FAMILIES = {
     "torchvision": ("v2", "v3"),

@@ -14,7 +14,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 IOUS = np.linspace(0.5, 0.95, 10)
-X1, X2, SCORE, CLASS, IGNORE = 0, 2, 4, 5, 5  # columns: of a found box the last is its class, of a true one the flag
+X2, SCORE, CLASS, IGNORE = 2, 4, 5, 5  # columns: of a found box the last is its class, of a true one the flag
 SIZES = {"": (0.0, np.inf), "_small": (0.0, 0.05), "_medium": (0.05, 0.15), "_large": (0.15, np.inf)}
 """Ranges of the square root of a box's area, as a fraction of that of its photo.
 
@@ -200,7 +200,7 @@ def precision_at_recalls(matches: Matches, weights: Floats | None = None) -> Flo
 
 
 def recall_of(matches: Matches, each: int) -> Floats:
-    """The share of true boxes that the `each` best boxes of every photo find, float64 (T,); NaN without any."""
+    """The fraction of true boxes that the `each` best boxes of every photo find, float64 (T,); NaN without any."""
     positives = matches.positives.sum()
     if positives == 0:
         return np.full(len(matches.hits), np.nan)

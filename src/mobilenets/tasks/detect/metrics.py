@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.tasks.bootstrap import draw_weights, interval95, mean_of_known
 from mobilenets.tasks.detect.matching import (
     CLASS,
     IOUS,
@@ -27,7 +28,6 @@ from mobilenets.tasks.detect.matching import (
     recall_of,
 )
 
-DRAWS = 200  # bootstrap samples: an interval's ends are good to about a tenth of its width
 LOOSE = np.array([0.5])  # the limit of IoU from which on a box counts as found, where one is named
 DEFAULT_THRESHOLD = 0.5
 _SMALLEST = 1e-3  # of a score, in the loss: a box that was not found
@@ -91,13 +91,13 @@ def score(finished: Floats, truth: Floats, classes: Sequence[str], thresholds: F
     confusion = confusion_of(finished, truth, thresholds)
     found, hits, positives = confusion[:, :-1].sum(0), confusion.diagonal()[:-1], confusion[:-1].sum(1)
     return {
-        "mAP": _mean(precisions),
-        "mAP_ci95": _interval([_mean(row) for row in drawn], len(finished)),
-        "mAP50": _mean(precisions[:, 0]),
-        "mAP50_ci95": _interval([_mean(row[:, 0]) for row in drawn], len(finished)),
-        "mAP75": _mean(precisions[:, 5]),
+        "mAP": mean_of_known(precisions),
+        "mAP_ci95": _interval([mean_of_known(row) for row in drawn], len(finished)),
+        "mAP50": mean_of_known(precisions[:, 0]),
+        "mAP50_ci95": _interval([mean_of_known(row[:, 0]) for row in drawn], len(finished)),
+        "mAP75": mean_of_known(precisions[:, 5]),
         **{f"mAP{name}": _or_none([average_precision(one) for one in matched[name]]) for name in SIZES if name},
-        **{f"AR{count}": _mean([recall_of(one, count) for one in whole]) for count in (1, 10, 100)},
+        **{f"AR{count}": mean_of_known([recall_of(one, count) for one in whole]) for count in (1, 10, 100)},
         **{f"AR{name}": _or_none([recall_of(one, 100) for one in matched[name]]) for name in SIZES if name},
         "log_loss": log_loss(whole),
         "false_alarms": float(confusion[-1].sum() / len(finished)),
@@ -138,7 +138,7 @@ def without_boxes(figures: dict[str, Any]) -> str | None:
 def validate(finished: Floats, truth: Floats, classes: int) -> tuple[float, float]:
     """`log_loss` and `mAP` alone, of the same as `score`."""
     matched = [match_class(*part) for part in by_class(finished, truth, classes)]
-    return log_loss(matched), _mean([average_precision(one) for one in matched])
+    return log_loss(matched), mean_of_known([average_precision(one) for one in matched])
 
 
 def log_loss(matched: Sequence[Matches]) -> float:
@@ -180,7 +180,7 @@ def choose_thresholds(finished: Floats, truth: Floats, classes: int) -> Floats:
 
 
 def false_alarms_at(finished: Floats, truth: Floats, classes: int, recall: float) -> float:
-    """False alarms in a photo where the best boxes of all classes find this share of the true ones; inf: never.
+    """False alarms in a photo where the best boxes of all classes find this fraction of the true ones; inf: never.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def confusion_of(finished: Floats, truth: Floats, thresholds: Floats) -> Ints:
 
 
 def compare(expected: Floats, found: Floats) -> tuple[float, float]:
-    """Of two engines' boxes (N, D, 6) the share that both have, and the largest difference of their scores.
+    """Of two engines' boxes (N, D, 6) the fraction that both have, and the largest difference of their scores.
 
     Of those with a score from 0.05 on, of either; where all are low, as of a network trained for seconds, from the
     middle between the lowest and the highest on. Both have it: there is one of the same class with an IoU of 0.99 or
@@ -250,8 +250,7 @@ def compare(expected: Floats, found: Floats) -> tuple[float, float]:
 
 def _drawn(matched: Sequence[Matches], count: int) -> list[Floats]:
     """Average precisions (K, T) of bootstrap samples of the `count` photos."""
-    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
-    return [np.array([average_precision(one, row) for one in matched]) for row in weights]
+    return [np.array([average_precision(one, row) for one in matched]) for row in draw_weights(count)]
 
 
 def _curve(matches: Matches) -> list[float] | None:
@@ -260,18 +259,9 @@ def _curve(matches: Matches) -> list[float] | None:
     return None if precisions is None else [round(float(value), 4) for value in precisions[0, ::5]]
 
 
-def _mean(values: Any) -> float:
-    known = np.asarray(values, np.float64)
-    known = known[np.isfinite(known)]
-    return float(known.mean()) if len(known) else 0.0
-
-
 def _or_none(values: Any) -> float | None:
-    return _mean(values) if np.isfinite(np.asarray(values, np.float64)).any() else None
+    return mean_of_known(values) if np.isfinite(np.asarray(values, np.float64)).any() else None
 
 
 def _interval(drawn: Sequence[float], photos: int) -> list[float] | None:
-    if photos == 1:  # whichever is drawn, it is the same
-        return None
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return [float(low), float(high)]
+    return None if photos == 1 else interval95(drawn)  # whichever is drawn of a single one, it is the same

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.tasks.bootstrap import DRAWS, draw_weights, interval95, mean_of_known
 from mobilenets.tasks.classify.metrics import auroc, wilson
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
-DRAWS = 200  # bootstrap samples: an interval's ends are good to about a tenth of its width
 _SMALLEST = 1e-7  # of a probability, in the loss
 GRID = np.round(np.arange(0.05, 0.951, 0.01), 2)  # thresholds tried: beyond them a label is always there, or never
 ENOUGH_POSITIVES = 20  # with fewer a threshold is drawn towards one half
@@ -51,7 +51,7 @@ def score(probabilities: Floats, truth: Bools, classes: Sequence[str], threshold
     """
     count, found = len(truth), probabilities >= thresholds
     positives = truth.sum(0)
-    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
+    weights = draw_weights(count)
     hits, misses, alarms = (m.astype(np.float64) for m in (truth & found, truth & ~found, ~truth & found))
 
     def f1_of(rows: Floats) -> tuple[Floats, Floats]:
@@ -67,12 +67,12 @@ def score(probabilities: Floats, truth: Bools, classes: Sequence[str], threshold
     occurs = positives > 0
     right = int((found == truth).all(1).sum())
     return {
-        "mAP": _mean(precisions),
-        "mAP_ci95": _interval(np.array([_mean(row) for row in drawn])),
+        "mAP": mean_of_known(precisions),
+        "mAP_ci95": interval95(np.array([mean_of_known(row) for row in drawn])),
         "macro_f1": float(f1[occurs].mean()) if occurs.any() else 0.0,
-        "macro_f1_ci95": _interval(drawn_f1[:, occurs].mean(1) if occurs.any() else np.zeros(DRAWS)),
+        "macro_f1_ci95": interval95(drawn_f1[:, occurs].mean(1) if occurs.any() else np.zeros(DRAWS)),
         "micro_f1": float(micro[0]),
-        "micro_f1_ci95": _interval(drawn_micro),
+        "micro_f1_ci95": interval95(drawn_micro),
         "exact_match": right / count,
         "exact_match_ci95": list(wilson(right, count)),
         "log_loss": log_loss(probabilities, truth),
@@ -121,7 +121,7 @@ def average_precisions(probabilities: Floats, truth: Bools, weights: Floats) -> 
 
 def mean_average_precision(probabilities: Floats, truth: Bools) -> float:
     """The mean over the labels that occur; 0 where none does."""
-    return _mean(average_precisions(probabilities, truth, np.ones((1, len(truth))))[0])
+    return mean_of_known(average_precisions(probabilities, truth, np.ones((1, len(truth))))[0])
 
 
 def log_loss(probabilities: Floats, truth: Bools) -> float:
@@ -169,7 +169,7 @@ def choose_thresholds(probabilities: Floats, truth: Bools) -> Floats:
 
 
 def compare(expected: Floats, found: Floats, thresholds: Floats) -> tuple[float, float]:
-    """Of two networks' probabilities (N, K) the share of images with the same labels, and the largest difference.
+    """Of two networks' probabilities (N, K) the fraction of images with the same labels, and the largest difference.
 
     Examples
     --------
@@ -178,16 +178,6 @@ def compare(expected: Floats, found: Floats, thresholds: Floats) -> tuple[float,
     """
     same = ((expected >= thresholds) == (found >= thresholds)).all(1)
     return float(same.mean()), float(np.abs(expected - found).max())
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else 0.0
-
-
-def _interval(drawn: Floats) -> list[float]:
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return [float(low), float(high)]
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

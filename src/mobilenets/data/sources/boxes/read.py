@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from mobilenets.data.samples import Samples
 from mobilenets.data.sources.boxes.coco import find_coco, is_coco, read_coco
 from mobilenets.data.sources.boxes.labelme import find_labelme, read_labelme
 from mobilenets.data.sources.boxes.roboflow import find_roboflow, read_roboflow
-from mobilenets.data.sources.boxes.table import BoxTable
 from mobilenets.data.sources.boxes.voc import find_voc, read_voc
 from mobilenets.data.sources.boxes.yolo import find_yolo, read_yolo
 from mobilenets.data.sources.split_names import split_called
@@ -22,8 +20,6 @@ from mobilenets.errors import DataError
 # Folders that annotations lie in, besides the data's own and those called as parts. No class is called so.
 _HOLDERS = frozenset({"annotations", "annotation", "images", "labels", "jpegimages", "xmls", "imgs", "photos", "json"})
 _MAX_DEPTH = 4  # folders one in another, each alone
-
-Reader = Callable[[Path, Sequence[Path]], BoxTable]
 
 
 def read_boxes(data: Path) -> tuple[Samples, Survey] | None:
