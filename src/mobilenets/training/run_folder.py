@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from mobilenets.tasks.task import Labels, Outputs, Task
 from mobilenets.training.feature_index import TrainImages, write_index
 from mobilenets.training.plan import Plan
 from mobilenets.training.vectors import VectorEngine
-from mobilenets.training.whole_photos import Answers, answers_to_whole
+from mobilenets.training.whole_photos import Answers, answers_to_whole, whole_predictor
 from mobilenets.weights.kept import KEPT, PROBE, TEST
 
 log = logging.getLogger(__name__)
@@ -88,13 +88,7 @@ def finish(
     network = read_network(folder / "model.safetensors")
     model, card = network.model, network.card
     export_onnx(model, card, folder / "model.onnx")
-    engine = VectorEngine(folder / "model.onnx", has_vectors=not objective.task.has_boxes)
-
-    def answers_to(loader: Loader) -> Answers | None:
-        if survey is not None and survey.uncut:
-            return answers_to_whole(folder / "model.onnx", loader.samples, survey)
-        return _answers(engine, loader, objective.texts)
-
+    answers_to, engine = _answering(folder / "model.onnx", objective, survey)
     answers = answers_to(val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photos can be read any more")
@@ -110,9 +104,23 @@ def finish(
     write_network(folder / "model.safetensors", model, card)
     write_card(card, folder / "model.onnx")
     write_answers(folder, card, objective, [path_text(image.path) for image in images], images.labels, outputs)
-    if train is not None:
+    if train is not None and engine is not None:
         write_index(folder, engine, card, train, features, images, objective, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
+
+
+def _answering(
+    model: Path, objective: Objective, survey: Survey | None
+) -> tuple[Callable[[Loader], Answers | None], VectorEngine | None]:
+    """What answers a loader's photographs, and the engine it does so with, where it gives features.
+
+    Tiles are answered as the whole photographs that they were cut from, of which there are no features.
+    """
+    if survey is not None and survey.uncut:
+        predictor = whole_predictor(model)
+        return lambda loader: answers_to_whole(predictor, loader.samples, survey), None
+    engine = VectorEngine(model, has_vectors=not objective.task.has_boxes)
+    return lambda loader: _answers(engine, loader, objective.texts), engine
 
 
 def export_model(folder: Path, network: Network) -> None:

@@ -33,12 +33,16 @@ class Answers(NamedTuple):
     features: Features
 
 
-def answers_to_whole(model: Path, tiles: Samples, survey: Survey) -> Answers | None:
-    """Those of a `model.onnx` to the photographs that `tiles` show, by what is found in all their tiles, merged.
+def whole_predictor(model: Path) -> Predictor[Any]:
+    """What answers whole photographs with a `model.onnx`: a photograph to each thread."""
+    return Predictor[Any](OnnxRuntimeEngine(model, threads=1))
+
+
+def answers_to_whole(predictor: Predictor[Any], tiles: Samples, survey: Survey) -> Answers | None:
+    """Those of `predictor` to the photographs that `tiles` show, by what is found in all their tiles, merged.
 
     `survey`: of the reading that cut them. None where no photograph can be read.
     """
-    predictor = Predictor[Any](OnnxRuntimeEngine(model))
     texts, images = whole(tiles, survey)
     rows: list[Row] = []
     shown: list[int] = []
