@@ -94,6 +94,13 @@ def test_no_photograph_is_scaled_by_a_temperature_it_helped_to_fit() -> None:
     assert calibrate(probabilities, spoiled).after == pytest.approx(calibration_error(scaled, labels))
 
 
+def test_a_bin_holds_the_confidences_up_to_its_upper_end() -> None:
+    sure = np.array([0.55, 0.6, 0.61, 1.0])
+    bins = reliability(np.stack([sure, 1 - sure], 1), np.array([0, 1, 0, 0]), 10)
+    assert [k for k, each in enumerate(bins) if each] == [5, 6, 9]
+    assert [(each.n, each.accuracy) for each in bins if each] == [(2, 0.5), (1, 1.0), (1, 1.0)]
+
+
 def test_too_few_photographs_fit_no_temperature() -> None:
     result = calibrate(*overconfident(0, 20))
     assert (result.after, result.temperature) == (None, None)

@@ -53,6 +53,20 @@ def test_every_object_no_longer_than_the_overlap_is_whole_in_some_tile(x: int, y
             assert not own.ignore
 
 
+@pytest.mark.parametrize(
+    ("box", "counts"),
+    [
+        ((0.0, 0.0, 0.9, 0.9), True),  # its centre is there, and 0.31 of it
+        ((0.4, 0.1, 0.7, 0.3), False),  # 0.33 of it, and its centre only from above
+        ((0.1, 0.4, 0.3, 0.7), False),  # likewise from the left
+        ((0.4, 0.1, 0.64, 0.3), True),  # 0.42 of it
+    ],
+)
+def test_a_box_counts_where_its_centre_is_or_two_fifths_of_it(box: tuple[float, ...], counts: bool) -> None:
+    (own,) = boxes_in(Tile(0, 0, 100, 100), [Box("dog", *box)], 200, 200)
+    assert own.ignore != counts
+
+
 def test_a_box_that_does_not_count_in_the_photo_counts_in_no_tile() -> None:
     box = Box("dog", 0.1, 0.1, 0.2, 0.2, ignore=True)
     assert [own.ignore for tile in grid(900, 900, 300) for own in boxes_in(tile, [box], 900, 900)] == [True]
