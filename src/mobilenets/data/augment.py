@@ -47,7 +47,7 @@ class View:
 class Augment:
     """What may happen to a training photograph; probabilities 0 to 1, other strengths 0 for off.
 
-    `crop_scale`: area of the crop as a share of the picture, (1, 1) for all of it; `crop_ratio`: its width
+    `crop_scale`: area of the crop as a fraction of the picture, (1, 1) for all of it; `crop_ratio`: its width
     over its height. `rot90` turns by 0 to 3 quarters, `jitter` changes brightness, contrast and saturation by
     up to that share, `trivial` applies one operation of TrivialAugment (2103.10158, wide space), `erase` is the
     probability of blanking a rectangle. With a `zoom_out` above 1 every second photo is shown whole instead of cropped,

@@ -23,7 +23,7 @@ class Shapes:
     """`width`, `height`: of the middle photograph by its long side over its short one, as stored.
 
     `elongated`: whether the middle half of the photographs, and so at least three quarters of them, are wider than 3:2
-    or taller than 2:3. `hidden`: which share (0..1) of the middle photograph's area the centre crop does not show.
+    or taller than 2:3. `hidden`: which fraction (0..1) of the middle photograph's area the centre crop does not show.
     """
 
     width: int

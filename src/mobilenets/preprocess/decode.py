@@ -121,19 +121,31 @@ def decoded(
 
     Parameters
     ----------
-    source: a path, the bytes of a file, or a binary file open for reading (seekable, or read in whole).
-    min_side: short side in pixels that the caller will resize to. A much larger JPEG is then decoded at 1/2,
-        1/4 or 1/8 scale with its short side still at least twice that; other pictures are untouched.
-    mode: "RGB" or "L" (grey).
-    background: the RGB colour that shows through where a picture is transparent.
-    max_pixels: a picture of which more would have to be decoded is refused before any is. One that is decoded at
-        reduced scale may claim 8 times as many. None: the limit of this process (`opening.pixel_limit`).
-    value_range: what of 16-bit, integer and floating-point values becomes black and white. None: the upper byte of
-        16-bit colour, and of other deep pictures what each seems to need (`Decoded.guessed`).
+    source
+        A path, the bytes of a file, or a binary file open for reading (seekable, or read in whole).
+    min_side
+        Short side in pixels that the caller will resize to. A much larger JPEG is then decoded at 1/2, 1/4 or 1/8 scale
+        with its short side still at least twice that; other pictures are untouched. None: all pixels are decoded.
+    mode
+        "RGB" or "L" (grey).
+    background
+        The RGB colour, 0 to 255, that shows through where a picture is transparent.
+    max_pixels
+        A picture of which more would have to be decoded is refused before any is. One that is decoded at reduced scale
+        may claim 8 times as many. None: the limit of this process (`opening.pixel_limit`).
+    value_range
+        What of 16-bit, integer and floating-point values becomes black and white. None: the upper byte of 16-bit
+        colour, and of other deep pictures what each seems to need (`Decoded.guessed`).
+
+    Returns
+    -------
+    Decoded
+        8 bits a channel, of mode `mode`.
 
     Raises
     ------
-    UnreadableImage: missing, empty, damaged or cut short; `NotAnImage`: not a picture; `TooManyPixels`: too large.
+    UnreadableImage
+        Missing, empty, damaged or cut short; `NotAnImage`: not a picture; `TooManyPixels`: too large.
     """
     if mode not in ("RGB", "L"):
         raise ValueError(f"mode {mode!r}: must be 'RGB' or 'L'")

@@ -88,7 +88,7 @@ def box_answers(answered: Answered) -> dict[str, Any]:
 
 
 def _anchors(net: Net, size: int, boxes: Sequence[Floats]) -> float | None:
-    """The share of true boxes (G, 4) of photos or tiles that an anchor is like; None where there are none."""
+    """The fraction of true boxes (G, 4) of photos or tiles that an anchor is like; None where there are none."""
     all_boxes = np.concatenate(boxes)
     return matched(net, size, all_boxes) if len(all_boxes) else None
 

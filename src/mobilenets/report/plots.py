@@ -152,7 +152,7 @@ def draw_confusion(confusion: IntArray, labels: Sequence[Label], title: str = ""
         if not style.fractions:
             height = min(1.0, 3 / side)
             bar = figure.add_axes((1 + 0.2 / side, 1 - height, 0.16 / side, height))
-            figure.colorbar(image, cax=bar, label="share of the true class", format=_percent)
+            figure.colorbar(image, cax=bar, label="fraction of the true class", format=_percent)
         return png(figure, tight=True)
 
 

@@ -11,14 +11,22 @@ class Limits:
 
     Parameters
     ----------
-    body_bytes: of one request; 20 MB passes any photograph of a phone.
-    images: in one request.
-    pixels: that a picture's header may claim; 50 million are 150 MB once decoded, in each decoding thread.
-    waiting: pictures accepted and not answered yet; past it requests are refused at once, not queued.
-    held_bytes: of all requests together, as they arrive.
-    read_seconds: for a request to arrive; also for its headers.
-    answer_seconds: from then to its answer.
-    connections: open at a time, also silent ones; systems often allow 1,024 files.
+    body_bytes
+        Of one request; 20 MB passes any photograph of a phone.
+    images
+        In one request.
+    pixels
+        That a picture's header may claim; 50 million are 150 MB once decoded, in each decoding thread.
+    waiting
+        Pictures accepted and not answered yet; past it requests are refused at once, not queued.
+    held_bytes
+        Of all requests together, as they arrive.
+    read_seconds
+        For a request to arrive; also for its headers.
+    answer_seconds
+        From then to its answer.
+    connections
+        Open at a time, also silent ones; systems often allow 1,024 files.
     """
 
     body_bytes: int = 20_000_000

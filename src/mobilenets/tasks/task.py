@@ -74,7 +74,7 @@ class Loss(Protocol):
         """The mean loss of a batch: raw outputs float (N, W) of the network, targets float (N, T)."""
 
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Of how many of the batch the answer is right, of which the loop shows the share."""
+        """Of how many of the batch the answer is right, of which the loop shows the fraction."""
 
 
 class Task(ABC, Generic[A]):

@@ -32,11 +32,11 @@ from mobilenets.training.settings import Settings
 MAX_IMAGES, MIN_IMAGES = 800, 60  # photographs; with fewer than 60 any difference is chance
 PER_MINUTE = 80  # of them for each minute given
 FOLDS = 5
-TOLERANCE = 0.1  # what costs a head less than this share of its log loss leaves the answer as it was
+TOLERANCE = 0.1  # what costs a head less than this fraction of its log loss leaves the answer as it was
 MIN_TOLERANCE = 0.02  # likewise, in log loss, where there is hardly any
 PART_AREA = 0.5  # of the area, where a part of a photograph is looked at
 PART_TOLERANCE = 2  # as `TOLERANCE`, times this: what is cut out of a photograph always costs something
-WIDE, NARROW = (0.35, 1.0), (0.75, 1.0)  # crops in training, as shares of the area
+WIDE, NARROW = (0.35, 1.0), (0.75, 1.0)  # crops in training, as fractions of the area
 TIME_FRACTION = 0.1  # of the time given
 LARGER = 9 / 7  # of the side: 288 pixels for 224
 LARGER_FROM_S = 1200.0  # given: in less time the training that it slows down loses more than it gains

@@ -20,7 +20,7 @@ from mobilenets.training.loop import Trainer
 from mobilenets.training.probe.activation_cache import Front, as_stored
 from mobilenets.training.speed import EVALUATION_FRACTION, ROUGH, measure_speed
 
-TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the shares tried, in this order
+TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the fractions tried, in this order
 ENOUGH = 14.0  # epochs of the whole network; of a part in proportion: with fewer, less of it gains more
 MIN_IMAGES, MAX_IMAGES = 8_000, 40_000  # what `ENOUGH` epochs come to at least, and need not exceed
 EPOCHS_PER_VIEW = 2

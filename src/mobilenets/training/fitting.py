@@ -177,9 +177,8 @@ def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> 
         plan = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
     trainer = make_trainer(run, plan)
     left = seconds_left(run, plan, start.look_image_s)
-    effort = (
-        ROUGH if task.probe == "loop" else EFFORT
-    )  # a step of a detector takes seconds, and its head has been timed
+    # A step of a detector takes seconds, and its head has been timed.
+    effort = ROUGH if task.probe == "loop" else EFFORT
     speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads, effort)
     plan = plan_speed(plan, speed)
     trainer.compute_in(plan.settings.precision)

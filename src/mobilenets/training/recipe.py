@@ -55,13 +55,13 @@ class Recipe:
     how many augmented views of each photograph are run through them once and kept; 0 augments anew in every
     epoch. `balance`: "sampler" draws every class equally often, "loss" weighs classes by inverse frequency.
     `ema`: decay of the averaged weights, which are the ones validated and kept; 0 turns averaging off.
-    `patience`: epochs without improvement before stopping, 0 for never. `norm_momentum`: the share of each
+    `patience`: epochs without improvement before stopping, 0 for never. `norm_momentum`: the fraction of each
     batch in BatchNorm's running statistics; the published networks have as little as 0.001, which hundreds
     of thousands of steps need and a few hundred would never get anywhere with. `sync_norm`: where
     several processes divide a batch, BatchNorm normalises with the statistics of all of it instead of each part's own.
     `fixed_norm`: BatchNorm of the backbone keeps the statistics it came with. `backbone_lr`: the learning rate of the
-    backbone as a share of `lr`. `head_steps`: of a detector, so many steps in which its head is trained alone at first;
-    0: a tenth of all.
+    backbone as a multiple of `lr`. `head_steps`: of a detector, so many steps in which its head is trained alone at
+    first; 0: a tenth of all.
     """
 
     epochs: int = 20

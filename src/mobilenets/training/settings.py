@@ -46,8 +46,9 @@ class Settings:
     `model` and `width`: None for those of the file that `weights` is, else for mobilenet_v3_large and 1.0; a run's
     `config.yaml` has what they came to. `weights`: a tag of `mobilenets models`, a file, "default" or "none". `minutes`
     bounds fine-tuning by time (`auto` has 5 unless `epochs` is given), `epochs` by count. `size` in pixels, `crop`
-    (share of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the photographs' shapes) replace
-    those of the pretrained weights; see `training.fit`. `val`: the share of every class held out, or a folder.
+    (fraction of the resized side that is seen) and `fit` (crop, pad, squash, or auto by the photographs' shapes)
+    replace those of the pretrained weights; see `training.input`. `val`: the fraction of every class held out, or a
+    folder.
     `defects`: a folder of photographs of defects, where the data shows good ones only.
     `any_orientation`: pictures without an up (cells, parts, aerial views) are also mirrored upside down and turned by
     quarters; None: `auto` finds out, else they are not. `cache`: where decoded photographs are kept for later epochs.

@@ -25,7 +25,7 @@ UNSTEADY = 1.5  # steps this much apart, relatively: a plan by them may miss its
 # A step takes long, and is warm after the first: few of them, and of each precision one at a time.
 EFFORT = Effort(rounds=5, max_rounds=15, min_calls=1, max_calls=1, spread=0.05, max_s=20.0, warm_up=1, settle=0)
 ROUGH = replace(EFFORT, rounds=2, max_rounds=2)  # to choose by, where what follows is measured again
-EVALUATION_FRACTION = 0.4  # a forward pass, as a share of a training step
+EVALUATION_FRACTION = 0.4  # a forward pass, as a fraction of a training step
 MEASURING = 0.05  # of the time, at most, for more than the fewest steps
 MIN_STEPS = 10  # with fewer nothing is learned that lasts
 

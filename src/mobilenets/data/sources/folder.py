@@ -16,7 +16,7 @@ from mobilenets.errors import DataError
 
 
 def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None = None) -> tuple[Samples, Survey]:
-    """The photographs of every class folder (`data.layout` says which these are); none where there are none.
+    """The photographs of every class folder (`layout.understand` says which these are); none where there are none.
 
     `known`: class names of a model. `without`: a folder in `data` that is left alone, as its photographs validate.
 

@@ -44,7 +44,7 @@ def read_splits(
     `data` is a folder of class folders, a folder with train/ and val/ (and test/), a CSV with the columns
     path,label[,split][,group][,stratum], WebDataset shards (`shards/{000..099}.tar`), a Hugging Face data set
     (a folder of parquet files), or photographs with boxes (COCO, YOLO, Pascal VOC, labelme, CSV). Where it names no
-    validation part, `val` is the share held out (default 0.2, stratified, seeded), or other such data; of a folder
+    validation part, `val` is the fraction held out (default 0.2, stratified, seeded), or other such data; of a folder
     inside `data` nothing is trained on.
 
     `rare`: what becomes of classes without validation photographs, as one that has a single one: "keep" trains on

@@ -123,7 +123,7 @@ class Anomaly(Task[Inspection]):
         return loss, figures["accuracy"]
 
     def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
-        """The share on the same side of the threshold, and the largest difference of a score, also of a place."""
+        """The fraction on the same side of the threshold, and the largest difference of a score, also of a place."""
         sides = (expected[:, 0] >= self._threshold) == (found[:, 0] >= self._threshold)
         return float(sides.mean()), float(np.abs(expected - found).max())
 

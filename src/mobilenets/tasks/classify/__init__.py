@@ -89,7 +89,7 @@ class Classify(Task[Prediction]):
         return metrics.log_loss(outputs, labels), metrics.accuracy(outputs, labels)
 
     def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
-        """The share of the same most probable class, and the largest difference of a probability."""
+        """The fraction of the same most probable class, and the largest difference of a probability."""
         return metrics.compare(expected, found)
 
     def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:

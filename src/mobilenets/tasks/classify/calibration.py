@@ -23,7 +23,7 @@ _COLDEST, _HOTTEST = 0.05, 20.0  # temperatures looked at: beyond them probabili
 
 @dataclass(frozen=True)
 class Bin:
-    """Photographs whose confidence lies in one bin: their number, mean confidence and share of right answers."""
+    """Photographs whose confidence lies in one bin: their number, mean confidence and fraction of right answers."""
 
     n: int
     confidence: float
@@ -46,8 +46,8 @@ class TemperatureScaling:
 class Coverage:
     """Answering only above a threshold: arrays over the photographs, from the most to the least confident.
 
-    `threshold` is the confidence of each, `coverage` the share of photographs at or above it, `accuracy` the share of
-    those that is right.
+    `threshold` is the confidence of each, `coverage` the fraction of photographs at or above it, `accuracy` the
+    fraction of those that is right.
     """
 
     threshold: NDArray[np.float64]
@@ -162,7 +162,7 @@ def reliability(probabilities: FloatArray, labels: IntArray, bins: int = ECE_BIN
 
 
 def coverage(probabilities: FloatArray, labels: IntArray) -> Coverage:
-    """Accuracy against the share of photographs answered; equal confidences are answered or refused together.
+    """Accuracy against the fraction of photographs answered; equal confidences are answered or refused together.
 
     Examples
     --------

@@ -21,7 +21,7 @@ class CrossEntropy:
     balanced
         Weigh each class by one over its photographs, so that all classes count alike.
     smoothing
-        The share of each target that is spread over all classes (1512.00567), 0 to 1.
+        The fraction of each target that is spread over all classes (1512.00567), 0 to 1.
     """
 
     def __init__(self, labels: Labels, targets: torch.Tensor, balanced: bool, smoothing: float) -> None:

@@ -117,7 +117,7 @@ def accuracy(probabilities: FloatArray, labels: IntArray) -> float:
 
 
 def compare(expected: FloatArray, found: FloatArray) -> tuple[float, float]:
-    """Of two networks' probabilities (N, K) the share of images with the same class, and the largest difference.
+    """Of two networks' probabilities (N, K) the fraction of images with the same class, and the largest difference.
 
     Examples
     --------

@@ -212,7 +212,7 @@ class Detect(Task[Detection]):
         return metrics.validate(outputs, self._truth(labels, texts), len(self.classes(texts)))
 
     def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
-        """The share of boxes that are found again, and the largest difference of their scores."""
+        """The fraction of boxes that are found again, and the largest difference of their scores."""
         return metrics.compare(expected, found)
 
     def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:

@@ -70,7 +70,7 @@ def shown(text: str) -> str:
 
 
 def _side(box: Box) -> float:
-    """The side of a square of the area of a box, as a share of the input, which is one."""
+    """The side of a square of the area of a box, as a fraction of the input, which is one."""
     return float(((box.x2 - box.x1) * (box.y2 - box.y1)) ** 0.5)
 
 

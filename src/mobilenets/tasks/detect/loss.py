@@ -18,7 +18,7 @@ from mobilenets.tasks.task import Labels
 MATCHED = 0.5  # IoU from which on an anchor is to become a box
 NEAR = 0.4  # and from which on it need not be background
 FOCUS = 2.0  # γ: what is right already counts by the square of what is left
-BACKGROUND = 3.0  # of an anchor of the background, as a share of an object's: α of a quarter
+BACKGROUND = 3.0  # of an anchor of the background, as a fraction of an object's: α of a quarter
 MAX_WEIGHT = 5.0
 
 
@@ -57,7 +57,7 @@ class SsdLoss:
         return (boxes + found) / positive.sum().clamp(min=1)
 
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The sum over photos of the share of their objects' anchors with the right class (1 without any); a scalar."""
+        """The sum over photos of the fraction of their objects' anchors with the right class (1 without any)."""
         logits, _, anchors = _parts(outputs)
         wanted, _ = _wanted(targets, anchors)
         positive = wanted > 0

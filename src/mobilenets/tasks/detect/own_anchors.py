@@ -92,7 +92,7 @@ def own_overlap(rows: Floats) -> float:
 
 
 def matched(net: Net, size: int, boxes: Floats) -> float:
-    """The share of `boxes` (B ≥ 1, 4) that an anchor is like, of the detector `net` for an input of `size`."""
+    """The fraction of `boxes` (B ≥ 1, 4) that an anchor is like, of the detector `net` for an input of `size`."""
     shown = boxes[np.linspace(0, len(boxes) - 1, min(len(boxes), _SEEN)).astype(int)].astype(np.float32)
     there = corners(anchors(net, size))
     parts = np.array_split(shown, max(1, len(shown) // 64))

@@ -126,7 +126,7 @@ class Multilabel(Task[LabelSet]):
         return metrics.log_loss(outputs, truth), metrics.mean_average_precision(outputs, truth)
 
     def compare(self, expected: Outputs, found: Outputs) -> tuple[float, float]:
-        """The share with the same labels, and the largest difference of a probability."""
+        """The fraction with the same labels, and the largest difference of a probability."""
         return metrics.compare(expected, found, self._thresholds(expected.shape[1]))
 
     def head(self, *outputs: Tensor) -> tuple[Tensor, ...]:

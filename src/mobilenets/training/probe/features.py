@@ -103,7 +103,7 @@ def features(
 
 
 def feature_extractor(name: str | None, weights: str, size: int | None = None) -> FeatureExtractor:
-    """Features of a published network, or of one in a file, for `data.audit`, on the CPU.
+    """Features of a published network, or of one in a file, for `mobilenets.audit`, on the CPU.
 
     The whole short side is seen. `name`: None for that of the file, or the default one.
 
