@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -30,7 +31,10 @@ def main(argv: list[str] | None = None) -> int:
 
     args = parse(given)
     with own_process():
-        return _run(args)
+        code = _run(args)
+    if argv is None:  # the process is ours, and ends: going through all objects for cycles would take a second of it
+        gc.freeze()
+    return code
 
 
 def _open_closed_streams() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import MissingExtraError, UsageError
+from mobilenets.system.collector import nothing_collected
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -190,7 +191,8 @@ def train(
 
         wanted = Settings(data=str(data or ""), **asked)  # what is wrong here is told before torch is loaded
         wanted.make_recipe(changed)
-        from mobilenets.training import run as training
+        with nothing_collected():
+            from mobilenets.training import run as training
     except ModuleNotFoundError as missing:
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
     from mobilenets.verbs.run import Run
