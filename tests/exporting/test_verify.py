@@ -1,5 +1,6 @@
 """The comparison of an exported file with its network: what is compared, and on how many threads."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_each_side_computes_batches_on_one_thread_and_afterwards_torch_has_its_o
     assert [call for call in file.calls if call[0] > 1] == of_torch.calls
     assert {threads for _, threads in file.calls} == {1}
     assert torch.get_num_threads() == 2
+
+
+class NoNumbers(Watched):
+    """A file that overflows."""
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        return np.full_like(super().__call__(pixels), np.nan)
+
+
+def test_a_file_whose_answers_are_no_numbers_is_wrong_and_its_figures_are_json(
+    net: TorchEngine, pictures: list[SampleImage]
+) -> None:
+    result = verify(NoNumbers(net), net, pictures, "torch", FLOAT, 1)
+    assert (result.verdict, result.max_probability_difference) == ("wrong", 1.0)
+    json.dumps(result.to_dict(), allow_nan=False)
 
 
 def test_without_pictures_there_is_nothing_to_compare(net: TorchEngine) -> None:

@@ -106,6 +106,13 @@ def test_of_held_out_photographs_the_share_that_is_asked_for_is_accepted() -> No
         assert np.mean([is_accepted(v, accept) for v in values]) == pytest.approx(accept, abs=0.04)
 
 
+@pytest.mark.parametrize("accept", [0.5, 0.9, 0.95, 0.99])
+def test_what_is_as_unlike_as_the_fraction_that_is_refused_is_refused(accept: float) -> None:
+    at = float(np.float32(1 - accept))  # as the index keeps it
+    assert not is_accepted(at, accept)
+    assert is_accepted(at + 1e-4, accept)
+
+
 def test_a_group_of_held_out_photographs_counts_as_one() -> None:
     burst = Known.of(np.array([0.1] * 98 + [0.2, 0.3]), np.array([0] * 98 + [1, 2]))
     assert burst.of_distances(np.array([0.15, 0.25])).tolist() == [0.75, 0.5]
