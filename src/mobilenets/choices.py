@@ -19,6 +19,9 @@ Cache = Literal["auto", "ram", "disk", "off"]
 Rare = Literal["keep", "drop", "refuse"]
 Balance = Literal["none", "sampler", "loss"]
 Flavor = Literal["torchvision", "timm", "tf"]
+Demo = Literal["classify", "detect"]
+DataSet = Literal["flowers"]
+PartFormat = Literal["parquet", "jsonl"]  # of what `predict --ray` writes
 
 
 def values(literal: Any) -> tuple[str, ...]:

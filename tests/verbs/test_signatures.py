@@ -89,6 +89,7 @@ def _settings() -> dict[Any, tuple[str, ...]]:
     from mobilenets.training.recipe import BALANCES
     from mobilenets.training.settings import PRECISIONS as TRAIN_PRECISIONS
     from mobilenets.training.settings import RECIPES
+    from mobilenets.verbs.demo import DEMOS
 
     return {
         choices.Engine: ("auto", *KINDS),
@@ -101,6 +102,7 @@ def _settings() -> dict[Any, tuple[str, ...]]:
         choices.Cache: MODES,
         choices.Rare: CHOICES,
         choices.Balance: BALANCES,
+        choices.Demo: tuple(DEMOS),
         choices.Flavor: tuple({flavor for family in _FAMILIES.values() for flavor in family.norms}),
     }
 

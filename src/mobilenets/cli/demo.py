@@ -6,16 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mobilenets.cli.options import SEED, call
+from mobilenets import choices
+from mobilenets.cli.options import SEED, call, one_of
 from mobilenets.system.malloc import keep_freed_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--task", choices=("classify", "detect"), default="classify",
+        "--task",
+        **one_of(choices.Demo),
         help="classify (default): solar cells; detect: trees from the air, fetched from PyPI (22 MB)",
-    )  # fmt: skip
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to put everything (default runs/demo)")
     parser.add_argument("--minutes", type=float, metavar="T", help="time to train (default 2.25, of trees 3.5)")
     parser.add_argument("--seed", **SEED, help="seed of the split and the training (default %(default)s)")

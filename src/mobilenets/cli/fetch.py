@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mobilenets.cli.options import SEED, call
+from mobilenets import choices
+from mobilenets.cli.options import SEED, call, one_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("what", choices=("flowers",), metavar="flowers", help="five classes, 3,670 photos, 229 MB")
+    parser.add_argument("what", **one_of(choices.DataSet), metavar="flowers", help="five classes, 3,670 photos, 229 MB")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (default %(default)s)")
     parser.add_argument(
         "--val", type=float, metavar="FRACTION", help="fraction held out of every class (default %(default)s)"

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mobilenets.errors import MissingExtraError, UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
+    from mobilenets.choices import Demo
     from mobilenets.system.progress import Report
     from mobilenets.tasks.task import Answer
     from mobilenets.verbs.run import Run
@@ -57,7 +58,7 @@ class DemoResult:
 @verb
 def demo(
     *,
-    task: Literal["classify", "detect"] = "classify",
+    task: Demo = "classify",
     out: str | Path | None = None,
     minutes: float | None = None,
     seed: int = 0,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mobilenets.errors import UsageError
 from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
+    from mobilenets.choices import DataSet
     from mobilenets.system.progress import Report
 
 
@@ -37,7 +38,7 @@ class FetchedData:
 
 @verb
 def fetch(
-    what: Literal["flowers"],
+    what: DataSet,
     *,
     out: str | Path = Path("flowers"),
     val: float = 0.1,

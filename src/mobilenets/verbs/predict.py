@@ -16,7 +16,7 @@ from mobilenets.verbs.predict_on_ray import predict_on_ray
 from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
-    from mobilenets.choices import Engine, Precision
+    from mobilenets.choices import Engine, PartFormat, Precision
     from mobilenets.model_card import ModelCard
     from mobilenets.runtime.predictor import Failure, Predictor
     from mobilenets.system.progress import Report
@@ -88,7 +88,7 @@ def predict(
     precision: Precision = "float32",
     ray: Literal[True],
     out: str | Path,
-    format: Literal["parquet", "jsonl"] | None = None,
+    format: PartFormat | None = None,
     max_pixels: int | None = None,
     tile: int | None = None,
     progress: Report | None = None,
@@ -109,7 +109,7 @@ def predict(
     batch: int | None = None,
     ray: bool = False,
     out: str | Path | None = None,
-    format: Literal["parquet", "jsonl"] | None = None,
+    format: PartFormat | None = None,
     max_pixels: int | None = None,
     tile: int | None = None,
     progress: Report | None = None,

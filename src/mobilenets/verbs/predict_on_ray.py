@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mobilenets.choices import PartFormat, values
 from mobilenets.errors import MissingExtraError, UsageError
 
 log = logging.getLogger(__name__)
@@ -84,8 +85,8 @@ def predict_on_ray(
         raise UsageError("--precision: 'half' with --ray; its workers run onnxruntime in float32, leave it out")
     if out is None:
         raise UsageError("--out: say which folder the results of --ray go to")
-    if format not in (None, "parquet", "jsonl"):
-        raise UsageError(f"--format: {format!r} with --ray; use parquet or jsonl")
+    if format not in (None, *values(PartFormat)):
+        raise UsageError(f"--format: {format!r} with --ray; use {' or '.join(values(PartFormat))}")
     try:
         from mobilenets.bulk.ray import predict_parts
     except ModuleNotFoundError as missing:
