@@ -379,6 +379,9 @@ def test_more_work_than_there_is_room_for_is_refused_at_once_with_a_time_to_come
             assert _refused(answer, 503, "busy")
             assert int(answer.headers["retry-after"]) >= 1
         assert service.still_serves()
+        several = {"files": [("image", picture())] * 3}
+        assert _refused(service.post(**several), 413, "too-large"), "there would never be room for three"
+        assert service.get("/model").json()["limits"]["pictures"] == 2
 
 
 def test_limits_are_options(tmp_path: Path) -> None:

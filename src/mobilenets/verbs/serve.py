@@ -148,6 +148,7 @@ def serve(
     origins = check_origins(list(allow_origin or ()))
     limits = Limits(
         body_bytes=round(max_mb * 1e6),
+        images=min(Limits.images, max_waiting),  # of more at once there would never be room
         pixels=round(max_megapixels * 1e6),
         waiting=max_waiting,
         read_seconds=timeout,
