@@ -113,6 +113,19 @@ def test_ctrl_c_ends_it_with_nothing_half_written(photos: Path, tmp_path: Path) 
     assert not list(tmp_path.glob("*.csv")) + list(tmp_path.glob("*.html")) + list(tmp_path.glob(".*.part"))
 
 
+def test_a_request_to_end_ends_it_as_ctrl_c_does_while_a_file_is_written(photos: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "os.fsync = lambda file: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from mobilenets.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "audit", photos, "--weights", "none", "--write-clean", "c.csv"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (result.returncode, result.stderr.splitlines()[-1]) == (130, "mobilenets audit: interrupted")
+    assert list(tmp_path.iterdir()) == [photos]
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

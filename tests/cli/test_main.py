@@ -74,3 +74,17 @@ def test_paths_on_a_standard_input_that_is_closed_are_none(tmp_path: Path) -> No
     )
     assert result.returncode == 2
     assert result.stderr == "mobilenets predict: -: no paths on standard input; write one a line\n"
+
+
+def test_ctrl_c_while_a_library_is_loaded_is_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def cache() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error  # as onnxruntime's does
+
+    monkeypatch.setattr("mobilenets.cli.cache.run", lambda args: cache())
+    assert main(["cache"]) == 130
+    assert capsys.readouterr().err == "mobilenets cache: interrupted\n"

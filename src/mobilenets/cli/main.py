@@ -26,12 +26,16 @@ def main(argv: list[str] | None = None) -> int:
     if given in (["-h"], ["--help"]):
         print(help_text(), end="")
         return 0
-    from mobilenets.cli.parser import parse
-    from mobilenets.cli.process import own_process
+    try:
+        from mobilenets.cli.parser import parse
+        from mobilenets.cli.process import own_process
 
-    args = parse(given)
-    with own_process():
-        code = _run(args)
+        args = parse(given)
+        with own_process():
+            code = _run(args)
+    except KeyboardInterrupt:  # before there is a command, or after it
+        print("mobilenets: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
     if argv is None:  # the process is ours, and ends: going through all objects for cycles would take a second of it
         gc.freeze()
     return code
@@ -49,21 +53,37 @@ def _run(args: argparse.Namespace) -> int:
         code = int(args.execute(args))
         sys.stdout.flush()
         return code
-    except UserError as error:
-        print(f"mobilenets {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_USE
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):  # `mobilenets predict … | head`: the reader has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"mobilenets {args.command}: {where}{error.strerror or error}", file=sys.stderr)
-        return EXIT_USE
-    except KeyboardInterrupt:
-        print(f"mobilenets {args.command}: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(args.command, error)
     finally:
         _warn_counts()
+
+
+def _report(command: str, error: BaseException) -> int:
+    """Say in one line what ended a command; its exit code. What nobody foresaw is raised."""
+    if _is_interrupt(error):
+        print(f"mobilenets {command}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if isinstance(error, UserError):
+        print(f"mobilenets {command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_USE
+    if isinstance(error, BrokenPipeError):  # `mobilenets predict … | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mobilenets {command}: {where}{error.strerror or error}", file=sys.stderr)
+        return EXIT_USE
+    raise error
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: in the middle of loading onnxruntime it becomes an ImportError."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _warn_counts() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from mobilenets.system.progress import shown_on_stderr
 from mobilenets.system.quiet import own_outputs
@@ -20,8 +23,29 @@ def own_process() -> Iterator[None]:
     """
     own_outputs()
     _ignore_pillow()
-    with log_on_stderr(), shown_on_stderr():
+    with log_on_stderr(), shown_on_stderr(), _ended_as_by_ctrl_c():
         yield
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Have SIGTERM, as `kill` and batch systems send it, end a command as Ctrl-C does: half-written files go.
+
+    Where it is ignored it stays so. Commands that save what they have done, and the service, take it over.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

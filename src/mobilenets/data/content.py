@@ -62,6 +62,8 @@ def _content_digest(sample: Sample) -> tuple[int, bytes]:
     try:
         source = sample.open()
         if isinstance(source, Path):
+            if not source.is_file():  # a pipe has no end, nor has /dev/zero
+                return UNKNOWN_SIZE, bytes(DIGEST_BYTES)
             with source.open("rb", buffering=0) as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
