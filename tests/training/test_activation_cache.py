@@ -13,16 +13,18 @@ from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.sources.read import read_splits
 from mobilenets.errors import UserError
 from mobilenets.model_card import read_tensors
+from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.training.probe import activation_cache as views_module
-from mobilenets.training.probe.activation_cache import ActivationCache
+from mobilenets.training.probe.activation_cache import ActivationCache, Front
+from mobilenets.training.probe.features import Extractor, fast_and_exact
 from mobilenets.training.recipe import Recipe
 from mobilenets.training.run import train
 from small import network
 from stopped import interrupted
 
 PREPROCESS = Preprocess(size=32)
-BLOCKS, CPU = 3, torch.device("cpu")
+BLOCKS = 3
 QUICK = {"model": "mobilenet_v3_small", "weights": "none", "width": 0.35, "size": 32, "recipe": "finetune"}
 CHANGES = {"batch_size": 8, "lr": 0.002, "freeze": BLOCKS, "views": 2}
 
@@ -32,9 +34,13 @@ def loader(photos: Path) -> Loader:
     return Loader(read_splits(photos).train, PREPROCESS, 4, augment=Augment(), shuffle=True, drop_last=True)
 
 
+def _fronts(model: MobileNet) -> tuple[Extractor, Extractor]:
+    return fast_and_exact(Front(model, BLOCKS), PREPROCESS, torch.device("cpu"))
+
+
 def test_epochs_are_those_of_the_frozen_blocks(loader: Loader, tmp_path: Path) -> None:
     model = network()
-    stored = ActivationCache(loader, model, BLOCKS, 2, CPU, tmp_path)
+    stored = ActivationCache(loader, _fronts(model)[0], BLOCKS, 2, tmp_path)
     front = torch.nn.Sequential(model.stem, *list(model.blocks)[:BLOCKS])
     views = [np.concatenate([b.pixels for b in loader.in_order().epoch(view)]) for view in (0, 1)]
     assert len(stored) == len(loader)
@@ -58,7 +64,7 @@ def test_what_is_validated_on_is_exact(loader: Loader, tmp_path: Path) -> None:
     model, plain = network(), Loader(loader.samples, PREPROCESS, 4)
     front = torch.nn.Sequential(model.stem, *list(model.blocks)[:BLOCKS])
     for stored, seen in zip(
-        ActivationCache(plain, model, BLOCKS, 2, CPU, tmp_path).epoch(0), plain.epoch(0), strict=True
+        ActivationCache(plain, _fronts(model)[1], BLOCKS, 2, tmp_path).epoch(0), plain.epoch(0), strict=True
     ):
         with torch.inference_mode():
             maps = front(torch.from_numpy(PREPROCESS.normalize(seen.pixels))).numpy().transpose(0, 2, 3, 1)
@@ -76,13 +82,12 @@ def test_the_network_goes_on_from_them(loader: Loader) -> None:
 def test_an_unreadable_photograph_leaves_no_gap(loader: Loader, photos: Path, tmp_path: Path) -> None:
     loader.samples[3].path.write_text("no photo")
     loader.skipped = Skipped()
-    stored = ActivationCache(loader, network(), BLOCKS, 1, CPU, tmp_path)
+    fast, exact = _fronts(network())
+    stored = ActivationCache(loader, fast, BLOCKS, 1, tmp_path)
     shown = np.concatenate([b.indices for b in stored.epoch(0)])
     assert len(shown) == 4 * len(loader)
     assert 3 not in shown
-    evaluated = ActivationCache(
-        Loader(loader.samples, PREPROCESS, 4, skipped=Skipped()), network(), BLOCKS, 1, CPU, tmp_path
-    )
+    evaluated = ActivationCache(Loader(loader.samples, PREPROCESS, 4, skipped=Skipped()), exact, BLOCKS, 1, tmp_path)
     assert [i for b in evaluated.epoch(0) for i in b.indices] == [i for i in range(len(loader.labels)) if i != 3]
 
 
@@ -98,7 +103,7 @@ def test_too_many_views_for_the_disk_are_refused(
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(views_module.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(UserError, match=r"views: .* GB are needed"):
-        ActivationCache(loader, network(), BLOCKS, 2, CPU, tmp_path)
+        ActivationCache(loader, _fronts(network())[0], BLOCKS, 2, tmp_path)
     assert list(tmp_path.glob("tmp*")) == []
 
 

@@ -16,7 +16,9 @@ from mobilenets.training.context import ComputeContext
 from mobilenets.training.loop import Trainer
 from mobilenets.training.opening import OpenedRun
 from mobilenets.training.plan import Plan
-from mobilenets.training.probe.activation_cache import ActivationCache
+from mobilenets.training.prediction import Batches
+from mobilenets.training.probe.activation_cache import ActivationCache, Front
+from mobilenets.training.probe.features import fast_and_exact
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,21 @@ def make_trainer(run: OpenedRun, plan: Plan) -> Trainer:
     train = run.loaders.loader(run.splits.train.repeated(recipe.repeats), plan.preprocess, recipe.batch_size, recipe)
     val = run.loaders.loader(run.splits.val, plan.preprocess, recipe.batch_size)
     ctx = ComputeContext(run.loaders.device, settings.precision, settings.seed, run.group)
-    batches = _as_seen(run, plan, train), _as_seen(run, plan, val)
+    seen = _as_seen(run, plan, train, val)
     objective = run.splits.objective
     objective = replace(objective, task=objective.task.of_network(run.model.net))
-    return Trainer(run.model, recipe, ctx, plan.preprocess, *batches, objective)
+    return Trainer(run.model, recipe, ctx, plan.preprocess, *seen, objective)
 
 
-def _as_seen(run: OpenedRun, plan: Plan, loader: Loader) -> Loader | ActivationCache:
-    """The loader, or its photographs as the frozen blocks see them."""
-    recipe = plan.recipe
-    if not recipe.views:
-        return loader
-    folder = (run.folder / LAST).parent
+def _as_seen(run: OpenedRun, plan: Plan, train: Loader, val: Loader) -> tuple[Batches, Batches]:
+    """Both loaders, or their photographs as the frozen blocks see them."""
+    if not plan.recipe.views:
+        return train, val
+    folder, blocks, views = (run.folder / LAST).parent, int(plan.recipe.freeze), plan.recipe.views
     folder.mkdir(exist_ok=True)
-    return ActivationCache(loader, run.model, int(recipe.freeze), recipe.views, run.loaders.device, folder)
+    # What is validated on is exact. What is learned from may be a little off, as it is by augmentation, and fast.
+    fast, exact = fast_and_exact(Front(run.model, blocks), plan.preprocess, run.loaders.device)
+    return ActivationCache(train, fast, blocks, views, folder), ActivationCache(val, exact, blocks, views, folder)
 
 
 def keep_model(run: OpenedRun, plan: Plan, model: MobileNet, figures: dict[str, Any]) -> None:

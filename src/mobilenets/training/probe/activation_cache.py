@@ -20,7 +20,7 @@ from mobilenets.data.loader import Batch, Loader
 from mobilenets.errors import UsageError
 from mobilenets.nn.model import MobileNet
 from mobilenets.system.progress import Progress
-from mobilenets.training.probe.features import Extractor, run_on_pixels
+from mobilenets.training.probe.features import Extractor
 
 _MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
@@ -48,7 +48,8 @@ class ActivationCache:
     """In place of a loader: epoch e shows view e modulo V of its photographs, as activations behind the frozen blocks.
 
     The views are those of the loader's epochs 0 to V - 1 in the order of the photographs; without augmentation one
-    is enough. They are kept as float16 in a file in `folder`, which vanishes with the process.
+    is enough. `front` computes them from pixels. They are kept as float16 in a file in `folder`, which vanishes with
+    the process.
 
     Raises
     ------
@@ -56,13 +57,9 @@ class ActivationCache:
         No room for them.
     """
 
-    def __init__(
-        self, loader: Loader, model: MobileNet, blocks: int, views: int, device: torch.device, folder: Path
-    ) -> None:
+    def __init__(self, loader: Loader, front: Extractor, blocks: int, views: int, folder: Path) -> None:
         self.loader, self.labels, self.blocks = loader, loader.labels, blocks
         self.views = views if loader.augment else 1
-        # What is validated on is exact. What is learned from may be a little off, as it is by augmentation, and fast.
-        front = run_on_pixels(Front(model, blocks), loader.preprocess, device, exact=loader.augment is None)
         self._shown = np.full((self.views, len(self.labels)), -1, np.int64)  # which photograph stands at each place
         with tempfile.TemporaryFile(dir=folder) as file:
             try:

@@ -49,7 +49,12 @@ def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device, ex
 
 def extractors(model: MobileNet, preprocess: Preprocess, device: torch.device) -> tuple[Extractor, Extractor]:
     """`extractor`, fast and exact, of a network that is exported once for both."""
-    fast, exact = _runs(_Pooled(model), preprocess, device, (False, True))
+    return fast_and_exact(_Pooled(model), preprocess, device)
+
+
+def fast_and_exact(part: nn.Module, preprocess: Preprocess, device: torch.device) -> tuple[Extractor, Extractor]:
+    """`run_on_pixels`, not exact and exact, of a part that is exported once for both."""
+    fast, exact = _runs(part, preprocess, device, (False, True))
     return fast, exact
 
 
