@@ -18,8 +18,9 @@ that fit into the time by a measurement, random crops and mirroring, batches of 
 It is run with each of three learning rates, and the best counts: three times the time.
 
 fastai: `vision_learner(...).fine_tune(epochs)`, as many epochs as fit by a measurement; transformers: `Trainer` at
-3e-4, as many steps; Ultralytics: its classification trainer with its `time`. All with torchvision's weights of the same
-network, on the same split at 224 pixels, all else as they come (`anytime_peers.py`); the best epoch counts.
+3e-4, as many steps; Ultralytics: its classification trainer with its `time`; AutoGluon: `MultiModalPredictor` with its
+`time_limit`. All with torchvision's weights of the same network, on the same split at 224 pixels, all else as they come
+(`anytime_peers.py`); the best epoch counts.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from common import RESULTS, processor, spread, table, write_result
 VAL, RATES = 0.25, (1e-4, 3e-4, 1e-3)
 MODEL, WEIGHTS = "mobilenet_v2", "torchvision-v1"
 OURS, PLAIN = "mobilenets", "plain loop"
-PEERS = ("fastai", "transformers", "ultralytics")
+PEERS = ("fastai", "transformers", "ultralytics", "autogluon")
 KEPT = RESULTS / "anytime.jsonl"
 
 
@@ -166,14 +167,14 @@ def _plain(data: Path, minutes: float, seed: int, rate: float) -> dict[str, Any]
     }
 
 
-def peers(folder: Path, data: str, minutes: float, seed: int, python: Path) -> list[dict[str, Any]]:
-    """What other tools reach, each in a process of the environment whose `python` this is."""
+def peers(folder: Path, data: str, minutes: float, seed: int, python: Path, tools: list[str]) -> list[dict[str, Any]]:
+    """What other `tools` reach, each in a process of the environment whose `python` this is."""
     from mobilenets.weights.catalog import checkpoints
     from mobilenets.weights.locate import locate
 
     weights = locate(next(found for found in checkpoints(MODEL) if found.tag == WEIGHTS))
     found = []
-    for who in PEERS:
+    for who in tools:
         known = folder / f"{who}-{Path(data).stem}-{minutes:g}-{seed}.json"
         if not known.exists():
             listed, made = folder / f"{Path(data).stem}-{seed}.csv", known.with_suffix(".tmp")
@@ -292,6 +293,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 2, 5, 10, 20])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--python", type=Path, help="of an environment with the other tools")
+    parser.add_argument("--who", nargs="+", choices=PEERS, default=PEERS[:3], help="of the other tools")
     args = parser.parse_args()
     if args.what == "peers" and args.python is None:
         parser.error("peers: say with --python where they are installed")
@@ -304,7 +306,7 @@ def main() -> None:
             for data in args.data:
                 case = args.keep, data, minutes, seed
                 if args.what == "peers":
-                    found = peers(*case, args.python)
+                    found = peers(*case, args.python, args.who)
                 else:
                     found = [run(*case) if args.what == "run" else plain(*case)]
                 print("\n".join(map(json.dumps, found)), flush=True)

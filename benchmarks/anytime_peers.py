@@ -2,6 +2,8 @@
 
     python -m venv PEERS; PEERS/bin/pip install torch torchvision fastai transformers accelerate ultralytics
     python benchmarks/anytime.py peers --python PEERS/bin/python --keep DIR --minutes 5 --seeds 1
+    python -m venv AG; AG/bin/pip install autogluon.multimodal    in another one: it wants other versions
+    python benchmarks/anytime.py peers --python AG/bin/python --who autogluon --keep DIR --minutes 5 --seeds 1
 
 The arguments: who, a CSV of `file,label,part` (train or val), the minutes, torchvision's MobileNetV2 weights and a JSON
 file to write. Each tool is used as its own documentation begins, with these weights at 224 pixels, and what it measures
@@ -200,6 +202,43 @@ def transformers(rows: Rows, seconds: float) -> dict[str, Any]:
     return {"accuracy": accuracy, "last": accuracy, "steps": steps, "seconds": spent_s}
 
 
+def autogluon(rows: Rows, seconds: float) -> dict[str, Any]:
+    """`MultiModalPredictor(...).fit(time_limit=...)` on timm's network with torchvision's weights."""
+    import pandas
+    import timm
+    from autogluon.multimodal import MultiModalPredictor
+    from torchvision import models
+
+    theirs, network = models.mobilenet_v2(weights="IMAGENET1K_V1"), timm.create_model("mobilenetv2_100")
+    layers = zip(network.state_dict(), theirs.state_dict().values(), strict=True)  # both list them from the photo on
+    network.load_state_dict(dict(layers))
+    photos = torch.rand(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        if not torch.allclose(network.eval()(photos), theirs.eval()(photos), atol=1e-3):
+            raise SystemExit("timm's network with torchvision's weights gives other logits")
+    table = pandas.DataFrame(rows).rename(columns={"file": "image"})
+    train, val = (table[table["part"] == part][["image", "label"]] for part in PARTS)
+    with tempfile.TemporaryDirectory() as name:
+        kept = Path(name, "network")
+        kept.mkdir()
+        network.reset_classifier(0)  # it wants none, and makes its own
+        torch.save(network.state_dict(), kept / "pytorch_model.bin")
+        told = {"architecture": "mobilenetv2_100", "num_features": 1280, "pretrained_cfg": network.pretrained_cfg}
+        (kept / "config.json").write_text(json.dumps(told))
+        predictor = MultiModalPredictor(label="label", eval_metric="accuracy", path=str(Path(name, "run")))
+        options = {
+            "model.names": ["timm_image"],
+            "model.timm_image.checkpoint_name": str(kept),
+            "env.accelerator": "cpu",
+            "env.num_workers": 2,
+        }
+        left = seconds - (time.monotonic() - START)
+        predictor.fit(train, tuning_data=val, time_limit=left, hyperparameters=options)
+        spent_s = time.monotonic() - START
+        accuracy = float(predictor.evaluate(val, metrics=["accuracy"])["accuracy"])
+    return {"accuracy": accuracy, "last": accuracy, "seconds": spent_s}
+
+
 def main() -> None:
     who, listed, minutes, weights, out = sys.argv[1:]
     place = Path(torch.hub.get_dir(), "checkpoints", Path(weights).name)  # where torchvision looks before it downloads
@@ -209,7 +248,8 @@ def main() -> None:
     with Path(listed).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     torch.manual_seed(0)
-    found = {"fastai": fastai, "transformers": transformers, "ultralytics": ultralytics}[who](rows, 60 * float(minutes))
+    tools = {"fastai": fastai, "transformers": transformers, "ultralytics": ultralytics, "autogluon": autogluon}
+    found = tools[who](rows, 60 * float(minutes))
     Path(out).write_text(json.dumps({"seconds": time.monotonic() - START, **found}))
 
 
