@@ -20,6 +20,7 @@ from mobilenets.tasks.objective import Objective
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
 from mobilenets.training.context import ComputeContext
+from mobilenets.training.interrupt import Interrupt
 from mobilenets.training.loop import Trainer
 from mobilenets.training.optimizer import make_optimizer, schedule
 from mobilenets.training.recipe import OPTIMIZERS, Recipe
@@ -108,3 +109,17 @@ def test_figures_that_are_fetched_now_and_then_are_those_of_every_step(tmp_path:
         states.append(checkpoint.load(tmp_path / "last.pt")[0])
     assert states[0] == states[1]
     assert states[0].seen == 12
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(0, 4), (1, 1), (2, 2)])
+def test_so_many_epochs_that_are_no_better_end_the_training(patience: int, epochs: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = MobileNet(build("mobilenet_v3_small", width=0.35, num_classes=2))
+    recipe = Recipe(epochs=4, patience=patience)
+    ctx = ComputeContext(torch.device("cpu"), "fp32", 0)
+    trainer = Trainer(model, recipe, ctx, Preprocess(size=32), Noise(), Noise())
+    trainer.follow(recipe, {"val_accuracy": 1.1, "val_loss": 0.0})  # which no epoch reaches
+    kept: list[MobileNet] = []
+    with Interrupt() as interrupt:
+        assert trainer.fit(lambda model, figures: kept.append(model), tmp_path, interrupt)
+    assert (len(trainer.state.history), trainer.state.stale_epochs, kept) == (epochs, epochs, [])

@@ -62,4 +62,4 @@ def keep_apart(objective: Objective, outputs: Outputs, labels: Labels, splits: S
     def of(which: NDArray[np.bool_]) -> dict[str, Any] | None:
         return objective.task.score(outputs[which], labels[which], objective.texts) if which.any() else None
 
-    return Figures(objective.task.quality, of(~trained), of(trained), of(validated & ~trained))
+    return Figures(objective.task.quality, of(~trained), of(trained), of(validated))
