@@ -35,11 +35,11 @@ def score_open_set(known: Answered, other: Answered, right: BoolArray) -> dict[s
 
     Examples
     --------
-    >>> near = Answered(np.array([0.1, 0.2]), np.array([True, True]), np.array([0.9, 0.6]))
+    >>> near = Answered(np.array([0.1, 0.2]), np.array([True, True]), np.array([0.9, 0.85]))
     >>> far = Answered(np.array([0.6]), np.array([False]), np.array([0.8]))
     >>> figures = score_open_set(near, far, np.array([True, False]))
     >>> [figures[name] for name in ("auroc", "accepted", "accuracy_accepted", "auroc_probability")]
-    [1.0, 0.0, 0.5, 0.5]
+    [1.0, 0.0, 0.5, 1.0]
     """
     is_other = np.repeat([0, 1], [len(known.accepted), len(other.accepted)])
     return {
