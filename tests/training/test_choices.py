@@ -23,7 +23,7 @@ from mobilenets.training.choices import (
     choose,
 )
 from mobilenets.training.loaders import LoaderFactory
-from mobilenets.training.probe.features import extractor
+from mobilenets.training.probe.features import Extractors, extractor
 from mobilenets.training.recipe import FINETUNE, Recipe
 from mobilenets.training.settings import Settings
 from small import network
@@ -152,7 +152,7 @@ def test_photographs_are_seen_by_the_network_as_they_are_turned(tmp_path) -> Non
     data = write_photos(tmp_path / "photos", ("daisy", "rose"), 6, size=40)
     samples, preprocess, device = read_splits(data, val=0.5).train, Preprocess(size=32), torch.device("cpu")
     model, loaders = network(), LoaderFactory(device, 0, 0, Skipped())
-    see = FrozenFeatures(samples, model, loaders)
+    see = FrozenFeatures(samples, model.net.head_width, Extractors(model, device), loaders)
     (batch,) = loaders.loader(samples, preprocess, 16).epoch(0)
     extract = extractor(model, preprocess, device)
     for turn, turned in (

@@ -20,11 +20,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from mobilenets.data.augment import Augment
 from mobilenets.data.samples import Samples
-from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.system.timing import Clock
 from mobilenets.training.loaders import LoaderFactory
-from mobilenets.training.probe.features import Extractor, extractor
+from mobilenets.training.probe.features import Extractors
 from mobilenets.training.probe.head import Head, choose_strength, fit
 from mobilenets.training.recipe import ProbeRecipe, Recipe
 from mobilenets.training.settings import Settings
@@ -64,23 +63,20 @@ class ViewFeatures(Protocol):
 
 
 class FrozenFeatures:
-    """Some training photographs, as a frozen network sees them: a `ViewFeatures`."""
+    """Some training photographs, as a frozen network with features of this `width` sees them: a `ViewFeatures`."""
 
-    def __init__(self, samples: Samples, model: MobileNet, loaders: LoaderFactory) -> None:
+    def __init__(self, samples: Samples, width: int, extractors: Extractors, loaders: LoaderFactory) -> None:
         self.samples, self.labels = samples, samples.labels
-        self._model, self._loaders = model, loaders.whole()
-        self._extractors: dict[int, Extractor] = {}
+        self._width, self._extractors, self._loaders = width, extractors, loaders.whole()
 
     def __call__(self, preprocess: Preprocess, turn: str) -> Features:
         """As `ViewFeatures`."""
-        if preprocess.size not in self._extractors:
-            self._extractors[preprocess.size] = extractor(self._model, preprocess, self._loaders.device)
-        extract, batch = self._extractors[preprocess.size], ProbeRecipe().batch_size
+        (extract, _), batch = self._extractors(preprocess), ProbeRecipe().batch_size
         if turn == "part":
             loader = self._loaders.loader(self.samples, preprocess, batch, Recipe(augment=_A_PART)).in_order()
         else:
             loader = self._loaders.loader(self.samples, preprocess, batch)
-        features = np.zeros((len(self.samples), self._model.net.head_width), np.float32)
+        features = np.zeros((len(self.samples), self._width), np.float32)
         for shown in loader.epoch(0):
             features[shown.indices] = extract(np.ascontiguousarray(TURNS.get(turn, TURNS[""])(shown.pixels)))
         return features

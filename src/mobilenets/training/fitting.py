@@ -25,7 +25,7 @@ from mobilenets.training.origin import Origin, fit_rows
 from mobilenets.training.plan import Plan
 from mobilenets.training.planning import plan_depth, plan_input, plan_speed, plan_steps, seconds_left
 from mobilenets.training.probe.activation_cache import ActivationCache
-from mobilenets.training.probe.features import Extractor, extractor, extractors, features
+from mobilenets.training.probe.features import Extractor, Extractors, extractor, features
 from mobilenets.training.probe.fit import fit_last_layer
 from mobilenets.training.probe.head import Head
 from mobilenets.training.probe.warm_start import warm_start
@@ -69,10 +69,7 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
         elif plan.has_probe and task.probe == "loop" and not resumed:
             plan, start, completed = train_head(run, plan, start, interrupt)
         elif plan.has_probe and task.probe is not None and not resumed:
-            if plan.is_open and task.labels_are_classes:  # its questions are put to heads for classes
-                plan = plan_input(run, plan)
-                write_plan(run, plan)
-            start = probe(run, plan, start)
+            plan, start = _plan_input_and_probe(run, plan, start)
         if plan.has_loop and completed and not group.any(interrupt.requested):
             if resumed:
                 completed = _go_on(run, plan, interrupt)
@@ -128,13 +125,22 @@ def _with_fitted_rows(run: OpenedRun, plan: Plan) -> tuple[dict[str, float], flo
     return figures, look_image_s
 
 
-def probe(run: OpenedRun, plan: Plan, start: Start) -> Start:
+def _plan_input_and_probe(run: OpenedRun, plan: Plan, start: Start) -> tuple[Plan, Start]:
+    """The plan with what the network is to see, and what the probe makes of that."""
+    extractors = Extractors(run.model, run.loaders.device)
+    if plan.is_open and run.splits.objective.task.labels_are_classes:  # its questions are put to heads for classes
+        plan = plan_input(run, plan, extractors)
+        write_plan(run, plan)
+    return plan, probe(run, plan, start, extractors)
+
+
+def probe(run: OpenedRun, plan: Plan, start: Start, extractors: Extractors) -> Start:
     """Fit the head on frozen features, put it into the network and keep the result if it is the best."""
     recipe = ProbeRecipe()
     some = run.splits.train.spread(recipe.max_images)
     train, val = (run.loaders.loader(part, plan.preprocess, recipe.batch_size) for part in (some, run.splits.val))
     # Exact, as the file that will be compared with what is trained: a few answers may differ in a faster engine.
-    extract, exact = extractors(run.model, plan.preprocess, run.loaders.device)
+    extract, exact = extractors(plan.preprocess)
     x, y, look_image_s = _timed_features(run, extract, train, recipe.flip)
     val_x, val_y = features(exact, val, "features (validation)", group=run.group)
     objective = run.splits.objective

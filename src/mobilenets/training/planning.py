@@ -18,6 +18,7 @@ from mobilenets.training.depth import MAX_EPOCHS, Depth, Steps, choose_depth
 from mobilenets.training.loop import Trainer
 from mobilenets.training.opening import OpenedRun
 from mobilenets.training.plan import Plan
+from mobilenets.training.probe.features import Extractors
 from mobilenets.training.recipe import FINETUNE
 from mobilenets.training.run_folder import finishing_s
 from mobilenets.training.speed import Speed, steps_within
@@ -25,12 +26,13 @@ from mobilenets.training.speed import Speed, steps_within
 log = logging.getLogger(__name__)
 
 
-def plan_input(run: OpenedRun, plan: Plan) -> Plan:
-    """Find out what the network is to see, as far as the settings leave it open."""
+def plan_input(run: OpenedRun, plan: Plan, extractors: Extractors) -> Plan:
+    """Find out what the network, whose `extractors` these are, is to see, as far as the settings leave it open."""
     settings, recipe, seconds = plan.settings, plan.recipe, plan.settings.seconds
     assert seconds is not None  # what is open is planned into a time
     open_ = Open.of(settings, recipe, plan.preprocess)
-    features = FrozenFeatures(run.splits.train.spread(max_images_for(seconds)), run.model, run.loaders)
+    some = run.splits.train.spread(max_images_for(seconds))
+    features = FrozenFeatures(some, run.model.net.head_width, extractors, run.loaders)
     chosen = choose(features, plan.preprocess, recipe.augment, open_, TIME_FRACTION * seconds, settings.seed, log.info)
     chosen = Choices.from_dict(run.group.agreed(chosen.to_dict()), plan.preprocess)
     seen = chosen.preprocess

@@ -47,9 +47,18 @@ def extractor(model: MobileNet, preprocess: Preprocess, device: torch.device, ex
     return run_on_pixels(_Pooled(model), preprocess, device, exact)
 
 
-def extractors(model: MobileNet, preprocess: Preprocess, device: torch.device) -> tuple[Extractor, Extractor]:
-    """`extractor`, fast and exact, of a network that is exported once for both."""
-    return fast_and_exact(_Pooled(model), preprocess, device)
+class Extractors:
+    """`extractor` of one network, fast and exact, for inputs of any size: it is exported once for each size."""
+
+    def __init__(self, model: MobileNet, device: torch.device) -> None:
+        self._model, self._device = model, device
+        self._made: dict[int, tuple[Extractor, Extractor]] = {}
+
+    def __call__(self, preprocess: Preprocess) -> tuple[Extractor, Extractor]:
+        """Both, for what `preprocess` makes of photographs; it differs from other calls' in size and crop alone."""
+        if preprocess.size not in self._made:
+            self._made[preprocess.size] = fast_and_exact(_Pooled(self._model), preprocess, self._device)
+        return self._made[preprocess.size]
 
 
 def fast_and_exact(part: nn.Module, preprocess: Preprocess, device: torch.device) -> tuple[Extractor, Extractor]:
