@@ -14,7 +14,7 @@ import torch
 from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
 from mobilenets.exporting.int8.calibration import Calibration
-from mobilenets.exporting.int8.qdq import kept_layers
+from mobilenets.exporting.int8.kept import Layer, kept_layers
 from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.onnx import answering_bytes, export_onnx
 from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, with_full_input
@@ -111,12 +111,14 @@ def test_a_core_ml_package_says_boxes_and_scores(tmp_path: Path) -> None:
 
 def test_in_8_bits_boxes_are_computed_in_float_and_with_float_ends_scores_too() -> None:
     content = answering_bytes(detector().model, detector().card)
-    layers = [node for node in onnx.load_model_from_string(content).graph.node if node.op_type == "Conv"]
+    convolutions = [node for node in onnx.load_model_from_string(content).graph.node if node.op_type == "Conv"]
+    layers = [Layer(node.input[1], depthwise=False) for node in convolutions]
     pixels, levels = noise(1, detector().card.preprocess), len(detector().model.net.ssd.levels)
-    boxes = kept_layers(layers, detector().card, Calibration(pixels))
-    assert [".boxes.predict." in layer.input[1] for layer in boxes] == [True] * levels
+    first, *boxes = kept_layers(layers, detector().card, Calibration(pixels))
+    assert "stem" in first
+    assert [".boxes.predict." in weight for weight in boxes] == [True] * levels
     both = kept_layers(layers, detector().card, Calibration(pixels, skip_first_last=True))
-    assert len(both) == 2 * levels
+    assert len(both) == 1 + 2 * levels
 
 
 @pytest.mark.exports  # its converter is looked for first

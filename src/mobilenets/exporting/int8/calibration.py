@@ -1,6 +1,6 @@
 """Photographs of the training part that show the quantiser how large activations become.
 
-ONNX and LiteRT get the ranges of `ranges.py`; OpenVINO and ExecuTorch, which round fewer tensors, the extremes over all
+ONNX, LiteRT and ExecuTorch get the ranges of `ranges.py`; OpenVINO, which rounds fewer tensors, the extremes over all
 photographs. What the quantisers do by themselves is the mean of every photograph's extremes, or a moving average, which
 with photographs in the order of their classes is the range of the last class.
 """

@@ -9,6 +9,7 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorData, TensorsData
 
 from mobilenets.exporting.int8.calibration import Calibration
+from mobilenets.exporting.int8.kept import Layer, kept_layers
 from mobilenets.exporting.int8.ranges import HARD_SIGMOID, HARD_SWISH, Range, Ranges
 from mobilenets.exporting.quiet import quiet
 from mobilenets.exporting.targets.onnx import answering_bytes, completed
@@ -17,16 +18,12 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.runtime.base import Pixels
 from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.system.files import write_atomic
-from mobilenets.tasks import task_of
 
 # Convolutions and the head: what processors have 8-bit arithmetic for. ReLU and ReLU6 (Clip) become the range of the
 # convolution before them. h-swish and the gates of squeeze-and-excite stay float between two conversions; rounding
-# them too costs accuracy and gains nothing. Sums stay float: see `_keep_sums_float`. So does the first convolution: it
-# reads 256 levels of pixels, which lie in no grid of 256 steps once the mean of each colour is taken away. So does a
-# depthwise one behind it: in a V3 it reads channels of very different size, which h-swish keeps so (see `equalise.py`).
+# them too costs accuracy and gains nothing. Sums stay float: see `_keep_sums_float`; so do the layers of `kept.py`.
 LAYERS = ("Conv", "Gemm")
 INT8_OPERATORS = [*LAYERS, "Relu", "Clip"]
-BOX_LAYERS, CLASS_LAYERS = ".boxes.predict.", ".classes.predict."  # in the names of a detector's last weights
 EFFECTIVE_RANGES = {"HardSwish": HARD_SWISH, "HardSigmoid": HARD_SIGMOID}
 
 
@@ -41,8 +38,7 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
     graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(answering_bytes(model, card)))
     ranges = _ranges(graph, calibration.pixels)
     layers = [node for node in graph.graph.node if node.op_type in LAYERS]
-    kept = layers[:2] if _is_depthwise(layers[1]) else layers[:1]
-    kept += kept_layers(layers, card, calibration)
+    kept = kept_layers([Layer(layer.input[1], _is_depthwise(layer)) for layer in layers], card, calibration)
     with quiet():
         job = QDQQuantizer(
             graph,
@@ -52,7 +48,7 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
             activation_qType=QuantType.QUInt8,
             tensors_range=_tensors_data(ranges),
             nodes_to_quantize=[],
-            nodes_to_exclude=[node.name for node in kept],
+            nodes_to_exclude=[layer.name for layer in layers if layer.input[1] in kept],
             op_types_to_quantize=INT8_OPERATORS,
             extra_options={},
         )
@@ -62,14 +58,6 @@ def qdq_graph(model: MobileNet, card: ModelCard, calibration: Calibration) -> on
     _drop_idle(quantized.graph)
     job.model.topological_sort()
     return quantized
-
-
-def kept_layers(layers: list[onnx.NodeProto], card: ModelCard, calibration: Calibration) -> list[onnx.NodeProto]:
-    """The last ones that stay float: a detector's boxes always, which 256 steps would move by a fraction of a side."""
-    if task_of(card).has_boxes:
-        ends = (BOX_LAYERS, CLASS_LAYERS) if calibration.skip_first_last else (BOX_LAYERS,)
-        return [layer for layer in layers if any(end in layer.input[1] for end in ends)]
-    return layers[-1:] if calibration.skip_first_last else []
 
 
 def _is_depthwise(layer: onnx.NodeProto) -> bool:

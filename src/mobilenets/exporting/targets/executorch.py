@@ -30,7 +30,7 @@ def export_executorch(model: MobileNet, card: ModelCard, path: Path) -> None:
 
 
 def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
-    """Write `model` with 8-bit weights per output channel and 8-bit activations, by PT2E's XNNPACK quantizer."""
+    """Write `model` with 8-bit weights per output channel and 8-bit activations, by PT2E."""
     with silent():
         example = (example_pixels(card.preprocess),)
         _save(torch.export.export(rounded(model, card, calibration), example), card, path)
@@ -38,23 +38,10 @@ def quantize_executorch(model: MobileNet, card: ModelCard, path: Path, calibrati
 
 def rounded(model: MobileNet, card: ModelCard, calibration: Calibration) -> torch.fx.GraphModule:
     """The graph of the file in 8 bits: what is rounded passes through quantize and dequantize."""
-    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-        XNNPACKQuantizer,
-        get_symmetric_quantization_config,
-    )
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-    from torchao.quantization.pt2e.quantizer import get_module_name_filter
+    from mobilenets.exporting.int8.pt2e import quantized_graph
 
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-    if calibration.skip_first_last:  # its `set_module_name` takes no None, which other quantizers leave float for
-        ends = [get_module_name_filter(f"from_planes.network.network.{name}") for name in ("stem.conv", "classifier")]
-        quantizer.set_filter_function(lambda node: not any(is_in(node) for is_in in ends))
     exported = torch.export.export(deployed(model, card), (example_pixels(card.preprocess),)).module()
-    prepared = prepare_pt2e(exported, quantizer)
-    for pixels in calibration.pixels:
-        prepared(torch.from_numpy(pixels[None]))
-    result: torch.fx.GraphModule = convert_pt2e(prepared)
-    return result
+    return quantized_graph(exported, card, calibration)
 
 
 def _save(program: torch.export.ExportedProgram, card: ModelCard, path: Path) -> None:

@@ -12,7 +12,7 @@ from openvino import passes
 
 from mobilenets.exporting.deploy import file_card
 from mobilenets.exporting.int8.calibration import Calibration
-from mobilenets.exporting.int8.qdq import BOX_LAYERS, CLASS_LAYERS
+from mobilenets.exporting.int8.kept import BOX_LAYERS, CLASS_LAYERS
 from mobilenets.exporting.nms import MADE
 from mobilenets.exporting.quiet import quiet
 from mobilenets.exporting.targets.onnx import onnx_file
