@@ -65,6 +65,11 @@ def changed(**values: Any) -> str:
         (changed(net={}), "network"),
         (changed(net=None), "network"),
         (changed(metrics=3), "model card"),
+        (changed(thresholds=[0.5]), "1 thresholds for 3 classes"),
+        (changed(thresholds=[0.5, 1.5, 0.5]), "a threshold that is not from 0 to 1"),
+        (changed(thresholds=[0.5, -0.5, 0.5]), "a threshold that is not from 0 to 1"),
+        (changed(thresholds=[0.5, float("nan"), 0.5]), "a threshold that is not from 0 to 1"),
+        (changed(nms="beside"), "nms is 'beside'"),
         ("{}", "model card"),
         ("[]", "model card"),
         ("nonsense", "model card"),
@@ -83,7 +88,7 @@ JSON = st.recursive(
 )
 
 
-@given(key=st.sampled_from(sorted(json.loads(CARD.to_json()))), value=JSON)
+@given(key=st.sampled_from([*sorted(json.loads(CARD.to_json())), "task", "thresholds", "nms"]), value=JSON)
 def test_a_card_with_any_value_changed_is_read_or_refused_in_words(key: str, value: Any) -> None:
     try:
         card = ModelCard.from_json(changed(**{key: value}))
