@@ -142,3 +142,16 @@ def _without_progress(result: CompletedProcess[str]) -> CompletedProcess[str]:
     """What is told at last, behind progress and photos that were skipped."""
     result.stderr = result.stderr.strip().splitlines()[-1]
     return result
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_nothing_is_left_of_a_run_that_did_not_come_to_its_end(
+    probed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mobilenets.training.add_class.write_answers", full)
+    with pytest.raises(type(error)):
+        mn.add_class(*probed, name="rose", out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,7 +1,10 @@
 """`mobilenets export`: the folder it leaves, its exit codes, and what it says to wrong use."""
 
 import csv
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +123,18 @@ def test_nothing_is_heard_of_what_converters_and_runtimes_print(model: Path, tar
     assert result.returncode == 0
     assert result.stderr == f"exporting mobilenet_v3_small to {target}, which takes up to a minute\n"
     assert result.stdout.startswith(f"{target} float32")
+
+
+def test_a_disk_that_is_full_is_told_whatever_a_converter_says_of_it(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(graph: object, path: Path, **_: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("basic_ios::clear: iostream error")  # as OpenVINO says it
+
+    monkeypatch.setattr("openvino.save_model", write)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+    assert main(["export", str(model), "--to", "openvino"]) == 2
+    folder = model / "exports" / "openvino"
+    assert capsys.readouterr().err.endswith(f"mobilenets export: {folder}: {os.strerror(errno.ENOSPC)}\n")
+    assert not folder.parent.exists()

@@ -88,3 +88,22 @@ def test_ctrl_c_while_a_library_is_loaded_is_ctrl_c(
     monkeypatch.setattr("mobilenets.cli.cache.run", lambda args: cache())
     assert main(["cache"]) == 130
     assert capsys.readouterr().err == "mobilenets cache: interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="says it in other words")
+def test_where_nothing_can_be_kept_the_remedy_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MOBILENETS_HOME", str(tmp_path / "file" / "kept"))
+    assert main(["fetch", "flowers", "--out", str(tmp_path / "flowers")]) == 2
+    assert capsys.readouterr().err.endswith("; let MOBILENETS_HOME name a folder for what is kept\n")
+
+
+def test_onnxruntime_sends_nothing_of_what_a_command_runs(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom mobilenets.cli.main import main\nmain(['cache'])\n"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert result.stdout.splitlines()[-1] == "1"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -37,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         print("mobilenets: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     if argv is None:  # the process is ours, and ends: going through all objects for cycles would take a second of it
+        import gc  # not for the help
+
         gc.freeze()
     return code
 
@@ -72,9 +73,20 @@ def _report(command: str, error: BaseException) -> int:
         return 0
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        print(f"mobilenets {command}: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"mobilenets {command}: {where}{error.strerror or error}{_remedy(error)}", file=sys.stderr)
         return EXIT_USE
     raise error
+
+
+def _remedy(error: OSError) -> str:
+    """What to do where the folder of what is kept cannot be written; of other files nothing is known."""
+    from pathlib import Path
+
+    from mobilenets.system.cache_dir import home
+
+    path, kept = Path(os.fsdecode(error.filename or os.devnull)).absolute(), home().absolute()
+    concerns = kept == path or kept in path.parents or path in kept.parents
+    return "; let MOBILENETS_HOME name a folder for what is kept" if concerns else ""
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -19,10 +20,12 @@ from mobilenets.system.quiet import own_outputs
 def own_process() -> Iterator[None]:
     """Show a person what the package reports, inside: its log as bare lines on standard error, its progress as bars.
 
-    From here on engines in C++ are not heard, nor Pillow's warnings.
+    From here on engines in C++ are not heard, nor Pillow's warnings, and onnxruntime tells nobody what it does.
     """
     own_outputs()
     _ignore_pillow()
+    # onnxruntime sends what models run, where, to its maker, unless this is set before it is imported.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     with log_on_stderr(), shown_on_stderr(), _ended_as_by_ctrl_c():
         yield
 

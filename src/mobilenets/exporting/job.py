@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mobilenets.data.sample import Sample
+from mobilenets.errors import UserError
 from mobilenets.exporting.images import random_images, read_images
 from mobilenets.exporting.targets.table import TARGETS, Export, reopen
 from mobilenets.exporting.verify import FLOAT16, Verification, size_of, verify
@@ -23,6 +25,7 @@ from mobilenets.system.files import check_new_folder
 
 MAX_IMAGES = 1000
 UNVERIFIED = ".unverified"
+_FULL = 1 << 20  # bytes that are free on a full disk, at most
 
 
 def export(
@@ -57,13 +60,21 @@ def export(
         text = json.dumps(result.to_dict(), indent=2) + "\n"
         (part / "verify.json").write_text(text, encoding="utf-8")
         part.rename(out)
-    except BaseException:
+    except BaseException as error:
+        # Converters in C++ say of a full disk no more than that a stream failed.
+        is_full = not isinstance(error, (UserError, OSError)) and isinstance(error, Exception) and _is_full(part)
         shutil.rmtree(part, ignore_errors=True)
         with contextlib.suppress(OSError):  # another export is in one of them
             for folder in made:
                 folder.rmdir()
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error
         raise
     return out / file, result
+
+
+def _is_full(folder: Path) -> bool:
+    return folder.exists() and shutil.disk_usage(folder).free < _FULL
 
 
 def _attempt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,13 @@ def add_class(
     opened = adding.check_run(old, name)
     folder = next(path for i in count(2) if not (path := old.resolve().with_name(f"{old.resolve().name}-{i}")).exists())
     folder = new_folder(folder if out is None else out, old)
-    card = adding.add_class(opened, Path(photos), name, folder)
-    write_report(folder)  # without heat: it would take longer than all else
-    complete(folder, card)
+    try:
+        card = adding.add_class(opened, Path(photos), name, folder)
+        write_report(folder)  # without heat: it would take longer than all else
+        complete(folder, card)
+    except FileExistsError:  # made by another command in the meantime
+        raise
+    except BaseException:  # nothing goes on with half of it, and it would be in the way
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return Run(folder, card)
