@@ -22,7 +22,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
 from mobilenets.runtime.engines.onnxruntime import make_session
-from mobilenets.runtime.engines.torch import TorchEngine
+from mobilenets.runtime.engines.torch import TorchEngine, torch_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks import task_of
 
@@ -36,8 +36,12 @@ def onnx_bytes(module: FromPixels, preprocess: Preprocess, *outputs: str) -> byt
 
 
 def graph_bytes(module: nn.Module, example: torch.Tensor, taken: str, *outputs: str) -> bytes:
-    """Any module, also a part of a network, as an ONNX graph with one input like `example` (N free)."""
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    """Any module, also a part of a network, as an ONNX graph with one input like `example` (N free).
+
+    On one thread, for the same graph: two images are little work, and beside other work threads that share them wait
+    for each other for three times as long.
+    """
+    with tempfile.TemporaryDirectory() as folder, quiet(), torch_threads(1):
         target = Path(folder) / "model.onnx"
         folded = fold_norms(module).cpu()
         pads = pad_alike(folded, example)
@@ -110,8 +114,9 @@ def export_onnx(model: MobileNet, card: ModelCard, path: Path) -> None:
     UserError
         The exported graph does not give the network's outputs, or the card is another's.
     """
-    content = answering_bytes(model, card)
-    difference = _difference(model, content, card)
+    with torch_threads(1):  # as in `graph_bytes`
+        content = answering_bytes(model, card)
+        difference = _difference(model, content, card)
     if not difference <= AGREEMENT:
         raise ModelFileError(f"{path}: the exported graph differs from the network by {difference:.2g}; not written")
     write_atomic(path, completed(content, card))
