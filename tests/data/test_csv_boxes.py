@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mobilenets.data.sources.boxes.files import read_json, read_text, read_xml
 from mobilenets.data.sources.csv import read_table
 from mobilenets.errors import DataError
 from mobilenets.model_card import DETECT
@@ -145,9 +146,17 @@ def test_vias_csv_is_refused_with_what_to_export(folder: Path) -> None:
         read_table(folder / "t.csv")
 
 
+def test_annotations_in_what_chinese_programs_write_are_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_bytes('{"label": "苹果"}'.encode("gbk"))
+        assert read_json(tmp_path / f"{name}.json") == {"label": "苹果"}
+    (tmp_path / "a.xml").write_bytes('<?xml version="1.0" encoding="GB2312"?><name>苹果</name>'.encode("gbk"))
+    assert read_xml(tmp_path / "a.xml").text == "苹果"
+    (tmp_path / "b.xml").write_bytes('<?xml version="1.0" encoding="iso-8859-1"?><name>Äpfel</name>'.encode("latin-1"))
+    assert read_xml(tmp_path / "b.xml").text == "Äpfel"
+
+
 @pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
 def test_classes_of_yolo_are_read_in_what_windows_writes(tmp_path: Path, encoding: str) -> None:
-    from mobilenets.data.sources.boxes.files import read_text
-
     (tmp_path / "classes.txt").write_bytes("苹果\r\n香蕉\r\n".encode(encoding))
     assert read_text(tmp_path / "classes.txt").split() == ["苹果", "香蕉"]

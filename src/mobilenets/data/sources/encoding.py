@@ -101,4 +101,6 @@ def _describe_chinese(path: Path) -> str | None:
         return None
     lines = [line for line in text.splitlines() if line.strip()]
     example = next(line for line in lines if not line.isascii())
-    return f"{len(lines):,} lines that are no UTF-8, read as GB18030: {example[:_SHOWN]!r}"
+    first = max(0, next(k for k, sign in enumerate(example) if not sign.isascii()) - _SHOWN // 2)
+    count = "1 line that is" if len(lines) == 1 else f"{len(lines):,} lines that are"
+    return f"{count} no UTF-8, read as GB18030: {example[first : first + _SHOWN]!r}"

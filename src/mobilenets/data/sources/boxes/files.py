@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,12 +16,14 @@ from mobilenets.data.sources.encoding import find_encoding, not_utf8
 from mobilenets.errors import DataError
 
 log = logging.getLogger(__name__)
+_warned: set[Path] = set()
 
 MAX_JSON = 2_000_000_000  # bytes; COCO's largest has half a gigabyte, LVIS' one more
 MAX_TEXT = 64_000_000  # of YOLO's and labelme's, which may have its photo in it
 MAX_XML = 16_000_000
 MAX_DEPTH = 32  # elements of XML in one another
 SNIFFED = 65_536
+_CHINESE_XML = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']gb[^>]*\?>", re.IGNORECASE)  # expat reads no such text
 TRIED = 20  # files of a folder that are looked into
 
 
@@ -33,7 +36,10 @@ def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
         It cannot be read, is too large, or is no JSON.
     """
     try:
-        return json.loads(_content(path, max_bytes), parse_constant=_refuse_constant)
+        try:
+            return json.loads(_content(path, max_bytes), parse_constant=_refuse_constant)
+        except UnicodeDecodeError:  # labelme on Windows wrote what the system does
+            return json.loads(read_text(path, max_bytes), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:120]
         raise DataError(f"{path}: not a readable JSON file ({reason}); export it again") from None
@@ -67,14 +73,15 @@ def read_xml(path: Path) -> Element:
     def refuse(*_: object) -> NoReturn:
         raise DataError(f"{path}: has a document type (<!DOCTYPE …>), which is not read for safety; take it out")
 
-    parser = expat.ParserCreate()
+    content = _content(path, MAX_XML)
+    chinese = _CHINESE_XML.match(content)
+    parser = expat.ParserCreate("utf-8" if chinese else None)
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
-    content = _content(path, MAX_XML)
     try:
-        parser.Parse(content, True)
+        parser.Parse(content.decode("gb18030").encode() if chinese else content, True)
     except (expat.ExpatError, ValueError, LookupError) as error:  # LookupError: an encoding that does not exist
         raise DataError(f"{path}: not a readable XML file ({error}); export it again") from None
     return builder.close()
@@ -94,11 +101,18 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
     except UnicodeDecodeError:
         encoding, note = find_encoding(path)
         if note is not None:
-            log.warning("%s: %s", path, note)
+            _warn_of_folder(path.parent, f"{path}: {note}")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise not_utf8(path, error) from None
+
+
+def _warn_of_folder(folder: Path, line: str) -> None:
+    """Say it of the first file of a folder: of others there it is as true, and each is read more than once."""
+    if folder not in _warned:
+        _warned.add(folder)
+        log.warning("%s", line)
 
 
 def beginning(path: Path) -> bytes:
