@@ -206,3 +206,15 @@ def test_same_padding_puts_the_odd_pixel_at_the_end(size: int, kernel: int, stri
         sum(0 <= i * stride - first + k * dilation < size for k in range(kernel)) for i in range(out_size)
     ]  # taps that fall on the image
     assert torch.equal(output, torch.outer(torch.tensor(inside), torch.tensor(inside)).float())
+
+
+def test_known_classes_answer_as_before_under_their_new_numbers() -> None:
+    model, images = _small("mobilenet_v2", num_classes=3), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        model.classifier.bias.normal_()
+        before = model(images)
+        model.extend_classes([0, 3, 1], 5)
+        after = model(images)
+    assert after.shape == (2, 5)
+    torch.testing.assert_close(after[:, [0, 3, 1]], before)
+    assert model.provenance["classifier"] == "extended"
