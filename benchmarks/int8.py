@@ -3,7 +3,7 @@
     python benchmarks/int8.py [RUN...] [--targets TARGET...] [--work DIR] [--result NAME]   # 8-bit files, compared
     python benchmarks/int8.py --latency [--work DIR] [--result NAME]        # measures them, a minute on an idle machine
 
-The first command writes benchmarks/results/int8-answers.md (NAME-answers.md), the second int8.md (NAME.md). RUN is one
+The first command writes benchmarks/results/int8_answers.md (NAME_answers.md), the second int8.md (NAME.md). RUN is one
 on any data, for example a linear probe: `mobilenets train cells.csv --recipe probe --val 0.25 --seed 1 --out
 cells-v2-1`. Without one, three on solar cells are trained, which takes half an hour: MobileNetV2 as `mobilenets demo`
 does (6 epochs, torchvision's weights), V3-Large (20 epochs) and V3-Small (30) from random weights at 128 pixels. What
@@ -157,7 +157,7 @@ PACKAGES = (
 
 def tell_answers(rows: list[dict[str, Any]], name: str) -> None:
     body = f"{COMPARED}\n\n{table(ANSWERS_HEADER, [answers_cells(row) for row in in_order(rows)])}"
-    write_result(f"{name}-answers", "8-bit integers: answers", "python benchmarks/int8.py", body, *PACKAGES)
+    write_result(f"{name}_answers", "8-bit integers: answers", "python benchmarks/int8.py", body, *PACKAGES)
 
 
 def tell(rows: list[dict[str, Any]], name: str) -> None:

@@ -11,16 +11,14 @@ import onnx
 import pytest
 import torch
 
-from conftest import Cli, is_one_line_error
 from mobilenets.arch import build
 from mobilenets.exporting.int8.calibration import Calibration
 from mobilenets.exporting.int8.kept import Layer, kept_layers
 from mobilenets.exporting.job import export
 from mobilenets.exporting.targets.onnx import answering_bytes, export_onnx
-from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, with_full_input
+from mobilenets.exporting.targets.table import TARGETS, exporter, half_exporter, quantizer, with_full_input
 from mobilenets.exporting.verify import FLOAT16
 from mobilenets.model_card import ModelCard, read_card
-from mobilenets.nn.io import write_network
 from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.runtime.engines.torch import TorchEngine
@@ -121,8 +119,12 @@ def test_in_8_bits_boxes_are_computed_in_float_and_with_float_ends_scores_too() 
     assert len(both) == 1 + 2 * levels
 
 
-@pytest.mark.exports  # its converter is looked for first
-def test_executorch_has_no_detectors_in_8_bits(cli: Cli, tmp_path: Path) -> None:
-    write_network(tmp_path / "model.safetensors", detector().model, detector().card)
-    done = cli("export", tmp_path / "model.safetensors", "--to", "executorch", "--int8")
-    assert is_one_line_error(done, "--int8: ")
+@pytest.mark.parametrize("target", ["onnx", pytest.param("executorch", marks=pytest.mark.exports)])
+def test_in_8_bits_the_file_finds_the_boxes_of_the_network(target: str, tmp_path: Path) -> None:
+    pixels = noise(12, detector().card.preprocess)
+    path = tmp_path / TARGETS[target].file
+    quantizer(target)(detector().model, detector().card, path, Calibration(pixels))
+    found = open_engine(path, str(TARGETS[target].engine))(pixels)
+    share, difference = task_of(detector().card).compare(detector()(pixels), found)
+    assert share > 0.95
+    assert 1e-4 < difference < 0.1

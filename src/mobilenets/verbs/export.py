@@ -168,8 +168,6 @@ def export(
     network = open_network(str(model))
     if int8 and network.card.task == ANOMALY:
         raise UsageError(f"--int8: {model} compares distances, which 8 bits do not hold; use --half, or neither")
-    if int8 and to == "executorch" and network.card.task == DETECT:
-        raise UsageError(f"--int8: ExecuTorch is not offered for detectors, and {model} is one; use --to litert")
     if to == "web" and network.card.task not in (CLASSIFY, DETECT):
         shown = f"its page shows classes and boxes, and {model} answers {network.card.task!r}"
         raise UsageError(f"--to web: {shown}; use --to onnx")
