@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from mobilenets.training.probe.head import fit_head
@@ -40,6 +44,25 @@ def test_pure_noise_is_given_the_strongest_regularisation() -> None:
     x, y = rng.normal(size=(600, 100)).astype(np.float32), rng.integers(0, 2, 600)
     recipe = ProbeRecipe()
     assert fit_head(x, y, recipe, seed=0).strength == min(recipe.strengths)
+
+
+def test_of_few_photographs_each_part_is_held_out_in_turn_and_their_choices_are_averaged() -> None:
+    x, y = _clusters(3, 15, 12.0)
+    strengths = (1e-4, 1e-2, 1.0)
+    chosen = []
+    for part, rest in StratifiedKFold(5, shuffle=True, random_state=0).split(x, y):
+        heads = [make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=300)) for c in strengths]
+        losses = [log_loss(y[rest], head.fit(x[part], y[part]).predict_proba(x[rest])) for head in heads]
+        chosen.append(strengths[int(np.argmin(losses))])
+    assert len(set(chosen)) > 1
+    strength = fit_head(x, y, ProbeRecipe(strengths=strengths), seed=0).strength
+    np.testing.assert_allclose(strength, np.exp(np.log(chosen).mean()))
+
+
+def test_a_class_of_two_among_few_photographs_is_learned_too() -> None:
+    x, y = _clusters(3, 20, 0.5)
+    some = np.flatnonzero((y < 2) | (np.cumsum(y == 2) <= 2))
+    assert (fit_head(x[some], y[some], ProbeRecipe(), seed=0).probabilities(x).argmax(1) == y).mean() > 0.9
 
 
 def test_two_photographs_a_class_are_enough() -> None:

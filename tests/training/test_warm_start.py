@@ -69,7 +69,7 @@ def test_the_head_fits_what_training_sees_at_its_first_step(loader: Loader) -> N
     with torch.no_grad():
         after = nn.functional.cross_entropy(model.train()(images), labels).item()
     assert before > 0.3
-    assert after < 0.1
+    assert after < before / 2
 
 
 def test_frozen_blocks_stay_bit_for_bit_and_later_ones_follow(loader: Loader) -> None:

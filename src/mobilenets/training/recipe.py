@@ -32,7 +32,7 @@ class ProbeRecipe:
     """A regularised logistic head on the features of the frozen network.
 
     `strengths` are candidates for scikit-learn's C (inverse regularisation, on standardised features);
-    the one with the least log loss on `holdout` of the training part is kept. `flip` adds the features
+    by `choose_strength` one is chosen by log loss on `holdout` of the training part. `flip` adds the features
     of the mirrored photographs. `max_images`: training photographs used; a linear head learns nothing from more.
     """
 

@@ -7,20 +7,23 @@ right first measurement.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from torch import nn
 
 from mobilenets.tasks.classify.metrics import log_loss, softmax
 from mobilenets.training.recipe import ProbeRecipe
 
 MAX_STEPS = 300
+ENOUGH_HELD_OUT = 100  # rows that tell one strength from another
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Head:
 def fit_head(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool = False) -> Head:
     """The head for features `x` float32 (N, D) and labels `y` int (N,) with classes 0…K-1 all present.
 
-    Its regularisation is chosen by log loss on a stratified part of `x` and then applied to all of it.
+    Its regularisation is chosen by log loss on a stratified part of `x`, or parts, and then applied to all of it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on steps is meant
@@ -54,24 +57,46 @@ def fit_head(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balan
 
 
 def choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool) -> float:
-    """The strength with the least log loss on a held-out part, from the strongest regularisation on.
+    """The strength with the least log loss on a held-out part.
 
-    Of a class with a single row nothing is held out. Each fit starts from the one before; once two in a row are worse
-    than the best, weaker ones only overfit more.
+    A part of few rows says little: each is then held out in turn, and the geometric mean of what they choose is taken.
+    Of a class with a single row nothing is held out.
     """
     counts = np.bincount(y)
-    single = counts[y] < 2
-    if len(counts) - single.sum() < 2 or recipe.holdout * (len(y) - single.sum()) < len(counts):
+    (several,), (single,) = (counts[y] > 1).nonzero(), (counts[y] == 1).nonzero()
+    if len(counts) - len(single) < 2 or recipe.holdout * len(several) < len(counts):
         return recipe.strengths[len(recipe.strengths) // 2]  # too few to hold a part out
-    part, rest, part_y, rest_y = train_test_split(
-        x[~single], y[~single], test_size=recipe.holdout, stratify=y[~single], random_state=seed
-    )
-    part, part_y = np.concatenate([part, x[single]]), np.concatenate([part_y, y[single]])
+
+    def best(part: np.ndarray, rest: np.ndarray) -> float:
+        part = np.concatenate([part, single])
+        return _best_strength(x[part], y[part], x[rest], y[rest], recipe.strengths, balanced)
+
+    if recipe.holdout * len(several) >= ENOUGH_HELD_OUT:
+        return best(*train_test_split(several, test_size=recipe.holdout, stratify=y[several], random_state=seed))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than there are parts
+        parts = StratifiedKFold(round(1 / recipe.holdout), shuffle=True, random_state=seed)
+        return geometric_mean(best(several[part], several[rest]) for part, rest in parts.split(several, y[several]))
+
+
+def _best_strength(
+    part: np.ndarray,
+    part_y: np.ndarray,
+    rest: np.ndarray,
+    rest_y: np.ndarray,
+    strengths: Sequence[float],
+    balanced: bool,
+) -> float:
+    """The strength with which a head for a `part` has the least log loss on the `rest`.
+
+    From the strongest regularisation on, each fit starts from the one before; once two in a row are worse than the
+    best, weaker ones only overfit more.
+    """
     mean, std = standardisation(part)
     part, rest = (part - mean) / std, (rest - mean) / std
     solver = _solver(balanced, warm_start=True, tol=1e-3)  # a ranking needs no last digits
     losses: dict[float, float] = {}
-    for strength in sorted(recipe.strengths):
+    for strength in sorted(strengths):
         solver.set_params(C=strength).fit(part, part_y)
         losses[strength] = log_loss(solver.predict_proba(rest), rest_y)
         if min(losses.values()) < min(list(losses.values())[-2:]):
