@@ -11,6 +11,7 @@ import torch
 
 from mobilenets.errors import UserError
 from mobilenets.exporting.deploy import Answering, fold_norms
+from mobilenets.exporting.targets import onnx as onnx_target
 from mobilenets.exporting.targets.onnx import export_onnx, onnx_bytes, onnx_file, write_card
 from mobilenets.model_card import ModelCard, read_card
 from mobilenets.preprocess.torch import FromPixels
@@ -188,6 +189,23 @@ def test_a_network_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None
     with pytest.raises(UserError, match="differs from the network by nan; not written"):
         export_onnx(model, card_of(model), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rounding", [5e-4, 1e-6])
+def test_a_difference_that_is_rounding_is_told_and_another_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, rounding: float
+) -> None:
+    model = network(blocks=4)
+    assert 0 <= onnx_target._rounding(model, card_of(model)) < 1e-4
+    monkeypatch.setattr(onnx_target, "_difference", lambda *_: 7e-4)  # as trained on 30 photos from scratch
+    monkeypatch.setattr(onnx_target, "_rounding", lambda *_: rounding)
+    if rounding < 1e-4:
+        with pytest.raises(UserError, match=r"differs from the network by 0\.0007; not written"):
+            export_onnx(model, card_of(model), tmp_path / "model.onnx")
+    else:
+        export_onnx(model, card_of(model), tmp_path / "model.onnx")
+        assert "by 0.0007, as rounding alone moves its answers by 0.0005" in caplog.text
+    assert (tmp_path / "model.onnx").exists() == (rounding > 1e-4)
 
 
 def test_other_outputs_than_probabilities_can_be_exported() -> None:

@@ -68,7 +68,8 @@ class TorchEngine:
     def ends(self, pixels: Pixels) -> list[NDArray[np.float32]]:
         """What an exported graph gives for uint8 (N, size, size, C), before it is finished; features come last."""
         with torch_threads(self._threads):
-            images = torch.from_numpy(self.card.preprocess.normalize(pixels)).to(memory_format=torch.channels_last)
+            images = torch.from_numpy(self.card.preprocess.normalize(pixels))
+            images = images.to(next(self.model.parameters()).dtype, memory_format=torch.channels_last)
             if not self.has_features:
                 return [end.numpy() for end in self._task.head(self.model(images))]
             outputs, vectors = self.model.with_vectors(images)
