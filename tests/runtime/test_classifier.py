@@ -334,6 +334,13 @@ def test_what_cannot_be_loaded_is_named(run_folder: Path, tmp_path: Path, name: 
     assert str(folder / name) in str(caught.value) or engine == "tensorrt"
 
 
+def test_a_run_that_was_stopped_before_it_had_a_model_is_told_how_it_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "run" / "config.yaml").touch()
+    with pytest.raises(UserError, match="go on with its training: mobilenets train --resume --out "):
+        load(tmp_path / "run")
+
+
 def test_a_graph_of_others_is_refused_even_with_a_card(run_folder: Path, tmp_path: Path) -> None:
     graph = onnx.load(run_folder / "model.onnx")
     graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 64

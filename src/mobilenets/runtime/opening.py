@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,10 @@ def _model_file(path: Path, engine: str) -> Path:
         if not found:
             usual = (".onnx", ".safetensors") if engine == "auto" else wanted
             names = " or ".join(f"model{suffix}" for suffix in usual)
-            raise ModelFileError(f"{path}: holds no {names}; give a run folder or an exported one")
+            is_stopped = (path / "config.yaml").exists() and (path / "checkpoint").is_dir()
+            resume = f"go on with its training: mobilenets train --resume --out {shlex.quote(str(path))}"
+            remedy = resume if is_stopped else "give a run folder or an exported one"
+            raise ModelFileError(f"{path}: holds no {names}; {remedy}")
         return found[0]
     if path.suffix in _NOT_HERE:
         raise ModelFileError(f"{path}: {_NOT_HERE[path.suffix]}; use the run's .onnx or .safetensors")
