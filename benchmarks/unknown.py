@@ -1,12 +1,13 @@
 """What is unknown: photographs of another kind, and classes that were left out, told from those of a run's own kind.
 
-    python benchmarks/unknown.py --trashnet FOLDER [--seeds 5] [--epochs 2]
+    python benchmarks/unknown.py --trashnet FOLDER [--seeds 5] [--minutes 2] [--aerial deepforest/data]
 
 Solar cells (`elpv-dataset`): functional and defective cells of one kind, mono- or polycrystalline, are learned, and
 held-out ones of it told from all of the other kind; so are all of the cells from trashnet, class folders of
-github.com/garythung/trashnet. On trashnet each class is left out in turn. A quarter of the known photographs is held
+github.com/garythung/trashnet, and from photographs from the air that `deepforest` of PyPI carries, in tiles as large as
+a cell, also grey as cells are. On trashnet each class is left out in turn. A quarter of the known photographs is held
 out, a fifth of the others says how far known ones may be. The features of the frozen network are computed once and
-indexed as a probe's are; a last row is of a run that `train` made and `evaluate --unknown` asked. Beside it what the
+indexed as a probe's are; the last rows are of runs that `train` made and `evaluate --unknown` asked. Beside it what the
 softmax of the probe's head would tell, what the index costs, and how many of the ten nearest cells are of the query's
 own kind.
 """
@@ -30,6 +31,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `predict` does
 import numpy as np
 import torch
 from common import spread, table, write_result
+from detect import deepforest
+from PIL import Image
 
 import mobilenets as mn
 from mobilenets.data.loader import Loader
@@ -39,11 +42,15 @@ from mobilenets.features.index import FILE, build_index
 from mobilenets.features.known import ACCEPT, is_accepted
 from mobilenets.features.neighbours import nearest, roots
 from mobilenets.tasks.classify.open_set import Answered, score_open_set
+from mobilenets.tasks.detect.tiles import grid
 from mobilenets.training.probe.features import extractor, features
 from mobilenets.training.probe.head import Head, fit
 from mobilenets.weights.create import create
+from mobilenets.weights.kept import KEPT, PROBE
 
 MODEL, WEIGHTS, SIZE, CROP = "mobilenet_v2", "torchvision-v1", 224, 1.0
+TILE = 300  # pixels, a cell's
+NAMES = ("functional", "defective")
 STRENGTH = 1e-3  # of the heads, which no distance depends on
 
 
@@ -106,20 +113,37 @@ def told(known: Photos, other: Photos, seed: int) -> dict[str, Any]:
     return score_open_set(answered(test, head), answered(other, head), right)
 
 
-def trained(known: Photos, other: Photos, names: Sequence[str], epochs: int, folder: Path) -> dict[str, Any]:
-    """As `told`, of what `train` made (fine-tuned, or with 0 `epochs` a probe), asked by `evaluate --unknown`."""
-    test, rest = (
-        known.take(rows) for rows in np.split(np.random.default_rng(0).permutation(len(known.y)), [len(known.y) // 4])
-    )
+def from_the_air(data: Path, folder: Path, mode: str) -> Photos:
+    """Tiles of the photographs in `data`, in Pillow's `mode`."""
+    folder.mkdir()
+    paths = []
+    for file in sorted(file for file in data.iterdir() if file.suffix.lower() in (".png", ".jpg")):
+        photo = Image.open(file).convert(mode)
+        for tile in grid(*photo.size, TILE):
+            paths.append(folder / f"{len(paths)}.png")
+            photo.crop((tile.left, tile.top, tile.left + tile.width, tile.top + tile.height)).save(paths[-1])
+    return seen(paths, np.zeros(len(paths), np.int64), f"air {mode}")
+
+
+def trained(known: Photos, minutes: float, folder: Path) -> tuple[Path, Path, str]:
+    """A run fine-tuned for so many `minutes`, with 0 a probe; the list of the quarter held out; what was kept of it."""
+    folder.mkdir()
+    parts = np.split(np.random.default_rng(0).permutation(len(known.y)), [len(known.y) // 4])
     lists = []
-    for name, photos in (("test", test), ("rest", rest)):
+    for name, photos in zip(("test", "rest"), map(known.take, parts), strict=True):
         lists.append(folder / f"{name}.csv")
         with lists[-1].open("w", newline="", encoding="utf-8") as file:
-            labels = (names[int(label)] for label in photos.y)
+            labels = (NAMES[int(label)] for label in photos.y)
             csv.writer(file).writerows([("path", "label"), *zip(map(str, photos.paths), labels, strict=True)])
-    recipe: dict[str, Any] = {"recipe": "finetune", "epochs": epochs} if epochs else {"recipe": "probe"}
+    recipe: dict[str, Any] = {"recipe": "finetune", "minutes": minutes} if minutes else {"recipe": "probe"}
     run = mn.train(lists[1], out=folder / "run", model=MODEL, weights=WEIGHTS, size=SIZE, crop=CROP, **recipe)
-    figures: dict[str, Any] = mn.evaluate(run.path, lists[0], unknown=other.paths).metrics["unknown"]
+    kept = "the probe kept" if run.metrics[KEPT] == PROBE else "fine-tuned"
+    return run.path, lists[0], f"`train`, {minutes:g} minutes, {kept}"
+
+
+def asked(run: Path, test: Path, other: Photos) -> dict[str, Any]:
+    """As `told`, of a run."""
+    figures: dict[str, Any] = mn.evaluate(run, test, unknown=other.paths).metrics["unknown"]
     return figures
 
 
@@ -159,40 +183,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trashnet", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=2, help="of the run that train makes; 0: a probe")
+    parser.add_argument("--minutes", type=float, default=2, help="of the runs that train makes; 0: probes")
+    parser.add_argument("--aerial", type=Path, help="deepforest/data, where it is there already")
     args = parser.parse_args()
     files = sorted(args.trashnet.glob("*/*.jpg"))
     classes, numbers = np.unique([path.parent.name for path in files], return_inverse=True)
     trash = seen(files, numbers, "trashnet")
     paths, mono, defective = cells()
     both = seen(paths, defective.astype(np.int64), "cells")
+    with tempfile.TemporaryDirectory() as folder:
+        write(args, Path(folder), both, mono, trash, classes)
+
+
+def write(
+    args: argparse.Namespace, folder: Path, both: Photos, mono: np.ndarray, trash: Photos, classes: np.ndarray
+) -> None:
     kinds = {"mono": both.take(np.flatnonzero(mono)), "poly": both.take(np.flatnonzero(~mono))}
+    data = args.aerial or deepforest(folder)
+    air, grey = (from_the_air(data, folder / mode, mode) for mode in ("RGB", "L"))
     rows: list[list[object]] = []
     notes = []
     for one, two in (("mono", "poly"), ("poly", "mono")):
         rows.append(row(f"{one} → {two}", [told(kinds[one], kinds[two], seed) for seed in range(args.seeds)]))
-    rows.append(row("cells → trashnet", [told(both, trash, seed) for seed in range(args.seeds)]))
+    others = {"trashnet": trash, f"{len(air.y)} tiles from the air": air, "the same, grey": grey}
+    for name, other in others.items():
+        rows.append(row(f"cells → {name}", [told(both, other, seed) for seed in range(args.seeds)]))
     rows.append(row("trashnet → cells", [told(trash, both, seed) for seed in range(args.seeds)]))
     left_out = []
     for k, name in enumerate(classes):
-        known, other = trash.take(np.flatnonzero(numbers != k)), trash.take(np.flatnonzero(numbers == k))
+        known, other = trash.take(np.flatnonzero(trash.y != k)), trash.take(np.flatnonzero(trash.y == k))
         left_out.append([told(known, other, seed) for seed in range(args.seeds)])
         rows.append(row(f"trashnet without {name}", left_out[-1]))
     notes.append(f"Mean AUROC of the six classes left out: {mean(f['auroc'] for some in left_out for f in some):.4f}.")
-    with tempfile.TemporaryDirectory() as folder:
-        figures = trained(kinds["mono"], kinds["poly"], ("functional", "defective"), args.epochs, Path(folder))
-        how = f"fine-tuned for {args.epochs} epochs" if args.epochs else "a probe"
-        rows.append(row(f"mono → poly, `train` ({how}) and `evaluate --unknown`", [figures]))
-        notes.append(cost(Path(folder, "run"), paths))
+    run, test, how = trained(kinds["mono"], args.minutes, folder / "mono")
+    rows.append(row(f"mono → poly, {how}", [asked(run, test, kinds["poly"])]))
+    run, test, how = trained(both, args.minutes, folder / "cells")
+    rows += [row(f"cells → {name}, {how}", [asked(run, test, other)]) for name, other in others.items()]
+    notes.append(cost(run, both.paths))
     notes.append(
-        f"Of the ten cells most like each of {len(paths):,}, {precision_at_10(both, 2 * mono + defective):.4f} are of "
+        f"Of the ten cells most like each of {len(both.y):,}, {precision_at_10(both, 2 * mono + both.y):.4f} are of "
         "its own kind (functional or defective, mono- or polycrystalline)."
     )
     header = ["known → unknown", "runs", "AUROC", "unknown accepted", "known accepted", "accuracy on those", "softmax"]
     notes.insert(
         0, "Mean ± standard deviation; 95 % of the known are to be accepted. Softmax: AUROC by the best class's."
     )
-    command = f"python benchmarks/unknown.py --trashnet FOLDER --seeds {args.seeds} --epochs {args.epochs}"
+    command = f"python benchmarks/unknown.py --trashnet FOLDER --seeds {args.seeds} --minutes {args.minutes:g}"
     title = f"What is unknown: MobileNetV2, {SIZE} pixels"
     write_result("unknown", title, command, "\n\n".join([table(header, rows), *notes]), "onnxruntime", "numpy")
 
