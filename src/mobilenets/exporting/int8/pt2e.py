@@ -32,6 +32,7 @@ Node = Any  # of torch.fx: only its operator tells what its arguments are
 ATEN = torch.ops.aten
 LAYERS = (ATEN.conv2d.default, ATEN.linear.default)
 CLIPS = (ATEN.relu.default, ATEN.relu_.default, ATEN.hardtanh.default, ATEN.hardtanh_.default)  # computed by a layer
+POOL = ATEN.adaptive_avg_pool2d.default
 EFFECTIVE_RANGES = {
     ATEN.hardswish.default: HARD_SWISH,
     ATEN.hardswish_.default: HARD_SWISH,
@@ -85,6 +86,9 @@ class _LayerQuantizer(Quantizer):  # type: ignore[misc]  # torchao has no types
             layer.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(inputs, _annotated=True)
             last.meta.setdefault(Q_ANNOTATION_KEY, QuantizationAnnotation(_annotated=True))
             last.meta[Q_ANNOTATION_KEY].output_qspec = self._rounding(last)
+            for pool in _pools(last):
+                inputs = {last: self._rounding(last)}
+                pool.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(inputs, self._rounding(pool), _annotated=True)
         return model
 
     def validate(self, model: torch.fx.GraphModule) -> None:
@@ -99,7 +103,9 @@ class _LayerQuantizer(Quantizer):  # type: ignore[misc]  # torchao has no types
 
 def _ranges(graph: torch.fx.GraphModule, layers: list[Node], images: Pixels) -> dict[str, Range]:
     """The ranges of all that `layers` read and write, by the names of the nodes."""
-    nodes = {node.name: node for layer in layers for node in (_read(layer)[1], _written(layer))}
+    nodes = {
+        node.name: node for layer in layers for node in (_read(layer)[1], _written(layer), *_pools(_written(layer)))
+    }
     effective = {
         name: EFFECTIVE_RANGES[reader.target]
         for name, node in nodes.items()
@@ -148,3 +154,11 @@ def _written(layer: Node) -> Node:
     """The node whose values `layer` writes: a ReLU or ReLU6 behind it is computed with it."""
     (*others, user) = layer.users
     return user if not others and user.target in CLIPS else layer
+
+
+def _pools(written: Node) -> list[Node]:
+    """What averages a map that others read, too, as squeeze-and-excite does.
+
+    It is rounded as well: XNNPACK takes heights for channels where it averages such a map in float behind a conversion.
+    """
+    return [user for user in written.users if user.target == POOL and len(written.users) > 1]
