@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mobilenets.arch import DEFAULT_NAME
 from mobilenets.cli.options import MAX_PIXELS, SEED, call, fraction_or_folder
+from mobilenets.system.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
     from mobilenets.auditing.audit import Audit
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from mobilenets.cli.writers import accept_any_text
     from mobilenets.verbs.audit import audit
 
+    keep_freed_memory()
     result = call(audit, args)
     accept_any_text()
     print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1) if args.json else "\n".join(_table(result)))
