@@ -150,7 +150,7 @@ def probe(run: OpenedRun, plan: Plan, start: Start, extractors: Extractors) -> S
     if run.group.is_main:  # what the report compares the model with
         write_atomic(run.folder / "probe.json", json.dumps({**figures, "C": head.strength}, indent=2) + "\n")
     quality = objective.task.quality
-    log.info("probe: validation %s %.3f (C %g)", quality, figures[f"val_{quality}"], head.strength)
+    log.info("probe: validation %s %.3f (C %.2g)", quality, figures[f"val_{quality}"], head.strength)
     best = start.best
     if objective.better(figures, best):
         best = {**figures, KEPT: PROBE}
