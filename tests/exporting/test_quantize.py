@@ -203,6 +203,23 @@ def test_executorch_runs_gates_behind_a_relu(tmp_path: Path) -> None:
     assert difference.mean() < 0.1
 
 
+@pytest.mark.exports
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large"])
+def test_executorch_computes_the_graph_it_is_given_where_channels_have_a_bias_alone(name: str, tmp_path: Path) -> None:
+    """As a trained network has them. With steps as small as such weights a bias is no number of 32 bits."""
+    from mobilenets.exporting.targets.executorch import quantize_executorch, rounded
+
+    engine = _engine(name)
+    norm = engine.model.blocks[3].depthwise.norm
+    norm.weight.data[::2], norm.bias.data[::2] = 0, 5
+    pixels = noise(4, engine.card.preprocess)
+    graph = rounded(engine.model, engine.card, Calibration(pixels))
+    wanted = torch.cat([graph(torch.from_numpy(image[None]))[0] for image in pixels]).numpy()
+    quantize_executorch(engine.model, engine.card, tmp_path / "m.pte", Calibration(pixels))
+    found = open_engine(tmp_path / "m.pte", "executorch")(pixels)
+    assert np.abs(found - wanted).max() < 0.05
+
+
 @pytest.mark.parametrize("target", ALL)
 def test_the_order_of_the_calibration_photographs_does_not_matter(target: str, tmp_path: Path) -> None:
     """A moving average over photographs in the order of their classes would have the range of the last class."""

@@ -41,14 +41,7 @@ EFFECTIVE_RANGES = {
 }
 QMIN, QMAX = -128, 127
 SMALLEST_STEP = 2.0**-24  # of weights: XNNPACK computes no ratio of steps below 2^-32
-WEIGHTS = QuantizationSpec(
-    dtype=torch.int8,
-    observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=SMALLEST_STEP),
-    quant_min=-LARGEST_WEIGHT,
-    quant_max=LARGEST_WEIGHT,
-    qscheme=torch.per_channel_symmetric,
-    ch_axis=0,
-)
+LARGEST_BIAS = 2.0**30  # in steps of what is read times steps of weights: XNNPACK's sums have 32 bits
 
 
 def quantized_graph(graph: torch.fx.GraphModule, card: ModelCard, calibration: Calibration) -> torch.fx.GraphModule:
@@ -76,7 +69,7 @@ class _LayerQuantizer(Quantizer):  # type: ignore[misc]  # torchao has no types
                 continue
             reader, source = _read(layer)
             last = _written(layer)
-            inputs = {layer.args[1]: WEIGHTS}
+            inputs = {layer.args[1]: self._weight_rounding(model, layer)}
             if reader is layer:
                 inputs[source] = self._rounding(source)
             else:  # padding
@@ -93,6 +86,19 @@ class _LayerQuantizer(Quantizer):  # type: ignore[misc]  # torchao has no types
 
     def validate(self, model: torch.fx.GraphModule) -> None:
         """Nothing to check."""
+
+    def _weight_rounding(self, model: torch.fx.GraphModule, layer: Node) -> QuantizationSpec:
+        """In steps in which the bias has its place: a channel without weights gives what its bias is."""
+        bias = float(model.get_parameter(layer.args[2].target).abs().max())
+        step = max(SMALLEST_STEP, bias / (LARGEST_BIAS * self._rounding(_read(layer)[1]).scale))
+        return QuantizationSpec(
+            dtype=torch.int8,
+            observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=step),
+            quant_min=-LARGEST_WEIGHT,
+            quant_max=LARGEST_WEIGHT,
+            qscheme=torch.per_channel_symmetric,
+            ch_axis=0,
+        )
 
     def _rounding(self, tensor: Node) -> FixedQParamsQuantizationSpec:
         low, high = self._ranges[tensor.name]
