@@ -46,7 +46,9 @@ class Machine:
 
 def _depth(seconds: float, images: int = 2000, machine: Machine | None = None) -> Depth:
     machine = machine or Machine()
-    return choose_depth(V2, 224, images, images // 4, LOOK_S / machine.faster, machine, lambda: seconds)
+    depth = choose_depth(V2, 224, images, images // 4, LOOK_S / machine.faster, machine, lambda: seconds)
+    assert depth is not None
+    return depth
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small"])
@@ -67,7 +69,7 @@ def test_what_is_trained_is_the_share_of_the_multiply_adds_behind_the_frozen_blo
 
 
 def test_more_time_trains_more_blocks_and_in_the_end_all() -> None:
-    frozen = [_depth(seconds).frozen for seconds in (20, 60, 120, 240, 480, 960, 3600)]
+    frozen = [_depth(seconds).frozen for seconds in (30, 60, 120, 240, 480, 960, 3600)]
     assert frozen == sorted(frozen, reverse=True)
     assert frozen[0] > len(V2.blocks) / 2
     assert frozen[-1] == 0
@@ -104,7 +106,19 @@ def test_views_fit_into_time_and_room() -> None:
 
 
 def test_where_there_is_hardly_any_time_one_view_is_stored() -> None:
-    assert _depth(10).views == 1
+    assert _depth(25).views == 1
+
+
+def test_no_view_is_stored_that_nothing_could_be_learned_from() -> None:
+    """Looking at all photos takes 12.5 s, one epoch of the last blocks 11 s."""
+    machine = Machine()
+    assert choose_depth(V2, 224, 2000, 500, LOOK_S, machine, lambda: 14.0) is None
+    assert len(machine.asked) == 1
+
+
+def test_of_very_many_photographs_less_than_an_epoch_is_learned() -> None:
+    depth = _depth(30, images=1_000_000)
+    assert (depth.frozen, depth.views) == (frozen_blocks(V2, 224)[0], 0)
 
 
 def test_of_very_many_photographs_no_views_are_stored() -> None:

@@ -110,8 +110,10 @@ def choose_depth(
     look_s: float,
     measure: Callable[[int, float], float],
     left: Callable[[], float],
-) -> Depth:
+) -> Depth | None:
     """The most blocks for which the time that is `left` is enough: seconds, as asked for each number of blocks.
+
+    None where storing a view of each photograph leaves no time to learn once from all of them.
 
     `images` in an epoch, `validated` after it; `look_s`: seconds of reading one and running it through the network.
     `measure`: seconds of a photograph in a step behind so many frozen blocks, and how long it may measure; it is not
@@ -119,8 +121,8 @@ def choose_depth(
     """
     wanted, fractions = min(max(ENOUGH * images, MIN_IMAGES), MAX_IMAGES), trained_fractions(net, size)
 
-    def depth(frozen: int, image_s: float) -> tuple[Depth, bool]:
-        """So many blocks, and whether there is time for them."""
+    def depth(frozen: int, image_s: float) -> tuple[Depth, float]:
+        """So many blocks, and for how many epochs there is time."""
         seconds, max_views = left(), _max_views(net, size, frozen, images)
         view_s = images * look_s
         seen_s = image_s if max_views or not frozen else image_s + look_s
@@ -129,17 +131,23 @@ def choose_depth(
             seconds -= validated * look_s
         views = min(max_views, max(1, int(seconds / (EPOCHS_PER_VIEW * epoch_s + view_s))))
         epochs = (seconds - views * view_s) / epoch_s
-        return Depth(frozen, views, image_s), epochs * images >= fractions[frozen] * wanted
+        return Depth(frozen, views, image_s), epochs
 
-    chosen: Depth | None = None
-    for frozen in frozen_blocks(net, size):
-        if chosen and not depth(frozen, HOPELESS * chosen.image_s * fractions[frozen] / fractions[chosen.frozen])[1]:
+    def is_enough(frozen: int, epochs: float) -> bool:
+        return epochs * images >= fractions[frozen] * wanted
+
+    fewest, *more = frozen_blocks(net, size)
+    chosen, epochs = depth(fewest, measure(fewest, left()))
+    if chosen.views and epochs < 1:
+        return None
+    for frozen in more:
+        at_best = HOPELESS * chosen.image_s * fractions[frozen] / fractions[chosen.frozen]
+        if not is_enough(frozen, depth(frozen, at_best)[1]):
             break
-        found, is_enough = depth(frozen, measure(frozen, left()))
-        if chosen and not is_enough:
+        found, epochs = depth(frozen, measure(frozen, left()))
+        if not is_enough(frozen, epochs):
             break
         chosen = found
-    assert chosen is not None
     return chosen
 
 

@@ -180,7 +180,10 @@ def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> 
     task = run.splits.objective.task
     stores_views = not task.has_boxes  # they would have to be stored with their boxes
     if plan.is_open and stores_views and start.best and plan.recipe.freeze == "none" and not plan.recipe.views:
-        plan = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
+        with_depth = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
+        if with_depth is None:
+            return _kept_as_it_is(run, plan)
+        plan = with_depth
     trainer = make_trainer(run, plan)
     left = seconds_left(run, plan, start.look_image_s)
     # A step of a detector takes seconds, and its head has been timed.

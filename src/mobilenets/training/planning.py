@@ -44,8 +44,8 @@ def plan_input(run: OpenedRun, plan: Plan, extractors: Extractors) -> Plan:
     )
 
 
-def plan_depth(run: OpenedRun, plan: Plan, trainer: Trainer, look_image_s: float) -> Plan:
-    """How much of the network is trained in the time left, by what steps of so much of it take.
+def plan_depth(run: OpenedRun, plan: Plan, trainer: Trainer, look_image_s: float) -> Plan | None:
+    """How much of the network is trained in the time left, by what steps of so much of it take; None for nothing.
 
     `trainer`: of the whole network, for the steps; `look_image_s`: seconds of reading a photograph and running it
     through the network.
@@ -60,6 +60,8 @@ def plan_depth(run: OpenedRun, plan: Plan, trainer: Trainer, look_image_s: float
         return seconds
 
     depth = choose_depth(run.model.net, plan.preprocess.size, *counts, look_s, steps, left)
+    if depth is None:
+        return None
     log.info("training: %s", _describe(depth, run.model))
     epochs = MAX_EPOCHS if plan.recipe.epochs == FINETUNE.epochs else plan.recipe.epochs
     return replace(plan, recipe=replace(plan.recipe, freeze=depth.frozen or "none", views=depth.views, epochs=epochs))
