@@ -12,6 +12,7 @@ probe and stored views), `after` from the last epoch on. A run that is in DIR is
 figure is that of the validation photographs, which also choose among the probe and the epochs, as in all runs here:
 `last epoch` is what no such choice has flattered.
 `report` adds what is in DIR to `results/anytime.jsonl`, one line for each run, and makes its tables of all lines there.
+Of runs before that file means alone were kept, in `docs/decisions/018-short-trainings.md`.
 
 The plain loop trains all layers of the same network on the same split at 224 pixels: AdamW, a cosine over the steps
 that fit into the time by a measurement, random crops and mirroring, batches of 32, the last weights.
