@@ -16,7 +16,7 @@ from mobilenets.preprocess.depth import Range
 from mobilenets.report.charts import Chart, histogram
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import short_path, thumbnail
-from mobilenets.runtime.index_file import find_index
+from mobilenets.runtime.index_file import caution, find_index
 from mobilenets.tasks import task_of
 
 MAX_STRANGE = 10
@@ -39,7 +39,8 @@ class Strange:
 class KnownSection:
     """The distances of known photos drawn, the fraction of them that is accepted, and the strangest training photos.
 
-    `farthest`: the distance beyond which a photo is unknown; None: too few photos tell, and none is.
+    `farthest`: the distance beyond which a photo is unknown; None: too few photos tell, and none is. `caution`: what is
+    said of a network that was fine-tuned.
     """
 
     chart: Chart | None
@@ -47,6 +48,7 @@ class KnownSection:
     farthest: float | None
     count: int
     strangest: list[Strange]
+    caution: str | None
 
 
 def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
@@ -80,7 +82,7 @@ def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
         )
         for (row, near, distance), file in zip(found, files, strict=True)
     ]
-    return KnownSection(chart, ACCEPT, farthest, len(index), strangest)
+    return KnownSection(chart, ACCEPT, farthest, len(index), strangest, caution(folder, card))
 
 
 def _labels(folder: Path, card: ModelCard, index: FeatureIndex) -> Callable[[int], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +24,7 @@ from mobilenets.training.probe.head import Head, standardisation
 from mobilenets.training.recipe import ProbeRecipe
 from mobilenets.training.run_data import draw_splits, exists
 from mobilenets.training.settings import Settings, read_config
-from mobilenets.weights.kept import KEPT, START_FILE
+from mobilenets.weights.kept import is_fine_tuned
 
 log = logging.getLogger(__name__)
 
@@ -163,13 +162,7 @@ class Origin:
     @property
     def is_fine_tuned(self) -> bool:
         """Whether its features are of its own photographs, not of those that the published weights were made for."""
-        kept = self.card.metrics.get(KEPT)
-        if isinstance(kept, dict):
-            return True
-        start = self.run / START_FILE
-        if start.exists():
-            return bool(json.loads(start.read_text("utf-8")).get("fine_tuned"))
-        return kept is None and (self.run / "history.csv").exists()
+        return is_fine_tuned(self.run, self.card.metrics)
 
 
 def _with_groups(samples: Samples, split: np.ndarray) -> np.ndarray:

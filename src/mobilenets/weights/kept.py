@@ -77,6 +77,20 @@ def weights_of(metrics: dict[str, Any]) -> int | None:
     return int(kept["epoch"]) if isinstance(kept, dict) and "epoch" in kept else None
 
 
+def is_fine_tuned(folder: Path, metrics: dict[str, Any]) -> bool:
+    """Whether features of the network in a run folder are of its own photographs, not of those of published weights.
+
+    `metrics`: its card's.
+    """
+    kept = metrics.get(KEPT)
+    if isinstance(kept, dict):
+        return True
+    start = folder / START_FILE
+    if start.exists():
+        return bool(json.loads(start.read_text("utf-8")).get("fine_tuned"))
+    return kept is None and (folder / "history.csv").exists()
+
+
 def read_kept(folder: Path, metrics: dict[str, Any]) -> Kept:
     """What the run folder says of its weights; `metrics`: the content of its metrics.json."""
     history, probe = read_history(folder / "history.csv"), read_probe(folder)
