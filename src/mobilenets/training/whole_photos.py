@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +12,10 @@ from mobilenets.data.sources.survey import Survey
 from mobilenets.data.tiles import whole
 from mobilenets.runtime.base import Features
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
-from mobilenets.runtime.predictor import Failure, Predictor, Row
+from mobilenets.runtime.predictor import Predictor
+from mobilenets.runtime.readable import read_rows
 from mobilenets.runtime.tiled import outputs_of
-from mobilenets.system.progress import Progress
 from mobilenets.tasks.task import Outputs
-
-log = logging.getLogger(__name__)
 
 
 class Answers(NamedTuple):
@@ -44,16 +41,7 @@ def answers_to_whole(predictor: Predictor[Any], tiles: Samples, survey: Survey) 
     `survey`: of the reading that cut them. None where no photograph can be read.
     """
     texts, images = whole(tiles, survey)
-    rows: list[Row] = []
-    shown: list[int] = []
-    with Progress("whole photos", len(images), "photo") as progress:
-        for i, (_, row) in enumerate(predictor.rows(image.open() for image in images)):
-            progress.advance()
-            if isinstance(row, Failure):
-                log.warning("%s", row.error)
-            else:
-                rows.append(row)
-                shown.append(i)
+    shown, rows, _ = read_rows(predictor, (image.open() for image in images), len(images), "whole photos")
     if not rows:
         return None
     return Answers(texts, images.take(np.array(shown)), outputs_of(rows), np.zeros((len(rows), 0), np.float32))

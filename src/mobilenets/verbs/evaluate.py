@@ -136,6 +136,7 @@ def evaluate(
     from mobilenets.data.sources.read import read_samples
     from mobilenets.data.sources.survey import Survey
     from mobilenets.report.unseen import keep_apart
+    from mobilenets.runtime.readable import read_rows
     from mobilenets.runtime.tiled import outputs_of, tile_side
     from mobilenets.tasks.detect.metrics import without_boxes
     from mobilenets.tasks.objective import Objective
@@ -152,7 +153,7 @@ def evaluate(
     )
     log_left_out(survey)
     known = _splits(Path(model), samples)
-    shown, rows, failures = _rows(predictor, samples)
+    shown, rows, failures = read_rows(predictor, (sample.open() for sample in samples), len(samples), "evaluating")
     if not rows:
         raise DataError(f"{data}: none of its {len(samples)} photos can be read")
     if predictor.tile is not None:
@@ -198,26 +199,6 @@ def _open(model: str, engine: Engine, precision: Precision, tells_unknown: bool)
     return predictor
 
 
-def _rows(predictor: Predictor[Any], samples: Samples) -> tuple[list[int], list[Row], list[Failure]]:
-    """Which samples could be read, a row for each of these, and the others, which are logged."""
-    from mobilenets.runtime.predictor import Failure
-    from mobilenets.system.progress import Progress
-
-    shown: list[int] = []
-    rows: list[Row] = []
-    failures: list[Failure] = []
-    with Progress("evaluating", len(samples), "photo") as bar:
-        for i, (_, row) in enumerate(predictor.rows(sample.open() for sample in samples)):
-            bar.advance()
-            if isinstance(row, Failure):
-                log.warning("%s", row.error)
-                failures.append(row)
-            else:
-                shown.append(i)
-                rows.append(row)
-    return shown, rows, failures
-
-
 def _log_tiled(rows: list[Row], side: int) -> None:
     cut = sum(max(row.size) > side for row in rows if row.size is not None)
     log.info(
@@ -238,18 +219,10 @@ def _open_set(
     """
     import numpy as np
 
-    from mobilenets.runtime.predictor import Failure
-    from mobilenets.system.progress import Progress
+    from mobilenets.runtime.readable import read_rows
     from mobilenets.tasks.classify.open_set import score_open_set
 
-    others: list[Row] = []
-    with Progress("unknown", None, "photo") as bar:
-        for _, row in predictor.rows(paths):
-            bar.advance()
-            if isinstance(row, Failure):
-                log.warning("%s", row.error)
-            else:
-                others.append(row)
+    others = read_rows(predictor, paths, None, "unknown").rows
     if not others:
         raise DataError("--unknown: none of these photos can be read; the lines above say why")
     right = np.array([row.outputs.argmax() for row in rows]) == labels

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from mobilenets.runtime.row import Failure
+
 if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
-    from mobilenets.runtime.predictor import Failure
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,6 @@ class Closing(Generic[T]):
 
     def add(self, result: T | Failure) -> None:
         """The next result."""
-        from mobilenets.runtime.predictor import Failure
-
         if isinstance(result, Failure):
             self._failed += 1
             return
