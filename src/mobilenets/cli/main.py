@@ -38,7 +38,10 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:  # the process is ours, and ends: going through all objects for cycles would take a second of it
         import gc  # not for the help
 
-        gc.freeze()
+        from mobilenets.system import torchrun_env
+
+        if torchrun_env.world() == 1:  # of several, each frees what its threads of communication hang on
+            gc.freeze()
     return code
 
 
