@@ -191,6 +191,25 @@ def test_what_excel_saves_in_china_is_read_and_told(table: Path, capsys: pytest.
     assert capsys.readouterr().err == f"{table}: 7 lines that are no UTF-8, read as GB18030: 'im/red0.png,红色'\n"
 
 
+KOREAN = {"red": "빨강", "blue": "파랑"}
+
+
+def test_two_korean_words_may_be_chinese_and_both_are_told(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_bytes(_translated(KOREAN).encode("cp949"))
+    chinese = {word.encode("cp949").decode("gb18030") for word in KOREAN.values()}
+    assert set(_labels(table).values()) == chinese
+    line = capsys.readouterr().err
+    assert "read as Chinese (GB18030): 'im/red0.png," in line
+    assert line.endswith("; if it is Korean (CP949): 'im/red0.png,빨강', save it as UTF-8\n")
+
+
+def test_many_syllables_of_korean_are_read_as_such(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"red": "표면이 긁힌 불량 제품", "blue": "문제가 없는 정상"}
+    table.write_bytes(_translated(words).encode("cp949"))
+    assert set(_labels(table).values()) == set(words.values())
+    assert "read as Korean (CP949): 'im/red0.png,표면이 긁힌 불량 제품'" in capsys.readouterr().err
+
+
 def test_a_chinese_byte_far_down_in_a_long_table_is_read(table: Path) -> None:
     table.write_bytes(
         ("path,label,note\n" + f"im/red0.png,a,{'x' * 99}\n" * 20_000 + "im/red1.png,红,\n").encode("gbk")

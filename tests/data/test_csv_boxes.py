@@ -146,12 +146,14 @@ def test_vias_csv_is_refused_with_what_to_export(folder: Path) -> None:
         read_table(folder / "t.csv")
 
 
-def test_annotations_in_what_chinese_programs_write_are_read(tmp_path: Path) -> None:
+def test_annotations_in_what_chinese_and_korean_programs_write_are_read(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_bytes('{"label": "苹果"}'.encode("gbk"))
         assert read_json(tmp_path / f"{name}.json") == {"label": "苹果"}
     (tmp_path / "a.xml").write_bytes('<?xml version="1.0" encoding="GB2312"?><name>苹果</name>'.encode("gbk"))
     assert read_xml(tmp_path / "a.xml").text == "苹果"
+    (tmp_path / "k.xml").write_bytes('<?xml version="1.0" encoding="EUC-KR"?><name>사과</name>'.encode("euc-kr"))
+    assert read_xml(tmp_path / "k.xml").text == "사과"
     (tmp_path / "b.xml").write_bytes('<?xml version="1.0" encoding="iso-8859-1"?><name>Äpfel</name>'.encode("latin-1"))
     assert read_xml(tmp_path / "b.xml").text == "Äpfel"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mobilenets.data.sources.boxes.read import read_boxes
 from mobilenets.data.sources.folder import read_folder
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.walk import visible_files
@@ -66,6 +67,17 @@ def test_training_refuses_a_folder_that_cannot_be_opened(album: Path) -> None:
             read_folder(album)
     finally:
         (album / "b").chmod(0o755)
+
+
+def test_a_link_to_itself_is_left_out_of_classes_and_beside_them(album: Path) -> None:
+    """It is neither a file nor a folder: the system refuses to say what lies there."""
+    for name in ("round", "a/round"):
+        (album / name).symlink_to("round")
+    samples, survey = read_folder(album)
+    assert [str(sample.path) for sample in samples] == [str(album / name) for name in PICTURES]
+    closed = "2 files that cannot be opened (without suffix) are left out; check their permissions and links"
+    assert closed in survey.lines()
+    assert read_boxes(album) is None
 
 
 def test_a_link_in_a_class_to_the_folder_of_all_classes_brings_no_photos_of_others(album: Path) -> None:

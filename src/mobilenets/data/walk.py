@@ -24,6 +24,14 @@ def is_unseen(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """As `os.walk` sees it: a link that leads nowhere, as to itself, is a file, which cannot be opened."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def count_unseen(name: str, survey: Survey) -> bool:
     """`is_unseen`, and counted if so."""
     if is_unseen(name):

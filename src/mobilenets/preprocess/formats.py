@@ -148,7 +148,7 @@ KINDS = {  # what is not read
     "PDF": Kind("PDF document", "PDF documents", "take the photos out first"),
     "archive": Kind("archive", "archives", "unpack archives first"),
     EMPTY: Kind("empty file, of 0 bytes,", "empty files, of 0 bytes,", "copy them again from where they came"),
-    CLOSED: Kind("file that cannot be opened", "files that cannot be opened", "check their permissions"),
+    CLOSED: Kind("file that cannot be opened", "files that cannot be opened", "check their permissions and links"),
     OTHER: Kind("file that is no photo", "files that are no photos"),
 }  # fmt: skip
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from mobilenets.data.sources.boxes.counts import counted
 from mobilenets.data.sources.boxes.csv_boxes import BoxRow, canonical, read_box_rows
 from mobilenets.data.sources.csv_format import FLAGS, Format, find_format, open_rows
 from mobilenets.data.sources.csv_paths import Finder
+from mobilenets.data.sources.once import warn_once
 from mobilenets.data.sources.several_labels import (
     find_several,
     label_counts,
@@ -31,8 +30,6 @@ from mobilenets.data.sources.tree import name_warnings
 from mobilenets.errors import DataError, UserError
 from mobilenets.model_card import CLASSIFY, DETECT, MULTILABEL
 from mobilenets.tasks.multilabel.targets import NO_LABELS, SEPARATOR, classes_of, names_of, text_of
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
 METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
@@ -56,7 +53,7 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
     if form.boxes is not None:
         boxes = read_box_rows(table, located(table, form, finder), form.boxes)
         if guesses := [*form.notes, *finder.describe()]:
-            _log_once(f"{table}: {'; '.join(guesses)}")
+            warn_once(f"{table}: {'; '.join(guesses)}")
         return boxes.samples(), boxes.survey
     found = SamplesBuilder(str(table.parent), are_classes=form.task in (CLASSIFY, MULTILABEL))
     guesses = _add(found, table, form, finder)
@@ -73,7 +70,7 @@ def read_table(table: Path, task: str = CLASSIFY) -> tuple[Samples, Survey]:
             found.survey.note(line)
     _check_repeats(table, form, samples)
     if guesses:
-        _log_once(f"{table}: {'; '.join(guesses)}")
+        warn_once(f"{table}: {'; '.join(guesses)}")
     return samples, found.survey
 
 
@@ -85,9 +82,9 @@ def read_metadata(folder: Path, task: str = CLASSIFY) -> tuple[Samples, Survey] 
     try:
         find_format(table)
     except UserError as error:
-        _log_once(f"{error}; the folders are read without it")
+        warn_once(f"{error}; the folders are read without it")
         return None
-    _log_once(f"{folder}: read by its {METADATA}")
+    warn_once(f"{folder}: read by its {METADATA}")
     return read_table(table, task)
 
 
@@ -198,7 +195,7 @@ def _check_repeats(table: Path, form: Format, samples: Samples) -> None:
     for column in columns:
         for k in np.flatnonzero(column[later] != column[earlier]):
             _refuse(table, form, int(earlier[k]), int(later[k]))
-    _log_once(f"{table}: {len(again)} rows repeat a photo; it is shown as often, and never both trains and validates")
+    warn_once(f"{table}: {len(again)} rows repeat a photo; it is shown as often, and never both trains and validates")
 
 
 def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
@@ -208,9 +205,3 @@ def _refuse(table: Path, form: Format, earlier: int, later: int) -> None:
     raise DataError(
         f"{table}, line {line}: {row['path']} is on line {first} already with another label, split or group; keep one"
     )
-
-
-@cache
-def _log_once(line: str) -> None:
-    """Once: a data set is read for training and again for what is told about it."""
-    log.warning("%s", line)

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: UTF-8, UTF-16 or 32, or the GB18030 that Excel writes in China."""
+"""Which encoding a text file is in: UTF-8, UTF-16 or 32, or what Excel writes in China and Korea."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ _MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UTF8, _CHINESE = "utf-8-sig", "gb18030"
+_UTF8, CHINESE, KOREAN = "utf-8-sig", "gb18030", "cp949"
 _CHUNK = 1 << 20  # bytes
 # Text of other languages decodes as GB18030 too, into signs that nobody writes: "Grün" ends in one. Of Chinese text
 # nearly all are of the national standard of 1980, and most of its first level, the 3,755 that are used every day.
 _STANDARD, _EVERYDAY = 0.8, 0.5
 _LEVEL_2 = 0xD8  # the first byte of rarer signs
-_MAX_CHINESE = 1 << 28  # bytes of a file that is looked at as a whole
+# The syllables of Korean take the places of about half the signs that are used every day in Chinese: of so many
+# different signs that all may be syllables, hardly any are Chinese.
+_KOREAN, _SURELY_KOREAN = 0.95, 12
+_MAX_WIDE = 1 << 28  # bytes of a file that is looked at as a whole
 _SHOWN = 40  # characters of the line that is shown
 
 
@@ -45,10 +48,10 @@ def find_encoding(path: Path) -> tuple[str, str | None]:
     try:
         _check(path, _UTF8)
     except UnicodeDecodeError as error:
-        note = _describe_chinese(path)
-        if note is None:
+        wide = _find_wide(path)
+        if wide is None:
             raise not_utf8(path, error) from None
-        return _CHINESE, note
+        return wide
     return _UTF8, None
 
 
@@ -85,22 +88,42 @@ def _is_utf16(start: bytes, encoding: str) -> bool:
     return "\n" in text or "\r" in text
 
 
-def _describe_chinese(path: Path) -> str | None:
-    """What is told of a file in GB18030; None of one in another encoding."""
-    if path.stat().st_size > _MAX_CHINESE:
+def _find_wide(path: Path) -> tuple[str, str] | None:
+    """Which encoding of more than a byte for a sign a file is in, and what is told of that; None for any other one."""
+    if path.stat().st_size > _MAX_WIDE:
         return None
-    try:
-        text = path.read_bytes().decode(_CHINESE)
-    except UnicodeDecodeError:
-        return None
+    content = path.read_bytes()
+    text = _decode(content, CHINESE)
     signs = Counter(sign for sign in text if not sign.isascii())
     codes = {sign: sign.encode("gb2312", "ignore") for sign in signs}
     standard = sum(count for sign, count in signs.items() if codes[sign])
     everyday = sum(count for sign, count in signs.items() if codes[sign] and codes[sign][0] < _LEVEL_2)
-    if standard < _STANDARD * signs.total() or everyday < _EVERYDAY * signs.total():
+    if not signs or standard < _STANDARD * signs.total() or everyday < _EVERYDAY * signs.total():
         return None
-    lines = [line for line in text.splitlines() if line.strip()]
-    example = next(line for line in lines if not line.isascii())
-    first = max(0, next(k for k, sign in enumerate(example) if not sign.isascii()) - _SHOWN // 2)
-    count = "1 line that is" if len(lines) == 1 else f"{len(lines):,} lines that are"
-    return f"{count} no UTF-8, read as GB18030: {example[first : first + _SHOWN]!r}"
+    lines = len([line for line in text.splitlines() if line.strip()])
+    count = "1 line that is" if lines == 1 else f"{lines:,} lines that are"
+    korean = _decode(content, KOREAN)
+    syllables = Counter(sign for sign in korean if not sign.isascii())
+    own = {sign for sign in syllables if "\uac00" <= sign <= "\ud7a3"}
+    if not own or sum(syllables[sign] for sign in own) < _KOREAN * syllables.total():
+        return CHINESE, f"{count} no UTF-8, read as GB18030: {_example(text)!r}"
+    read, other = f"Chinese (GB18030): {_example(text)!r}", f"Korean (CP949): {_example(korean)!r}"
+    if is_korean := len(own) >= _SURELY_KOREAN:
+        read, other = other, read
+    note = f"{count} no UTF-8, read as {read}; if it is {other}, save it as UTF-8"
+    return KOREAN if is_korean else CHINESE, note
+
+
+def _decode(content: bytes, encoding: str) -> str:
+    """The text, empty where there is none in this encoding."""
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _example(text: str) -> str:
+    """What lies around the first sign that is not ASCII."""
+    line = next(line for line in text.splitlines() if not line.isascii())
+    first = max(0, next(k for k, sign in enumerate(line) if not sign.isascii()) - _SHOWN // 2)
+    return line[first : first + _SHOWN]

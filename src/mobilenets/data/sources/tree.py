@@ -11,7 +11,7 @@ from pathlib import Path
 from unicodedata import category, normalize
 
 from mobilenets.data.sources.survey import Survey
-from mobilenets.data.walk import image_files, is_unseen
+from mobilenets.data.walk import image_files, is_folder, is_unseen
 from mobilenets.preprocess.formats import is_image, kind_of, reads
 from mobilenets.tasks.known import UNKNOWN
 
@@ -44,7 +44,7 @@ class Folder:
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     if not is_unseen(entry.name):
-                        (folders if entry.is_dir() else files).append(entry.name)
+                        (folders if is_folder(entry) else files).append(entry.name)
         except OSError as error:
             self._unreadable(error)
         return sorted(folders), sorted(files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import re
 from collections.abc import Sequence
@@ -12,18 +11,19 @@ from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from mobilenets.data.sources.encoding import find_encoding, not_utf8
+from mobilenets.data.sources.encoding import CHINESE, KOREAN, find_encoding, not_utf8
+from mobilenets.data.sources.once import warn_once
 from mobilenets.errors import DataError
-
-log = logging.getLogger(__name__)
-_warned: set[Path] = set()
 
 MAX_JSON = 2_000_000_000  # bytes; COCO's largest has half a gigabyte, LVIS' one more
 MAX_TEXT = 64_000_000  # of YOLO's and labelme's, which may have its photo in it
 MAX_XML = 16_000_000
 MAX_DEPTH = 32  # elements of XML in one another
 SNIFFED = 65_536
-_CHINESE_XML = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']gb[^>]*\?>", re.IGNORECASE)  # expat reads no such text
+# Encodings of more than a byte for a sign, which expat does not read.
+_WIDE_XML = re.compile(
+    rb"\s*<\?xml[^>]*encoding\s*=\s*[\"'](?:(?P<chinese>gb)|euc-kr|ks_c_5601|cp949|ms949)[^>]*\?>", re.IGNORECASE
+)
 TRIED = 20  # files of a folder that are looked into
 
 
@@ -74,14 +74,16 @@ def read_xml(path: Path) -> Element:
         raise DataError(f"{path}: has a document type (<!DOCTYPE …>), which is not read for safety; take it out")
 
     content = _content(path, MAX_XML)
-    chinese = _CHINESE_XML.match(content)
-    parser = expat.ParserCreate("utf-8" if chinese else None)
+    wide = _WIDE_XML.match(content)
+    parser = expat.ParserCreate("utf-8" if wide else None)
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(content.decode("gb18030").encode() if chinese else content, True)
+        if wide:
+            content = content.decode(CHINESE if wide["chinese"] else KOREAN).encode()
+        parser.Parse(content, True)
     except (expat.ExpatError, ValueError, LookupError) as error:  # LookupError: an encoding that does not exist
         raise DataError(f"{path}: not a readable XML file ({error}); export it again") from None
     return builder.close()
@@ -101,18 +103,11 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
     except UnicodeDecodeError:
         encoding, note = find_encoding(path)
         if note is not None:
-            _warn_of_folder(path.parent, f"{path}: {note}")
+            warn_once(f"{path}: {note}", about=path.parent)
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise not_utf8(path, error) from None
-
-
-def _warn_of_folder(folder: Path, line: str) -> None:
-    """Say it of the first file of a folder: of others there it is as true, and each is read more than once."""
-    if folder not in _warned:
-        _warned.add(folder)
-        log.warning("%s", line)
 
 
 def beginning(path: Path) -> bytes:

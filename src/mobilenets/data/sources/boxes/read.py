@@ -14,7 +14,7 @@ from mobilenets.data.sources.boxes.voc import find_voc, read_voc
 from mobilenets.data.sources.boxes.yolo import find_yolo, read_yolo
 from mobilenets.data.sources.split_names import split_called
 from mobilenets.data.sources.survey import Survey
-from mobilenets.data.walk import is_unseen
+from mobilenets.data.walk import is_folder, is_unseen
 from mobilenets.errors import DataError
 
 # Folders that annotations lie in, besides the data's own and those called as parts. No class is called so.
@@ -91,7 +91,7 @@ def _innermost(data: Path) -> Path:
     for _ in range(_MAX_DEPTH):
         with os.scandir(at) as entries:
             seen = list(islice((entry for entry in entries if not is_unseen(entry.name)), 2))
-        if len(seen) != 1 or not seen[0].is_dir() or split_called(seen[0].name):
+        if len(seen) != 1 or not is_folder(seen[0]) or split_called(seen[0].name):
             break
         at = at / seen[0].name
     return at
@@ -103,6 +103,6 @@ def _folders(data: Path) -> list[Path]:
     for depth in range(2):
         for folder in [path for path in found if len(path.relative_to(data).parts) == depth]:
             with os.scandir(folder) as entries:  # of a million photos, none is asked whether it is a folder
-                inside = sorted(entry.name for entry in entries if entry.is_dir() and not is_unseen(entry.name))
+                inside = sorted(entry.name for entry in entries if is_folder(entry) and not is_unseen(entry.name))
             found += [folder / name for name in inside if name.lower() in _HOLDERS or split_called(name)]
     return found
