@@ -1,6 +1,9 @@
 """The loop's arithmetic: schedule, decay groups, which epoch is better, checkpoints."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -44,6 +47,40 @@ def test_batchnorm_and_biases_are_not_decayed(name: str) -> None:
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     assert {p.ndim for p in decayed["params"]} == {4, 2}
     assert {p.ndim for p in free["params"]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("name", "torchs"),
+    [
+        ("adamw", partial(torch.optim.AdamW, fused=True)),
+        ("sgd", partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True)),
+        ("rmsprop", partial(torch.optim.RMSprop, momentum=0.9, alpha=0.9, eps=0.0316)),
+    ],
+)
+def test_a_step_is_that_of_torchs_own_optimiser(name: str, torchs: Callable[..., torch.optim.Optimizer]) -> None:
+    ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    recipe = Recipe(optimizer=name, lr=0.1, weight_decay=0.0)
+    optimizers = make_optimizer(ours, recipe), torchs(theirs.parameters(), lr=0.1, weight_decay=0.0)
+    for _ in range(3):
+        for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            torch.autograd.backward(model(torch.ones(1, 3)).square().sum())
+            optimizer.step()
+        optimizers[0].load_state_dict(optimizers[0].state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_no_step_imports_torchs_compiler() -> None:
+    code = (
+        "import sys, torch; from mobilenets.training.optimizer import make_optimizer; "
+        "from mobilenets.training.recipe import Recipe; model = torch.nn.Linear(2, 2)\n"
+        "for name in ('adamw', 'sgd', 'rmsprop'):\n"
+        "    optimizer = make_optimizer(model, Recipe(optimizer=name)); optimizer.zero_grad()\n"
+        "    torch.autograd.backward(model(torch.ones(1, 2)).sum()); optimizer.step(); optimizer.state_dict()\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
 def test_frozen_parameters_are_left_to_no_optimiser() -> None:

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from mobilenets.arch.cost import costs
 from mobilenets.arch.net import Net
 from mobilenets.data.loader import Batch
 from mobilenets.training.loop import Trainer
-from mobilenets.training.probe.activation_cache import Front, as_stored
-from mobilenets.training.speed import EVALUATION_FRACTION, ROUGH, measure_speed
+from mobilenets.training.speed import EFFORT, EVALUATION_FRACTION, ROUGH, measure_speed
 
 TRAINED = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the multiply-adds: the fractions tried, in this order
 ENOUGH = 14.0  # epochs of the whole network; of a part in proportion: with fewer, less of it gains more
@@ -77,6 +75,7 @@ class Steps:
     def __init__(self, trainer: Trainer, precision: str, threads: int | None = None) -> None:
         self._trainer, self.precision, self.threads = trainer, precision, threads
         self._batch = next(iter(trainer.train.epoch(0)))
+        self._effort = EFFORT
 
     def __call__(self, frozen: int, seconds: float | None) -> float:
         """Seconds of a photograph, in the precision and with the threads that paid at first; as `measure_speed`."""
@@ -91,15 +90,16 @@ class Steps:
             _Same(shown),
             trainer.objective,
         )
-        speed = measure_speed(some, self.precision, seconds, self.threads, ROUGH)
+        speed = measure_speed(some, self.precision, seconds, self.threads, self._effort)
         self.precision, self.threads = speed.precision, speed.threads or None
+        self._effort = ROUGH
         return speed.step_s / len(batch.labels)
 
-    @torch.inference_mode()
     def _behind(self, blocks: int) -> np.ndarray:
-        """The batch's maps behind the first blocks, as `ActivationCache` has them."""
-        front = Front(self._trainer.model, blocks).eval()
-        return as_stored(front(self._trainer.images(self._batch.pixels)).cpu().numpy())
+        """Maps as `ActivationCache` has them behind the first blocks, of noise: a step takes as long with any."""
+        row = costs(self._trainer.model.net, self._trainer.preprocess.size)[blocks]
+        shape = (len(self._batch.labels), row.out_size, row.out_size, row.out)
+        return np.random.default_rng(0).standard_normal(shape, np.float32).astype(np.float16)
 
 
 def choose_depth(

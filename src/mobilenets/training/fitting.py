@@ -16,6 +16,7 @@ from mobilenets.data.loader import Loader
 from mobilenets.runtime.engines.torch import torch_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.training.checkpoint import HEAD, LAST
+from mobilenets.training.depth import Steps
 from mobilenets.training.good_only import keep_patches
 from mobilenets.training.head_phase import train_head
 from mobilenets.training.interrupt import Interrupt
@@ -179,16 +180,20 @@ def finetune(run: OpenedRun, plan: Plan, start: Start, interrupt: Interrupt) -> 
         return _kept_as_it_is(run, plan)
     task = run.splits.objective.task
     stores_views = not task.has_boxes  # they would have to be stored with their boxes
+    precision, threads = plan.settings.precision, plan.settings.threads
     if plan.is_open and stores_views and start.best and plan.recipe.freeze == "none" and not plan.recipe.views:
-        with_depth = plan_depth(run, plan, make_trainer(run, plan), start.look_image_s)
+        steps = Steps(make_trainer(run, plan), precision, threads)
+        with_depth = plan_depth(run, plan, steps, start.look_image_s)
         if with_depth is None:
             return _kept_as_it_is(run, plan)
-        plan = with_depth
+        # What paid there pays here; bf16, where it did not, may yet, as more blocks may be trained.
+        plan, threads = with_depth, steps.threads
+        precision = steps.precision if steps.precision == "bf16" else precision
     trainer = make_trainer(run, plan)
     left = seconds_left(run, plan, start.look_image_s)
     # A step of a detector takes seconds, and its head has been timed.
     effort = ROUGH if task.probe == "loop" else EFFORT
-    speed = measure_speed(trainer, plan.settings.precision, left, plan.settings.threads, effort)
+    speed = measure_speed(trainer, precision, left, threads, effort)
     plan = plan_speed(plan, speed)
     trainer.compute_in(plan.settings.precision)
     with torch_threads(plan.settings.threads):

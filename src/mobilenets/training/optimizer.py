@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -35,10 +37,21 @@ def make_optimizer(model: MobileNet, recipe: Recipe) -> torch.optim.Optimizer:
         groups = _groups([p for p in trained if p not in backbone], 1.0, recipe)
         groups += _groups([p for p in trained if p in backbone], recipe.backbone_lr, recipe)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+        return _never_compiled(torch.optim.AdamW)(groups, lr=recipe.lr, fused=True)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
-    return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=0.9, alpha=0.9, eps=0.0316)
+        return _never_compiled(torch.optim.SGD)(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
+    return _never_compiled(torch.optim.RMSprop)(groups, lr=recipe.lr, momentum=0.9, alpha=0.9, eps=0.0316)
+
+
+def _never_compiled(optimizer: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """The same without its guards against torch's compiler, whose import takes a second of a training's start.
+
+    Nothing is compiled here. A torch that guards its methods otherwise keeps its guards, and imports it.
+    """
+    guarded = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain = {name: unwrap(getattr(optimizer, name)) for name in guarded}
+    step = torch.no_grad()(unwrap(optimizer.step))  # as its guard has it
+    return type(optimizer.__name__, (optimizer,), {**plain, "step": step})
 
 
 def _groups(parameters: list[nn.Parameter], scale: float, recipe: Recipe) -> list[dict[str, Any]]:

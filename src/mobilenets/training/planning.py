@@ -44,13 +44,11 @@ def plan_input(run: OpenedRun, plan: Plan, extractors: Extractors) -> Plan:
     )
 
 
-def plan_depth(run: OpenedRun, plan: Plan, trainer: Trainer, look_image_s: float) -> Plan | None:
+def plan_depth(run: OpenedRun, plan: Plan, steps: Steps, look_image_s: float) -> Plan | None:
     """How much of the network is trained in the time left, by what steps of so much of it take; None for nothing.
 
-    `trainer`: of the whole network, for the steps; `look_image_s`: seconds of reading a photograph and running it
-    through the network.
+    `look_image_s`: seconds of reading a photograph and running it through the network.
     """
-    steps = Steps(trainer, plan.settings.precision, plan.settings.threads)
     counts = len(run.splits.train), len(run.splits.val)
     look_s = run.group.agreed(look_image_s)
 
