@@ -41,13 +41,21 @@ def stopped_training(
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
+def press_ctrl_c(*_: object, **__: object) -> None:
+    """Call what Python calls on Ctrl-C: a signal itself crashes a process that has used AMX, on the stack that
+    pytest's faulthandler sets for it.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    assert callable(handler)
+    handler(signal.SIGINT, None)
+
+
 def interrupted(
     when: Callable[[int], bool], *command: str | Path, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """`mobilenets …`, within this process, with Ctrl-C once `when` is true of a training step that begins, from 1.
 
-    It saves the seconds that a process of its own takes to import everything. What Python calls on Ctrl-C is called:
-    a signal itself crashes a process that has used AMX, on the stack that pytest's faulthandler sets for it.
+    It saves the seconds that a process of its own takes to import everything.
     """
     step, number, is_sent = Trainer.step, 0, False
 
@@ -56,9 +64,7 @@ def interrupted(
         number += 1
         if not is_sent and when(number):
             is_sent = True
-            handler = signal.getsignal(signal.SIGINT)
-            assert callable(handler)
-            handler(signal.SIGINT, None)
+            press_ctrl_c()
         return step(*args)
 
     with pytest.MonkeyPatch.context() as patch:

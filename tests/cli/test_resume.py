@@ -12,7 +12,8 @@ from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, Manifest
 from mobilenets.model_card import read_card, read_tensors
 from mobilenets.training.settings import check_same, read_config
-from stopped import interrupted
+from mobilenets.training import fitting
+from stopped import interrupted, press_ctrl_c
 
 COMMAND = (
     "train", "photos", "--model=mobilenet_v3_small", "--weights=none", "--width=0.35", "--size=32",
@@ -262,3 +263,21 @@ def test_what_contradicts_itself_is_refused(here: Path, told, arguments: list[st
     code, lines = told("train", *arguments)
     assert (code, len(lines)) == (2, 1)
     assert named in lines[0]
+
+
+# --- stopped before the first step ----------------------------------------------------------------------
+
+
+def test_ctrl_c_before_the_first_step_ends_at_once_and_the_training_goes_on(
+    here: Path, told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe is kept then: what can go on is not called complete."""
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "measure_speed", press_ctrl_c)
+        code, lines = told(*COMMAND, "--weights=run/model.safetensors", "--epochs=1", "--out", "early")
+    going_on = "go on with: mobilenets train --resume --out early"
+    assert (code, lines[-2:]) == (130, [going_on, "mobilenets train: interrupted"])
+    assert (here / "early" / "model.safetensors").exists()
+    assert not (here / "early" / "metrics.json").exists()
+    assert told("train", "--resume", "--out", "early")[0] == 0
+    assert len(rows(here / "early" / "history.csv")) == 1

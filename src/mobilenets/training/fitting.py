@@ -56,12 +56,12 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
     Raises
     ------
     KeyboardInterrupt
-        Stopped before there was anything to keep.
+        Stopped before a step was made: what came before is done again in less time than it takes to write a run.
     """
     group = run.group
     resumed = group.agreed((run.folder / LAST).exists())
     completed, start = True, Start()
-    with Interrupt() as interrupt:
+    with Interrupt(only_in_steps=group.size == 1) as interrupt:
         if run.origin is not None and not resumed and not group.agreed((run.folder / HEAD / LAST).exists()):
             start = keep_origin(run, plan, run.origin)
         task = run.splits.objective.task
@@ -79,7 +79,8 @@ def fit(run: OpenedRun, plan: Plan) -> Fitted:
         completed = not group.any(interrupt.requested) and completed
     if completed and group.is_main:
         shutil.rmtree(run.folder / HEAD, ignore_errors=True)
-    if not group.agreed((run.folder / "model.safetensors").exists()):
+    has_checkpoint = (run.folder / LAST).exists() or (run.folder / HEAD / LAST).exists()
+    if not group.agreed((run.folder / "model.safetensors").exists() and (completed or has_checkpoint)):
         raise KeyboardInterrupt
     return Fitted(plan, not completed, start.probed)
 

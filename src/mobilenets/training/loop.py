@@ -123,7 +123,7 @@ class Trainer:
         last = folder / LAST
         saved = time.monotonic()
         title = f"training {self.model.net.name}"
-        with Progress(title, self.steps_in_all, "batch", initial=self.state.step) as progress:
+        with interrupt.steps(), Progress(title, self.steps_in_all, "batch", initial=self.state.step) as progress:
             while self.state.epoch < self.epochs and not self._exhausted():
                 started, before = time.monotonic(), self.state.seen
                 for loss, quality in islice(self.steps(), self.steps_in_all - self.state.step):

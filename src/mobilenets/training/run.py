@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from mobilenets.training.refusals import goes_on
 from mobilenets.training.run_data import complete_list, with_data_at
 from mobilenets.training.run_folder import JOB, complete, finish
 from mobilenets.training.settings import Settings, check_same, read_config
+
+log = logging.getLogger(__name__)
 
 FINAL_BATCH_SIZE = 16  # photographs at a time for the figures of the exported model
 
@@ -105,12 +108,17 @@ def _run(
     started: float | None = None,
 ) -> TrainingResult:
     """The four parts of a run: open, plan and fit (which plans as it goes, by what it measures), finish."""
-    with max_pixels(settings.max_pixels):
-        opened, plan = open_run(settings, changes, folder, group, started)
-        fitted = fit(opened, plan)
-        if group.is_main:
-            _finish(opened, fitted, write_pages)
-        group.wait()
+    try:
+        with max_pixels(settings.max_pixels):
+            opened, plan = open_run(settings, changes, folder, group, started)
+            fitted = fit(opened, plan)
+            if group.is_main:
+                _finish(opened, fitted, write_pages)
+            group.wait()
+    except KeyboardInterrupt:
+        if (folder / "config.yaml").exists():
+            log.warning("\ngo on with: mobilenets train --resume --out %s", folder)
+        raise
     return TrainingResult(folder, read_card(folder / "model.safetensors"), fitted.interrupted)
 
 
