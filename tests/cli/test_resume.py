@@ -11,8 +11,8 @@ from conftest import write_photos
 from mobilenets.cli.main import main
 from mobilenets.data.manifest import FILE, Manifest
 from mobilenets.model_card import read_card, read_tensors
-from mobilenets.training.settings import check_same, read_config
 from mobilenets.training import fitting
+from mobilenets.training.settings import check_same, read_config
 from stopped import interrupted, press_ctrl_c
 
 COMMAND = (
