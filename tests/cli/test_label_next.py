@@ -35,6 +35,13 @@ def test_typical_photos_are_of_kinds_that_have_no_label_yet() -> None:
     assert set(typical(rows, rows[[3, 25]], 2) // 10) == {1, 3}
 
 
+@pytest.mark.filterwarnings("error")  # of scikit-learn, which counts the clusters
+def test_photos_that_are_one_point_to_the_network_are_listed_once() -> None:
+    rows = np.repeat(_rows(3, 1), 5, 0)
+    assert sorted(typical(rows, np.zeros((0, 8), np.float32), 15) // 5) == [0, 1, 2]
+    assert sorted(unsure(rows, np.full((15, 2), 0.5), 4) // 5) == [0, 1, 2]
+
+
 def test_the_least_sure_photos_come_first_and_none_is_like_another() -> None:
     rows = _rows(4, 10)
     sure = np.where(np.arange(40) < 20, 0.52, 0.95) + np.arange(40) / 1000
@@ -63,7 +70,8 @@ def test_the_list_has_photos_in_order_without_copies_and_a_column_to_fill_in(
     shutil.copy(photos / "rose" / "000.jpg", photos / "rose" / "copy.jpg")
     (photos / "broken.jpg").write_bytes(b"no photo")
     result = cli("label-next", photos, "--from", run, "--n", "100", "--save", tmp_path / "sheet.png")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 1, result.stderr
+    assert "1 of 14 could not be read" in result.stderr
     assert "left out 1 that show the same" in result.stdout
     with (tmp_path / "label-next.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

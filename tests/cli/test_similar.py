@@ -104,6 +104,9 @@ def test_what_cannot_be_read_is_left_out_and_said(cli: Cli, trained: tuple[Path,
     assert nothing.returncode == 2
     assert "none of the 1 photos can be read" in nothing.stderr
     assert not (tmp_path / "g.npy").exists()
+    found = cli("similar", *ENGINE, run, data / "rose" / "003.jpg", "--among", tmp_path, "--among", data / "rose")
+    assert (found.returncode, len(found.stdout.splitlines())) == (1, 12)
+    assert "1 of 21 could not be read" in found.stderr
     asked = cli("similar", *ENGINE, run, tmp_path / "broken.jpg", "--among", data)
     assert asked.returncode == 2
     assert "broken.jpg" in asked.stderr

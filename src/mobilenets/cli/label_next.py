@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the photos."""
+    """List the photos; 1 when some could not be read."""
     from mobilenets.verbs.label_next import label_next
 
     result = call(label_next, args)
     if result.copies:
         print(f"left out {result.copies} that show the same as another")
     print(f"wrote {len(result.photos)} photos to label, {result.photos[0].why} ones, to {result.path}")
-    return 0
+    return 1 if result.failures else 0

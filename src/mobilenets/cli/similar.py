@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find and print."""
+    """Find and print; 1 when some photos could not be read."""
     from mobilenets.cli.writers import accept_any_text
     from mobilenets.verbs.similar import similar
 
@@ -39,4 +39,4 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), ensure_ascii=False, indent=2).encode(errors="backslashreplace").decode())
     else:
         print("\n".join(f"{match.similarity:.3f}  {match.path}" for match in result.matches))
-    return 0
+    return 1 if result.failures else 0

@@ -6,9 +6,12 @@ little before it knows what is usual.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from mobilenets.features.neighbours import Features, Indices, nearest
 
@@ -24,7 +27,7 @@ def typical(rows: Features, labelled: Features, count: int, seed: int = 0) -> In
     """
     everything = np.concatenate([rows, labelled])
     clusters = min(len(labelled) + count, len(everything))
-    cluster = KMeans(clusters, n_init=1, random_state=seed).fit_predict(everything)
+    cluster = _clusters(everything, clusters, seed)
     sizes = np.bincount(cluster, minlength=clusters)
     sizes[np.unique(cluster[len(rows) :])] = 0
     chosen = []
@@ -44,7 +47,15 @@ def unsure(rows: Features, probabilities: NDArray[np.floating], count: int, seed
     candidates = np.argsort(two[:, 1] - two[:, 0], kind="stable")[: _CANDIDATES * count]
     if len(candidates) <= count:
         return candidates
-    cluster = KMeans(count, n_init=1, random_state=seed).fit_predict(rows[candidates])
+    cluster = _clusters(rows[candidates], count, seed)
     _, first = np.unique(cluster, return_index=True)
     result: Indices = candidates[np.sort(first)]
     return result
+
+
+def _clusters(rows: Features, count: int, seed: int) -> Indices:
+    """Of each of `rows` the number of its cluster; where some are the same there may be fewer than `count`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # says so
+        found: Indices = KMeans(count, n_init=1, random_state=seed).fit_predict(rows)
+    return found

@@ -10,13 +10,15 @@ from mobilenets.errors import DataError, ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from mobilenets.features.neighbours import Features
-    from mobilenets.runtime.predictor import Predictor
+    from mobilenets.runtime.predictor import Failure, Predictor
 
 Sources = str | Path | Sequence[str | Path]
 
 
-def look_among(predictor: Predictor[Any], model: Path, among: Sources | None) -> tuple[Features, Sequence[str]]:
-    """Roots of features (N, D) and the paths of their photos.
+def look_among(
+    predictor: Predictor[Any], model: Path, among: Sources | None, failures: list[Failure]
+) -> tuple[Features, Sequence[str]]:
+    """Roots of features (N, D) and the paths of their photos; those that cannot be read go into `failures`.
 
     `among`: photos, or a file that `embed` wrote; None: the training photos, where they still are, else their names.
 
@@ -47,7 +49,7 @@ def look_among(predictor: Predictor[Any], model: Path, among: Sources | None) ->
             raise ModelFileError(f"{among}: features of another model than {model}; embed the photos with it again")
         return roots(stored.features), stored.paths
     survey = Survey()
-    paths, rows = all_features(predictor, expand(listed(among), survey), survey)
+    paths, rows = all_features(predictor, expand(listed(among), survey), survey, failures)
     if not paths:
         raise DataError("--among: none of the photos can be read; the lines above say why")
     return roots(rows), paths

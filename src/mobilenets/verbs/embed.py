@@ -106,7 +106,6 @@ def embed(
     from mobilenets.verbs.features import each_feature
     from mobilenets.verbs.model_argument import open_model
     from mobilenets.verbs.sources import expand, listed
-    from mobilenets.verbs.stream import log_unreadable
 
     path = Path(out)
     check_new_file("--out", path, *SUFFIXES)
@@ -125,5 +124,4 @@ def embed(
             raise DataError(f"none of the {len(failures)} photos can be read; the lines above say why")
 
     count = write_features(path, rows(), predictor.card.net.head_width, model_id(predictor.card))
-    log_unreadable(len(failures), count + len(failures))
     return Embedding(path, count, tuple(failures))

@@ -36,28 +36,33 @@ def each_readable(
 ) -> Iterator[tuple[str, T]]:
     """The path and what was `found` of each photo that can be read; the others are logged and go into `failures`.
 
-    At the end what `survey` counted is logged.
+    At the end what `survey` counted is logged, and how many could not be read.
     """
     from mobilenets.runtime.predictor import Failure
     from mobilenets.system.progress import Progress
-    from mobilenets.verbs.stream import log_left_out
+    from mobilenets.verbs.stream import log_left_out, log_unreadable
 
+    total = 0
     with Progress("embedding", None, "photo") as bar:
         for path, one in found:
             bar.advance()
+            total += 1
             if isinstance(one, Failure):
                 log.warning("%s", one.error)
                 failures.append(one)
             else:
                 yield str(path), one
     log_left_out(survey)
+    log_unreadable(len(failures), total)
 
 
-def all_features(predictor: Predictor[Any], paths: Iterable[str], survey: Survey) -> tuple[list[str], Features]:
-    """The paths of the photos that can be read, and their features float32 (N, D); the others are logged."""
+def all_features(
+    predictor: Predictor[Any], paths: Iterable[str], survey: Survey, failures: list[Failure]
+) -> tuple[list[str], Features]:
+    """The paths of the photos that can be read, and their features float32 (N, D); else as `each_readable`."""
     import numpy as np
 
-    found = list(each_feature(predictor, paths, survey, []))
+    found = list(each_feature(predictor, paths, survey, failures))
     rows = [row for _, row in found]
     return [path for path, _ in found], np.stack(rows) if rows else np.zeros(
         (0, predictor.card.net.head_width), np.float32

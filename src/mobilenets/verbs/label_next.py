@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mobilenets.data.sources.survey import Survey
     from mobilenets.features.neighbours import Features
     from mobilenets.preprocess.decode import Decoded
-    from mobilenets.runtime.predictor import Predictor, Source
+    from mobilenets.runtime.predictor import Failure, Predictor, Source
     from mobilenets.system.progress import Report
     from mobilenets.tasks.task import Outputs
 
@@ -52,6 +52,8 @@ class LabelNext:
         The list that was written.
     copies
         How many were left out as they show the same as another.
+    failures
+        What could not be read, and why.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class LabelNext:
     photos: tuple[Wanted, ...]
     path: Path
     copies: int
+    failures: tuple[Failure, ...] = ()
 
 
 @verb
@@ -149,7 +152,8 @@ def label_next(
     listable = _listable(found)
     if from_run is not None:
         _count_labelled(Path(from_run), listable)
-    images = _measure(predictor, listable, survey)
+    failures: list[Failure] = []
+    images = _measure(predictor, listable, survey, failures)
     if not images.paths:
         raise DataError(f"{sources[0]}: no photo there that can be read; give photos without labels")
     with threadpool_limits(1, user_api="blas"):  # more threads of BLAS wait for each other beside other work
@@ -166,7 +170,7 @@ def label_next(
 
         shown = [TitledImage(photo.path, photo.title) for photo in photos]
         save_predictions(shown, Path(save), (), predictor.card.preprocess)
-    return LabelNext(photos, Path(out), images.copies)
+    return LabelNext(photos, Path(out), images.copies, tuple(failures))
 
 
 def _count_labelled(run: Path, paths: list[str]) -> None:
@@ -222,7 +226,7 @@ class _UniqueImages(NamedTuple):
     copies: int
 
 
-def _measure(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _UniqueImages:
+def _measure(predictor: Predictor[Any], paths: list[str], survey: Survey, failures: list[Failure]) -> _UniqueImages:
     """What the network makes of photos. Of those that show the same, by the audit's hashes, the first stays."""
     import numpy as np
 
@@ -236,7 +240,7 @@ def _measure(predictor: Predictor[Any], paths: list[str], survey: Survey) -> _Un
         seen[path] = Appearance.of(photo.image, grey_levels(photo.image), *photo.size)
 
     predictor.index, predictor.keeps_features = None, True
-    found = list(each_readable(predictor.rows(paths, on_decoded=measure), survey, []))
+    found = list(each_readable(predictor.rows(paths, on_decoded=measure), survey, failures))
     rows = {Path(path): (path, row) for path, row in found}  # a path twice counts once
     copies = {pair.second for pair in find_pairs([seen[path] for path, _ in rows.values()])}
     unique = [(str(file), row) for i, (file, (_, row)) in enumerate(rows.items()) if i not in copies]

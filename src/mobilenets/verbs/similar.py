@@ -12,7 +12,7 @@ from mobilenets.verbs.verb import check_counts, verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Engine, Precision
-    from mobilenets.runtime.predictor import Predictor
+    from mobilenets.runtime.predictor import Failure, Predictor
     from mobilenets.system.progress import Report
     from mobilenets.verbs.among import Sources
 
@@ -55,6 +55,8 @@ class Similar:
         What was asked about.
     matches
         What was found.
+    failures
+        What could not be read of the photos it was looked for among, and why.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Similar:
 
     photo: str
     matches: tuple[Match, ...]
+    failures: tuple[Failure, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `mobilenets similar --json`."""
@@ -144,10 +147,11 @@ def similar(
     ((_, asked),) = predictor.features([str(photo)])  # first: a folder to look among may take minutes
     if isinstance(asked, Failure):
         raise DataError(asked.error)
-    rows, paths = look_among(predictor, Path(model), among)
+    failures = list[Failure]()
+    rows, paths = look_among(predictor, Path(model), among, failures)
     near = nearest(roots(asked[None]), rows, top)
     matches = (Match(paths[i], 1 - float(d)) for d, i in zip(near.distances[0], near.rows[0], strict=True))
-    result = Similar(str(photo), tuple(matches))
+    result = Similar(str(photo), tuple(matches), tuple(failures))
     if save is not None:
         _save(result, Path(save), predictor)
     return result
