@@ -17,7 +17,7 @@ from mobilenets.auditing.audit import Audit, audit, audit_splits
 from mobilenets.auditing.clean import write_clean
 from mobilenets.auditing.duplicates import find_pairs, groups_of
 from mobilenets.auditing.kinds import KINDS
-from mobilenets.auditing.measure import blur_effect, measure_images, percentiles
+from mobilenets.auditing.measure import blur_effect, measure_image, measure_images, percentiles
 from mobilenets.auditing.quality import imbalance
 from mobilenets.data.sample import Sample
 from mobilenets.data.sources.read import read_splits
@@ -49,6 +49,20 @@ def found(result: Audit, kind: str) -> set[str]:
 
 def first(folder: Path, n: int = 0) -> Path:
     return sorted(folder.iterdir())[n]
+
+
+def test_what_was_measured_as_it_was_checked_is_not_opened_again(cells: Path) -> None:
+    (cells / "worn" / "text.png").write_text("no photo")
+    splits = read_splits(cells)
+    everything = [*splits.train, *splits.val]
+    measured = {s.path: m for s in everything if (m := measure_image(s)) is not None}
+    assert len(measured) == len(everything) - 1
+    before = audit_splits(cells, splits)
+    for path in measured:
+        path.unlink()
+    after = audit_splits(cells, splits, measured=measured)
+    assert after.to_dict() == before.to_dict()
+    assert found(after, "unreadable") == {"text.png"}
 
 
 # --- single files ---------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from PIL import Image
 from mobilenets.data import readable as readable_module
 from mobilenets.data.augment import Augment
 from mobilenets.data.loader import Loader, Skipped
-from mobilenets.data.readable import readable
+from mobilenets.data.readable import readable, readable_splits
 from mobilenets.data.sample import Sample
+from mobilenets.data.samples import Samples, Splits
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.decode import UnreadableImage
 
@@ -53,6 +54,35 @@ def test_of_much_data_with_a_label_for_each_photo_not_all_are_looked_at(samples:
     usable, problems = readable(own)
     assert [message.split(":")[0][-6:] for message in problems] == ["00.png", "06.png"]
     assert len(usable) == 10, "what was looked at and cannot be read is left out"
+
+
+class Looks:
+    """Whoever reads a photograph for a purpose of its own: of class 1 only."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, sample: Sample) -> bool:
+        self.asked.append(sample.path.name)
+        return sample.label == 1
+
+
+def test_what_somebody_else_could_read_is_not_opened_again(samples: list[Sample]) -> None:
+    look = Looks()
+    usable, problems = readable(samples, measure=look)
+    assert sorted(look.asked) == [f"{i:02d}.png" for i in range(12)]
+    assert [message.split(":")[0][-6:] for message in problems] == ["00.png"]
+    assert len(usable) == 11
+
+
+@pytest.mark.parametrize(("test", "asked"), [(1, 9), (2, 0)])
+def test_only_data_that_is_opened_in_whole_is_looked_at_by_others(
+    samples: list[Sample], few: None, test: int, asked: int
+) -> None:
+    train, val, look = samples[1:4] + samples[7:10], samples[4:6] + samples[10:11], Looks()
+    splits = Splits(("daisy", "rose"), *map(Samples.of, (train, val, samples[1 : 1 + test])))
+    readable_splits(splits, Skipped(), measure=look)
+    assert len(look.asked) == asked
 
 
 def _shown(loader: Loader, epoch: int = 0) -> list[list[int]]:

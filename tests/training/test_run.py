@@ -20,11 +20,12 @@ from PIL import Image
 
 import mobilenets as mn
 from conftest import Cli
+from mobilenets.auditing import measure
 from mobilenets.data.cache import store
 from mobilenets.model_card import read_card, read_tensors
 from mobilenets.training import checkpoint
 from mobilenets.training.loop import Trainer
-from mobilenets.training.run import TrainedRun, start, train, train_again
+from mobilenets.training.run import Pages, TrainedRun, start, train, train_again
 from mobilenets.training.settings import read_config
 from stopped import interrupted, stopped_training
 
@@ -196,13 +197,27 @@ def test_a_run_is_complete_when_its_pages_are_written(cli: Cli, trained: tuple[P
 
     settings, recipe = read_config(trained[1] / "config.yaml")
     with pytest.raises(KeyboardInterrupt):
-        start(settings, recipe.to_dict(), tmp_path / "stopped", write_pages=stopped)
+        start(settings, recipe.to_dict(), tmp_path / "stopped", pages=Pages(stopped))
     assert not (tmp_path / "stopped" / "metrics.json").exists()
     assert cli("train", "--resume", "--out", tmp_path / "stopped").returncode == 0
     for name in ("metrics.json", "report.html"):
         assert (tmp_path / "stopped" / name).exists()
     assert _equal(_tensors(trained[1]), _tensors(tmp_path / "stopped"))
     assert cli("train", "--resume", "--out", tmp_path / "stopped").returncode == 2  # complete
+
+
+def test_photos_are_measured_for_the_report_once_as_they_are_checked(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blur_effect, measured = measure.blur_effect, []
+
+    def counted(pixels: np.ndarray) -> float:
+        measured.append((tmp_path / "run" / "data.csv").exists())
+        return blur_effect(pixels)
+
+    monkeypatch.setattr(measure, "blur_effect", counted)
+    mn.train(trained[0], out=tmp_path / "run", changes=CHANGES, epochs=1, **QUICK)
+    assert measured == [False] * 40
 
 
 def test_photographs_that_vanish_or_break_while_training_are_told_once_and_nothing_else_is_lost(

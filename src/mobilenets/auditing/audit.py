@@ -13,7 +13,7 @@ from mobilenets.auditing.copies import SplitSample, copies, group_numbers
 from mobilenets.auditing.duplicates import Pair, find_pairs
 from mobilenets.auditing.kinds import AuditFinding, kinds_of, ranked
 from mobilenets.auditing.label_findings import label_findings
-from mobilenets.auditing.measure import measure_images
+from mobilenets.auditing.measure import ImageMeasures, measure_images
 from mobilenets.auditing.quality import cropped, few_levels, imbalance, quality
 from mobilenets.data.readable import MAX_CHECKED
 from mobilenets.data.sample import Sample
@@ -148,6 +148,7 @@ def audit_splits(
     max_images: int = MAX_IN_A_RUN,
     decision: RangeDecision | None = None,
     preprocess: Preprocess | None = None,
+    measured: Mapping[Path, ImageMeasures] | None = None,
 ) -> Audit:
     """`audit` of what a training was given, without a network: what the report of a run says about its data.
 
@@ -165,6 +166,8 @@ def audit_splits(
         How the training reads deep images.
     preprocess
         What the network sees of an image.
+    measured
+        Images that were measured by `decision` before: these are not opened again.
 
     Returns
     -------
@@ -179,7 +182,7 @@ def audit_splits(
     members = [SplitSample(s, split, split) for split, samples in by_split.items() for s in samples]
     members.sort(key=lambda m: str(m.sample.path))
     decision = decision or _range(members, notes)
-    result = _audit_of(data, splits.classes, splits.survey, members, notes, decision, fit=preprocess)
+    result = _audit_of(data, splits.classes, splits.survey, members, notes, decision, fit=preprocess, measured=measured)
     return replace(result, val=val, seed=seed)
 
 
@@ -202,18 +205,19 @@ def _audit_of(
     extractor: FeatureExtractor | None = None,
     doubter: Doubter | None = None,
     fit: Preprocess | None = None,
+    measured: Mapping[Path, ImageMeasures] | None = None,
 ) -> Audit:
     """Look at `members` and add what they show to what was noted before.
 
     `texts`: what labels number; `survey`: what reading came upon; `fit`: what the network to be trained sees of an
-    image, by default the centre.
+    image, by default the centre; `measured`: as for `measure_images`.
     """
     notes = list(notes)
     fit, task = fit or Preprocess(), TASKS[survey.task]
     kinds = kinds_of(task)
     if extractor:
         extractor = _fitted(extractor, [m.sample for m in members], notes)
-    stats = measure_images([m.sample for m in members], extractor, value_range=decision.range)
+    stats = measure_images([m.sample for m in members], extractor, value_range=decision.range, measured=measured)
     lost = {path for path, _ in stats.unreadable}
     readable = tuple(m for m in members if m.sample.path not in lost)
     found = [*quality(stats), *few_levels(data, stats.images, decision)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,10 +87,12 @@ def measure_images(
     extractor: FeatureExtractor | None = None,
     workers: int = WORKERS,
     value_range: Range | None = None,
+    measured: Mapping[Path, ImageMeasures] | None = None,
 ) -> ImageStats:
     """Decode every file once, in threads, and measure it; with `extractor`, also its features.
 
-    `value_range`: what deep images are scaled by, as training on them would.
+    `value_range`: what deep images are scaled by, as training on them would. `measured`: by `measure_image`, and so;
+    without `extractor` these are not decoded again.
 
     The same for any number of `workers`.
     """
@@ -99,12 +101,13 @@ def measure_images(
     unreadable: list[tuple[Path, str]] = []
     network = replace(extractor.preprocess, range=value_range) if extractor else None
     reader = network or Preprocess(range=value_range)
+    known = {path: (image, None) for path, image in (measured or {}).items()} if extractor is None else {}
     with Progress("looking at", len(samples), "image") as progress, ThreadPoolExecutor(workers) as pool:
         for i in range(math.ceil(len(samples) / _BATCH)):
             batch = samples[i * _BATCH :][:_BATCH]
             pixels = []
-            measured = pool.map(lambda s: _measure_image(s, network, reader), batch)
-            for sample, result in zip(batch, measured, strict=True):
+            results = pool.map(lambda s: known.get(s.path) or _measure_image(s, network, reader), batch)
+            for sample, result in zip(batch, results, strict=True):
                 if isinstance(result, str):
                     unreadable.append((sample.path, result))
                     continue
@@ -115,6 +118,12 @@ def measure_images(
                 rows.append(extractor.extract(np.stack(pixels)))
             progress.advance(len(batch))
     return ImageStats(tuple(images), np.concatenate(rows) if rows else None, tuple(unreadable))
+
+
+def measure_image(sample: Sample, value_range: Range | None = None) -> ImageMeasures | None:
+    """What `measure_images` knows of an image; None where it cannot be read."""
+    result = _measure_image(sample, None, Preprocess(range=value_range))
+    return None if isinstance(result, str) else result[0]
 
 
 def _measure_image(

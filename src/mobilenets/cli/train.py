@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from mobilenets.arch import DEFAULT_NAME
 from mobilenets.cli.options import MAX_PIXELS, SEED, TILE, call, fraction_or_folder, one_of
 from mobilenets.system import torchrun_env
 from mobilenets.system.malloc import keep_freed_memory
+
+# Made between two looks for cycles: training makes hardly any, and some looks go through all that was imported.
+MANY_OBJECTS = 20_000
 
 if TYPE_CHECKING:
     from mobilenets.model_card import ModelCard
@@ -132,6 +136,7 @@ def _machine(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, resume or repeat, alone or as one of the processes that torchrun started; 130 when interrupted."""
     keep_freed_memory()
+    gc.set_threshold(MANY_OBJECTS)
     if torchrun_env.world() == 1:
         return _train(args)
     from mobilenets.training.distributed.group import processes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +24,16 @@ MAX_CHECKED = 5_000
 _MAX_TRIED = 1_000  # of a class
 
 _Failure = tuple[str, str, str]  # message, reason, path
+Measure = Callable[[Sample], bool]
+"""Reads a photograph for a purpose of its own; False where it could not."""
 
 
 def readable(
-    samples: Sequence[Sample], workers: int = WORKERS, survey: Survey | None = None
+    samples: Sequence[Sample], workers: int = WORKERS, survey: Survey | None = None, measure: Measure | None = None
 ) -> tuple[Samples, list[str]]:
     """The samples whose file decodes, and a message for each of the others, which are counted in `survey`.
+
+    `measure`: reads those that are opened, for a purpose of its own; what it could read is not opened again.
 
     Files are decoded at reduced scale where the format allows. Of more than 5,000 samples only one of each class
     is looked for: what else cannot be read is for the loader to find, but a class of which none of the first
@@ -44,7 +48,8 @@ def readable(
     def failures(job: Indices) -> list[_Failure]:
         found = []
         for index in job[:_MAX_TRIED].tolist():
-            problem = _problem(samples[index])
+            sample = samples[index]
+            problem = None if measure is not None and measure(sample) else _problem(sample)
             if problem is None:
                 break
             found.append(problem)
@@ -62,10 +67,11 @@ def readable(
     return samples.take(usable), messages
 
 
-def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Splits:
+def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep", measure: Measure | None = None) -> Splits:
     """The splits with the training and validation photographs that can be read; each of the others is told once.
 
-    `rare`: as for `read_splits`; only with "keep" a class may be left without validation photographs.
+    `rare`: as for `read_splits`; only with "keep" a class may be left without validation photographs. `measure`: as for
+    `readable`, where each photograph is opened.
 
     Raises
     ------
@@ -73,8 +79,11 @@ def readable_splits(splits: Splits, skipped: Skipped, rare: Rare = "keep") -> Sp
         A class of which no training photograph is left, or, as said, none to validate.
     """
 
+    if len(splits.train) + len(splits.val) + len(splits.test) > MAX_CHECKED:
+        measure = None
+
     def kept(samples: Samples, split: str) -> Samples:
-        usable, failures = readable(samples, survey=splits.survey)
+        usable, failures = readable(samples, survey=splits.survey, measure=measure)
         for failure in failures:
             skipped.add(failure)
         lost = sorted({*samples.labels.tolist()} - {*usable.labels.tolist()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from mobilenets.data.cache.images import open_cache
 from mobilenets.data.loader import Loader, Skipped
 from mobilenets.data.manifest import FILE
 from mobilenets.data.overview import overview
-from mobilenets.data.readable import readable_splits
+from mobilenets.data.readable import Measure, readable_splits
 from mobilenets.data.samples import Samples, Splits
 from mobilenets.data.value_range import RangeDecision, decide_range, range_text, range_to_ask
 from mobilenets.errors import DataError, UsageError
 from mobilenets.model_card import CLASSIFY, has_card, read_card
 from mobilenets.nn.model import MobileNet
+from mobilenets.preprocess.depth import Range
 from mobilenets.system import torchrun_env
 from mobilenets.tasks.objective import Objective
 from mobilenets.tasks.task import Task
@@ -66,11 +68,17 @@ class OpenedRun:
 
 
 def open_run(
-    settings: Settings, changes: dict[str, Any], folder: Path, group: Group, started: float | None = None
+    settings: Settings,
+    changes: dict[str, Any],
+    folder: Path,
+    group: Group,
+    started: float | None = None,
+    measure: Callable[[Range | None], Measure] | None = None,
 ) -> tuple[OpenedRun, Plan]:
     """Open what `settings` name and begin the run folder, or go on in it; the plan has what that has settled.
 
-    `changes`: values of the recipe, by name, that are not the usual ones.
+    `changes`: values of the recipe, by name, that are not the usual ones. `measure`: of what deep photographs are
+    scaled by, makes what measures all that are opened to be checked.
 
     Raises
     ------
@@ -109,7 +117,8 @@ def open_run(
     if group.is_main:
         begin_folder(folder, plan)
     loaders = LoaderFactory(device, settings.seed, settings.workers, Skipped(), rank=group.rank, world_size=group.size)
-    splits = readable_splits(listed, loaders.skipped, settings.rare)
+    of_sample = measure(value_range.range) if measure is not None and group.is_main else None
+    splits = readable_splits(listed, loaders.skipped, settings.rare, of_sample)
     _check_parts(splits, plan, group)
     if group.is_main and not is_begun:
         for line in overview(splits):

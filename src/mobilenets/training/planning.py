@@ -104,8 +104,7 @@ def seconds_left(run: OpenedRun, plan: Plan, look_image_s: float) -> float | Non
     """For training, until the run has to be finished, by the main process; None where epochs are counted."""
     if plan.settings.seconds is None:
         return None
-    passed, validated = time.monotonic() - run.started, len(run.splits.val)
-    trained = len(run.splits.train)
-    in_all = trained + validated + len(run.splits.test)
-    left = plan.settings.seconds - passed - finishing_s(validated, trained, in_all, look_image_s)
+    validated, trained, tested = (len(part) for part in (run.splits.val, run.splits.train, run.splits.test))
+    passed = time.monotonic() - run.started
+    left = plan.settings.seconds - passed - finishing_s(validated, trained, tested, look_image_s)
     return float(run.group.agreed(left))

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.data.manifest import base_of
+from mobilenets.data.readable import Measure
 from mobilenets.data.samples import Samples
 from mobilenets.errors import UsageError
 from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard, read_card
+from mobilenets.preprocess.depth import Range
 from mobilenets.preprocess.opening import max_pixels
 from mobilenets.system import torchrun_env
 from mobilenets.system.files import check_new_folder
@@ -59,12 +61,19 @@ class TrainedRun:
     images: Samples
 
 
-Pages = Callable[[TrainedRun], object]
-"""What writes pages about a run into its folder, before the run is complete: after a Ctrl-C in it --resume goes on."""
+@dataclass(frozen=True)
+class Pages:
+    """What writes pages about a run; as it is, none.
+
+    `write`: into its folder, before the run is complete: after a Ctrl-C in it --resume goes on. `measure`: as in
+    `open_run`, for photographs that `write` will want to know something of.
+    """
+
+    write: Callable[[TrainedRun], object] = lambda run: None
+    measure: Callable[[Range | None], Measure] | None = None
 
 
-def no_pages(run: TrainedRun) -> None:
-    """Leave a run to its files."""
+NO_PAGES = Pages()
 
 
 def train(
@@ -88,7 +97,7 @@ def start(
     changes: dict[str, Any],
     out: str | Path | None = None,
     started: float | None = None,
-    write_pages: Pages = no_pages,
+    pages: Pages = NO_PAGES,
 ) -> TrainingResult:
     """`train`, for settings that stand; `started`: when the minutes began to count, by `time.monotonic`."""
     with processes() as group:
@@ -96,7 +105,7 @@ def start(
         if torchrun_env.restarts() and (folder / LAST).exists():
             settings, recipe = read_config(folder / "config.yaml")
             changes = recipe.to_dict()
-        return _run(settings, changes, folder, group, write_pages, started)
+        return _run(settings, changes, folder, group, pages, started)
 
 
 def _run(
@@ -104,16 +113,16 @@ def _run(
     changes: dict[str, Any],
     folder: Path,
     group: Group,
-    write_pages: Pages,
+    pages: Pages,
     started: float | None = None,
 ) -> TrainingResult:
     """The four parts of a run: open, plan and fit (which plans as it goes, by what it measures), finish."""
     try:
         with max_pixels(settings.max_pixels):
-            opened, plan = open_run(settings, changes, folder, group, started)
+            opened, plan = open_run(settings, changes, folder, group, started, pages.measure)
             fitted = fit(opened, plan)
             if group.is_main:
-                _finish(opened, fitted, write_pages)
+                _finish(opened, fitted, pages)
             group.wait()
     except KeyboardInterrupt:
         if (folder / "config.yaml").exists():
@@ -122,7 +131,7 @@ def _run(
     return TrainingResult(folder, read_card(folder / "model.safetensors"), fitted.interrupted)
 
 
-def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
+def _finish(run: OpenedRun, fitted: Fitted, pages: Pages) -> None:
     """Write the other files of the folder; of an interrupted run only what needs no waiting for."""
     plan, loaders, objective = fitted.plan, run.loaders.whole(), run.splits.objective
     val, test = (loaders.loader(part, plan.preprocess, FINAL_BATCH_SIZE) for part in (run.splits.val, run.splits.test))
@@ -132,7 +141,7 @@ def _finish(run: OpenedRun, fitted: Fitted, write_pages: Pages) -> None:
         complete_list(run.folder, run.listed, plan.settings)
         train = _train_images(run, fitted) if objective.task.tells_unknown else None
         finished = finish(run.folder, objective, val, test, train, run.splits.survey)
-    write_pages(TrainedRun(run, fitted, finished.images))
+    pages.write(TrainedRun(run, fitted, finished.images))
     complete(run.folder, finished.card)
 
 
@@ -146,13 +155,13 @@ def _train_images(run: OpenedRun, fitted: Fitted) -> TrainImages:
 
 
 def train_again(
-    config: Path, out: Path | None = None, data: Path | None = None, write_pages: Pages = no_pages
+    config: Path, out: Path | None = None, data: Path | None = None, pages: Pages = NO_PAGES
 ) -> TrainingResult:
     """Repeat the run whose `config.yaml` this is, in a new folder; `data`: where its photographs are, if they moved."""
     settings, recipe = read_config(config)
     if data is not None:
         settings = replace(settings, data=str(data))
-    return start(settings, recipe.to_dict(), out, write_pages=write_pages)
+    return start(settings, recipe.to_dict(), out, pages=pages)
 
 
 def resume(
@@ -160,7 +169,7 @@ def resume(
     given: dict[str, Any] | None = None,
     changes: dict[str, Any] | None = None,
     data: Path | None = None,
-    write_pages: Pages = no_pages,
+    pages: Pages = NO_PAGES,
 ) -> TrainingResult:
     """Go on with an interrupted run, to the same final weights as if it had never stopped.
 
@@ -182,7 +191,7 @@ def resume(
             raise UsageError(
                 f"{folder}: this run is complete; to train it on: mobilenets train DATA {begin} --minutes T"
             )
-        return _run(with_data_at(settings, folder, data), recipe.to_dict(), folder, group, write_pages)
+        return _run(with_data_at(settings, folder, data), recipe.to_dict(), folder, group, pages)
 
 
 def is_complete(folder: Path, recipe: Recipe) -> bool:

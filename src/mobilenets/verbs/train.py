@@ -13,8 +13,11 @@ from mobilenets.verbs.verb import verb
 
 if TYPE_CHECKING:
     from mobilenets.choices import Balance, Cache, Fit, Rare, RecipeName, TrainPrecision
+    from mobilenets.data.readable import Measure
+    from mobilenets.data.sample import Sample
+    from mobilenets.preprocess.depth import Range
     from mobilenets.system.progress import Report
-    from mobilenets.training.run import TrainedRun
+    from mobilenets.training.run import Pages, TrainedRun
     from mobilenets.verbs.run import Run
 
 
@@ -197,40 +200,63 @@ def train(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
     from mobilenets.verbs.run import Run
 
+    pages = _pages()
     there = None if moved_to is None else Path(moved_to)
     if resume:
         if out is None and data is None:
             raise UsageError("--resume: say which run with --out DIR")
         folder = Path(out) if out is not None else training.interrupted_run(Path(str(data)))
         given = asked | ({"data": str(data)} if data else {})
-        result = training.resume(folder, given, changed, there, _write_pages)
+        result = training.resume(folder, given, changed, there, pages)
     elif config:
         where = there or (Path(data) if data else None)
-        result = training.train_again(Path(config), None if out is None else Path(out), where, _write_pages)
+        result = training.train_again(Path(config), None if out is None else Path(out), where, pages)
     elif data is None:
         raise UsageError("DATA: say which folder or CSV to train on")
     else:
-        result = training.start(wanted, changed, out, started, _write_pages)
+        result = training.start(wanted, changed, out, started, pages)
     return Run(result.path, result.card, result.interrupted)
 
 
-def _write_pages(run: TrainedRun) -> None:
-    """Audit the run's data and write its report; whoever stopped the training does not wait for the audit."""
-    from mobilenets.auditing.audit import audit_splits
-    from mobilenets.report.run_pages import report_run
+def _pages() -> Pages:
+    """Audit a run's data, of photos as they are opened to be checked, and write its report.
 
-    opened, plan = run.opened, run.fitted.plan
-    audit = None
-    if not run.fitted.interrupted:
-        audit = audit_splits(
-            Path(plan.settings.data),
-            opened.listed,
-            val=plan.settings.val,
-            seed=plan.settings.seed,
-            decision=opened.range,
-            preprocess=plan.preprocess,
-        )
-    report_run(opened.folder, run.images, audit)
+    Whoever stopped the training does not wait for the rest of the audit.
+    """
+    from mobilenets.auditing.measure import ImageMeasures, measure_image
+    from mobilenets.training.run import Pages
+
+    measured: dict[Path, ImageMeasures] = {}
+
+    def by_range(value_range: Range | None) -> Measure:
+        def measure(sample: Sample) -> bool:
+            found = measure_image(sample, value_range)
+            if found is not None:
+                measured[sample.path] = found
+            return found is not None
+
+        return measure
+
+    def write(run: TrainedRun) -> None:
+        with nothing_collected():
+            from mobilenets.auditing.audit import audit_splits
+            from mobilenets.report.run_pages import report_run
+
+        opened, plan = run.opened, run.fitted.plan
+        audit = None
+        if not run.fitted.interrupted:
+            audit = audit_splits(
+                Path(plan.settings.data),
+                opened.listed,
+                val=plan.settings.val,
+                seed=plan.settings.seed,
+                decision=opened.range,
+                preprocess=plan.preprocess,
+                measured=measured,
+            )
+        report_run(opened.folder, run.images, audit)
+
+    return Pages(write, by_range)
 
 
 def _check(
