@@ -388,6 +388,18 @@ def test_a_data_yaml_of_another_form_is_refused_by_line(text: str, problem: str,
         opened(tmp_path)
 
 
+def test_darknets_folder_as_cvat_exports_it_is_read(tmp_path: Path) -> None:
+    write_photos(tmp_path / "obj_train_data", {"a.jpg": DOG})
+    (tmp_path / "obj_train_data" / "a.txt").write_text(yolo(DOG))
+    (tmp_path / "obj.data").write_text("classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = x/\n")
+    (tmp_path / "train.txt").write_text("data/obj_train_data/a.jpg\n")
+    with pytest.raises(DataError, match=r"obj.data: names is 'data/obj.names'; put that file beside it"):
+        opened(tmp_path)
+    (tmp_path / "obj.names").write_text("\n".join(CLASSES))
+    assert boxes(tmp_path) == table({"a.jpg": DOG})
+    assert "read as YOLO (obj.data): 1 photo" in lines(tmp_path)
+
+
 def test_yolo_without_a_data_yaml_and_with_points_behind_the_box(tmp_path: Path) -> None:
     write_photos(tmp_path / "a", {"a.jpg": DOG})
     (tmp_path / "a" / "classes.txt").write_text("\n".join(CLASSES))

@@ -146,6 +146,15 @@ def test_vias_csv_is_refused_with_what_to_export(folder: Path) -> None:
         read_table(folder / "t.csv")
 
 
+def test_label_studios_csv_of_boxes_is_refused_with_what_to_export(folder: Path) -> None:
+    marks = '[{""x"": 10, ""y"": 10, ""width"": 30, ""height"": 30, ""rectanglelabels"": [""cat""]}]'
+    (folder / "t.csv").write_text(f'id,image,label\n1,a.png,"{marks}"\n')
+    with pytest.raises(
+        DataError, match=r"line 2: label is JSON of Label Studio's marks, .* export boxes as COCO or YOLO"
+    ):
+        read_table(folder / "t.csv")
+
+
 def test_annotations_in_what_chinese_and_korean_programs_write_are_read(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_bytes('{"label": "苹果"}'.encode("gbk"))

@@ -110,6 +110,10 @@ def test_photographs_without_class_folders_in_a_part_are_counted(tmp_path: Path)
     assert any(f"{tmp_path / 'test1'}: 7 photos" in line for line in splits.survey.lines())
     with pytest.raises(UserError, match="test and train hold 16 photos, but no folders of classes"):
         read_splits(put(tmp_path / "flat", {"train": 9, "test": 7}))
+    (tmp_path / "flat" / "train.csv").write_text("id,label\n")
+    (tmp_path / "flat" / "test" / "_classes.csv").write_text("filename, a, b\n")
+    with pytest.raises(UserError, match=r"or give the CSV that lists them \(test/_classes.csv, train.csv\)"):
+        read_splits(tmp_path / "flat")
 
 
 def test_parts_may_lie_inside_each_class(tmp_path: Path) -> None:
@@ -222,6 +226,9 @@ def test_a_model_s_class_is_not_gone_down_into(tmp_path: Path) -> None:
 def test_a_flat_folder_is_answered_with_how_many_photographs_and_what_to_do(tmp_path: Path) -> None:
     put(tmp_path, {"": 12})
     with pytest.raises(UserError, match=r"12 photos, but no folders of classes; make one folder for each class"):
+        read_splits(tmp_path)
+    (tmp_path / "project.json").write_text("[]")
+    with pytest.raises(UserError, match=r"\(project.json: not read; export boxes as COCO, classes as a CSV\)$"):
         read_splits(tmp_path)
     (tmp_path / "labels.csv").write_text("path,label\n")
     with pytest.raises(UserError, match=r"give the CSV that lists them \(labels.csv\)"):

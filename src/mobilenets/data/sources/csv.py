@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -33,6 +34,8 @@ from mobilenets.tasks.multilabel.targets import NO_LABELS, SEPARATOR, classes_of
 
 COLUMNS = ("path", "label", "split", "group", "stratum")
 METADATA = "metadata.csv"  # Hugging Face's list of a folder's images
+
+_MARKS = re.compile(r"\[\s*\{")  # boxes and outlines as Label Studio's CSV has them
 
 Row = dict[str, str]
 
@@ -156,7 +159,14 @@ def _classes_or_labels(table: Path, form: Format, samples: Samples, task: str) -
 
     They have several labels where columns, or `task`, or the labels themselves say so, but not where each has one.
     """
-    names, several = samples.names, None if form.flags else find_several(samples.names)
+    names = samples.names
+    if marks := next(filter(_MARKS.match, names), None):
+        line = next(line for line, row in _rows(table, form) if row["label"] == marks)
+        raise DataError(
+            f"{table}, line {line}: label is JSON of Label Studio's marks, {marks[:40]!r} …; export boxes as COCO "
+            "or YOLO"
+        )
+    several = None if form.flags else find_several(names)
     if several is not None or form.task == MULTILABEL or task == MULTILABEL:
         texts = [text_of(names_of(name)) for name in names] if form.flags else taken_apart(names)
         if task == MULTILABEL or any(len(names_of(text)) != 1 for text in texts):

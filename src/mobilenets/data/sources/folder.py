@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.layout import Layout, understand
-from mobilenets.data.sources.survey import Survey, count_text, named
+from mobilenets.data.sources.survey import Survey, count_text, give_or_list, named
 from mobilenets.data.sources.tree import Folder
 from mobilenets.data.walk import count_unseen, image_files, images_among
 from mobilenets.errors import DataError
@@ -71,12 +71,12 @@ def _note_loose(layout: Layout, survey: Survey, nothing_else: bool) -> None:
     for folder in layout.holders:
         count = sum(1 for _ in images_among(_directly_in(folder, survey), survey))
         if count and nothing_else:
-            tables = sorted(path.name for path in folder.glob("*.csv"))
-            csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
+            others = sorted(path.name for path in folder.glob("*.json"))
+            not_read = f" ({named(others, 3)}: not read; export boxes as COCO, classes as a CSV)" if others else ""
             raise DataError(
                 f"{folder}: {count_text(count)}, but no folders of classes; make one folder for each class (a single "
-                f"one, if all of them are good ones), as {folder / 'CLASS'}, and put them there, or {csv}, with the "
-                "columns path,label"
+                f"one, if all of them are good ones), as {folder / 'CLASS'}, and put them there, or "
+                f"{give_or_list(folder)}{not_read}"
             )
         if count:
             survey.note(f"{folder}: {count_text(count)} directly in it, in no class folder; left out")

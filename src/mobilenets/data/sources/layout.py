@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobilenets.data.sources.split_names import is_fold, split_inside, splits_called
-from mobilenets.data.sources.survey import Survey, count_text, named
+from mobilenets.data.sources.survey import Survey, count_text, give_or_list, named
 from mobilenets.data.sources.tree import Folder, key
 from mobilenets.errors import DataError
 
@@ -117,8 +117,8 @@ def _splits(data: Folder, folders: Sequence[Folder], called: dict[str, str]) -> 
     if folders and all_called and (not splits or any(called[f.name] == "train" for f in flat)):
         raise DataError(
             f"{data.path}: {_and(_names(flat))} {_hold(flat)} {count_text(sum(map(Folder.count, flat)))}, but no "
-            f"folders of classes; make one for each class, as {flat[-1].path / 'CLASS'}, and put them there, or list "
-            "them in a CSV with the columns path,label"
+            f"folders of classes; make one for each class, as {flat[-1].path / 'CLASS'}, and put them there, or "
+            f"{give_or_list(data.path, *(f.path for f in flat))}"
         )
     if all_called:
         return splits

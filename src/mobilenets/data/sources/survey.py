@@ -121,6 +121,13 @@ def named(names: Iterable[str], max_named: int = 5) -> str:
     return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:max_named])} and {more:,} more"
 
 
+def give_or_list(data: Path, *inside: Path) -> str:
+    """What to do with photographs in no class folders: give a CSV of those in `data` and `inside`, or write one."""
+    tables = sorted(path.relative_to(data).as_posix() for folder in (data, *inside) for path in folder.glob("*.csv"))
+    csv = f"give the CSV that lists them ({named(tables, 3)})" if tables else "list them in a CSV"
+    return f"{csv} with the columns path,label"
+
+
 def count_text(count: int) -> str:
     """A number of photographs in words."""
     return "1 photo" if count == 1 else f"{count:,} photos"

@@ -71,7 +71,9 @@ def read_described(file: Path) -> tuple[Samples, Survey]:
     elif is_coco(file):
         table = read_coco(base, [file])
     else:
-        raise DataError(f"{file}: is no JSON of COCO; give the folder that it lies in")
+        raise DataError(
+            f"{file}: is no JSON of COCO; export boxes as COCO or YOLO, classes as a CSV (of labelme's give the folder)"
+        )
     samples = table.samples()
     return samples, table.survey
 

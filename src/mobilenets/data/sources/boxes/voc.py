@@ -62,6 +62,8 @@ def read_voc(data: Path, files: Sequence[Path]) -> BoxTable:
 def _read(path: Path) -> tuple[str, tuple[float, float] | None, list[Box]]:
     """The name of the photo, the size that boxes were drawn on, where it is said, and boxes as they are written."""
     root = read_xml(path)
+    if root.tag == "annotations":
+        raise DataError(f"{path}: looks like CVAT's own form; export boxes as Pascal VOC or COCO, tags as ImageNet")
     if root.tag != "annotation":
         raise DataError(f"{path}: its root is <{root.tag[:40]}>, not <annotation>; export it again as Pascal VOC")
     size = root.find("size")

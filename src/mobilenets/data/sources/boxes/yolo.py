@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenets.data.sources.boxes import darknet
 from mobilenets.data.sources.boxes.data_yaml import DataYaml, is_data_yaml, read_data_yaml
 from mobilenets.data.sources.boxes.files import number, read_text
 from mobilenets.data.sources.boxes.photos import Photos, split_of
@@ -23,6 +24,9 @@ def find_yolo(data: Path) -> list[Path]:
     """The file that names the classes of YOLO's labels; [] where there is none."""
     for path in sorted([*data.glob("*.yaml"), *data.glob("*.yml")]):
         if is_data_yaml(path):
+            return [path]
+    for path in sorted(data.glob(f"*{darknet.SUFFIX}")):
+        if darknet.is_darknet(path):
             return [path]
     for folder in (data, data / "labels"):
         for name in _LISTS:
@@ -49,7 +53,7 @@ class _Labels:
 
 
 def read_yolo(data: Path, files: Sequence[Path]) -> BoxTable:
-    """The photos of the parts that `data.yaml` names, or all, with the labels in `labels/`, or beside them.
+    """The photos of the parts that the file names, or all, with the labels in `labels/`, or beside them.
 
     A photo without a label file has no objects, as YOLO has it.
 
@@ -60,8 +64,9 @@ def read_yolo(data: Path, files: Sequence[Path]) -> BoxTable:
     """
     (source,) = files
     if source.suffix == ".txt" or source.name in _LISTS:
-        names = [line.strip() for line in read_text(source).splitlines() if line.strip()]
-        described = DataYaml({}, names, False)
+        described = DataYaml({}, darknet.class_names(source), False)
+    elif source.suffix == darknet.SUFFIX:
+        described = darknet.read_darknet(source)
     else:
         described = read_data_yaml(source)
     labels = _Labels(described.names, source, described.has_keypoints)
