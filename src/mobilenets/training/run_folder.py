@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 JOB = Path("checkpoint", "job")  # the launcher's job that made the folder, where that may start it again
 
-FIXED_S = 6.5  # exporting, timing, heat maps, the report, the end of the process; the index takes longer than a look
+FIXED_S = 7.0  # exporting, timing, heat maps, the report, the end of the process; the index takes longer than a look
 
 
 def begin_folder(folder: Path, plan: Plan) -> None:
