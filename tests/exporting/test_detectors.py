@@ -119,7 +119,9 @@ def test_in_8_bits_boxes_are_computed_in_float_and_with_float_ends_scores_too() 
     assert len(both) == 1 + 2 * levels
 
 
-@pytest.mark.parametrize("target", ["onnx", pytest.param("executorch", marks=pytest.mark.exports)])
+@pytest.mark.parametrize(
+    "target", ["onnx", *(pytest.param(t, marks=pytest.mark.exports) for t in ("executorch", "litert"))]
+)
 def test_in_8_bits_the_file_finds_the_boxes_of_the_network(target: str, tmp_path: Path) -> None:
     pixels = noise(12, detector().card.preprocess)
     path = tmp_path / TARGETS[target].file

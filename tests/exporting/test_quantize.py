@@ -142,22 +142,30 @@ def test_the_ends_stay_float_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.exports
-def test_the_ends_stay_float_in_litert_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small"])
+def test_the_ends_stay_float_in_litert_too(name: str, tmp_path: Path) -> None:
+    """And what pads between two layers in integers pads in integers: no map is rounded twice."""
     from ai_edge_litert import schema_py_generated as schema
 
-    engine = _engine()
-    calibration = Calibration(noise(8, engine.card.preprocess), skip_first_last=True)
-    quantizer("litert")(engine.model, engine.card, tmp_path / "model.tflite", calibration)
-    model = schema.ModelT.InitFromPackedBuf((tmp_path / "model.tflite").read_bytes(), 0)
-    graph, kinds = model.subgraphs[0], schema.BuiltinOperator
-    layers = [
-        graph.tensors[o.inputs[1]].type
-        for o in graph.operators
-        if model.operatorCodes[o.opcodeIndex].builtinCode
-        in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED)
-    ]
-    assert (layers[0], layers[-1]) == (schema.TensorType.FLOAT32, schema.TensorType.FLOAT32)
-    assert set(layers[1:-1]) == {schema.TensorType.INT8}
+    engine = _engine(name)
+    kinds, found = schema.BuiltinOperator, []
+    for skip in (False, True):
+        calibration = Calibration(noise(4, engine.card.preprocess), skip_first_last=skip)
+        quantizer("litert")(engine.model, engine.card, tmp_path / "model.tflite", calibration)
+        model = schema.ModelT.InitFromPackedBuf((tmp_path / "model.tflite").read_bytes(), 0)
+        graph = model.subgraphs[0]
+        operators = [(model.operatorCodes[o.opcodeIndex].builtinCode, o) for o in graph.operators]
+        layers = [
+            graph.tensors[o.inputs[1]].type
+            for kind, o in operators
+            if kind in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED)
+        ]
+        assert {*layers} == {schema.TensorType.FLOAT32, schema.TensorType.INT8}
+        found.append([k for k, kind in enumerate(layers) if kind == schema.TensorType.FLOAT32])
+        pads = [graph.tensors[o.outputs[0]].type for kind, o in operators if kind == kinds.PAD]
+        assert pads[0] == schema.TensorType.FLOAT32  # the pixels
+        assert {*pads[1:]} <= {schema.TensorType.INT8}
+    assert found == [[0, 1], [0, 1, len(layers) - 1]]  # the second is depthwise
 
 
 @pytest.mark.exports

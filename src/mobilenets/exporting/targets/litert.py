@@ -12,6 +12,7 @@ import numpy as np
 
 from mobilenets.exporting.deploy import deployed, example_pixels, file_card
 from mobilenets.exporting.int8.calibration import Calibration
+from mobilenets.exporting.int8.kept import Layer, kept_layers
 from mobilenets.exporting.int8.ranges import HARD_SWISH, Ranges, Tensor
 from mobilenets.exporting.quiet import quiet, silent
 from mobilenets.exporting.targets.tflite_metadata import LABELS, model_metadata
@@ -29,6 +30,7 @@ METADATA = "TFLITE_METADATA"  # the name under which readers of TFLite metadata 
 IDENTIFIER = b"TFL3"
 # All operators would include the pixels taken and the probabilities given. Sums stay float, as in `qdq.py`.
 WEIGHTED_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+MOVING_OPERATORS = ("PAD", "TRANSPOSE")  # give values as they are, in another place
 
 
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
@@ -64,25 +66,19 @@ def export_half_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
 def quantize_litert(model: MobileNet, card: ModelCard, path: Path, calibration: Calibration) -> None:
     """Write `model` with 8-bit weights per output channel and 8-bit activations, by AI Edge Quantizer."""
     with silent():
-        from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+        from ai_edge_quantizer import qtyping, quantizer
 
         _convert(model, card, path)
-        ranges = _ranges(path, calibration.pixels)
+        rounded = "|".join(f"^{re.escape(name)};$" for name in _rounded(path, card, calibration))
         job = quantizer.Quantizer(str(path))
-        for name in WEIGHTED_OPERATORS:
+        for name in (*WEIGHTED_OPERATORS, *MOVING_OPERATORS):
             job.add_static_config(
-                regex=".*",
+                regex=rounded,
                 operation_name=qtyping.TFLOperationName[name],
                 activation_num_bits=8,
                 weight_num_bits=8,
             )
-        for scope in _ends(path) if calibration.skip_first_last else ():
-            job.update_quantization_recipe(
-                regex=f"^{re.escape(scope)}$",
-                operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-                algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
-            )
-        job.quantize(ranges).export_model(str(path), overwrite=True)
+        job.quantize(_ranges(path, calibration.pixels)).export_model(str(path), overwrite=True)
     _complete(path, card)
 
 
@@ -91,15 +87,34 @@ def _convert(model: MobileNet, card: ModelCard, path: Path) -> None:
     converted.export(str(path))
 
 
-def _ends(path: Path) -> list[str]:
-    """What the quantiser calls the first convolution and the classifier: the names of what they write."""
-    graph, operators = _operators(path, schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
-    return [f"{graph.tensors[layer.outputs[0]].name.decode()};" for layer in (operators[0], operators[-1])]
+def _rounded(path: Path, card: ModelCard, calibration: Calibration) -> list[str]:
+    """What the quantiser calls the layers that are rounded, and what moves values for them: by what they write.
+
+    Between two integer layers a float PAD would be rounded once more, and move four times as many bytes.
+    """
+    graph, weighted = _operators(path, *WEIGHTED_OPERATORS)
+    _, moving = _operators(path, *MOVING_OPERATORS)
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    layers = [
+        # …/mobilenets.nn.ssd.Heads_0/mobilenets.nn.ssd.Predictor_boxes/…Conv2d_predict;1 is ….Heads_0.boxes.predict.1
+        Layer(re.sub(r"/[\w.]*_(?=[a-z])|;", ".", names[operator.inputs[1]]), _is_depthwise(operator))
+        for operator in weighted
+    ]
+    kept = kept_layers(layers, card, calibration)
+    movers = {operator.outputs[0]: operator for operator in moving}
+    rounded = [operator for operator, layer in zip(weighted, layers, strict=True) if layer.weight not in kept]
+    for operator in rounded:  # grows by what moves values for it
+        rounded.extend(movers[i] for i in (operator.inputs[0],) if i in movers)
+    return [names[operator.outputs[0]] for operator in rounded]
+
+
+def _is_depthwise(operator: Any) -> bool:
+    return isinstance(operator.builtinOptions, schema.DepthwiseConv2DOptionsT)
 
 
 def _ranges(path: Path, images: Pixels) -> dict[str, dict[str, Tensor]]:
     """The range of every float tensor, by name, as the quantiser wants it."""
-    graph, swishes = _operators(path, schema.BuiltinOperator.HARD_SWISH)
+    graph, swishes = _operators(path, "HARD_SWISH")
     names = {i: tensor.name.decode() for i, tensor in enumerate(graph.tensors)}
     written = [i for o in graph.operators for i in o.outputs if graph.tensors[i].type == schema.TensorType.FLOAT32]
     ranges = Ranges({names[o.inputs[0]]: HARD_SWISH for o in swishes})
@@ -115,10 +130,10 @@ def _ranges(path: Path, images: Pixels) -> dict[str, dict[str, Tensor]]:
     }
 
 
-def _operators(path: Path, *kinds: int) -> tuple[Any, list[Any]]:
-    """The graph of a file, and its operators of some `kinds` (of schema.BuiltinOperator)."""
+def _operators(path: Path, *names: str) -> tuple[Any, list[Any]]:
+    """The graph of a file, and its operators of some `names` (of schema.BuiltinOperator)."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    graph = model.subgraphs[0]
+    graph, kinds = model.subgraphs[0], {getattr(schema.BuiltinOperator, name) for name in names}
     return graph, [o for o in graph.operators if model.operatorCodes[o.opcodeIndex].builtinCode in kinds]
 
 
