@@ -119,14 +119,29 @@ def test_in_8_bits_boxes_are_computed_in_float_and_with_float_ends_scores_too() 
     assert len(both) == 1 + 2 * levels
 
 
-@pytest.mark.parametrize(
-    "target", ["onnx", *(pytest.param(t, marks=pytest.mark.exports) for t in ("executorch", "litert"))]
-)
+@pytest.mark.parametrize("target", ["onnx", pytest.param("executorch", marks=pytest.mark.exports)])
 def test_in_8_bits_the_file_finds_the_boxes_of_the_network(target: str, tmp_path: Path) -> None:
     pixels = noise(12, detector().card.preprocess)
     path = tmp_path / TARGETS[target].file
     quantizer(target)(detector().model, detector().card, path, Calibration(pixels))
     found = open_engine(path, str(TARGETS[target].engine))(pixels)
     share, difference = task_of(detector().card).compare(detector()(pixels), found)
+    assert share > 0.95
+    assert 1e-4 < difference < 0.1
+
+
+@pytest.mark.exports
+def test_in_8_bits_litert_keeps_the_layers_that_make_boxes_float(tmp_path: Path) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    pixels, path = noise(12, detector().card.preprocess), tmp_path / "model.tflite"
+    quantizer("litert")(detector().model, detector().card, path, Calibration(pixels))
+    graph = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0).subgraphs[0]
+    weights = {o.inputs[1] for o in graph.operators if isinstance(o.builtinOptions, schema.Conv2DOptionsT)}
+    for part, kind in (("boxes", schema.TensorType.FLOAT32), ("classes", schema.TensorType.INT8)):
+        name = f"Predictor_{part}/torch.nn.modules.conv.Conv2d_predict".encode()
+        kinds = [graph.tensors[i].type for i in weights if name in graph.tensors[i].name]
+        assert kinds == [kind] * len(detector().model.net.ssd.levels)
+    share, difference = task_of(detector().card).compare(detector()(pixels), open_engine(path, "litert")(pixels))
     assert share > 0.95
     assert 1e-4 < difference < 0.1
