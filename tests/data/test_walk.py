@@ -85,3 +85,17 @@ def test_a_link_in_a_class_to_the_folder_of_all_classes_brings_no_photos_of_othe
     assert [Path(path).name for path in visible_files(album / "a", pytest.fail)] == ["notes.txt", "z.jpg", "玫瑰.jpg"]
     samples, _ = read_folder(album)
     assert sum(samples.names[k] == "a" for k in samples.labels.tolist()) == 2
+
+
+def test_runs_among_the_photos_are_left_out_and_counted(album: Path) -> None:
+    """As a training that was started in the folder of photos writes them; its charts were a class."""
+    for run in ("runs/album", "run", "b/run"):
+        (album / run / "checkpoint").mkdir(parents=True)
+        for name in ("config.yaml", "confusion.png"):
+            (album / run / name).touch()
+    samples, survey = read_folder(album)
+    assert [str(sample.path) for sample in samples] == [str(album / name) for name in PICTURES]
+    assert survey.empty == []
+    assert "3 runs that train wrote (run, runs) are left out" in survey.lines()
+    run = album / "b" / "run"
+    assert list(visible_files(run, refuse)) == [str(run / name) for name in ("config.yaml", "confusion.png")]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from mobilenets.data.sources.survey import HIDDEN, SYSTEM, Survey
+from mobilenets.data.sources.survey import HIDDEN, RUN, SYSTEM, Survey
 from mobilenets.preprocess.formats import is_image, kind_of, reads, sniff
 
 # What systems and programs put beside files: thumbnails, recycle bins, the other half of a macOS archive.
@@ -22,6 +22,13 @@ _BELIEVED = 1_000
 def is_unseen(name: str) -> bool:
     """Whether a file or folder is hidden (as macOS' `._` companions are), or a system's own."""
     return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES
+
+
+def is_run(folders: Collection[str], files: Collection[str]) -> bool:
+    """Whether a folder with these in it is one that `train` wrote, whose pictures are charts."""
+    return ("model.safetensors" in files and "card.json" in files) or (
+        "config.yaml" in files and "checkpoint" in folders
+    )
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -45,9 +52,9 @@ def visible_files(
 ) -> Iterator[str]:
     """Paths of all files below `folder`, which they begin with, one folder after another, each sorted by name.
 
-    Hidden files and folders and those of the system are left out and counted in `survey`. Linked folders are followed,
-    each once, but for those that `folder` lies in. A folder that cannot be opened, or is gone by then, is passed to
-    `unreadable`, as the error whose `filename` it is.
+    Hidden files and folders, those of the system and runs inside are left out and counted in `survey`. Linked folders
+    are followed, each once, but for those that `folder` lies in. A folder that cannot be opened, or is gone by then, is
+    passed to `unreadable`, as the error whose `filename` it is.
     """
     survey = survey or Survey()
 
@@ -61,6 +68,10 @@ def visible_files(
             folders.clear()
             continue
         seen.add(real)
+        if root != os.fspath(folder) and is_run(folders, files):
+            survey.leave_out(RUN, root)
+            folders.clear()
+            continue
         folders[:] = shown(folders)
         yield from (str(Path(root, name)) for name in shown(files))
 

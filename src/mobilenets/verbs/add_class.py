@@ -74,7 +74,8 @@ def add_class(
         raise MissingExtraError(f"{missing.name} is not installed; run: pip install 'mobilenets[train]'") from None
     from mobilenets.verbs.run import Run
 
-    if not name.strip():
+    name = name.strip()
+    if not name:
         raise UsageError("--name: the name of the class is blank; give it one")
     old = Path(run)
     opened = adding.check_run(old, name)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from mobilenets.data.samples import Samples, SamplesBuilder
 from mobilenets.data.sources.layout import Layout, understand
-from mobilenets.data.sources.survey import Survey, count_text, give_or_list, named
+from mobilenets.data.sources.survey import RUN, Survey, count_text, give_or_list, named
 from mobilenets.data.sources.tree import Folder
 from mobilenets.data.walk import count_unseen, image_files, images_among
 from mobilenets.errors import DataError
@@ -28,7 +28,10 @@ def read_folder(data: Path, *, known: Collection[str] = (), without: Path | None
     """
     survey = Survey()
     excluded = None if without is None else os.path.realpath(without)
-    layout = understand(Folder(data, _unreadable, excluded), survey, known=known, held_out=without is not None)
+    root = Folder(data, _unreadable, excluded)
+    for run in root.runs:
+        survey.leave_out(RUN, str(run))
+    layout = understand(root, survey, known=known, held_out=without is not None)
     found = SamplesBuilder(str(data), survey)
     start = len(str(data / "x")) - 1  # of a million paths, none is taken apart
     for own in layout.classes:

@@ -15,7 +15,7 @@ from mobilenets.preprocess.formats import KINDS
 if TYPE_CHECKING:
     from mobilenets.data.tiles import Uncut
 
-HIDDEN, SYSTEM, UNREADABLE = "hidden", "system", "unreadable"
+HIDDEN, SYSTEM, UNREADABLE, RUN = "hidden", "system", "unreadable", "run"
 _MAX_NAMED = 3  # suffixes or names in a line
 
 
@@ -74,7 +74,7 @@ class Survey:
         tally.count += 1
         name = os.path.basename(path)  # noqa: PTH119 - of a million paths, none is taken apart
         suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
-        if reason in (HIDDEN, SYSTEM):
+        if reason in (HIDDEN, SYSTEM, RUN):
             called = "._*" if name.startswith("._") else name
         else:
             called = suffix or "without suffix"
@@ -109,6 +109,8 @@ class Survey:
             return f"{tally.count:,} {noun} ({names}) {verb}{f'; {kind.remedy}' if kind.remedy else ''}"
         if reason == UNREADABLE:
             return f"{tally.count:,} {'photo that' if one else 'photos that'} cannot be read {verb}"
+        if reason == RUN:
+            return f"{tally.count:,} {'run that train' if one else 'runs that train'} wrote ({names}) {verb}"
         whose = "hidden {}" if reason == HIDDEN else "{} of the system"
         noun = whose.format("file or folder" if one else "files and folders")
         return f"{tally.count:,} {noun} ({names}) {verb}"

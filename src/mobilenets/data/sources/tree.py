@@ -11,7 +11,7 @@ from pathlib import Path
 from unicodedata import category, normalize
 
 from mobilenets.data.sources.survey import Survey
-from mobilenets.data.walk import image_files, is_folder, is_unseen
+from mobilenets.data.walk import image_files, is_folder, is_run, is_unseen
 from mobilenets.preprocess.formats import is_image, kind_of, reads
 from mobilenets.tasks.known import UNKNOWN
 
@@ -51,9 +51,25 @@ class Folder:
 
     @cached_property
     def folders(self) -> list[Folder]:
-        """Every visible folder in it, by name; none that leads back up."""
+        """Every visible folder in it, by name; none that leads back up, and no run."""
+        return [f for f in self._inside if not f._is_run]
+
+    @cached_property
+    def runs(self) -> list[Path]:
+        """The folders in it that `train` wrote, or that hold nothing else."""
+        return [f.path for f in self._inside if f._is_run]
+
+    @cached_property
+    def _inside(self) -> list[Folder]:
         inside = [Folder(self.path / name, self._unreadable, self._without, self._chain) for name in self._entries[0]]
         return [f for f in inside if f._chain != self._chain and self._without not in f._chain]
+
+    @cached_property
+    def _is_run(self) -> bool:
+        """Whether it is a run, or holds nothing else."""
+        return is_run(*self._entries) or (
+            not self.files and bool(self._inside) and all(f._is_run for f in self._inside)
+        )
 
     @property
     def files(self) -> list[str]:
