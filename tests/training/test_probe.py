@@ -71,6 +71,12 @@ def test_two_photographs_a_class_are_enough() -> None:
     assert (head.probabilities(x).argmax(1) == y).all()
 
 
+@pytest.mark.filterwarnings("error")  # of scikit-learn, which takes many classes of few rows for numbers
+def test_many_classes_of_a_photograph_each_are_learned_without_a_warning() -> None:
+    x, y = _clusters(30, 1, 0.1)
+    assert (fit_head(x, y, ProbeRecipe(), seed=0).probabilities(x).argmax(1) == y).all()
+
+
 def test_the_same_seed_gives_the_same_head() -> None:
     x, y = _clusters(3, 30, 3.0)
     first, second = (fit_head(x, y, ProbeRecipe(), seed=3) for _ in range(2))

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from torch import nn
@@ -51,9 +50,7 @@ def fit_head(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balan
 
     Its regularisation is chosen by log loss on a stratified part of `x`, or parts, and then applied to all of it.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on steps is meant
-        return fit(x, y, choose_strength(x, y, recipe, seed, balanced), balanced)
+    return fit(x, y, choose_strength(x, y, recipe, seed, balanced), balanced)
 
 
 def choose_strength(x: np.ndarray, y: np.ndarray, recipe: ProbeRecipe, seed: int, balanced: bool) -> float:
@@ -97,7 +94,7 @@ def _best_strength(
     solver = _solver(balanced, warm_start=True, tol=1e-3)  # a ranking needs no last digits
     losses: dict[float, float] = {}
     for strength in sorted(strengths):
-        solver.set_params(C=strength).fit(part, part_y)
+        _fit(solver.set_params(C=strength), part, part_y)
         losses[strength] = log_loss(solver.predict_proba(rest), rest_y)
         if min(losses.values()) < min(list(losses.values())[-2:]):
             break
@@ -108,7 +105,7 @@ def fit(x: np.ndarray, y: np.ndarray, strength: float, balanced: bool) -> Head:
     """The head of one `strength` for features `x` float32 (N, D) and labels `y` int (N,), classes 0…K-1 all present."""
     mean, std = standardisation(x)
     solver = _solver(balanced, C=strength)
-    solver.fit((x - mean) / std, y)
+    _fit(solver, (x - mean) / std, y)
     weight, bias = solver.coef_, solver.intercept_
     if len(weight) == 1:  # two classes: scikit-learn keeps one row, the logit difference
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -123,3 +120,10 @@ def standardisation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _solver(balanced: bool, **options: Any) -> LogisticRegression:
     return LogisticRegression(max_iter=MAX_STEPS, class_weight="balanced" if balanced else None, **options)
+
+
+def _fit(solver: LogisticRegression, x: np.ndarray, y: np.ndarray) -> None:
+    """Fit without scikit-learn's doubts: the bound on steps is meant, and many classes of few rows are no numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        solver.fit(x, y)

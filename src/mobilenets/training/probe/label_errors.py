@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mobilenets.errors import DataError, MissingExtraError
@@ -60,10 +57,8 @@ def cross_validated(
     strength = choose_strength(x, y, ProbeRecipe(), seed, balanced=False)
     result = np.zeros((len(y), int(y.max()) + 1))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the probe's bound on steps is meant
-        for rest, part in folds.split(x, y, groups):
-            if len(np.unique(y[rest])) < result.shape[1]:
-                raise DataError("a class stands in one group of near-identical photos; judging needs more of it")
-            result[part] = fit(x[rest], y[rest], strength, balanced=False).probabilities(x[part])
+    for rest, part in folds.split(x, y, groups):
+        if len(np.unique(y[rest])) < result.shape[1]:
+            raise DataError("a class stands in one group of near-identical photos; judging needs more of it")
+        result[part] = fit(x[rest], y[rest], strength, balanced=False).probabilities(x[part])
     return result
