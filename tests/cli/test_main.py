@@ -41,6 +41,13 @@ def test_wrong_use_is_one_line_that_names_the_command_and_its_help(
     assert error.count("\n") == 1
 
 
+def test_an_empty_argument_is_not_the_working_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["audit", ""])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.startswith("mobilenets: an argument is empty, as that of a shell's variable that")
+
+
 @pytest.mark.parametrize("words", ["--help", "-h", "--hel", "--help predict"])
 def test_help_is_what_argparse_would_print_in_80_columns(
     words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -51,6 +51,8 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         if command not in COMMANDS:
             parser.error(f"no command is called {command!r}{did_you_mean(command, COMMANDS)}")
         _add(commands, command)
+    if "" in given:  # it would be the working folder
+        parser.error("an argument is empty, as that of a shell's variable that is not set; give it a value")
     args, unknown = parser.parse_known_args(given)
     if unknown:
         options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
