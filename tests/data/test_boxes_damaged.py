@@ -370,3 +370,11 @@ def test_files_larger_than_any_in_use_are_not_read(tmp_path: Path, monkeypatch: 
             file.truncate(2_000_000_001)
         with pytest.raises(DataError, match=r"2,000,000,001 bytes; at most .* are read"):
             read_boxes(folder)
+
+
+def test_cvats_own_xml_is_refused_with_what_to_export(tmp_path: Path) -> None:
+    (tmp_path / "annotations.xml").write_text(
+        '<annotations><image name="a.png"><tag label="cat"/></image></annotations>'
+    )
+    with pytest.raises(DataError, match=r"CVAT's own form; export boxes as Pascal VOC or COCO, tags as ImageNet"):
+        read_boxes(tmp_path)
