@@ -58,7 +58,7 @@ def test_the_pattern_chooses_models_or_tags(cli) -> None:
     assert {row["tag"] for row in json.loads(cli("models", "*/torchvision-v2", "--json").stdout)} == {"torchvision-v2"}
 
 
-@pytest.mark.parametrize("arguments", [["resnet*"], ["", "--json"], ["mobilenet_v2/nothing"]])
+@pytest.mark.parametrize("arguments", [["resnet*"], ["?", "--json"], ["mobilenet_v2/nothing"]])
 def test_no_match_is_told_in_one_line_with_the_models_there_are(cli, arguments: list[str]) -> None:
     result = cli("models", *arguments)
     assert (result.returncode, result.stdout) == (2, "")

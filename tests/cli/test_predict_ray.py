@@ -167,7 +167,7 @@ def test_with_an_index_workers_tell_the_unknown_as_predict_does(album: tuple[Pat
     engine = OnnxRuntimeEngine(shutil.copy(model, tmp_path / "model.onnx"), 1)
     paths = [str(model.parent / f"{i}.jpg") for i in range(20)]
     pixels = np.stack([Predictor(engine).pixels(path) for path in paths])
-    train = ImageFeatures.of(engine.with_features(pixels)[1], np.arange(20) % 3, paths)
+    train = ImageFeatures.of(engine.with_features(pixels)[1].vectors, np.arange(20) % 3, paths)
     build_index(train, train, model_id(engine.card)).write(tmp_path / "index.safetensors")
     process = _start((tmp_path / "model.onnx", source, source), tmp_path / "out", "--accept=0.5")
     assert process.communicate(timeout=200)

@@ -15,6 +15,7 @@ from PIL import Image
 
 import mobilenets as mn
 from conftest import Cli, is_one_line_error, write_photos
+from mobilenets.data.manifest import Manifest
 from mobilenets.serving.app import make_app
 from mobilenets.training.run import train
 
@@ -127,9 +128,14 @@ def test_evaluate_says_how_well_others_are_told_from_the_known(cli: Cli, run: Pa
     assert found["accuracy_accepted"] == 1
     assert "taken for known" in cli("evaluate", *ENGINE, *options).stdout
     # What the run was trained on is no known photograph that it could fail on.
-    mixed = json.loads(cli("evaluate", *ENGINE, run, run.parent / "photos", *options[2:], "--json").stdout)
+    photos, listed = run.parent / "photos", Manifest.read(run / "data.csv")
+    mixed = json.loads(cli("evaluate", *ENGINE, run, photos, *options[2:], "--json").stdout)
     assert mixed["n"] + mixed["trained_on"]["n"] == 60
-    assert mixed["unknown"]["known_accepted"] < 1
+    rows = [f"{listed.paths[i]},{Path(listed.paths[i]).parts[0]}" for i in listed.of("val")]
+    (photos / "val.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    alone = json.loads(cli("evaluate", *ENGINE, run, photos / "val.csv", *options[2:], "--json").stdout)
+    (photos / "val.csv").unlink()
+    assert mixed["unknown"] == alone["unknown"]
 
 
 def test_what_is_not_there_to_be_told_from_the_known_is_refused(cli: Cli, run: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_each_form_has_a_row_of_length_1_for_every_picture(trained: tuple[Path, 
     assert np.array_equal(np.load(files["npy"]), npy.features)  # as anybody reads it
     engine = mn.load(run, "onnxruntime")._engine
     pixels = mn.load(run, "onnxruntime").pixels(npy.paths[7])[None]
-    assert np.abs(engine.with_features(pixels)[1][0] - npy.features[7]).max() < 1e-4
+    assert np.abs(engine.with_features(pixels)[1].features[0] - npy.features[7]).max() < 1e-4
 
 
 @pytest.mark.parametrize("form", ["npy", "parquet"])

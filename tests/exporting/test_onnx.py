@@ -73,13 +73,17 @@ def test_features_are_the_vector_before_the_classifier_at_length_1(tmp_path: Pat
     with torch.inference_mode():
         images = torch.from_numpy(card.preprocess.normalize(pixels))
         want = model.forward_head(model.forward_features(images), pre_logits=True).numpy()
-    want = want / np.linalg.norm(want, axis=1, keepdims=True)
+        means = model.features(images)[-2].mean((2, 3)).numpy()  # of the last map but one stride
+    lengths = np.linalg.norm(want, axis=1, keepdims=True)
+    want = want / lengths
     engines = [OnnxRuntimeEngine(tmp_path / "model.onnx"), OpenVinoEngine(tmp_path / "model.onnx")]
     for engine in (*engines, TorchEngine(model, card)):
-        outputs, features = engine.with_features(pixels)
+        outputs, seen = engine.with_features(pixels)
         assert np.array_equal(outputs, engine(pixels))
-        assert features.dtype == np.float32
-        assert np.abs(features - want).max() < 1e-4
+        assert seen.features.dtype == np.float32
+        assert np.abs(seen.features - want).max() < 1e-4
+        np.testing.assert_allclose(seen.lengths, lengths, rtol=1e-4)
+        np.testing.assert_allclose(seen.means, means, rtol=1e-3, atol=1e-4)
 
 
 def test_a_black_picture_has_features_that_are_numbers(tmp_path: Path) -> None:
@@ -88,14 +92,15 @@ def test_a_black_picture_has_features_that_are_numbers(tmp_path: Path) -> None:
         torch.nn.init.zeros_(parameter)
     export_onnx(model, card_of(model), tmp_path / "model.onnx")
     pixels = np.zeros((1, 32, 32, 3), np.uint8)
-    assert not OnnxRuntimeEngine(tmp_path / "model.onnx").with_features(pixels)[1].any()
+    assert not OnnxRuntimeEngine(tmp_path / "model.onnx").with_features(pixels)[1].features.any()
 
 
-def test_a_file_from_before_there_were_features_is_run_as_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [0, 1], ids=["no features", "features alone"])
+def test_a_file_of_an_older_version_is_run_as_before(kept: int, tmp_path: Path) -> None:
     model = network(blocks=2)
     export_onnx(model, card_of(model), tmp_path / "model.onnx")
     graph = onnx.load(tmp_path / "model.onnx")
-    del graph.graph.output[1]
+    del graph.graph.output[1 + kept :]
     onnx.save(graph, tmp_path / "older.onnx")
     for open_ in (OnnxRuntimeEngine, OpenVinoEngine):
         engine, newer = open_(tmp_path / "older.onnx"), open_(tmp_path / "model.onnx")
@@ -121,7 +126,7 @@ def test_the_file_is_complete_and_valid(exported: tuple[ModelCard, Path]) -> Non
     graph = onnx.load(path)
     onnx.checker.check_model(graph, full_check=True)
     assert read_card(path) == card
-    (image,), (probabilities, features) = graph.graph.input, graph.graph.output
+    (image,), (probabilities, features, *_) = graph.graph.input, graph.graph.output
     assert (image.name, image.type.tensor_type.elem_type) == ("image", onnx.TensorProto.UINT8)
     assert [d.dim_value for d in image.type.tensor_type.shape.dim][1:] == [32, 32, 3]
     assert image.type.tensor_type.shape.dim[0].dim_param == "batch"

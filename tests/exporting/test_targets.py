@@ -93,11 +93,13 @@ def test_every_file_gives_the_features_of_the_network_too(target: str, name: str
     engine = _engine(name=name)
     path, _ = export(engine, target, exporter(target), tmp_path / "out", [])
     pixels = noise(3, engine.card.preprocess)
-    outputs, features = features_engine(open_engine(path, str(TARGETS[target].engine))).with_features(pixels)
+    outputs, seen = features_engine(open_engine(path, str(TARGETS[target].engine))).with_features(pixels)
     wanted_outputs, wanted = engine.with_features(pixels)
     np.testing.assert_allclose(outputs, wanted_outputs, atol=1e-4)
-    np.testing.assert_allclose(features, wanted, atol=1e-4)
-    assert features.shape == (3, engine.card.net.head_width)
+    for ours, theirs in zip(seen, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    net = engine.card.net
+    assert [part.shape for part in seen] == [(3, net.head_width), (3, 1), (3, net.earlier_map.channels)]
 
 
 @pytest.mark.exports
@@ -107,7 +109,7 @@ def test_a_core_ml_package_says_class_probabilities_and_features(tmp_path: Path)
     engine = _engine(name="mobilenet_v3_small")
     path, result = export(engine, "coreml", exporter("coreml"), tmp_path / "out", [])
     described = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
-    assert [end.name for end in described.output] == ["classLabel", "classLabel_probs", "features"]
+    assert [end.name for end in described.output] == ["classLabel", "classLabel_probs", "features", "length", "means"]
     assert list(described.output[2].type.multiArrayType.shape) == [1, engine.card.net.head_width]
     assert result.bytes > 4 * sum(p.numel() for p in engine.model.parameters())  # the weights are in it
 

@@ -20,6 +20,7 @@ from PIL import Image
 from conftest import Cli, is_one_line_error
 from mobilenets.errors import UserError
 from mobilenets.exporting.web import folder, runtime
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.features.images import ImageFeatures
 from mobilenets.features.index import build_index
 from mobilenets.features.known import ACCEPT, is_accepted
@@ -169,27 +170,44 @@ import { readFileSync } from "node:fs";
 import { howKnown, isUnknown, readIndex } from "./known.mjs";
 const file = (name) => { const b = readFileSync(name); return b.buffer.slice(b.byteOffset, b.byteOffset + b.length); };
 const index = readIndex(file("index.safetensors"));
-const asked = new Float32Array(file("asked.f32"));
+const parts = ["features", "lengths", "means"].map((name) => new Float32Array(file(`${name}.f32`)));
+const count = parts[1].length;
 const known = [];
-for (let i = 0; i < asked.length; i += index.width) known.push(howKnown(index, asked.subarray(i, i + index.width)));
+for (let i = 0; i < count; i++) {
+  const [features, length, means] = parts.map((part) => {
+    const width = part.length / count;
+    return { data: part.subarray(i * width, (i + 1) * width) };
+  });
+  known.push(howKnown(index, { features, length, means }));
+}
 console.log(JSON.stringify(known.map((value) => [value, isUnknown(value)])));
 """
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
-def test_the_browser_knows_what_is_unknown_as_the_runtime_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [0, 5], ids=["a probe's", "fine-tuned"])
+def test_the_browser_knows_what_is_unknown_as_the_runtime_does(width: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    seen = np.abs(rng.normal(0, 0.3, (200, 24)).astype(np.float32)) * rng.choice([1, 1, 1, -1], (200, 24))
-    held_out = ImageFeatures.of(seen[100:], np.zeros(100, np.int64), ["x"] * 100, np.arange(100, 200))
-    index = build_index(ImageFeatures.of(seen[:100], np.zeros(100, np.int64), ["雏菊.jpg"] * 100), held_out, "")
+    vectors = np.abs(rng.normal(0, 0.3, (200, 24)).astype(np.float32)) * rng.choice([1, 1, 1, -1], (200, 24))
+    means = rng.normal(0, 1, (200, width)).astype(np.float32)
+
+    def part(rows: slice) -> ImageFeatures:
+        count = len(vectors[rows])
+        groups = np.arange(200)[rows]
+        return ImageFeatures.of(vectors[rows], np.zeros(count, np.int64), ["雏菊.jpg"] * count, groups, means[rows])
+
+    index = build_index(part(slice(100)), part(slice(100, 200)), "")
     index.write(tmp_path / "index.safetensors")
-    asked = unit(np.concatenate([seen[:5], seen[100:120], -seen[:5]]))
-    (tmp_path / "asked.f32").write_bytes(asked.astype("<f4").tobytes())
+    asked = np.concatenate([vectors[:5], vectors[100:120], -vectors[:5], 9 * vectors[100:105], vectors[100:105]])
+    also = np.concatenate([means[:5], means[100:120], means[:5], means[100:105], means[100:105] + 9])
+    seen = Embeddings(unit(asked), np.linalg.norm(asked, axis=1, keepdims=True), also)
+    for name, values in seen._asdict().items():
+        (tmp_path / f"{name}.f32").write_bytes(values.astype("<f4").tobytes())
     (tmp_path / "known.mjs").write_bytes((Path(folder.__file__).parent / "known.js").read_bytes())
     (tmp_path / "ask.mjs").write_text(_ASK)
     result = subprocess.run(["node", "ask.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    expected = [(one.known, not is_accepted(one.known, ACCEPT)) for one in index.likeness(asked)]
+    expected = [(one.known, not is_accepted(one.known, ACCEPT)) for one in index.likeness(seen)]
     assert {refused for _, refused in expected} == {False, True}
     for (known, refused), (ours, our_refused) in zip(json.loads(result.stdout), expected, strict=True):
         assert known == pytest.approx(ours, abs=0.011)  # the last bit of a distance may be on the other side of one

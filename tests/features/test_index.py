@@ -21,7 +21,7 @@ from mobilenets.system.tensor_file import pack, unpack
 
 NET = build("mobilenet_v3_small", width=0.35, num_classes=2)
 CARD = ModelCard("test", NET, ("known", "too"), Preprocess(), {"accuracy": 0.9})
-WIDTH = NET.head_width
+WIDTH, MEANS = NET.head_width, NET.earlier_map.channels
 
 
 def features(n: int, seed: int = 0, direction: int = 0) -> np.ndarray:
@@ -33,15 +33,27 @@ def features(n: int, seed: int = 0, direction: int = 0) -> np.ndarray:
 
 def make_index(n: int = 40, held_out: int = 120) -> FeatureIndex:
     names = [f"known/{i}.jpg" for i in range(n - 1)] + ["too/雏菊 \udcff\n.jpg"]
-    train = ImageFeatures.of(features(n), np.arange(n) % 2, names)
-    return build_index(train, some(features(held_out, seed=1), first_group=n), model_id(CARD))
+    train = ImageFeatures.of(features(n), np.arange(n) % 2, names, means=means(n))
+    return build_index(train, some(features(held_out, seed=1), first_group=n, means=means(held_out, 1)), model_id(CARD))
 
 
-def some(vectors: np.ndarray, groups: np.ndarray | None = None, first_group: int = 0) -> ImageFeatures:
+def means(n: int, seed: int = 0, shift: float = 0) -> np.ndarray:
+    """Of an earlier map: around one point, in few directions; by `shift` away from there in another one."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(0, 0.5, (n, 3)) @ np.random.default_rng(99).normal(0, 1, (3, MEANS))
+    rows += rng.normal(20, 0.02, (n, MEANS))
+    rows[:, 0] += shift
+    return rows.astype(np.float32)
+
+
+def some(
+    vectors: np.ndarray, groups: np.ndarray | None = None, first_group: int = 0, means: np.ndarray | None = None
+) -> ImageFeatures:
     """Photographs of one class."""
     count = len(vectors)
     groups = np.arange(first_group, first_group + count) if groups is None else groups
-    return ImageFeatures.of(vectors, np.zeros(count, np.int64), [f"{i}.jpg" for i in range(count)], groups)
+    paths = [f"{i}.jpg" for i in range(count)]
+    return ImageFeatures.of(vectors, np.zeros(count, np.int64), paths, groups, means)
 
 
 def test_it_is_read_as_it_was_written_and_the_same_bytes_again(tmp_path: Path) -> None:
@@ -53,6 +65,9 @@ def test_it_is_read_as_it_was_written_and_the_same_bytes_again(tmp_path: Path) -
     assert (again.paths, again.labels.tolist(), again.model) == (index.paths, index.labels.tolist(), index.model)
     assert np.array_equal(again.known.values, index.known.values)
     assert np.array_equal(again.train.vectors, index.train.vectors)
+    assert np.array_equal(again.train.means, index.train.means)
+    photos = some(features(5, seed=2), means=means(5, 2)).embeddings
+    assert again.likeness(photos) == index.likeness(photos)
     assert (again.held_out.paths, again.held_out.groups.tolist()) == (index.held_out.paths, list(range(40, 160)))
     again.write(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "index.safetensors").read_bytes()
@@ -85,10 +100,15 @@ def test_of_equally_near_photographs_the_first_come_first() -> None:
 
 def test_photographs_of_another_kind_are_unknown_and_those_of_the_same_are_known() -> None:
     index = make_index()
-    known = index.known.of_distances(index.nearest(features(200, seed=2)).distances[:, 0])
-    other = index.known.of_distances(index.nearest(features(20, seed=3, direction=1)).distances[:, 0])
-    assert np.mean([is_accepted(value, 0.95) for value in known]) > 0.85
-    assert not any(is_accepted(value, 0.95) for value in other)
+    known = index.likeness(some(features(200, seed=2), means=means(200, 2)).embeddings)
+    assert np.mean([is_accepted(one.known, 0.95) for one in known]) > 0.85
+    others = {
+        "other features": some(features(20, seed=3, direction=1), means=means(20, 3)),
+        "longer ones": some(5 * features(20, seed=3), means=means(20, 3)),
+        "another earlier map": some(features(20, seed=3), means=means(20, 3, shift=5)),
+    }
+    for what, photos in others.items():
+        assert not any(is_accepted(one.known, 0.95) for one in index.likeness(photos.embeddings)), what
 
 
 @given(st.lists(st.floats(0, 2, width=32), min_size=1, max_size=60), st.floats(0, 2, width=32))
@@ -200,7 +220,15 @@ def test_the_index_of_another_model_is_refused(tmp_path: Path) -> None:
         ("held_out_labels", np.full(120, 2, np.int32)),
         ("held_out_path_ends", None),
         ("distances", np.full(120, np.nan, np.float32)),
-        ("distances", np.arange(120, dtype=np.float32)),
+        ("distances", np.arange(120, dtype=np.float32)[::-1].copy()),
+        ("levels", np.zeros(3, np.float32)),
+        ("levels", np.ones(2, np.float32)),
+        ("means", np.zeros((40, 7), np.float16)),
+        ("means", np.full((40, MEANS), np.nan, np.float16)),
+        ("centre", np.zeros(7, np.float32)),
+        ("centre", None),
+        ("whitening", np.full((MEANS, MEANS), np.nan, np.float32)),
+        ("whitening", None),
         ("known", np.zeros(120, np.float32)),
         ("known", np.full(121, 2, np.float32)),
         ("known", None),
@@ -218,6 +246,6 @@ def test_a_damaged_index_is_refused_in_a_line(tmp_path: Path, name: str, value: 
 
 
 def test_an_index_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.safetensors").write_bytes(pack({}, {"format": "3"}))
+    (tmp_path / "index.safetensors").write_bytes(pack({}, {"format": "4"}))
     with pytest.raises(UserError, match="not an index that this version reads"):
         find_index(tmp_path, CARD)

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from mobilenets.features.known import Known
 from mobilenets.model_card import read_card
 from mobilenets.report.known_section import known_section
 from mobilenets.report.run_report import write_report
-from mobilenets.runtime.index_file import caution, find_index
-from mobilenets.weights.kept import KEPT, PROBE
+from mobilenets.runtime.index_file import find_index
 
 
 def test_the_ten_strangest_are_shown_the_strangest_first_with_what_they_are_most_like(
@@ -47,17 +45,6 @@ def test_the_page_has_the_section_and_one_without_an_index_has_not(trained: tupl
     (run / "index.safetensors").unlink()
     write_report(run)
     assert 'id="known"' not in (run / "report.html").read_text()
-
-
-def test_of_a_fine_tuned_network_it_is_said_that_it_may_take_other_photos_for_known(
-    trained: tuple[Path, Path], tmp_path: Path
-) -> None:
-    run, card = trained[0], read_card(trained[0])
-    tuned, probe = (replace(card, metrics={KEPT: kept}) for kept in ({"epoch": 3}, PROBE))
-    assert "evaluate --unknown" in caution(run, tuned)
-    assert caution(run, probe) is None
-    assert caution(tmp_path, tuned) is None  # no index, nothing to be careful of
-    assert known_section(run, card).caution == caution(run, card)
 
 
 def test_photographs_that_are_gone_are_named(trained: tuple[Path, Path], tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_answers_and_features_are_those_of_one_engine_whatever_number_computes(f
     engine = MeasuredThreads(open_engine(path, name), (2, 1), lambda threads: open_engine(path, name, threads))
     for _ in range(FIRST + 2 * CALLS + 1):
         np.testing.assert_allclose(engine(PIXELS), alone(PIXELS), atol=1e-5)
-    outputs, features = engine.with_features(PIXELS)
+    outputs, seen = engine.with_features(PIXELS)
     np.testing.assert_allclose(outputs, alone(PIXELS), atol=1e-5)
-    np.testing.assert_allclose(features, alone.with_features(PIXELS)[1], atol=1e-5)
+    np.testing.assert_allclose(seen.features, alone.with_features(PIXELS)[1].features, atol=1e-5)
 
 
 def test_an_engine_that_computes_one_call_at_a_time_is_measured_in_streams_too(file: Path) -> None:

@@ -27,7 +27,7 @@ def classifier() -> Classifier:
     model = network()
     card = card_of(model)
     engine = TorchEngine(model, card)
-    features = engine.with_features(noise(8, card.preprocess))[1]
+    features = engine.with_features(noise(8, card.preprocess))[1].vectors
     paths = ["noise/0.png", "/home/someone/1.png", "C:\\photos\\2.png"] + [f"/srv/data/{i}.png" for i in range(3, 8)]
     train = ImageFeatures.of(features, np.arange(8) % 2, paths)
     index = build_index(train, ImageFeatures.of(features, np.arange(8) % 2, paths, np.arange(8, 16)), model_id(card))

@@ -15,6 +15,7 @@ from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.index_file import find_index
 from mobilenets.training.feature_index import _group_numbers
 from mobilenets.training.run import train
+from mobilenets.weights.kept import is_fine_tuned
 from small import write_random
 
 CLASSES = ("daisy", "rose")
@@ -43,8 +44,13 @@ def test_it_has_the_training_photographs_as_the_exported_model_sees_them(
     assert [card.classes[k] for k in index.labels] == [Path(path).parts[0] for path in index.paths]
     engine = OnnxRuntimeEngine(run / "model.onnx")
     pixels = np.stack([card.preprocess.pixels(card.preprocess.read(data / path)) for path in index.paths])
-    assert np.abs(unit(engine.with_features(pixels)[1]) - index.features).max() < 0.02
-    assert index.nearest(engine.with_features(pixels)[1]).rows[:, 0].tolist() == list(range(len(index)))
+    seen = engine.with_features(pixels)[1]
+    assert np.abs(unit(seen.features) - index.features).max() < 0.02
+    assert index.nearest(seen.features).rows[:, 0].tolist() == list(range(len(index)))
+    np.testing.assert_allclose(index.train.lengths, seen.lengths[:, 0], rtol=0.02)
+    assert (index.spread is None) != is_fine_tuned(run, card.metrics)  # a probe tells by its features
+    if index.spread is not None:
+        np.testing.assert_allclose(index.train.means, seen.means, rtol=2e-3, atol=1e-4)
 
 
 def test_what_is_written_twice_has_the_same_bytes(probed: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mobilenets.arch.checks import check_channels, check_choice, check_fraction
-from mobilenets.arch.features import FeatureInfo
+from mobilenets.arch.features import FeatureInfo, feature_info
 from mobilenets.arch.heads import Head, Part
 from mobilenets.arch.layers import Gate, Layer
 from mobilenets.arch.patches import PatchHead
@@ -94,6 +94,11 @@ class Net:
     def head_width(self) -> int:
         """Length of the vector that the classifier sees."""
         return self.head.width(self.feature_channels)
+
+    @property
+    def earlier_map(self) -> FeatureInfo:
+        """The last map of the stride before the deepest, where there is one: it knows textures, few classes yet."""
+        return feature_info(self)[-2:][0]
 
     @property
     def ssd(self) -> SsdHead:

@@ -26,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate, predict and say what to do next."""
     keep_freed_memory()
-    from mobilenets.runtime.index_file import caution
     from mobilenets.runtime.tiled import tile_side
     from mobilenets.tasks import task_of
     from mobilenets.verbs.demo import demo
@@ -42,8 +41,6 @@ def run(args: argparse.Namespace) -> int:
     for prediction in result.predictions:
         name, figure = prediction.title
         print(f"{Path(str(prediction.path)).name}: {name}{f' ({figure})' if figure else ''}")
-    if careful := caution(run.path, run.card):
-        print(f"unknown    {careful}")
     drawn = [result.sheet] if has_boxes else [result.sheet, run.path / "confusion.png"]
     print(f"drawn      {', '.join(map(str, drawn))}")
     print(f"report     {run.path / 'report.html'}")

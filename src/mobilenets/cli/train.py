@@ -161,7 +161,6 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _print_result(folder: Path, card: ModelCard, interrupted: bool) -> None:
-    from mobilenets.runtime.index_file import caution
     from mobilenets.runtime.tiled import tile_side
     from mobilenets.tasks import task_of
     from mobilenets.weights.kept import closing_lines
@@ -173,8 +172,6 @@ def _print_result(folder: Path, card: ModelCard, interrupted: bool) -> None:
     print("\n".join(closing_lines(folder, metrics, task_of(card).quality, tile_side(card))))
     if "balanced_accuracy" in metrics:
         print(f"balanced accuracy {metrics['balanced_accuracy']:.3f}, macro F1 {metrics['macro_f1']:.3f}")
-    if careful := caution(folder, card):
-        print(f"unknown  {careful}")
     print(f"model    {folder / 'model.onnx'}")
     print(f"report   {folder / 'report.html'}")
     print(f"predict  mobilenets predict {folder} PHOTO")

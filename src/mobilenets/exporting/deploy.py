@@ -18,7 +18,7 @@ from mobilenets.nn.model import MobileNet
 from mobilenets.nn.ssd import Detector
 from mobilenets.preprocess import Preprocess
 from mobilenets.preprocess.torch import FromPixels
-from mobilenets.runtime.base import FEATURES
+from mobilenets.runtime.base import vector_ends
 from mobilenets.tasks import task_of
 
 Head = Callable[..., tuple[torch.Tensor, ...]]
@@ -47,16 +47,17 @@ class AnsweringInParts(Answering):
 
 
 class AnsweringWithFeatures(Answering):
-    """As `Answering`, and beside its answers what they were made of: the vector before the classifier, of length 1."""
+    """As `Answering`, and beside its answers what they were made of (`runtime.base.vector_ends`)."""
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(N, C, H, W) → what the head gives and (N, D)."""
+        """(N, C, H, W) → what the head gives, features (N, D), their lengths (N, 1) and means (N, C')."""
         network = self.network
         assert isinstance(network, MobileNet)
-        outputs, vectors = network.with_vectors(images)
+        outputs, vectors, *means = network.with_vectors(images)
         lengths = vectors.norm(dim=1, keepdim=True)
         # Not `clamp`, which would be rounded in 8 bits as a ReLU6 is.
-        return *self._head(outputs), vectors / torch.maximum(lengths, torch.tensor(1e-12))
+        features = vectors / torch.maximum(lengths, torch.tensor(1e-12))
+        return *self._head(outputs), features, *([lengths, *means] if means else [])
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -79,14 +80,13 @@ def file_card(card: ModelCard, *, nms: str) -> ModelCard:
 
 def names_given(card: ModelCard) -> list[str]:
     """What `deployed` gives, by name."""
-    task = task_of(card)
-    return [*task.outputs, *([] if task.has_boxes else [FEATURES])]
+    return [*task_of(card).outputs, *(end.name for end in vector_ends(card))]
 
 
 def deployed(model: MobileNet, card: ModelCard) -> FromPixels:
     """What is exported: a copy of `model` on the CPU, BatchNorm folded, from uint8 pixels to a tuple of outputs.
 
-    Where there is one vector that all answers are made of, it is the last of them.
+    Behind the task's own come those of `runtime.base.vector_ends`.
 
     Raises
     ------

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.features.neighbours import Features, Indices, unit, widened
 from mobilenets.system.tensor_file import Array
+
+_COLUMNS = ("features", "lengths", "means", "labels", "groups")
+
+
+class Widths(NamedTuple):
+    """How many features there are of a photograph, and how many means."""
+
+    features: int
+    means: int
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,8 @@ class ImageFeatures:
         float16 (N, D), each of length 1.
     lengths
         float32 (N,): what the network saw is these times the features.
+    means
+        float16 (N, C): of the channels of an earlier map (`Embeddings`); C is 0 of a network that was not fine-tuned.
     labels
         int64 (N,), as the classes of the network are numbered; of sets of K labels the rank of the rarest one, K of
         none.
@@ -33,15 +46,22 @@ class ImageFeatures:
 
     features: NDArray[np.float16]
     lengths: Features
+    means: NDArray[np.float16]
     labels: Indices
     paths: tuple[str, ...]
     groups: Indices
 
     @classmethod
     def of(
-        cls, vectors: NDArray[np.floating], labels: Indices, paths: Sequence[str], groups: Indices | None = None
+        cls,
+        vectors: NDArray[np.floating],
+        labels: Indices,
+        paths: Sequence[str],
+        groups: Indices | None = None,
+        means: NDArray[np.floating] | None = None,
     ) -> ImageFeatures:
-        """From what the network saw, (N, D); without `groups` each photograph stands for itself.
+        """From what the network saw, (N, D), and `means` (N, C) of an earlier map; without `groups` each photograph
+        stands for itself.
 
         Examples
         --------
@@ -52,7 +72,8 @@ class ImageFeatures:
         rows = np.asarray(vectors, np.float32)
         lengths = np.linalg.norm(rows, axis=1)
         groups = np.arange(len(rows)) if groups is None else groups
-        return cls(unit(rows).astype(np.float16), lengths, labels.astype(np.int64), tuple(paths), groups)
+        halves = np.zeros((len(rows), 0), np.float16) if means is None else means.astype(np.float16)
+        return cls(unit(rows).astype(np.float16), lengths, halves, labels.astype(np.int64), tuple(paths), groups)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,15 +84,20 @@ class ImageFeatures:
         result: Features = widened(self.features) * self.lengths[:, None]
         return result
 
+    @property
+    def embeddings(self) -> Embeddings:
+        """What the network saw, as exactly as it is kept."""
+        return Embeddings(widened(self.features), self.lengths[:, None], widened(self.means))
+
     def take(self, rows: Indices) -> ImageFeatures:
         """Some of them."""
         paths = tuple(self.paths[i] for i in rows.tolist())
-        return ImageFeatures(self.features[rows], self.lengths[rows], self.labels[rows], paths, self.groups[rows])
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return ImageFeatures(paths=paths, **columns)
 
     def __add__(self, other: ImageFeatures) -> ImageFeatures:
         """Both, where labels and groups mean the same."""
-        columns = ("features", "lengths", "labels", "groups")
-        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns}
+        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS}
         return ImageFeatures(paths=self.paths + other.paths, **joined)
 
     def tensors(self, prefix: str) -> dict[str, Array]:
@@ -80,6 +106,7 @@ class ImageFeatures:
         columns: dict[str, Array] = {
             "features": self.features,
             "lengths": self.lengths,
+            "means": self.means,
             "labels": self.labels.astype(np.int32),
             "groups": self.groups,
             "paths": np.frombuffer(b"".join(texts), np.uint8),
@@ -88,21 +115,22 @@ class ImageFeatures:
         return {prefix + name: tensor for name, tensor in columns.items()}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str, width: int, kinds: int) -> ImageFeatures:
-        """The inverse of `tensors`, for features of this `width` and labels below `kinds`.
+    def from_tensors(cls, tensors: Mapping[str, Array], prefix: str, widths: Widths, kinds: int) -> ImageFeatures:
+        """The inverse of `tensors`, for features and means of these `widths` and labels below `kinds`.
 
         Raises
         ------
         ValueError, KeyError
             They contradict each other.
         """
-        names = ("features", "lengths", "labels", "groups", "paths", "path_ends")
-        features, lengths, labels, groups, text, ends = (tensors[prefix + name] for name in names)
+        names = (*_COLUMNS, "paths", "path_ends")
+        features, lengths, means, labels, groups, text, ends = (tensors[prefix + name] for name in names)
         count = len(features)
         check_tensors(
             tensors,
             {
-                f"{prefix}features": (np.float16, (count, width)),
+                f"{prefix}features": (np.float16, (count, widths.features)),
+                f"{prefix}means": (np.float16, (count, widths.means)),
                 f"{prefix}lengths": (np.float32, (count,)),
                 f"{prefix}labels": (np.int32, (count,)),
                 f"{prefix}groups": (np.int64, (count,)),
@@ -115,6 +143,8 @@ class ImageFeatures:
                 raise ValueError(f"{prefix}features that have not the length 1")
             if not (np.isfinite(lengths).all() and lengths.min() > 0):
                 raise ValueError(f"{prefix}lengths that are none")
+            if not np.isfinite(means).all():
+                raise ValueError(f"{prefix}means that are no numbers")
             if labels.min() < 0 or labels.max() >= kinds:
                 raise ValueError(f"{prefix}labels beyond the classes")
         starts = np.append(0, ends[:-1])
@@ -123,7 +153,7 @@ class ImageFeatures:
         content = text.tobytes()
         names_of = zip(starts.tolist(), ends.tolist(), strict=True)
         paths = tuple(content[a:b].decode("utf-8", "surrogateescape") for a, b in names_of)
-        return cls(features, lengths, labels.astype(np.int64), paths, groups)
+        return cls(features, lengths, means, labels.astype(np.int64), paths, groups)
 
 
 def check_tensors(tensors: Mapping[str, Array], kinds: Mapping[str, tuple[type, tuple[int, ...]]]) -> None:

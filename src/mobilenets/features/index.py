@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from mobilenets.errors import DataError, ModelFileError
 from mobilenets.features.coverage import choose_covering
-from mobilenets.features.images import ImageFeatures, check_tensors
+from mobilenets.features.embeddings import Embeddings
+from mobilenets.features.images import ImageFeatures, Widths, check_tensors
 from mobilenets.features.known import MAX_DISTANCES, Known
 from mobilenets.features.lookup import Lookup
 from mobilenets.features.neighbours import Features, Indices, Neighbours, nearest, roots
+from mobilenets.features.unlike import Reference, Spread, known_measures, largest, levels_of
 from mobilenets.model_card import ModelCard
 from mobilenets.system.files import write_atomic
 from mobilenets.system.tensor_file import Array, pack, unpack
@@ -27,7 +29,7 @@ MAX_IMAGES = 20_000  # of a larger data set so many are looked at, and of each c
 PER_CLASS = 200
 MAX_COMPARED = 5_000  # photographs with all others, for the strangest: a few seconds
 NEAREST = 3  # of the training photographs, that are named beside an answer
-FORMAT = "2"  # 1 had neither lengths nor held-out photographs
+FORMAT = "3"  # 1 had neither lengths nor held-out photographs, 2 no means
 MAX_BYTES = 2**31
 # Fewer held-out photographs than these tell little of the farthest twentieth; the training photographs, each without
 # itself and its group, then count too.
@@ -41,7 +43,8 @@ class Likeness:
     Attributes
     ----------
     distance, known
-        From the nearest of them, 0 to 2; which fraction of known photos is as far or farther, above 0 and up to 1.
+        How unlike they are, 1 for about the farthest twentieth of known photos (`features.unlike`); which fraction of
+        known photos is as unlike or more so, above 0 and up to 1.
     nearest
         The paths of those that it is most like, the nearest first.
     """
@@ -61,6 +64,8 @@ class FeatureIndex:
         The training photographs, or of many those that cover each class; paths as `data.csv` of the run has them.
     held_out
         Photographs that the network was not trained on, or of many some; paths as `predictions.csv` has them.
+    spread, levels
+        Of the means that the training photographs have, None of a probe; what few known photos exceed by each measure.
     known
         How known a photo is at which distance.
     model
@@ -77,6 +82,8 @@ class FeatureIndex:
 
     train: ImageFeatures
     held_out: ImageFeatures
+    spread: Spread | None
+    levels: Features
     known: Known
     model: str
 
@@ -99,14 +106,14 @@ class FeatureIndex:
         return len(self.features)
 
     @cached_property
-    def rows(self) -> Features:
-        """What photographs are compared with: the roots of the features, float32 (N, D)."""
-        return roots(self.features)
+    def reference(self) -> Reference:
+        """What photographs are compared with."""
+        return Reference.of(self.train, self.spread)
 
     @cached_property
     def lookup(self) -> Lookup:
-        """`rows`, for photographs that come one after another."""
-        return Lookup(self.rows)
+        """Rows of the reference, for photographs that come one after another."""
+        return Lookup(self.reference.rows)
 
     def nearest(self, features: NDArray[np.floating], k: int = 1) -> Neighbours:
         """The nearest training photos.
@@ -144,18 +151,19 @@ class FeatureIndex:
         """
         own = np.arange(len(self))
         some = np.linspace(0, len(self) - 1, min(len(self), MAX_COMPARED)).round().astype(np.int64)
-        near = nearest(self.rows[some], self.rows, 1, some, own)
+        rows = self.reference.rows
+        near = nearest(rows[some], rows, 1, some, own)
         distances = near.distances[:, 0]
         order = np.argsort(-distances, kind="stable")[:count]
         return [(int(some[i]), int(near.rows[i, 0]), float(distances[i])) for i in order if np.isfinite(distances[i])]
 
-    def likeness(self, features: NDArray[np.floating]) -> list[Likeness]:
+    def likeness(self, seen: Embeddings) -> list[Likeness]:
         """How like the training photos each photo is.
 
         Parameters
         ----------
-        features
-            float (n, D), as the engine of the same run gives them.
+        seen
+            What the engine of the same run gives of n photos.
 
         Returns
         -------
@@ -167,11 +175,12 @@ class FeatureIndex:
         ModelFileError
             As `nearest`.
         """
-        near = self.nearest(features, NEAREST)
-        known = self.known.of_distances(near.distances[:, 0])
+        near = self.nearest(seen.features, NEAREST)
+        distances = largest(self.reference.measures(near, seen), self.levels)
+        known = self.known.of_distances(distances)
         return [
-            Likeness(float(distance), float(value), tuple(self.paths[i] for i in rows))
-            for distance, value, rows in zip(near.distances[:, 0], known, near.rows.tolist(), strict=True)
+            Likeness(distance, value, tuple(self.paths[i] for i in rows))
+            for distance, value, rows in zip(distances.tolist(), known.tolist(), near.rows.tolist(), strict=True)
         ]
 
     def write(self, path: Path) -> None:
@@ -179,6 +188,8 @@ class FeatureIndex:
         tensors: dict[str, Array] = {
             **self.train.tensors(""),
             **self.held_out.tensors(HELD_OUT),
+            **({} if self.spread is None else {"centre": self.spread.centre, "whitening": self.spread.whitening}),
+            "levels": self.levels,
             "distances": self.known.distances,
             "known": self.known.values,
         }
@@ -202,7 +213,7 @@ def build_index(
         The training photographs.
     held_out
         Photographs that the network was not trained on, which say how far known ones may be. None of the own group
-        counts as neighbour: groups are numbered as those of `train`.
+        counts as neighbour: groups are numbered as those of `train`. Without means neither part is to have any.
     model
         `model_id` of the network's card.
     per_class
@@ -217,16 +228,17 @@ def build_index(
         raise DataError("no training photos: an index needs one or more")
     if not (np.isfinite(train.lengths).all() and np.isfinite(held_out.lengths).all()):
         raise ModelFileError("features that are no numbers: the network is damaged; train it again")
+    spread = Spread.of(train.means) if train.means.shape[1] else None
     if per_class is not None:
         train = train.take(choose_covering(roots(train.features), train.labels, per_class))
-    rows, groups = roots(train.features), held_out.groups
-    distances = nearest(roots(held_out.features), rows, 1, groups, train.groups).distances[:, 0]
-    if len(np.unique(groups)) < FEW_HELD_OUT:
-        distances = np.append(distances, nearest(rows, rows, 1, train.groups, train.groups).distances[:, 0])
-        groups = np.append(groups, train.groups)
-    near = np.isfinite(distances)  # of a single group nothing can be told
+    few = len(np.unique(held_out.groups)) < FEW_HELD_OUT
+    measures = known_measures(train, held_out, Reference.of(train, spread), own=few)
+    groups = np.append(held_out.groups, train.groups) if few else held_out.groups
+    near = np.isfinite(measures).all(1)  # of a single group nothing can be told
+    levels = levels_of(measures[near])
+    known = Known.of(largest(measures[near], levels), groups[near])
     some = np.unique(np.linspace(0, len(held_out) - 1, min(len(held_out), MAX_DISTANCES)).astype(np.int64))
-    return FeatureIndex(train, held_out.take(some), Known.of(distances[near], groups[near]), model)
+    return FeatureIndex(train, held_out.take(some), spread, levels, known, model)
 
 
 def read_index(path: Path, card: ModelCard, kinds: int) -> FeatureIndex:
@@ -243,28 +255,42 @@ def read_index(path: Path, card: ModelCard, kinds: int) -> FeatureIndex:
     if metadata.get("model") != model_id(card):
         raise ModelFileError(f"{path}: the index of another model than {card.name} here; put back the run's own")
     try:
-        return _checked(tensors, card.net.head_width, kinds, metadata["model"])
+        means = card.net.earlier_map.channels if "centre" in tensors else 0
+        return _checked(tensors, Widths(card.net.head_width, means), kinds, metadata["model"])
     except (ValueError, KeyError) as error:
         raise ModelFileError(f"{path}: damaged ({error}); put back the run's own, or remove it") from error
 
 
-def _checked(tensors: dict[str, Array], width: int, kinds: int, model: str) -> FeatureIndex:
-    """The index of a file's tensors, for features of this `width` and labels below `kinds`.
+def _checked(tensors: dict[str, Array], widths: Widths, kinds: int, model: str) -> FeatureIndex:
+    """The index of a file's tensors, for features of these `widths` and labels below `kinds`.
 
     Raises
     ------
     ValueError, KeyError
         They contradict each other or that.
     """
-    train, held_out = (ImageFeatures.from_tensors(tensors, prefix, width, kinds) for prefix in ("", HELD_OUT))
+    train, held_out = (ImageFeatures.from_tensors(tensors, prefix, widths, kinds) for prefix in ("", HELD_OUT))
     if len(train) == 0:
         raise ValueError("no photo")
     known = Known(tensors["distances"], tensors["known"])
     named = len(known.distances)
     check_tensors(tensors, {"distances": (np.float32, (named,)), "known": (np.float32, (named + 1,))})
-    for values, low, high in ((known.distances, 0, 2), (known.values[::-1], 0, 1)):
+    spread = _spread(tensors, widths.means) if widths.means else None
+    check_tensors(tensors, {"levels": (np.float32, (2 if spread is None else 3,))})
+    levels = tensors["levels"]
+    if not (np.isfinite(levels).all() and levels.min() > 0):
+        raise ValueError("levels that are none")
+    for values, low, high in ((known.distances, 0, np.inf), (known.values[::-1], 0, 1)):
         if not (np.isfinite(values).all() and (np.diff(values) >= 0).all()):
             raise ValueError("distances in no order")
         if len(values) and not low <= values.min() <= values.max() <= high:
             raise ValueError("distances out of range")
-    return FeatureIndex(train, held_out, known, model)
+    return FeatureIndex(train, held_out, spread, levels, known, model)
+
+
+def _spread(tensors: dict[str, Array], width: int) -> Spread:
+    check_tensors(tensors, {"centre": (np.float32, (width,)), "whitening": (np.float32, (width, width))})
+    spread = Spread(tensors["centre"], tensors["whitening"])
+    if not (np.isfinite(spread.centre).all() and np.isfinite(spread.whitening).all()):
+        raise ValueError("a spread of no numbers")
+    return spread

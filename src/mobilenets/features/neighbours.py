@@ -42,12 +42,13 @@ def roots(features: NDArray[np.floating]) -> Features:
     if features.dtype == np.float16:
         rows = _half_roots()[features.view(np.uint16)]
     else:
-        rows = _signed_roots(np.asarray(features, np.float32))
+        rows = signed_roots(np.asarray(features, np.float32))
     rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None], 1e-12)
     return rows
 
 
-def _signed_roots(values: Features) -> Features:
+def signed_roots(values: Features) -> Features:
+    """Square roots of numbers, with their signs."""
     roots: Features = np.abs(values)
     np.sqrt(roots, out=roots)
     np.copysign(roots, values, out=roots)
@@ -70,7 +71,7 @@ def _halves() -> Features:
 def _half_roots() -> Features:
     """Their roots."""
     with np.errstate(invalid="ignore"):
-        return _signed_roots(_halves())
+        return signed_roots(_halves())
 
 
 def nearest(

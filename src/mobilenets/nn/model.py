@@ -125,8 +125,8 @@ class MobileNet(nn.Module):
         """
         return self.forward_head(self.forward_features(x, after), pre_logits=self.net.num_classes == 0)
 
-    def with_vectors(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `forward`, and what describes an image: of a classifier its input.
+    def with_vectors(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """As `forward`, and what describes an image: of a classifier its input, and what came before that.
 
         Parameters
         ----------
@@ -136,10 +136,12 @@ class MobileNet(nn.Module):
         Returns
         -------
         tuple of torch.Tensor
-            The outputs, and vectors float (N, head_width).
+            The outputs, vectors float (N, head_width), and the means float (N, C) of the channels of
+            `net.earlier_map` over its places.
         """
-        vectors = self.forward_head(self.forward_features(x), pre_logits=True)
-        return self.classifier(vectors), vectors
+        earlier, last = self.maps(x, [self.net.earlier_map.name, "last"])
+        vectors = self.forward_head(last, pre_logits=True)
+        return self.classifier(vectors), vectors, average(earlier).flatten(1)
 
     def features(self, x: torch.Tensor, levels: Sequence[int] | None = None) -> list[torch.Tensor]:
         """Maps at several scales, finest first.

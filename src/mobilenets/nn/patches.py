@@ -142,8 +142,8 @@ class PatchMemory(MobileNet):
             raise UsageError(f"{self.net.name}: its scores are made of several maps; call the network itself")
         return average(features).flatten(1)
 
-    def with_vectors(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `forward`, and the vectors (N, C)."""
+    def with_vectors(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """As `forward`, and the vectors (N, C) alone: distances of patches tell what is unknown."""
         names = [info.name for info in self.net.head_maps]
         maps = self.maps(x, names)  # the deepest is the last map, as what is behind it is cut off
         return self.forward_maps(maps), self.forward_head(maps[-1], pre_logits=True)

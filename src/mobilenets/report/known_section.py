@@ -16,7 +16,7 @@ from mobilenets.preprocess.depth import Range
 from mobilenets.report.charts import Chart, histogram
 from mobilenets.report.page import PageImage
 from mobilenets.report.thumbnails import short_path, thumbnail
-from mobilenets.runtime.index_file import caution, find_index
+from mobilenets.runtime.index_file import find_index
 from mobilenets.tasks import task_of
 
 MAX_STRANGE = 10
@@ -37,10 +37,9 @@ class Strange:
 
 @dataclass(frozen=True)
 class KnownSection:
-    """The distances of known photos drawn, the fraction of them that is accepted, and the strangest training photos.
+    """How unlike known photos are drawn, the fraction of them that is accepted, and the strangest training photos.
 
-    `farthest`: the distance beyond which a photo is unknown; None: too few photos tell, and none is. `caution`: what is
-    said of a network that was fine-tuned.
+    `farthest`: the value beyond which a photo is unknown; None: too few photos tell, and none is.
     """
 
     chart: Chart | None
@@ -48,7 +47,6 @@ class KnownSection:
     farthest: float | None
     count: int
     strangest: list[Strange]
-    caution: str | None
 
 
 def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
@@ -67,7 +65,7 @@ def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
     chart = None
     if len(known.distances):
         counts, edges = np.histogram(known.distances, _BARS, (0, max(float(known.distances[-1]), 1e-6)))
-        across = "distance from the nearest training photo"
+        across = "how unlike the training photos"
         chart = histogram(counts.tolist(), edges.tolist(), "known photos", across, farthest)
     found, label_of = index.strangest(MAX_STRANGE), _labels(folder, card, index)
     files = listed_files(folder, [index.paths[row] for row, _, _ in found])
@@ -82,7 +80,7 @@ def known_section(folder: Path, card: ModelCard) -> KnownSection | None:
         )
         for (row, near, distance), file in zip(found, files, strict=True)
     ]
-    return KnownSection(chart, ACCEPT, farthest, len(index), strangest, caution(folder, card))
+    return KnownSection(chart, ACCEPT, farthest, len(index), strangest)
 
 
 def _labels(folder: Path, card: ModelCard, index: FeatureIndex) -> Callable[[int], str]:

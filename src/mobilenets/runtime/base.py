@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from mobilenets.arch.build import DETECTOR
 from mobilenets.errors import ModelFileError, UsageError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.model_card import ModelCard
 from mobilenets.tasks import task_of
+from mobilenets.tasks.ends import End
 from mobilenets.tasks.task import Outputs
 
-FEATURES = "features"  # the second output of a graph: what the first was made of
+FEATURES = "features"  # outputs of a graph beside its answers: what these were made of, at length 1,
+LENGTH, MEANS = "length", "means"  # the length that it had, and the mean of each channel of an earlier map
 FLOAT, HALF = "float32", "half"  # what an engine is asked to compute in
 
 Pixels = NDArray[np.uint8]
@@ -97,9 +100,28 @@ class FeatureEngine(Engine, Protocol):
 
     has_features: bool  # files that were written before there were features have none
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
         ...
+
+
+def vector_ends(card: ModelCard) -> tuple[End, ...]:
+    """What a file of a model with this `card` gives behind the ends of its task; files of older versions less.
+
+    Detectors give nothing, as their answers are of many places of a photo. Where distances from the training photos
+    tell what is unknown, that is `FEATURES`, `LENGTH` and `MEANS`, else `FEATURES` alone.
+    """
+    task, net = task_of(card), card.net
+    if task.has_boxes:
+        return ()
+    features = End(FEATURES, (net.head_width,))
+    return (features, End(LENGTH, (1,)), End(MEANS, (net.earlier_map.channels,))) if task.tells_unknown else (features,)
+
+
+def vectors_given(card: ModelCard, count: int) -> tuple[tuple[End, ...], bool]:
+    """The first `count` of `vector_ends`, and whether these are all and any."""
+    ends = vector_ends(card)
+    return ends[:count], 0 < len(ends) <= count
 
 
 def has_features(engine: Engine) -> bool:
@@ -152,7 +174,7 @@ class OneAtATime:
         with self._turn:
             return self._engine(pixels)
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
         """As the engine it is for."""
         with self._turn:
             return features_engine(self._engine).with_features(pixels)

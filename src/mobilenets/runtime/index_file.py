@@ -8,7 +8,6 @@ from mobilenets.errors import ModelFileError
 from mobilenets.features.index import FILE, FeatureIndex, read_index
 from mobilenets.model_card import ModelCard
 from mobilenets.tasks import task_of
-from mobilenets.weights.kept import is_fine_tuned
 
 
 def find_index(model: Path, card: ModelCard) -> FeatureIndex | None:
@@ -21,19 +20,6 @@ def find_index(model: Path, card: ModelCard) -> FeatureIndex | None:
     """
     path = (model if model.is_dir() and model.suffix != ".mlpackage" else model.parent) / FILE
     return read_index(path, card, task_of(card).num_strata(card.classes)) if path.is_file() else None
-
-
-def caution(folder: Path, card: ModelCard) -> str | None:
-    """What is said of the index of a run whose network was fine-tuned; None of others, and where there is none.
-
-    Such a network learns to overlook what does not tell its classes apart: that a photo shows no solar cell at all.
-    """
-    if not (folder / FILE).is_file() or not is_fine_tuned(folder, card.metrics):
-        return None
-    return (
-        "fine-tuned, it may take photos of quite another kind for known; measure it with "
-        "evaluate --unknown, or train with --recipe probe"
-    )
 
 
 def need_index(model: Path, card: ModelCard) -> FeatureIndex:

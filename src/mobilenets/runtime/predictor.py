@@ -268,9 +268,9 @@ class Predictor(Generic[A]):
     def _together(self, engine: Engine, pixels: Pixels) -> Iterator[Row]:
         if self.index is None and not self.keeps_features:
             return map(Row, engine(pixels))
-        outputs, features = features_engine(engine).with_features(pixels)
-        alike = repeat(None) if self.index is None else self.index.likeness(features)
-        return map(Row, outputs, alike, features)
+        outputs, seen = features_engine(engine).with_features(pixels)
+        alike = repeat(None) if self.index is None else self.index.likeness(seen)
+        return map(Row, outputs, alike, seen.features)
 
     def answer(self, source: Source | None, row: Row) -> A:
         """What the `row` of the photo `source` says."""
@@ -290,7 +290,7 @@ def _as_expected(engine: Engine, card: ModelCard, origin: Origin) -> Engine:
 
 
 def _features(engine: Engine, pixels: Pixels) -> Iterable[Features]:
-    return features_engine(engine).with_features(pixels)[1]
+    return features_engine(engine).with_features(pixels)[1].features
 
 
 def _name(source: Source | None) -> str | None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mobilenets.errors import UserError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.runtime.base import (
     Engine,
-    Features,
     OneAtATime,
     Origin,
     Pixels,
@@ -120,7 +120,7 @@ class MeasuredThreads:
         """As the engine."""
         return self._timed(pixels, lambda engine: engine(pixels))
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
         """As the engine."""
         return self._timed(pixels, lambda engine: features_engine(engine).with_features(pixels))
 

@@ -105,8 +105,9 @@ def add_class(run: _Run, photos: Path, name: str, folder: Path) -> ModelCard:
         engine = VectorEngine(run.folder / "model.onnx")
         old = run.index
         first = 1 + max(old.train.groups.max(initial=0), old.held_out.groups.max(initial=0))
-        new_train = _seen(engine, train, [path_text(image.path) for image in train], first)
-        new_val = _seen(engine, val, [path_text(image.path) for image in val], first + len(train))
+        means = old.train.means.shape[1]
+        new_train = _seen(engine, train, [path_text(image.path) for image in train], first, means)
+        new_val = _seen(engine, val, [path_text(image.path) for image in val], first + len(train), means)
     _warn_inside(old, new_train, run.card.classes, name)
     classes = tuple(sorted([*run.card.classes, name]))
     numbers = np.array([classes.index(known) for known in run.card.classes], np.int64)
@@ -166,10 +167,12 @@ def _split(photos: Path, name: str, settings: Settings) -> tuple[Samples, Sample
     return train_val_split(samples, (name,), val, settings.seed)
 
 
-def _seen(engine: VectorEngine, samples: Samples, paths: list[str], first_group: int) -> ImageFeatures:
-    vectors, shown = engine.vectors(Loader(samples, engine.card.preprocess, _BATCH, prefetch=0), "features")
-    groups = first_group + np.arange(len(samples))
-    return ImageFeatures.of(vectors, samples.labels[shown], [paths[i] for i in shown.tolist()], groups[shown])
+def _seen(engine: VectorEngine, samples: Samples, paths: list[str], first_group: int, means: int) -> ImageFeatures:
+    """What is seen in photos, with the first so many `means`: an index has all of them or none."""
+    seen, shown = engine.embeddings(Loader(samples, engine.card.preprocess, _BATCH, prefetch=0), "features")
+    groups, labels = first_group + np.arange(len(samples)), samples.labels[shown]
+    names = [paths[i] for i in shown.tolist()]
+    return ImageFeatures.of(seen.vectors, labels, names, groups[shown], seen.means[:, :means])
 
 
 def _fit(
@@ -194,9 +197,8 @@ def _warn_inside(index: FeatureIndex, new: ImageFeatures, classes: tuple[str, ..
     near = index.nearest(new.features)
     rows, alone = roots(new.features), np.arange(len(new))
     apart = nearest(rows, rows, 1, alone, alone).distances[:, 0]
-    known = index.known.of_distances(near.distances[:, 0])
     inside = near.distances[:, 0] < apart
-    inside &= np.array([is_accepted(value, ACCEPT) for value in known.tolist()], np.bool_)
+    inside &= np.array([is_accepted(one.known, ACCEPT) for one in index.likeness(new.embeddings)], np.bool_)
     if 2 * inside.sum() <= len(new):
         return
     label, often = Counter(index.labels[near.rows[inside, 0]].tolist()).most_common(1)[0]

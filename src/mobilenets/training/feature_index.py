@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobilenets.data.loader import Loader
 from mobilenets.data.manifest import names_below
 from mobilenets.data.samples import Samples
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.features.images import ImageFeatures
 from mobilenets.features.index import FILE, MAX_IMAGES, PER_CLASS, build_index, model_id
 from mobilenets.model_card import ModelCard
@@ -42,28 +43,35 @@ def write_index(
     engine: VectorEngine,
     card: ModelCard,
     train: TrainImages,
-    val_features: Features,
+    val_seen: Embeddings,
     val_images: Samples,
     objective: Objective,
     is_probe: bool,
 ) -> None:
     """Write `folder/index.safetensors` for the model of `card`, which runs in `engine`.
 
-    `is_probe`: the network that is kept is that of the probe. What is unlike the training photographs is learned from
-    `val_features` (M, D) of the validation photographs `val_images`. `objective`: what their labels number.
+    `is_probe`: the network that is kept is that of the probe, whose features tell by themselves what is unknown. What
+    is unlike the training photographs is learned from what was seen in the validation photographs `val_images`.
+    `objective`: what their labels number.
     """
-    images, features = train.loader.samples, train.probed
-    if not is_probe or features is None or len(features) != len(images):
-        features, shown = engine.vectors(train.loader, "index")
-        images = images.take(shown)
+    images, vectors, means = train.loader.samples, train.probed, None
+    if not is_probe or vectors is None or len(vectors) != len(images):
+        seen, shown = engine.embeddings(train.loader, "index")
+        images, vectors, means = images.take(shown), seen.vectors, None if is_probe else seen.means
     if len(images) == 0:  # they were readable when the training began
         return
-    groups = _group_numbers(images, val_images)
+    groups, first_val = _group_numbers(images, val_images), len(images)
     texts = objective.texts
     kinds = objective.task.strata(texts, np.bincount(images.labels, minlength=len(texts)))
     index = build_index(
-        ImageFeatures.of(features, kinds[images.labels], names_below(images, train.base), groups[: len(images)]),
-        ImageFeatures.of(val_features, kinds[val_images.labels], _names(val_images), groups[len(images) :]),
+        ImageFeatures.of(vectors, kinds[images.labels], names_below(images, train.base), groups[:first_val], means),
+        ImageFeatures.of(
+            val_seen.vectors,
+            kinds[val_images.labels],
+            _names(val_images),
+            groups[first_val:],
+            None if is_probe else val_seen.means,
+        ),
         model_id(card),
         per_class=PER_CLASS if train.total > MAX_IMAGES else None,
     )

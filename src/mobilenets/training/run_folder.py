@@ -19,6 +19,7 @@ from mobilenets.data.samples import Samples
 from mobilenets.data.sources.survey import Survey
 from mobilenets.errors import ModelFileError
 from mobilenets.exporting.targets.onnx import export_onnx, write_card
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.features.index import FILE as INDEX
 from mobilenets.features.index import MAX_IMAGES
 from mobilenets.model_card import ModelCard
@@ -94,7 +95,7 @@ def finish(
     answers = answers_to(val)
     if answers is None:
         raise ModelFileError(f"{folder}: none of the validation photos can be read any more")
-    texts, images, outputs, features = answers
+    texts, images, outputs, seen = answers
     kept = {KEPT: card.metrics[KEPT]} if KEPT in card.metrics else {}
     objective = Objective(objective.task.of(card).settled(outputs, images.labels, texts), texts)
     figures = objective.task.score(outputs, images.labels, texts)
@@ -107,7 +108,7 @@ def finish(
     write_card(card, folder / "model.onnx")
     write_answers(folder, card, objective, [path_text(image.path) for image in images], images.labels, outputs)
     if train is not None and engine is not None:
-        write_index(folder, engine, card, train, features, images, objective, is_probe=kept.get(KEPT) == PROBE)
+        write_index(folder, engine, card, train, seen, images, objective, is_probe=kept.get(KEPT) == PROBE)
     return Finished(card, images)
 
 
@@ -121,7 +122,7 @@ def _answering(
     if survey is not None and survey.uncut:
         predictor = whole_predictor(model)
         return lambda loader: answers_to_whole(predictor, loader.samples, survey), None
-    engine = VectorEngine(model, has_vectors=not objective.task.has_boxes)
+    engine = VectorEngine(model)
     return lambda loader: _answers(engine, loader, objective.texts), engine
 
 
@@ -150,8 +151,8 @@ def _answers(engine: VectorEngine, loader: Loader, texts: tuple[str, ...]) -> An
     batches = [(*engine(batch.pixels), batch.indices) for batch in loader.epoch(0)]
     if not batches:
         return None
-    outputs, features, shown = map(np.concatenate, zip(*batches, strict=True))
-    return Answers(texts, loader.samples.take(shown), outputs, features)
+    outputs, seen, shown = zip(*batches, strict=True)
+    return Answers(texts, loader.samples.take(np.concatenate(shown)), np.concatenate(outputs), Embeddings.joined(seen))
 
 
 def _tested(answers: Answers | None, task: Task[Any]) -> dict[str, Any]:

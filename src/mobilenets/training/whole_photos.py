@@ -10,7 +10,7 @@ import numpy as np
 from mobilenets.data.samples import Samples
 from mobilenets.data.sources.survey import Survey
 from mobilenets.data.tiles import whole
-from mobilenets.runtime.base import Features
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from mobilenets.runtime.predictor import Predictor
 from mobilenets.runtime.readable import read_rows
@@ -21,13 +21,13 @@ from mobilenets.tasks.task import Outputs
 class Answers(NamedTuple):
     """What photographs that can be read were answered.
 
-    `images`: they, with labels that number `texts`; `outputs` float32 (N, W), `features` float32 (N, D).
+    `images`: they, with labels that number `texts`; `outputs` float32 (N, W); `seen`: what these were made of.
     """
 
     texts: tuple[str, ...]
     images: Samples
     outputs: Outputs
-    features: Features
+    seen: Embeddings
 
 
 def whole_predictor(model: Path) -> Predictor[Any]:
@@ -44,4 +44,6 @@ def answers_to_whole(predictor: Predictor[Any], tiles: Samples, survey: Survey) 
     shown, rows, _ = read_rows(predictor, (image.open() for image in images), len(images), "whole photos")
     if not rows:
         return None
-    return Answers(texts, images.take(np.array(shown)), outputs_of(rows), np.zeros((len(rows), 0), np.float32))
+    return Answers(
+        texts, images.take(np.array(shown)), outputs_of(rows), Embeddings.of(np.zeros((len(rows), 0), np.float32))
+    )

@@ -41,7 +41,7 @@ def look_among(
             raise UsageError(
                 f"{model}: has no {FILE} beside it, its training photos; say where to look, as --among DIR"
             )
-        return index.rows, _files(model, index.paths)
+        return index.reference.rows, _files(model, index.paths)
     if isinstance(among, (str, Path)) and Path(among).suffix in SUFFIXES:
         stored = read_features(Path(among))
         width = predictor.card.net.head_width

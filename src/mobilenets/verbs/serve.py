@@ -194,7 +194,7 @@ def _among(predictor: Predictor[Any], model: Path, among: Sources | None) -> Amo
 
     if among is None:
         index = predictor.index
-        return None if index is None else Among.of(index.rows, index.paths)
+        return None if index is None else Among.of(index.reference.rows, index.paths)
     return Among.of(*look_among(predictor, model, among, []))
 
 

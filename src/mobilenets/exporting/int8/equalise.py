@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeGuard
 import torch
 from torch import nn
 
+from mobilenets.arch.heads import Head
 from mobilenets.exporting.int8.quantize import SMALLEST
 from mobilenets.nn.blocks import Block
 from mobilenets.nn.layers import ConvNormAct
@@ -33,8 +34,10 @@ class Group(NamedTuple):
 @torch.no_grad()
 def equalise(network: MobileNet, batches: Iterable[torch.Tensor]) -> None:
     """Scale the channels of `network`, BatchNorm folded, by their largest values on normalised images, in place."""
-    read_by_head = {network.get_submodule(info.name) for info in network.net.head_maps[:-1]}  # of a detector
-    groups = [group for group in _groups(network) if not read_by_head & {*group.maps}]
+    net = network.net
+    infos = [*net.head_maps[:-1], *([net.earlier_map] if isinstance(net.head, Head) else [])]
+    read_too = {network.get_submodule(info.name) for info in infos}  # by a detector's head, or for what is unknown
+    groups = [group for group in _groups(network) if not read_too & {*group.maps}]
     largest = _largest(network, {module for group in groups for module in group.maps}, batches)
     for group in groups:
         writers = [layer for layer in group.writers if _passes_factor(layer)]

@@ -1,4 +1,4 @@
-"""Core ML (`.mlpackage`): for Apple's systems, an image in, its class, the probability of each and features out."""
+"""Core ML (`.mlpackage`): for Apple's systems, an image in, its class, probabilities and what they are made of out."""
 
 from __future__ import annotations
 

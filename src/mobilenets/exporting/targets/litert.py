@@ -34,7 +34,7 @@ MOVING_OPERATORS = ("PAD", "TRANSPOSE")  # give values as they are, in another p
 
 
 def export_litert(model: MobileNet, card: ModelCard, path: Path) -> None:
-    """Write the model: a photo uint8 (1, size, size, C) in, outputs float32 (1, K) and features (1, D) out."""
+    """Write the model: a photo uint8 (1, size, size, C) in, outputs float32 (1, K) and `vector_ends` (1, …) out."""
     with silent():
         _convert(model, card, path)
     _complete(path, card)

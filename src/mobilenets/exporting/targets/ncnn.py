@@ -25,8 +25,8 @@ def export_ncnn(model: MobileNet, card: ModelCard, path: Path) -> None:
     """Write `path` (.param), its .bin, card.json and SHA256SUMS.
 
     Input blob `in0`: float planes (C, size, size) of 0..255, as `ncnn::Mat::from_pixels` makes them; output
-    blobs `out0`: the probabilities, `out1`: the features. ncnn does not notice a truncated .bin, so the sums are part
-    of the export.
+    blobs `out0`: the probabilities, then those of `vector_ends` in their order. ncnn does not notice a truncated
+    .bin, so the sums are part of the export.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import flatbuffers
 
 from mobilenets.model_card import ModelCard
+from mobilenets.runtime.base import FEATURES, LENGTH, MEANS, vector_ends
 
 LABELS = "labels.txt"
 
@@ -19,6 +20,11 @@ _IMAGE_PROPERTIES = 2  # of union ContentProperties; 1 is FeatureProperties
 _FEATURE_PROPERTIES = 1
 _COLOR_SPACE = {"RGB": 1, "L": 2}
 _TENSOR_AXIS_LABELS = 2  # of enum AssociatedFileType
+_BESIDE = {
+    FEATURES: "what the classifier sees, at length 1: no classes of its own",
+    LENGTH: "the length that the features had",
+    MEANS: "of each channel of an earlier map: no classes of its own",
+}
 _Value = Callable[[flatbuffers.Builder, int], None]
 
 
@@ -43,9 +49,9 @@ def model_metadata(card: ModelCard) -> bytes:
     labels = _table(b, {0: _offset(name), 1: _offset(about), 2: _number("Int8", _TENSOR_AXIS_LABELS)})
     files = _vector(b, [labels])
     given = _tensor(b, "probabilities", "of each class", {3: vector, 5: range_of_probabilities, 6: files})
-    features = _tensor(b, "features", "what the classifier sees, at length 1: no classes of its own", {3: vector})
+    beside = [_tensor(b, end.name, _BESIDE[end.name], {3: vector}) for end in vector_ends(card)]
 
-    inputs, outputs = _vector(b, [taken]), _vector(b, [given, features])
+    inputs, outputs = _vector(b, [taken]), _vector(b, [given, *beside])
     subgraphs = _vector(b, [_table(b, {2: _offset(inputs), 3: _offset(outputs)})])
     title, licence = b.CreateString(card.name), b.CreateString(card.provenance.get("licence", ""))
     version = b.CreateString("1.0.0")  # the oldest reader that understands the fields used here

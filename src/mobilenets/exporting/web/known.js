@@ -1,4 +1,4 @@
-// What is unknown: a photo's features beside those of the training photos, as mobilenets/features compares them.
+// What is unknown: what was seen in a photo beside the training photos, as mobilenets/features/unlike.py compares them.
 
 const ACCEPT = 0.95; // of the known photos
 
@@ -8,24 +8,28 @@ export function readIndex(buffer) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
   const bytes = (name) => buffer.slice(...header[name].data_offsets.map((offset) => start + offset));
   const width = header.features.shape[1];
+  const [features, lengths] = [new Uint16Array(bytes("features")), new Float32Array(bytes("lengths"))];
   return {
-    width,
-    rows: roots(new Uint16Array(bytes("features")), width, half),
+    rows: Array.from(lengths, (length, i) => roots(features.subarray(i * width, (i + 1) * width), length, half)),
+    spread: header.centre ? { centre: new Float32Array(bytes("centre")), whitening: new Float32Array(bytes("whitening")) } : null,
+    levels: new Float32Array(bytes("levels")),
     distances: new Float32Array(bytes("distances")),
     known: new Float32Array(bytes("known")),
   };
 }
 
-/** Which share of known photos is as unlike the training photos as one with these features, or more. */
-export function howKnown({ width, rows, distances, known }, features) {
-  const asked = roots(features, width);
-  let nearest = -1;
-  for (let start = 0; start < rows.length; start += width) {
-    let cosine = 0;
-    for (let i = 0; i < width; i++) cosine += rows[start + i] * asked[i];
-    if (cosine > nearest) nearest = cosine;
+/** Which share of known photos is as unlike the training photos as one with these outputs of the model, or more. */
+export function howKnown({ rows, spread, levels, distances, known }, { features, length, means }) {
+  const asked = roots(features.data, length.data[0]);
+  let [cosine, nearest] = [-Infinity, null];
+  for (const row of rows) {
+    const found = product(row.unit, asked.unit);
+    if (found > cosine) [cosine, nearest] = [found, row];
   }
-  const distance = Math.max(0, 1 - nearest);
+  const apart = Math.max(0, 1 - cosine);
+  const euclidean = Math.sqrt((asked.length - nearest.length) ** 2 + 2 * asked.length * nearest.length * apart);
+  const measures = [apart, euclidean, ...(spread ? [fromCentre(spread, means.data)] : [])];
+  const distance = Math.max(...measures.map((measure, i) => measure / levels[i]));
   let [low, high] = [0, distances.length]; // the first that is as far or farther
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -40,20 +44,31 @@ export function isUnknown(known) {
   return known <= 1 - ACCEPT + 1e-6;
 }
 
-/** Square roots with their signs, of each `width` values at length 1. */
-function roots(values, width, read = (value) => value) {
-  const rows = new Float32Array(values.length);
-  for (let start = 0; start < rows.length; start += width) {
-    let length = 0; // of the roots, squared: the sum of the values
-    for (let i = start; i < start + width; i++) {
-      const value = read(values[i]);
-      length += Math.abs(value);
-      rows[i] = Math.sign(value) * Math.sqrt(Math.abs(value));
-    }
-    length = Math.max(Math.sqrt(length), 1e-12);
-    for (let i = start; i < start + width; i++) rows[i] /= length;
+/** Square roots with their signs at length 1, and the length they have where the values have `length`. */
+function roots(values, length, read = (value) => value) {
+  const unit = Float32Array.from(values, (value) => root(read(value)));
+  const own = Math.max(Math.sqrt(product(unit, unit)), 1e-12);
+  return { unit: unit.map((value) => value / own), length: own * Math.sqrt(length) };
+}
+
+/** How far means are from those of the training photos, where these spread alike in all directions. */
+function fromCentre({ centre, whitening }, means) {
+  const apart = centre.map((value, i) => root(means[i]) - value);
+  let squares = 0;
+  for (let start = 0; start < whitening.length; start += apart.length) {
+    squares += product(whitening.subarray(start, start + apart.length), apart) ** 2;
   }
-  return rows;
+  return Math.sqrt(squares);
+}
+
+function root(value) {
+  return Math.sign(value) * Math.sqrt(Math.abs(value));
+}
+
+function product(some, others) {
+  let sum = 0;
+  for (let i = 0; i < some.length; i++) sum += some[i] * others[i];
+  return sum;
 }
 
 /** The number that 16 bits are. */

@@ -60,8 +60,8 @@ async function predict(blob) {
   const image = new Tensor("uint8", input, [1, size, size, mode === "L" ? 1 : 3]);
   const given = await session.run({ image });
   if (given.classes) return { objects: found(card, given, input.sides), milliseconds: performance.now() - start };
-  const { probabilities, features } = given;
-  const unknown = index !== null && isUnknown(howKnown(index, features.data));
+  const { probabilities } = given;
+  const unknown = index !== null && isUnknown(howKnown(index, given));
   const milliseconds = performance.now() - start;
   const top = [...probabilities.data].map((probability, k) => ({ label: card.classes[k], probability }));
   return { top: top.sort((a, b) => b.probability - a.probability), unknown, milliseconds };

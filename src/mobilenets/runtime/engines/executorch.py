@@ -10,8 +10,9 @@ import numpy as np
 import torch  # what ExecuTorch's own runtime takes its tensors from: it needs torch anyhow
 
 from mobilenets.errors import ModelFileError, UsageError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, vectors_given
 from mobilenets.system.quiet import no_output
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
@@ -49,9 +50,9 @@ class ExecuTorchEngine:
         self._task = task_of(self.card)
         wanted = [(1, size, size, channels), *((1, *end.shape) for end in self._task.ends(self.card))]
         ends = _ends(self._forward)
-        self._count, self.has_features = len(wanted) - 1, len(ends) > len(wanted)
-        if self.has_features:
-            wanted.append((1, self.card.net.head_width))
+        self._count = len(wanted) - 1
+        vectors, self.has_features = vectors_given(self.card, len(ends) - len(wanted))
+        wanted += [(1, *end.shape) for end in vectors]
         if ends != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
 
@@ -72,11 +73,11 @@ class ExecuTorchEngine:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return np.concatenate([self._task.finished(*self._one(image)[: self._count]) for image in pixels])
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
         given = [self._one(image) for image in pixels]
-        outputs = [self._task.finished(*ends) for *ends, _ in given]
-        return np.concatenate(outputs), np.concatenate([features for *_, features in given])
+        outputs = [self._task.finished(*ends[: self._count]) for ends in given]
+        return np.concatenate(outputs), Embeddings.joined([Embeddings.of(*ends[self._count :]) for ends in given])
 
     def _one(self, image: Pixels) -> list[Outputs]:
         """What it gives for one image, as copies: the next one goes into the same memory."""

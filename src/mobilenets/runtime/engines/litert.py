@@ -10,8 +10,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from mobilenets.errors import ModelFileError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, available_cores, vectors_given
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
@@ -39,9 +40,9 @@ class LiteRtEngine:
         self._task = task_of(self.card)
         wanted: list[tuple[type[np.generic], tuple[int, ...]]] = [(np.uint8, (1, size, size, channels))]
         wanted += [(np.float32, (1, *end.shape)) for end in self._task.ends(self.card)]
-        self._count, self.has_features = len(wanted) - 1, len(ends) > len(wanted)
-        if self.has_features:
-            wanted.append((np.float32, (1, self.card.net.head_width)))
+        self._count = len(wanted) - 1
+        vectors, self.has_features = vectors_given(self.card, len(ends) - len(wanted))
+        wanted += [(np.float32, (1, *end.shape)) for end in vectors]
         if [(end["dtype"], tuple(end["shape"])) for end in ends] != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
         self._input, *self._outputs = (end["index"] for end in ends)
@@ -58,11 +59,11 @@ class LiteRtEngine:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return np.concatenate([self._task.finished(*self._one(image[None])[: self._count]) for image in pixels])
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
         given = [self._one(image[None]) for image in pixels]
-        outputs = [self._task.finished(*ends) for *ends, _ in given]
-        return np.concatenate(outputs), np.concatenate([features for *_, features in given])
+        outputs = [self._task.finished(*ends[: self._count]) for ends in given]
+        return np.concatenate(outputs), Embeddings.joined([Embeddings.of(*ends[self._count :]) for ends in given])
 
     def _one(self, image: Pixels) -> list[Outputs]:
         """What the model gives for one image."""

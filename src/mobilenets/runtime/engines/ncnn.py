@@ -9,8 +9,9 @@ import ncnn
 import numpy as np
 
 from mobilenets.errors import ModelFileError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of
-from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels, available_cores
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels, available_cores, vectors_given
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
@@ -38,8 +39,9 @@ class NcnnEngine:
             raise ModelFileError(f"{path}: not a network ncnn can run; export it again")
         self._task = task_of(self.card)
         self._blobs = [BLOB.format(i) for i, _ in enumerate(self._task.ends(self.card))]
-        self._features = BLOB.format(len(self._blobs))
-        self.has_features = self._features in self._net.output_names()
+        count = len(self._blobs)
+        vectors, self.has_features = vectors_given(self.card, len(self._net.output_names()) - count)
+        self._vectors = [BLOB.format(i) for i in range(count, count + len(vectors))]
 
     def concurrent(self) -> Engine:
         """Itself, one thread at a time."""
@@ -53,11 +55,12 @@ class NcnnEngine:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return np.concatenate([self._task.finished(*self._one(image, self._blobs)) for image in pixels])
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
-        given = [self._one(image, [*self._blobs, self._features]) for image in pixels]
-        outputs = [self._task.finished(*ends) for *ends, _ in given]
-        return np.concatenate(outputs), np.concatenate([features for *_, features in given])
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
+        given = [self._one(image, [*self._blobs, *self._vectors]) for image in pixels]
+        count = len(self._blobs)
+        outputs = [self._task.finished(*ends[:count]) for ends in given]
+        return np.concatenate(outputs), Embeddings.joined([Embeddings.of(*ends[count:]) for ends in given])
 
     def _one(self, image: Pixels, blobs: list[str]) -> list[Outputs]:
         """What the network gives for one image, (1, …) each, by the names of its blobs."""

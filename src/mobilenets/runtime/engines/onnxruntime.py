@@ -7,8 +7,9 @@ from pathlib import Path
 import onnxruntime
 
 from mobilenets.errors import ModelFileError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.model_card import ModelCard, card_of
-from mobilenets.runtime.base import FEATURES, Engine, Features, Origin, Pixels, available_cores
+from mobilenets.runtime.base import Engine, Origin, Pixels, available_cores, vectors_given
 from mobilenets.runtime.engines.int8_sums import sums_are_exact
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
@@ -61,16 +62,14 @@ class OnnxRuntimeEngine:
         self.accepts_full_image = len(image.shape) == 3
         self._task = task_of(self.card)
         ends = self._task.ends(self.card)
-        self._names = [end.name for end in ends]
+        vectors, self.has_features = vectors_given(self.card, len(given) - len(ends))
+        self._names, self._vectors = ([end.name for end in some] for some in (ends, vectors))
         size, channels = self.card.preprocess.size, self.card.preprocess.channels
         wanted = [
             ("image", "tensor(uint8)", [3] if self.accepts_full_image else [size, size, channels]),
-            *((end.name, _TYPES[end.dtype], list(end.shape)) for end in ends),
+            *((end.name, _TYPES[end.dtype], list(end.shape)) for end in (*ends, *vectors)),
         ]
         taken = image.shape[2:] if self.accepts_full_image else image.shape[1:]
-        self.has_features = len(given) > len(ends)
-        if self.has_features:
-            wanted.append((FEATURES, "tensor(float)", [self.card.net.head_width]))
         described = [(image.name, image.type, taken), *((end.name, end.type, end.shape[1:]) for end in given)]
         if described != wanted:
             raise ModelFileError(f"{path}: its graph is not the one its model card describes; export it again")
@@ -88,11 +87,12 @@ class OnnxRuntimeEngine:
         image = pixels[0] if self.accepts_full_image else pixels
         return self._task.finished(*self._session.run(self._names, {"image": image}))
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
         image = pixels[0] if self.accepts_full_image else pixels
-        *ends, features = self._session.run([*self._names, FEATURES], {"image": image})
-        return self._task.finished(*ends), features
+        given = self._session.run([*self._names, *self._vectors], {"image": image})
+        count = len(self._names)
+        return self._task.finished(*given[:count]), Embeddings.of(*given[count:])
 
 
 def _first_line(error: Exception) -> str:

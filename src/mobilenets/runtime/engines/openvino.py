@@ -12,10 +12,10 @@ import numpy as np
 import openvino
 
 from mobilenets.errors import ModelFileError, UsageError
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.model_card import METADATA_KEY, ModelCard, card_of, read_card
-from mobilenets.runtime.base import FEATURES, FLOAT, HALF, Engine, Features, Origin, Pixels, available_cores
+from mobilenets.runtime.base import FLOAT, HALF, Engine, Origin, Pixels, available_cores, vectors_given
 from mobilenets.tasks import task_of
-from mobilenets.tasks.ends import End
 from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
@@ -102,9 +102,9 @@ class OpenVinoEngine:
         taken = "[?,?,3]" if self.accepts_full_image else f"[?,{size},{size},{channels}]"
         self._task = task_of(self.card)
         ends = self._task.ends(self.card)
-        self._count, self.has_features = len(ends), len(graph.outputs) > len(ends)
-        if self.has_features:
-            ends = (*ends, End(FEATURES, (self.card.net.head_width,)))
+        self._count = len(ends)
+        vectors, self.has_features = vectors_given(self.card, len(graph.outputs) - len(ends))
+        ends = (*ends, *vectors)
         count = 1 if self.accepts_full_image else "?"
         wanted = [("u8", taken), *((_TYPES[e.dtype], f"[{','.join(map(str, (count, *e.shape)))}]") for e in ends)]
         described = [*graph.inputs, *graph.outputs]
@@ -138,10 +138,10 @@ class OpenVinoEngine:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return self._task.finished(*self._infer(pixels)[: self._count])
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
-        *ends, features = self._infer(pixels)
-        return self._task.finished(*ends), features
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
+        given = self._infer(pixels)
+        return self._task.finished(*given[: self._count]), Embeddings.of(*given[self._count :])
 
     def _infer(self, pixels: Pixels) -> list[Any]:
         """What the graph gives, as copies: the next call writes into the same memory."""

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mobilenets.features.embeddings import Embeddings
 from mobilenets.features.neighbours import unit
 from mobilenets.model_card import ModelCard
 from mobilenets.nn.io import read_network
 from mobilenets.nn.layers import channels_last
 from mobilenets.nn.model import MobileNet
-from mobilenets.runtime.base import Engine, Features, OneAtATime, Origin, Pixels
+from mobilenets.runtime.base import Engine, OneAtATime, Origin, Pixels
 from mobilenets.tasks import task_of
 from mobilenets.tasks.task import Outputs
 
@@ -59,22 +60,24 @@ class TorchEngine:
         """uint8 (N, size, size, C) → outputs float32 (N, W)."""
         return self._task.finished(*self.ends(pixels)[: len(self._task.outputs)])
 
-    def with_features(self, pixels: Pixels) -> tuple[Outputs, Features]:
-        """As a call, and the features float32 (N, D), each of length 1."""
-        *ends, features = self.ends(pixels)
-        return self._task.finished(*ends), features
+    def with_features(self, pixels: Pixels) -> tuple[Outputs, Embeddings]:
+        """As a call, and what the outputs were made of."""
+        given, count = self.ends(pixels), len(self._task.outputs)
+        return self._task.finished(*given[:count]), Embeddings.of(*given[count:])
 
     @torch.inference_mode()
     def ends(self, pixels: Pixels) -> list[NDArray[np.float32]]:
-        """What an exported graph gives for uint8 (N, size, size, C), before it is finished; features come last."""
+        """What an exported graph gives for uint8 (N, size, size, C), before it is finished."""
         with torch_threads(self._threads):
             images = torch.from_numpy(self.card.preprocess.normalize(pixels))
             images = images.to(next(self.model.parameters()).dtype, memory_format=torch.channels_last)
             if not self.has_features:
                 return [end.numpy() for end in self._task.head(self.model(images))]
-            outputs, vectors = self.model.with_vectors(images)
+            outputs, vectors, *means = self.model.with_vectors(images)
             ends = self._task.head(outputs)
-        return [*(end.numpy() for end in ends), unit(vectors.numpy())]
+        rows = vectors.numpy()
+        lengths = [np.linalg.norm(rows, axis=1, keepdims=True)] if means else []
+        return [*(end.numpy() for end in ends), unit(rows), *lengths, *(one.numpy() for one in means)]
 
 
 @contextmanager
