@@ -276,7 +276,7 @@ def _checked(tensors: dict[str, Array], widths: Widths, kinds: int, model: str) 
     named = len(known.distances)
     check_tensors(tensors, {"distances": (np.float32, (named,)), "known": (np.float32, (named + 1,))})
     spread = _spread(tensors, widths.means) if widths.means else None
-    check_tensors(tensors, {"levels": (np.float32, (2 if spread is None else 3,))})
+    check_tensors(tensors, {"levels": (np.float32, (1 if spread is None else 2,))})
     levels = tensors["levels"]
     if not (np.isfinite(levels).all() and levels.min() > 0):
         raise ValueError("levels that are none")

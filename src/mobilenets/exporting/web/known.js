@@ -1,6 +1,7 @@
 // What is unknown: what was seen in a photo beside the training photos, as mobilenets/features/unlike.py compares them.
 
 const ACCEPT = 0.95; // of the known photos
+const POWER = 0.75; // unlike.py
 
 /** An index from the bytes of index.safetensors. */
 export function readIndex(buffer) {
@@ -8,13 +9,14 @@ export function readIndex(buffer) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
   const bytes = (name) => buffer.slice(...header[name].data_offsets.map((offset) => start + offset));
   const width = header.features.shape[1];
-  const [features, lengths] = [new Uint16Array(bytes("features")), new Float32Array(bytes("lengths"))];
+  const floats = (name) => new Float32Array(bytes(name));
+  const [features, lengths] = [new Uint16Array(bytes("features")), floats("lengths")];
   return {
     rows: Array.from(lengths, (length, i) => roots(features.subarray(i * width, (i + 1) * width), length, half)),
-    spread: header.centre ? { centre: new Float32Array(bytes("centre")), whitening: new Float32Array(bytes("whitening")) } : null,
-    levels: new Float32Array(bytes("levels")),
-    distances: new Float32Array(bytes("distances")),
-    known: new Float32Array(bytes("known")),
+    spread: header.centre ? { centre: floats("centre"), whitening: floats("whitening") } : null,
+    levels: floats("levels"),
+    distances: floats("distances"),
+    known: floats("known"),
   };
 }
 
@@ -28,7 +30,7 @@ export function howKnown({ rows, spread, levels, distances, known }, { features,
   }
   const apart = Math.max(0, 1 - cosine);
   const euclidean = Math.sqrt((asked.length - nearest.length) ** 2 + 2 * asked.length * nearest.length * apart);
-  const measures = [apart, euclidean, ...(spread ? [fromCentre(spread, means.data)] : [])];
+  const measures = spread ? [euclidean, fromCentre(spread, means.data)] : [apart * asked.length ** POWER];
   const distance = Math.max(...measures.map((measure, i) => measure / levels[i]));
   let [low, high] = [0, distances.length]; // the first that is as far or farther
   while (low < high) {
