@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from mobilenets.arch import build
 from mobilenets.exporting.deploy import fold_norms
 from mobilenets.exporting.int8.calibration import Calibration, read_calibration
 from mobilenets.exporting.int8.equalise import equalise
@@ -16,6 +17,7 @@ from mobilenets.exporting.int8.quantize import rounded_weight, weight_steps
 from mobilenets.exporting.int8.rounding import round_together, round_weights
 from mobilenets.exporting.targets.table import TARGETS, quantizer
 from mobilenets.nn.model import MobileNet
+from mobilenets.nn.ssd import Detector
 from mobilenets.runtime.engines.torch import TorchEngine
 from mobilenets.runtime.registry import open_engine
 from small import card_of, coloured, learned, network, noise
@@ -34,7 +36,7 @@ def images(model: MobileNet) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("name", "blocks"), NETWORKS)
-def test_equal_channels_change_no_answer_and_no_feature(name: str, blocks: int) -> None:
+def test_equal_channels_change_no_answer_and_nothing_that_is_given_beside_it(name: str, blocks: int) -> None:
     model = folded(name, blocks)
     scaled, given = copy.deepcopy(model), images(model)
     equalise(scaled, [given])
@@ -43,6 +45,16 @@ def test_equal_channels_change_no_answer_and_no_feature(name: str, blocks: int) 
     for pre_logits in (False, True):
         before, after = (m.forward_head(m.forward_features(given), pre_logits) for m in (model, scaled))
         torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(scaled.with_vectors(given)[2], model.with_vectors(given)[2], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ssdlite_mobilenet_v1", "ssdlite_mobilenet_v2"])
+def test_what_a_detectors_head_reads_of_the_backbone_stays_as_it_is(name: str) -> None:
+    torch.manual_seed(0)
+    model = fold_norms(Detector(build(name, width=0.35, num_classes=3)).eval()).requires_grad_(False)
+    scaled, given = copy.deepcopy(model), torch.rand(2, 3, 96, 96)
+    equalise(scaled, [given])
+    torch.testing.assert_close(scaled(given), model(given), rtol=1e-3, atol=1e-4)
 
 
 def test_a_channel_between_blocks_that_was_larger_than_all_others_is_so_no_longer() -> None:

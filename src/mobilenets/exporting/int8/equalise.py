@@ -36,7 +36,7 @@ def equalise(network: MobileNet, batches: Iterable[torch.Tensor]) -> None:
     """Scale the channels of `network`, BatchNorm folded, by their largest values on normalised images, in place."""
     net = network.net
     infos = [*net.head_maps[:-1], *([net.earlier_map] if isinstance(net.head, Head) else [])]
-    read_too = {network.get_submodule(info.name) for info in infos}  # by a detector's head, or for what is unknown
+    read_too = {_writer(network.get_submodule(info.name)) for info in infos}  # by a head, or for what is unknown
     groups = [group for group in _groups(network) if not read_too & {*group.maps}]
     largest = _largest(network, {module for group in groups for module in group.maps}, batches)
     for group in groups:
@@ -58,6 +58,11 @@ def equalise(network: MobileNet, batches: Iterable[torch.Tensor]) -> None:
             layer.conv.bias *= factors
         for reader in readers:
             reader.weight /= factors.view((-1, 1, 1, 1) if reader.groups > 1 else (1, -1, 1, 1))
+
+
+def _writer(module: nn.Module) -> nn.Module:
+    """The last layer of a row, or a layer itself: a map of it is in every `Group` with what is added to it."""
+    return module.get_submodule(module.order[-1]) if isinstance(module, Block) else module
 
 
 def _groups(network: MobileNet) -> Iterator[Group]:
