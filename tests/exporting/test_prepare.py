@@ -76,6 +76,7 @@ def test_a_channel_between_blocks_that_was_larger_than_all_others_is_so_no_longe
 def test_rounded_weights_change_what_a_layer_gives_less_than_each_rounded_by_itself(layer: nn.Module) -> None:
     """Where its inputs go together, as neighbours in an image do."""
     generator = torch.Generator().manual_seed(0)
+    layer.weight.data = 0.2 * torch.randn(layer.weight.shape, generator=generator)
     shape = (400, 8) if isinstance(layer, nn.Linear) else (40, 8, 9, 9)
     common = torch.randn((shape[0], 1, *[1] * (len(shape) - 2)), generator=generator)
     x = 3 + common + 0.1 * torch.randn(shape, generator=generator)

@@ -96,6 +96,11 @@ class Net:
         return self.head.width(self.feature_channels)
 
     @property
+    def classifies(self) -> bool:
+        """Whether its head reads one vector, as those of classes, labels and numbers do."""
+        return isinstance(self.head, Head)
+
+    @property
     def earlier_map(self) -> FeatureInfo:
         """The last map of the stride before the deepest, where there is one: it knows textures, few classes yet."""
         return feature_info(self)[-2:][0]

@@ -108,14 +108,14 @@ class FeatureEngine(Engine, Protocol):
 def vector_ends(card: ModelCard) -> tuple[End, ...]:
     """What a file of a model with this `card` gives behind the ends of its task; files of older versions less.
 
-    Detectors give nothing, as their answers are of many places of a photo. Where distances from the training photos
-    tell what is unknown, that is `FEATURES`, `LENGTH` and `MEANS`, else `FEATURES` alone.
+    Detectors give nothing, as their answers are of many places of a photo; classifiers `FEATURES`, `LENGTH` and
+    `MEANS`; what compares patches itself, which tell what is unknown, `FEATURES` alone.
     """
-    task, net = task_of(card), card.net
-    if task.has_boxes:
+    net = card.net
+    if task_of(card).has_boxes:
         return ()
     features = End(FEATURES, (net.head_width,))
-    return (features, End(LENGTH, (1,)), End(MEANS, (net.earlier_map.channels,))) if task.tells_unknown else (features,)
+    return (features, End(LENGTH, (1,)), End(MEANS, (net.earlier_map.channels,))) if net.classifies else (features,)
 
 
 def vectors_given(card: ModelCard, count: int) -> tuple[tuple[End, ...], bool]:

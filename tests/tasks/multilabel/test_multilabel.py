@@ -339,7 +339,7 @@ def test_the_photographs_most_like_one_are_found_among_the_training_photographs(
     assert found.matches[0].similarity == pytest.approx(1, abs=0.01)
     predictor = mn.load(run.path, "onnxruntime")
     index = predictor.index
-    with TestClient(make_app(predictor, among=Among.of(index.rows, index.paths))) as client:
+    with TestClient(make_app(predictor, among=Among.of(index.reference.rows, index.paths))) as client:
         content = (photographs / path).read_bytes()
         (answer,) = client.post("/similar", params={"top": 2}, content=content).json()["results"]
         (known,) = client.post("/predict", content=content).json()["results"]

@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeGuard
 import torch
 from torch import nn
 
-from mobilenets.arch.heads import Head
 from mobilenets.exporting.int8.quantize import SMALLEST
 from mobilenets.nn.blocks import Block
 from mobilenets.nn.layers import ConvNormAct
@@ -35,7 +34,7 @@ class Group(NamedTuple):
 def equalise(network: MobileNet, batches: Iterable[torch.Tensor]) -> None:
     """Scale the channels of `network`, BatchNorm folded, by their largest values on normalised images, in place."""
     net = network.net
-    infos = [*net.head_maps[:-1], *([net.earlier_map] if isinstance(net.head, Head) else [])]
+    infos = [*net.head_maps[:-1], *([net.earlier_map] if net.classifies else [])]
     read_too = {_writer(network.get_submodule(info.name)) for info in infos}  # by a head, or for what is unknown
     groups = [group for group in _groups(network) if not read_too & {*group.maps}]
     largest = _largest(network, {module for group in groups for module in group.maps}, batches)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from mobilenets.runtime.engines.onnxruntime import make_session
 from mobilenets.runtime.engines.torch import TorchEngine, torch_threads
 from mobilenets.system.files import write_atomic
 from mobilenets.tasks import task_of
+from mobilenets.tasks.task import Outputs
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +147,7 @@ def _rounding(model: MobileNet, card: ModelCard) -> float:
     """How far float32 is from double precision, in what `_difference` compares: much, of a network hardly trained."""
     pixels = example_pixels(card.preprocess, 2).numpy()
     single, double = (TorchEngine(copy.deepcopy(model).cpu().to(t), card).ends(pixels) for t in _PRECISIONS)
-    return max(float(np.abs(a - b).max()) for a, b in zip(single, double, strict=True))
+    return _apart(single, double)
 
 
 def _difference(model: MobileNet, content: bytes, card: ModelCard) -> float:
@@ -154,4 +156,10 @@ def _difference(model: MobileNet, content: bytes, card: ModelCard) -> float:
     ours = make_session(content).run(names_given(card), {"image": pixels})
     # A copy: the caller's network stays on its device and in its mode.
     theirs = TorchEngine(copy.deepcopy(model).cpu(), card).ends(pixels)
-    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
+    return _apart(ours, theirs)
+
+
+def _apart(some: Sequence[Outputs], others: Sequence[Outputs]) -> float:
+    """The largest difference of any output; of one with values above 1, as lengths of features, as part of these."""
+    pairs = zip(some, others, strict=True)
+    return max(float(np.abs(a - b).max() / max(1.0, float(np.abs(b).max()))) for a, b in pairs)
