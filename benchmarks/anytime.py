@@ -50,7 +50,9 @@ KEPT = RESULTS / "anytime.jsonl"
 
 def here() -> dict[str, Any]:
     """When and where a run was made."""
-    return {"date": datetime.date.today().isoformat(), "machine": f"{processor()}, {os.cpu_count()} cores"}
+    boot = Path("/proc/sys/kernel/random/boot_id")  # tells machines that are called alike from each other
+    where = {"boot": boot.read_text("ascii")[:8]} if boot.exists() else {}
+    return {"date": datetime.date.today().isoformat(), "machine": f"{processor()}, {os.cpu_count()} cores", **where}
 
 
 def data_of(folder: Path, name: str) -> Path:
@@ -258,11 +260,11 @@ def _others(runs: list[dict[str, Any]]) -> str:
     """The other tools, each beside our runs of the same splits."""
     rows: list[list[object]] = []
     for (data, minutes, where), some in _cases(runs).items():
-        ours = {run["seed"]: run["accuracy"] for run in some if run["who"] == OURS}
+        ours = {(run.get("boot"), run["seed"]): run["accuracy"] for run in some if run["who"] == OURS}
         for who in (PLAIN, *PEERS):
             theirs = [run for run in some if run["who"] == who]
             if theirs:
-                beside = [ours[run["seed"]] for run in theirs if run["seed"] in ours]
+                beside = [ours[key] for run in theirs if (key := (run.get("boot"), run["seed"])) in ours]
                 rows.append(
                     [
                         data,
