@@ -26,18 +26,13 @@ MAX_STREAMS = 16  # of OpenVINO, each of which takes memory; beyond them several
 
 def run_exactly(graph: bytes, threads: int) -> Run:
     """The one output of an ONNX graph with the input `image`, in float32 by onnxruntime."""
-    run = run_outputs(graph, threads)
-    return lambda pixels: run(pixels)[0]
-
-
-def run_outputs(graph: bytes, threads: int, names: Sequence[str] | None = None) -> Callable[[Pixels], Outputs]:
-    """As `run_exactly`: the outputs of these `names` (None: all), each with a row for every image."""
     session = make_session(graph, 1)
 
     def run(pixels: Pixels) -> Outputs:
-        return [np.asarray(rows) for rows in session.run(names, {"image": pixels})]
+        return [np.asarray(rows) for rows in session.run(None, {"image": pixels})]
 
-    return _side_by_side(run, threads)
+    run_parts = side_by_side(run, threads)
+    return lambda pixels: run_parts(pixels)[0]
 
 
 def run_fast(graph: bytes, threads: int) -> Run:
@@ -59,11 +54,11 @@ def run_fast(graph: bytes, threads: int) -> Run:
             own.request = compiled.create_infer_request()
         return [np.array(own.request.infer([pixels])[0])]  # a copy: the next call writes into the same memory
 
-    run_parts = _side_by_side(run, streams)
+    run_parts = side_by_side(run, streams)
     return lambda pixels: run_parts(pixels)[0]
 
 
-def _side_by_side(run: Callable[[Pixels], Outputs], threads: int) -> Callable[[Pixels], Outputs]:
+def side_by_side(run: Callable[[Pixels], Outputs], threads: int) -> Callable[[Pixels], Outputs]:
     """`run`, which takes one thread, for parts of a batch at the same time."""
     if threads == 1:
         return run
